@@ -1,0 +1,1 @@
+//! Integration tests: the real binary, in both modes, against real PostgreSQL.
