@@ -107,7 +107,8 @@ fn leading_name(text: &str) -> String {
 
 #[test]
 fn imports_are_found_in_every_form() {
-    let text = "use crate::wire::{A, B};\nuse crate::{net::dial, tls::{Mode, Roots}, target};\n crate::session::x()";
+    let text =
+        "use crate::wire::{A, B};\nuse crate::{net::dial, tls::{Mode, Roots}, target};\n crate::session::x()";
     let found: Vec<_> = imports(text).into_iter().collect();
     assert_eq!(found, ["net", "session", "target", "tls", "wire"]);
 }

@@ -1,1 +1,28 @@
-//! Placeholder.
+//! TLS in both directions: modes, roots, certificates, and why a peer is not trusted.
+
+mod acceptor;
+mod binding;
+mod connector;
+mod error;
+mod mode;
+mod pem;
+mod reload;
+mod roots;
+mod self_signed;
+mod verify;
+
+pub use acceptor::{Acceptor, ServerIdentity};
+pub use binding::server_end_point;
+pub use connector::{ClientIdentity, Connector, Settings};
+pub use error::TlsError;
+pub use mode::{Mode, UnknownMode};
+pub use roots::Roots;
+pub use self_signed::SelfSigned;
+
+/// The ALPN protocol of PostgreSQL (IANA TLS ALPN registry; `PG_ALPN_PROTOCOL` in src/include/libpq/pqcomm.h).
+pub const ALPN: &[u8] = b"postgresql";
+
+/// The one crypto provider of the process.
+fn provider() -> std::sync::Arc<rustls::crypto::CryptoProvider> {
+    std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}

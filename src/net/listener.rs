@@ -1,0 +1,172 @@
+//! Accepts connections, and goes on doing so when the system runs short.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tracing::warn;
+
+use super::{Address, Socket, options};
+
+/// First and longest pause after an accept that failed for want of descriptors or memory.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A bound socket. Dropping it removes its Unix socket file.
+pub struct Listener {
+    inner: Inner,
+    pause: Duration,
+}
+
+enum Inner {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(unix::UnixListener),
+}
+
+/// Who connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// Over a Unix socket, where only the file's permissions tell who may.
+    Unix,
+}
+
+/// A connection that was accepted.
+pub struct Accepted {
+    /// The connection, with its options set.
+    pub socket: Socket,
+    /// The other side.
+    pub peer: Peer,
+}
+
+impl Listener {
+    /// Binds. Port 0 lets the system choose; [`Listener::address`] tells what it chose.
+    pub async fn bind(address: &Address) -> io::Result<Self> {
+        let inner = match address {
+            Address::Tcp(address) => {
+                Inner::Tcp(TcpListener::bind((address.host.as_str(), address.port)).await?)
+            }
+            #[cfg(unix)]
+            Address::Unix(path) => Inner::Unix(unix::UnixListener::bind(path)?),
+            #[cfg(not(unix))]
+            Address::Unix(_) => {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, "there are no Unix sockets here"));
+            }
+        };
+        Ok(Self { inner, pause: FIRST_PAUSE })
+    }
+
+    /// Where it listens, with the real port.
+    pub fn address(&self) -> io::Result<Address> {
+        match &self.inner {
+            Inner::Tcp(listener) => {
+                let bound = listener.local_addr()?;
+                Ok(Address::Tcp(super::HostPort::new(&bound.ip().to_string(), bound.port())))
+            }
+            #[cfg(unix)]
+            Inner::Unix(listener) => Ok(Address::Unix(listener.path.clone())),
+        }
+    }
+
+    /// The next connection. A connection that died before it was accepted is passed over; when the system has no
+    /// descriptor or memory left it waits a little longer each time and tries again.
+    pub async fn accept(&mut self) -> Accepted {
+        loop {
+            match self.try_accept().await {
+                Ok(accepted) => {
+                    self.pause = FIRST_PAUSE;
+                    return accepted;
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    warn!(%error, pause = ?self.pause, "no connection can be accepted; trying again");
+                    tokio::time::sleep(self.pause).await;
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn try_accept(&self) -> io::Result<Accepted> {
+        match &self.inner {
+            Inner::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                options::apply(&stream);
+                Ok(Accepted { socket: Socket::Tcp(stream), peer: Peer::Tcp(peer) })
+            }
+            #[cfg(unix)]
+            Inner::Unix(listener) => {
+                let (stream, _) = listener.inner.accept().await?;
+                Ok(Accepted { socket: Socket::Unix(stream), peer: Peer::Unix })
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// Its IP address, which limits per peer count by.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix => formatter.write_str("unix"),
+        }
+    }
+}
+
+/// Errors that accept(2) reports for a connection that is already gone.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(unix)]
+mod unix {
+    //! A Unix socket and its file.
+
+    use std::fs;
+    use std::io;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    use std::path::{Path, PathBuf};
+
+    /// Removes its file when dropped.
+    pub(super) struct UnixListener {
+        pub(super) inner: tokio::net::UnixListener,
+        pub(super) path: PathBuf,
+    }
+
+    impl UnixListener {
+        /// Binds with mode 0600. A socket file that nobody listens on any more is replaced; anything else stays.
+        pub(super) fn bind(path: &Path) -> io::Result<Self> {
+            let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+            if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+                fs::remove_file(path)?;
+            }
+            let inner = tokio::net::UnixListener::bind(path)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+            Ok(Self { inner, path: path.to_owned() })
+        }
+    }
+
+    impl Drop for UnixListener {
+        fn drop(&mut self) {
+            // It may have been removed by hand, which is what we want anyway.
+            let _removed = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Socket options that every connection gets.
+
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tracing::debug;
+
+/// When an idle connection is first probed, how often after that, and after how many silent probes it is dead: a
+/// vanished peer is noticed within 90 seconds, and stateful firewalls see traffic more often than they forget.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(45);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+#[cfg(not(windows))]
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// How long sent bytes may stay unacknowledged (tcp(7), `TCP_USER_TIMEOUT`): keepalive does not probe while data is
+/// in flight.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
+
+/// Sets no-delay, keepalive and, where there is one, the user timeout. A system that refuses one of them still gets
+/// its connection.
+pub(super) fn apply(stream: &TcpStream) {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    #[cfg(not(windows))]
+    let keepalive = keepalive.with_retries(KEEPALIVE_PROBES);
+    let socket = SockRef::from(stream);
+    let results = [
+        socket.set_tcp_nodelay(true),
+        socket.set_tcp_keepalive(&keepalive),
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED)),
+    ];
+    for error in results.into_iter().filter_map(Result::err) {
+        debug!(%error, "a socket option could not be set");
+    }
+}

@@ -1,0 +1,78 @@
+//! Static and discovered targets become one list.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Acl, Discovered, Iam, Refusal, StaticTarget, Target};
+use crate::net::HostPort;
+use crate::tls::Connector;
+
+/// TLS for targets whose configuration does not name it.
+#[derive(Clone, Debug)]
+pub struct DefaultTls {
+    /// For what the configuration lists.
+    pub fixed: Arc<Connector>,
+    /// For what RDS lists.
+    pub discovered: Arc<Connector>,
+}
+
+/// What the directory answers from.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    /// One target per address, by name.
+    pub(super) targets: Vec<Target>,
+    /// What RDS lists and the access list refuses.
+    pub(super) refused: Vec<(Discovered, Refusal)>,
+}
+
+/// A static target whose address RDS also knows keeps IAM and takes over only what it sets; being listed by the
+/// operator, it is not subject to the access list.
+pub(super) fn merge(
+    fixed: &[StaticTarget],
+    discovered: Vec<Discovered>,
+    acl: &Acl,
+    tls: &DefaultTls,
+) -> Merged {
+    let mut targets: HashMap<HostPort, Target> = HashMap::new();
+    let mut refused = Vec::new();
+    for found in discovered {
+        let listed = fixed.iter().any(|target| target.address == found.address);
+        match acl.check(&found.tags) {
+            Err(refusal) if !listed => refused.push((found, refusal)),
+            _ => drop(targets.insert(found.address.clone(), from_discovered(found, tls))),
+        }
+    }
+    for target in fixed {
+        let known = targets.remove(&target.address);
+        targets.insert(target.address.clone(), from_static(target, known, tls));
+    }
+    let mut targets: Vec<_> = targets.into_values().collect();
+    targets.sort_by(|a, b| (&a.name, &a.address).cmp(&(&b.name, &b.address)));
+    Merged { targets, refused }
+}
+
+fn from_discovered(found: Discovered, tls: &DefaultTls) -> Target {
+    Target {
+        name: found.name,
+        address: found.address,
+        database: found.database,
+        local_port: found.local_port,
+        tls: Arc::clone(&tls.discovered),
+        iam: Some(Iam { region: found.region }),
+    }
+}
+
+fn from_static(target: &StaticTarget, known: Option<Target>, tls: &DefaultTls) -> Target {
+    let default_tls = known.as_ref().map_or(&tls.fixed, |known| &known.tls);
+    let tls = Arc::clone(target.tls.as_ref().unwrap_or(default_tls));
+    let (database, local_port, iam) =
+        known.map_or((None, None, None), |known| (known.database, known.local_port, known.iam));
+    Target {
+        name: target.name.clone(),
+        address: target.address.clone(),
+        database: target.database.clone().or(database),
+        local_port: target.local_port.or(local_port),
+        tls,
+        iam,
+    }
+}

@@ -1,0 +1,65 @@
+//! The ports to the outside: AWS and Kubernetes implement them, roles and the directory use them.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+
+use crate::net::{HostPort, Stream};
+use crate::secret::Secret;
+
+use super::Discovered;
+
+/// A future that a port returns.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Lists the databases there are.
+pub trait Discover: Send + Sync {
+    /// Everything that can be reached with IAM, in every configured region, tags included. One region that fails
+    /// fails the whole call: half a list must never replace a whole one.
+    fn discover(&self) -> Boxed<'_, Result<Vec<Discovered>, DiscoverError>>;
+}
+
+/// The databases could not be listed.
+#[derive(Debug, thiserror::Error)]
+#[error("the RDS databases of {region} could not be listed: {reason}")]
+pub struct DiscoverError {
+    /// The region asked.
+    pub region: String,
+    /// What AWS or the network said, and what to do.
+    pub reason: String,
+}
+
+/// Makes IAM passwords.
+pub trait Mint: Send + Sync {
+    /// A password that logs `user` in at `address`, which must be the database's own endpoint in `region`.
+    fn mint<'a>(
+        &'a self,
+        address: &'a HostPort,
+        region: &'a str,
+        user: &'a str,
+    ) -> Boxed<'a, Result<Minted, MintError>>;
+}
+
+/// A fresh IAM password.
+pub struct Minted {
+    /// The token, good for 15 minutes or until the credentials that signed it end.
+    pub token: Secret,
+    /// Who signed it, for people to read: an ARN where it is known, else the access key id.
+    pub identity: String,
+}
+
+/// No IAM password could be made.
+#[derive(Debug, thiserror::Error)]
+#[error("no IAM password could be made: {reason}")]
+pub struct MintError {
+    /// What is wrong with the AWS credentials here, in a sentence.
+    pub reason: String,
+    /// The command or setting that mends it.
+    pub remedy: String,
+}
+
+/// Opens a stream to an upstream proxy that no socket address leads to.
+pub trait Dial: Send + Sync {
+    /// A new stream, independent of all others.
+    fn dial(&self) -> Boxed<'_, io::Result<Stream>>;
+}

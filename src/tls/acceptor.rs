@@ -1,0 +1,76 @@
+//! TLS towards applications.
+
+use std::path::PathBuf;
+
+use rustls::ServerConfig;
+
+use super::reload::Reload;
+use super::{ALPN, SelfSigned, TlsError, pem, provider};
+use crate::net::{ReadAhead, Socket, Stream};
+
+/// The certificate that applications see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerIdentity {
+    /// Made at start, for these names.
+    SelfSigned {
+        /// DNS names and IP addresses.
+        hosts: Vec<String>,
+    },
+    /// From PEM files.
+    Files {
+        /// The certificate, with its chain.
+        certificate: PathBuf,
+        /// Its private key.
+        private_key: PathBuf,
+    },
+}
+
+/// Answers TLS handshakes. Changed files count for the next connection.
+pub struct Acceptor {
+    config: Reload<ServerConfig>,
+}
+
+impl Acceptor {
+    /// Loads or makes the certificate.
+    pub fn new(identity: ServerIdentity) -> Result<Self, TlsError> {
+        let paths = match &identity {
+            ServerIdentity::SelfSigned { .. } => Vec::new(),
+            ServerIdentity::Files { certificate, private_key } => {
+                vec![certificate.clone(), private_key.clone()]
+            }
+        };
+        let config = Reload::new(paths, move || server_config(&identity))?;
+        Ok(Self { config })
+    }
+
+    /// Makes the TLS handshake; `first` are bytes of it that were already read. A client that offers protocols by
+    /// ALPN has to offer `postgresql`.
+    pub async fn accept(&self, socket: Socket, first: &[u8]) -> Result<Stream, TlsError> {
+        let acceptor = tokio_rustls::TlsAcceptor::from(self.config.current());
+        let stream = acceptor
+            .accept(ReadAhead::new(socket, first))
+            .await
+            .map_err(|error| TlsError::from_handshake("the application", &error))?;
+        Ok(Stream::Tls(Box::new(stream.into())))
+    }
+}
+
+fn server_config(identity: &ServerIdentity) -> Result<ServerConfig, TlsError> {
+    let (chain, key, source) = match identity {
+        ServerIdentity::SelfSigned { hosts } => {
+            let (chain, key) = SelfSigned::generate(hosts)?.chain()?;
+            (chain, key, PathBuf::from("(generated)"))
+        }
+        ServerIdentity::Files { certificate, private_key } => {
+            (pem::certificates(certificate)?, pem::private_key(private_key)?, certificate.clone())
+        }
+    };
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError::Setup(error.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| TlsError::Unusable { path: source, reason: error.to_string() })?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}

@@ -1,0 +1,35 @@
+//! PEM files: certificates and keys.
+
+use std::fs;
+use std::path::Path;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+use super::TlsError;
+
+/// All certificates in a file, in their order. A file without any is an error.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = read(path, "the certificate file")?;
+    let found = certificates_in(&text);
+    if found.is_empty() {
+        return Err(TlsError::Empty { what: "certificate", path: path.to_owned() });
+    }
+    Ok(found)
+}
+
+/// All certificates in a PEM text; what is no certificate is passed over.
+pub(super) fn certificates_in(text: &[u8]) -> Vec<CertificateDer<'static>> {
+    rustls_pemfile::certs(&mut &*text).filter_map(Result::ok).collect()
+}
+
+/// The first private key in a file (PKCS #8, PKCS #1 or SEC 1, not encrypted).
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let text = Zeroizing::new(read(path, "the private key")?);
+    let found = rustls_pemfile::private_key(&mut text.as_slice()).ok().flatten();
+    found.ok_or_else(|| TlsError::Empty { what: "unencrypted private key", path: path.to_owned() })
+}
+
+fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::Unreadable { what, path: path.to_owned(), source })
+}

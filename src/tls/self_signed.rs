@@ -1,0 +1,43 @@
+//! Certificates made on the spot.
+
+use rcgen::{CertificateParams, DnType, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::TlsError;
+use crate::secret::Secret;
+
+/// A self-signed certificate with its key (ECDSA P-256).
+pub struct SelfSigned {
+    /// The certificate, as PEM.
+    pub certificate_pem: String,
+    /// The private key, as PEM (PKCS #8).
+    pub key_pem: Secret,
+    certificate: CertificateDer<'static>,
+    key: Secret,
+}
+
+impl SelfSigned {
+    /// Makes one for these DNS names and IP addresses. It is no CA, so it can be given to the other side as its
+    /// `root_certificate` and trusts nothing but itself.
+    pub fn generate(hosts: &[String]) -> Result<Self, TlsError> {
+        let failed = |error: rcgen::Error| TlsError::Setup(format!("no certificate can be made: {error}"));
+        let mut params = CertificateParams::new(hosts.to_vec()).map_err(failed)?;
+        let common_name = hosts.first().map_or("rds-auth-proxy", String::as_str);
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = params.self_signed(&key).map_err(failed)?;
+        Ok(Self {
+            certificate_pem: certificate.pem(),
+            key_pem: Secret::new(key.serialize_pem()),
+            certificate: certificate.der().clone(),
+            key: Secret::new(key.serialize_der()),
+        })
+    }
+
+    /// Certificate chain and key as rustls takes them.
+    pub(super) fn chain(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+        let key = PrivateKeyDer::try_from(self.key.expose().to_vec())
+            .map_err(|reason| TlsError::Setup(format!("the generated key cannot be used: {reason}")))?;
+        Ok((vec![self.certificate.clone()], key))
+    }
+}

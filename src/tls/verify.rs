@@ -1,0 +1,198 @@
+//! Decides whether a server's certificate is trusted, and says why not.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
+
+use super::roots::Loaded;
+
+/// How far the certificate is checked. In every case the server proves that it has the key of the certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    Nothing,
+    Ca,
+    CaAndName,
+}
+
+/// The verifier of one connector.
+pub(super) struct Verifier {
+    depth: Depth,
+    roots: Loaded,
+    provider: Arc<CryptoProvider>,
+}
+
+/// The reason a certificate is not trusted, as the end of a sentence.
+#[derive(Debug)]
+struct Untrusted(String);
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Untrusted {}
+
+impl Verifier {
+    pub(super) fn new(depth: Depth, roots: Loaded, provider: Arc<CryptoProvider>) -> Self {
+        Self { depth, roots, provider }
+    }
+
+    fn check_ca(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        // A server may present a root of our file itself. webpki takes no CA certificate for a server's, but a
+        // self-signed one that the user names is trusted like anywhere else, as long as it is valid.
+        if self.roots.pinned.iter().any(|root| root == certificate) {
+            return check_dates(certificate, now);
+        }
+        verify_server_cert_signed_by_trust_anchor(
+            &ParsedCertificate::try_from(certificate)?,
+            &self.roots.store,
+            intermediates,
+            now,
+            self.provider.signature_verification_algorithms.all,
+        )
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.depth != Depth::Nothing {
+            self.check_ca(certificate, intermediates, now)
+                .map_err(|error| explain(error, certificate, intermediates, &self.roots.label))?;
+        }
+        if self.depth == Depth::CaAndName {
+            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
+                .map_err(|error| explain_name(error, certificate, name))?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Verifier({:?}, {})", self.depth, self.roots.label)
+    }
+}
+
+fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let (_, parsed) = X509Certificate::from_der(certificate)
+        .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if now > parsed.validity().not_after.timestamp() {
+        return Err(Error::InvalidCertificate(CertificateError::Expired));
+    }
+    if now < parsed.validity().not_before.timestamp() {
+        return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
+    }
+    Ok(())
+}
+
+fn explain(
+    error: Error,
+    certificate: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    roots: &str,
+) -> Error {
+    let Error::InvalidCertificate(reason) = &error else { return error };
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return error };
+    let validity = parsed.validity();
+    untrusted(match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("it expired on {}", validity.not_after)
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!("it is not valid before {}; check the clocks", validity.not_before)
+        }
+        CertificateError::UnknownIssuer => format!(
+            "its issuer is \"{}\", which is not among {roots}; set root_certificate to the certificate of that CA",
+            top_issuer(&parsed, intermediates)
+        ),
+        other => format!("{other}"),
+    })
+}
+
+fn explain_name(error: Error, certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Error {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return error };
+    let names = names_of(&parsed);
+    let has = if names.is_empty() { "no names at all".to_owned() } else { names.join(", ") };
+    untrusted(format!("it is not valid for the name \"{}\"; it is for {has}", name.to_str()))
+}
+
+/// The CA that would have to be trusted: the issuer of the last certificate the server sent.
+fn top_issuer(certificate: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> String {
+    let last = intermediates.last().and_then(|last| X509Certificate::from_der(last).ok());
+    last.map_or_else(|| certificate.issuer().to_string(), |(_, last)| last.issuer().to_string())
+}
+
+fn names_of(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
+    extension.value.general_names.iter().filter_map(name_of).collect()
+}
+
+fn name_of(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
+            Ok(v4) => Some(std::net::Ipv4Addr::from(v4).to_string()),
+            Err(_) => <[u8; 16]>::try_from(*bytes).ok().map(|v6| std::net::Ipv6Addr::from(v6).to_string()),
+        },
+        _ => None,
+    }
+}
+
+fn untrusted(reason: String) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Untrusted(reason)))))
+}
