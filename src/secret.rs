@@ -1,5 +1,6 @@
 //! Passwords, tokens and keys in memory.
 
+use bytes::BytesMut;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bytes that nobody may see: a password, an IAM token, a private key.
@@ -33,4 +34,10 @@ impl Secret {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Overwrites a buffer that held a secret on its way out, its unused room included, and empties it.
+pub fn wipe(buffer: &mut BytesMut) {
+    buffer.clear();
+    buffer.spare_capacity_mut().zeroize();
 }

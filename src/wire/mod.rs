@@ -1,1 +1,53 @@
-//! Placeholder.
+//! The PostgreSQL v3 wire protocol of the startup phase: bytes to values and back, as server and as client.
+//!
+//! Everything here is a pure function over bytes. Decoders are total: any input gives a value or a
+//! [`DecodeError`], and none allocates more than a small multiple of the bytes it was handed. Who reads from a
+//! socket asks for a length first ([`startup_body_length`], [`Header::decode`], [`password_body_length`]), which
+//! refuses too much before a byte of it is read. Source: PostgreSQL manual, "Message Formats".
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `request.rs` | what opens a connection: [`FirstPacket`] |
+//! | `startup.rs` | [`StartupMessage`] and its parameters |
+//! | `version.rs` | [`ProtocolVersion`] |
+//! | `cancel.rs` | [`CancelRequest`], [`CancelKey`], and their form as a startup parameter |
+//! | `header.rs` | tag and length of a tagged message, and the limits of a login: [`Header`] |
+//! | `backend.rs` | what a database says during the login: [`BackendMessage`] |
+//! | `authentication.rs` | its password requests: [`Authentication`] |
+//! | `error_response.rs` | its errors and notices, and ours: [`ErrorResponse`] |
+//! | `severity.rs`, `sqlstate.rs` | [`Severity`], [`SqlState`] |
+//! | `password.rs` | the answers to a password request |
+//! | `error.rs` | [`DecodeError`], [`EncodeError`] |
+//! | `reader.rs` | the cursor that all decoders share |
+
+mod authentication;
+mod backend;
+mod cancel;
+mod error;
+mod error_response;
+mod header;
+mod password;
+mod reader;
+mod request;
+mod severity;
+mod sqlstate;
+mod startup;
+#[cfg(test)]
+mod tests;
+mod version;
+
+pub use authentication::Authentication;
+pub use backend::BackendMessage;
+pub use cancel::{CancelKey, CancelRequest};
+pub use error::{DecodeError, EncodeError};
+pub use error_response::ErrorResponse;
+pub use header::{Header, MAX_LOGIN_MESSAGE};
+pub use password::{
+    MAX_PASSWORD_MESSAGE, SaslInitialResponse, decode_password, encode_password,
+    encode_sasl_initial_response, encode_sasl_response, password_body_length,
+};
+pub use request::{FirstPacket, MAX_STARTUP_PACKET, encode_ssl_request, startup_body_length};
+pub use severity::Severity;
+pub use sqlstate::SqlState;
+pub use startup::StartupMessage;
+pub use version::ProtocolVersion;

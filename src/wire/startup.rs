@@ -1,0 +1,244 @@
+//! The packet that asks for a login, and its parameters.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::iter;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::secret::Secret;
+use crate::wire::error::{check_name, check_string};
+use crate::wire::reader::Reader;
+use crate::wire::request::MAX_STARTUP_PACKET;
+use crate::wire::{DecodeError, EncodeError, ProtocolVersion};
+
+const WHAT: &str = "startup packet";
+
+/// A protocol version and parameters in the order they were sent, duplicates included.
+///
+/// Names and values are bytes: no encoding is agreed on yet. One of the values may be a password, so all of them are
+/// kept like one: wiped when dropped, and never shown by `Debug`.
+#[derive(Clone)]
+pub struct StartupMessage {
+    /// What the application asked for; its major is 3 where the message came off the wire.
+    pub version: ProtocolVersion,
+    /// `name 0 value 0`, again and again, as on the wire, without the last terminator. No name is empty.
+    pairs: Secret,
+}
+
+impl StartupMessage {
+    /// A message without parameters.
+    #[must_use]
+    pub fn new(version: ProtocolVersion) -> Self {
+        Self { version, pairs: Secret::new([]) }
+    }
+
+    /// Reads what follows the version; the end of the list must be the end of the bytes.
+    pub(super) fn decode(version: ProtocolVersion, list: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(WHAT, list);
+        while !reader.string()?.is_empty() {
+            reader.string()?;
+        }
+        reader.finish()?;
+        let pairs = list.split_last().map_or(list, |(_terminator, pairs)| pairs);
+        Ok(Self { version, pairs: Secret::new(pairs) })
+    }
+
+    /// The value of a parameter. Where it was sent twice the last one counts, as for PostgreSQL
+    /// (`ProcessStartupPacket` in `backend_startup.c`).
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().filter(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value).last()
+    }
+
+    /// The value of a parameter as text, with U+FFFD for what is not UTF-8. Not for secrets: the copy is not wiped.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// Takes a parameter out, duplicates too, and returns the value that counted.
+    pub fn remove(&mut self, name: &str) -> Option<Secret> {
+        let removed = Secret::new(self.get(name)?);
+        let mut pairs = Vec::with_capacity(self.pairs.len());
+        for (known, value) in self.iter().filter(|(known, _)| *known != name.as_bytes()) {
+            push_pair(&mut pairs, known, value);
+        }
+        self.pairs = Secret::new(pairs);
+        Some(removed)
+    }
+
+    /// Gives a parameter a value: in place of its first occurrence, or at the end. Further ones are dropped.
+    ///
+    /// # Errors
+    /// [`EncodeError::Empty`] for a name that is empty, [`EncodeError::ZeroByte`] for a name or value with a zero
+    /// byte in it. The message stays as it was.
+    pub fn set(&mut self, name: &str, value: &[u8]) -> Result<(), EncodeError> {
+        check_name("name of a startup parameter", name.as_bytes())?;
+        check_string("value of a startup parameter", value)?;
+        // Large enough for either case: a vector that grows leaves copies of passwords behind.
+        let mut pairs = Vec::with_capacity(self.pairs.len() + name.len() + value.len() + 2);
+        let mut placed = false;
+        for (known, old) in self.iter() {
+            if known != name.as_bytes() {
+                push_pair(&mut pairs, known, old);
+            } else if !placed {
+                push_pair(&mut pairs, known, value);
+                placed = true;
+            }
+        }
+        if !placed {
+            push_pair(&mut pairs, name.as_bytes(), value);
+        }
+        self.pairs = Secret::new(pairs);
+        Ok(())
+    }
+
+    /// The names alone, for log lines; U+FFFD stands for what is not UTF-8.
+    pub fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.iter().map(|(name, _)| String::from_utf8_lossy(name))
+    }
+
+    /// Names and values in order. A value may be a password.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut pieces = self.pairs.expose().split(|byte| *byte == 0);
+        iter::from_fn(move || Some((pieces.next()?, pieces.next()?)))
+    }
+
+    /// Appends the whole packet, length word included.
+    ///
+    /// Where a parameter is a password, `out` holds it afterwards: send it and [wipe](crate::secret::wipe) it. The
+    /// room is made before the first byte is written, so that no copy stays in memory that was outgrown.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`] beyond [`MAX_STARTUP_PACKET`]; nothing is written then.
+    pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let length = 4 + self.pairs.len() + 1;
+        if length > MAX_STARTUP_PACKET {
+            return Err(EncodeError::TooLong { what: WHAT, length, limit: MAX_STARTUP_PACKET });
+        }
+        let word = u32::try_from(4 + length).unwrap_or(u32::MAX);
+        out.reserve(4 + length);
+        out.put_u32(word);
+        out.put_u32(self.version.to_wire());
+        out.put_slice(self.pairs.expose());
+        out.put_u8(0);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for StartupMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.names().collect();
+        f.debug_struct("StartupMessage").field("version", &self.version).field("names", &names).finish()
+    }
+}
+
+fn push_pair(pairs: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    pairs.extend_from_slice(name);
+    pairs.push(0);
+    pairs.extend_from_slice(value);
+    pairs.push(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(list: &[u8]) -> Result<StartupMessage, DecodeError> {
+        StartupMessage::decode(ProtocolVersion::V3_0, list)
+    }
+
+    fn pairs(startup: &StartupMessage) -> Vec<(&[u8], &[u8])> {
+        startup.iter().collect()
+    }
+
+    #[test]
+    fn order_duplicates_and_odd_bytes_are_kept() {
+        let startup = decode(b"user\0a\0x\0\0user\0\xff\0_pq_.y\0=\0\0").unwrap();
+        assert_eq!(
+            pairs(&startup),
+            [
+                (&b"user"[..], &b"a"[..]),
+                (&b"x"[..], &b""[..]),
+                (&b"user"[..], &b"\xff"[..]),
+                (&b"_pq_.y"[..], &b"="[..])
+            ]
+        );
+    }
+
+    #[test]
+    fn the_last_duplicate_counts_as_in_postgresql() {
+        let startup = decode(b"user\0first\0user\0last\0\0").unwrap();
+        assert_eq!(startup.get("user"), Some(&b"last"[..]));
+        assert_eq!(startup.text("user").as_deref(), Some("last"));
+        assert_eq!(startup.get("use"), None);
+    }
+
+    #[test]
+    fn a_list_without_proper_end_is_refused() {
+        let truncated = DecodeError::Truncated { what: WHAT };
+        for list in [&b""[..], b"user", b"user\0", b"user\0a", b"user\0a\0", b"user\0\0"] {
+            assert_eq!(decode(list).unwrap_err(), truncated, "{list:?}");
+        }
+        assert_eq!(decode(b"\0\0").unwrap_err(), DecodeError::TrailingBytes { what: WHAT, count: 1 });
+        assert_eq!(
+            decode(b"user\0a\0\0b\0").unwrap_err(),
+            DecodeError::TrailingBytes { what: WHAT, count: 2 }
+        );
+    }
+
+    #[test]
+    fn set_replaces_in_place_or_appends() {
+        let mut startup = decode(b"a\01\0b\02\0a\03\0\0").unwrap();
+        startup.set("a", b"new").unwrap();
+        startup.set("c", b"").unwrap();
+        assert_eq!(
+            pairs(&startup),
+            [(&b"a"[..], &b"new"[..]), (&b"b"[..], &b"2"[..]), (&b"c"[..], &b""[..])]
+        );
+    }
+
+    #[test]
+    fn set_refuses_what_the_wire_cannot_carry() {
+        let mut startup = StartupMessage::new(ProtocolVersion::V3_0);
+        assert!(matches!(startup.set("", b"x"), Err(EncodeError::Empty { .. })));
+        assert!(matches!(startup.set("a\0b", b"x"), Err(EncodeError::ZeroByte { .. })));
+        assert!(matches!(startup.set("a", b"x\0host\0evil"), Err(EncodeError::ZeroByte { .. })));
+        assert_eq!(startup.iter().count(), 0);
+    }
+
+    #[test]
+    fn remove_takes_every_duplicate() {
+        let mut startup = decode(b"password\01\0user\0u\0password\02\0\0").unwrap();
+        let removed = startup.remove("password").unwrap();
+        assert_eq!(removed.expose(), b"2");
+        assert_eq!(pairs(&startup), [(&b"user"[..], &b"u"[..])]);
+        assert!(startup.remove("password").is_none());
+    }
+
+    #[test]
+    fn debug_shows_names_and_no_values() {
+        let mut startup = StartupMessage::new(ProtocolVersion::V3_2);
+        startup.set("user", b"alice").unwrap();
+        startup.set("password", b"hunter2").unwrap();
+        let shown = format!("{startup:?}");
+        assert!(shown.contains("user") && shown.contains("password"), "{shown}");
+        assert!(!shown.contains("alice") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn the_limit_is_postgresqls() {
+        let mut startup = StartupMessage::new(ProtocolVersion::V3_0);
+        let fitting = vec![b'x'; MAX_STARTUP_PACKET - 4 - "password".len() - 2 - 1];
+        startup.set("password", &fitting).unwrap();
+        let mut out = BytesMut::new();
+        startup.encode(&mut out).unwrap();
+        assert_eq!(out.len(), 4 + MAX_STARTUP_PACKET);
+
+        startup.set("password", &[&fitting[..], b"x"].concat()).unwrap();
+        let mut out = BytesMut::new();
+        assert!(matches!(startup.encode(&mut out), Err(EncodeError::TooLong { length: 10_001, .. })));
+        assert!(out.is_empty());
+    }
+}
