@@ -41,3 +41,31 @@ pub fn wipe(buffer: &mut BytesMut) {
     buffer.clear();
     buffer.spare_capacity_mut().zeroize();
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    /// Reads this process's memory as the kernel sees it: what a dump would hold.
+    fn memory_at(address: usize, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0xff; length];
+        File::open("/proc/self/mem").unwrap().read_exact_at(&mut bytes, address as u64).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_wiped_buffer_holds_nothing_even_where_it_was_already_emptied() {
+        let mut buffer = BytesMut::with_capacity(64);
+        buffer.extend_from_slice(b"hunter2, and more of it");
+        let (address, length) = (buffer.as_ptr() as usize, buffer.len());
+        assert_eq!(memory_at(address, length), b"hunter2, and more of it");
+        buffer.truncate(7);
+        wipe(&mut buffer);
+        assert!(buffer.is_empty());
+        assert_eq!(memory_at(address, length), vec![0; length]);
+    }
+}

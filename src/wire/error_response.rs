@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(out[..], b"E\0\0\0\x24SFATAL\0VFATAL\0C28P01\0Mno\0Dd\0Hh\0\0"[..]);
         let mut out = BytesMut::new();
         ErrorResponse::new(Severity::Notice, SqlState::AdminShutdown, "").encode_notice(&mut out);
-        assert_eq!(out[..], b"N\0\0\0\x20SNOTICE\0VNOTICE\0C57P01\0M\0\0"[..]);
+        assert_eq!(out[..], b"N\0\0\0\x1eSNOTICE\0VNOTICE\0C57P01\0M\0\0"[..]);
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_message_without_room_gets_no_hint() {
-        let body = [b"M", &[b'x'; 40_000][..], b"\0\0"].concat();
+        let body = [b"M", &vec![b'x'; 40_000][..], b"\0\0"].concat();
         let mut error = ErrorResponse::decode(&body).unwrap();
         error.set_hint("h");
         assert_eq!(error.hint(), None);

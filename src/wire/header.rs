@@ -145,4 +145,13 @@ mod tests {
         assert!(decode(b'H', 8).unwrap_err().to_string().contains("'H'"));
         assert!(decode(0xff, 8).unwrap_err().to_string().contains("'\\xff'"));
     }
+
+    #[test]
+    fn a_header_makes_the_room_for_its_body() {
+        let mut out = BytesMut::with_capacity(8);
+        Header { tag: b'p', body_length: 2_000 }.encode(&mut out);
+        let (start, room) = (out.as_ptr(), out.capacity() - out.len());
+        out.put_bytes(b'x', 2_000);
+        assert!(room >= 2_000 && start == out.as_ptr(), "{room}");
+    }
 }
