@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Stream;
+use crate::secret::wipe;
 
 /// A stream in its startup phase. It reads exactly the bytes a packet says it has and not one more, so nothing that
 /// arrives before TLS can be taken for something that arrived inside it (CVE-2021-23214, CVE-2021-23222). It is
@@ -53,8 +54,7 @@ impl Framed {
             Ok(()) => self.stream.flush().await,
             Err(error) => Err(error),
         };
-        zeroize::Zeroize::zeroize(self.out.as_mut());
-        self.out.clear();
+        wipe(&mut self.out);
         sent
     }
 

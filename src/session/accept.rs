@@ -1,0 +1,51 @@
+//! Step 1, accept: takes connections on, within limits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, info_span, warn};
+
+use super::life::live;
+use super::limits::Places;
+use super::{Limits, Role};
+use crate::net::{Accepted, Listener};
+use crate::shutdown::Shutdown;
+use crate::tls::Acceptor;
+
+/// Everything that connections of one listener share.
+pub struct Engine<R> {
+    /// The policy.
+    pub role: R,
+    /// TLS towards applications; absent where it is off.
+    pub acceptor: Option<Acceptor>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Accepts connections until the proxy drains, and returns when the last session has ended.
+pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shutdown: Shutdown) {
+    let places = Places::new(engine.limits.clone());
+    let sessions = TaskTracker::new();
+    let ids = AtomicU64::new(1);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.draining() => break,
+        };
+        let Some(place) = places.take(accepted.peer.ip()) else {
+            warn!(peer = %accepted.peer, "closed unheard: far more connections than max_connections");
+            continue;
+        };
+        let id = ids.fetch_add(1, Ordering::Relaxed);
+        let (engine, shutdown) = (Arc::clone(&engine), shutdown.clone());
+        let span = info_span!("connection", id);
+        let session = async move {
+            live(&*engine, Accepted { ..accepted }, place, &shutdown).await;
+        };
+        sessions.spawn(session.instrument(span));
+    }
+    drop(listener);
+    sessions.close();
+    sessions.wait().await;
+}

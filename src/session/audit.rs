@@ -1,0 +1,112 @@
+//! The lines about a session: one when it begins, one when it ends.
+
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use super::splice::{End, Side, Splice};
+use super::{Errand, Failure, Fault, Opening, Request, Route};
+use crate::net::{Framed, Peer};
+
+/// What is known about a connection so far. Names only, never a secret.
+pub(super) struct Record {
+    peer: Peer,
+    began: Instant,
+    target: String,
+    user: String,
+    database: String,
+    application_name: String,
+    identity: String,
+    app_tls: &'static str,
+    hop_tls: &'static str,
+}
+
+impl Record {
+    pub(super) fn new(peer: Peer) -> Self {
+        Self {
+            peer,
+            began: Instant::now(),
+            target: String::new(),
+            user: String::new(),
+            database: String::new(),
+            application_name: String::new(),
+            identity: String::new(),
+            app_tls: "off",
+            hop_tls: "off",
+        }
+    }
+
+    pub(super) fn negotiated(&mut self, app: &Framed, request: &Request) {
+        self.app_tls = app.stream().tls_version().unwrap_or("off");
+        if let Opening::Startup(startup) = &request.opening {
+            self.user = startup.text("user").unwrap_or_default();
+            // PostgreSQL takes the user's name where no database is named.
+            self.database = startup.text("database").unwrap_or_else(|| self.user.clone());
+            self.application_name = startup.text("application_name").unwrap_or_default();
+        }
+    }
+
+    pub(super) fn authorized(&mut self, route: &Route) {
+        self.target.clone_from(&route.target);
+        if let Errand::Session { identity: Some(identity), .. } = &route.errand {
+            self.identity.clone_from(identity);
+        }
+    }
+
+    pub(super) fn ready(&mut self, hop: &Framed) {
+        self.hop_tls = hop.stream().tls_version().unwrap_or("off");
+        let Self { peer, target, user, database, application_name, identity, app_tls, hop_tls, .. } = self;
+        info!(
+            %peer, target, user, database, application_name, identity, app_tls, hop_tls,
+            handshake_ms = millis(self.began), "session began"
+        );
+    }
+
+    pub(super) fn ended(&self, splice: &Splice, end: Option<&End>) {
+        let Self { peer, target, user, database, application_name, identity, app_tls, hop_tls, .. } = self;
+        let (ended_by, outcome) = blame(end);
+        info!(
+            %peer, target, user, database, application_name, identity, app_tls, hop_tls,
+            sent = splice.sent(), received = splice.received(), duration_ms = millis(self.began),
+            ended_by, outcome, "session ended"
+        );
+    }
+
+    pub(super) fn cancelled(&self) {
+        info!(peer = %self.peer, target = self.target, duration_ms = millis(self.began), "cancel request delivered");
+    }
+
+    pub(super) fn failed(&self, failure: &Failure) {
+        let Self { peer, target, user, database, application_name, identity, .. } = self;
+        let (fault, duration_ms) = (failure.fault().name(), millis(self.began));
+        // Port scanners and health checks hang up before they say anything.
+        if matches!(failure, Failure::ApplicationGone(_)) && user.is_empty() {
+            tracing::debug!(%peer, duration_ms, "hung up without a startup packet");
+        } else if matches!(failure.fault(), Fault::Application | Fault::Database) {
+            info!(
+                %peer, target, user, database, application_name, identity, fault, duration_ms,
+                error = %failure, "connection refused"
+            );
+        } else {
+            warn!(
+                %peer, target, user, database, application_name, identity, fault, duration_ms,
+                error = %failure, "connection failed"
+            );
+        }
+    }
+}
+
+fn blame(end: Option<&End>) -> (&'static str, String) {
+    match end {
+        None => ("proxy", "shutdown".into()),
+        Some(End::Idle(_)) => ("proxy", "idle_timeout".into()),
+        Some(End::Closed(side)) => (side.name(), "closed".into()),
+        Some(End::Lingered(Side::App)) => (Side::App.name(), "closed in the middle of a statement".into()),
+        Some(End::Lingered(Side::Hop)) => (Side::Hop.name(), "closed; the application did not follow".into()),
+        Some(End::Broken(side, error)) => (side.name(), error.to_string()),
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

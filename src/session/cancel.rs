@@ -1,0 +1,36 @@
+//! Cancel requests: they arrive on connections of their own, and are delivered on connections of their own.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::connect::connect;
+use super::message::flush_to_hop;
+use super::{Failure, Hop};
+use crate::wire::{CancelRequest, FirstPacket};
+
+/// How long the hop may take to act on it; it answers nothing and closes (PostgreSQL manual, "Canceling Requests in
+/// Progress").
+const ACTING: Duration = Duration::from_secs(5);
+
+/// Sends the packet to the hop and waits until it has closed the connection, so that who asked for the cancel hears
+/// nothing before it took effect.
+pub(super) async fn deliver(hop: &Hop, packet: &FirstPacket, limit: Duration) -> Result<(), Failure> {
+    let mut framed = connect(hop, limit, false).await?;
+    packet.encode(framed.out()).map_err(Failure::Startup)?;
+    flush_to_hop(&mut framed, &hop.name).await?;
+    // Whatever it says or fails with, it is done; a server that knows no cancel parameter answers with an error.
+    let _closed = timeout(ACTING, framed.read_byte()).await;
+    Ok(())
+}
+
+/// Cancels what an application that vanished left running. Nobody is left to hear of a failure.
+pub(super) async fn cancel_left_behind(hop: &Hop, cancel: CancelRequest, limit: Duration) {
+    let delivered = timeout(limit + ACTING, deliver(hop, &FirstPacket::Cancel(cancel), limit)).await;
+    match delivered {
+        Ok(Ok(())) => debug!("cancelled what the application left running"),
+        Ok(Err(error)) => debug!(%error, "what the application left running could not be cancelled"),
+        Err(_) => debug!("what the application left running could not be cancelled in time"),
+    }
+}

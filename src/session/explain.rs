@@ -1,0 +1,88 @@
+//! Makes a database's refusal of a login easier to act on.
+
+use crate::wire::{ErrorResponse, SqlState};
+
+/// What is known about a login when the database refuses it.
+pub(super) struct Circumstances<'a> {
+    /// The user who wanted to log in.
+    pub(super) user: &'a str,
+    /// Who signed the IAM token, where one was used.
+    pub(super) identity: Option<&'a str>,
+    /// The application is on TLS and was not offered the channel binding that the database has.
+    pub(super) lost_binding: bool,
+}
+
+/// Adds a HINT to a refused login; every word of the database stays.
+pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'_>) {
+    let wrong_identity = error.is(SqlState::InvalidAuthorizationSpecification);
+    if !wrong_identity && !error.is(SqlState::InvalidPassword) {
+        return;
+    }
+    if let Some(identity) = circumstances.identity {
+        explain_iam(error, circumstances.user, identity);
+    } else if circumstances.lost_binding && wrong_identity && error.hint().is_none() {
+        error.set_hint(
+            "Channel binding cannot pass a proxy: connect with channel_binding=disable. The proxy verifies the \
+             database's certificate itself.",
+        );
+    }
+}
+
+fn explain_iam(error: &mut ErrorResponse, user: &str, identity: &str) {
+    let hint = match error.hint() {
+        None => format!(
+            "IAM login: the database user needs GRANT rds_iam TO \"{user}\", and the AWS identity {identity} needs a \
+             policy that allows rds-db:connect for this user on this database."
+        ),
+        // The other half of the proxy has explained it, but may know the identity less well.
+        Some(hint) if !hint.contains(identity) => format!("{hint} Here the AWS identity is {identity}."),
+        Some(_) => return,
+    };
+    error.set_hint(hint);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Severity;
+
+    fn refused(sqlstate: SqlState) -> ErrorResponse {
+        ErrorResponse::new(Severity::Fatal, sqlstate, "PAM authentication failed for user \"alice\"")
+    }
+
+    #[test]
+    fn a_refused_iam_login_names_grant_policy_and_identity() {
+        let mut error = refused(SqlState::InvalidAuthorizationSpecification);
+        let iam = Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), lost_binding: false };
+        explain(&mut error, &iam);
+        let hint = error.hint().unwrap().into_owned();
+        for part in ["GRANT rds_iam TO \"alice\"", "rds-db:connect", "AKIDEXAMPLE"] {
+            assert!(hint.contains(part), "{hint}");
+        }
+        assert_eq!(error.message().unwrap(), "PAM authentication failed for user \"alice\"");
+        explain(&mut error, &iam);
+        assert_eq!(error.hint().unwrap(), hint, "the second proxy repeats nothing");
+        explain(&mut error, &Circumstances { identity: Some("arn:aws:iam::123456789012:user/alice"), ..iam });
+        assert!(error.hint().unwrap().ends_with("arn:aws:iam::123456789012:user/alice."));
+    }
+
+    #[test]
+    fn other_errors_pass_word_for_word() {
+        let mut error = refused(SqlState::InvalidCatalogName);
+        explain(
+            &mut error,
+            &Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), lost_binding: true },
+        );
+        assert!(error.hint().is_none());
+        let mut error = refused(SqlState::InvalidPassword);
+        explain(&mut error, &Circumstances { user: "alice", identity: None, lost_binding: true });
+        assert!(error.hint().is_none(), "a wrong password has nothing to do with channel binding");
+    }
+
+    #[test]
+    fn a_lost_channel_binding_is_explained() {
+        let mut error = refused(SqlState::InvalidAuthorizationSpecification);
+        explain(&mut error, &Circumstances { user: "alice", identity: None, lost_binding: true });
+        assert!(error.hint().unwrap().contains("channel_binding=disable"));
+    }
+}

@@ -1,0 +1,50 @@
+//! Whole messages from a conversation.
+
+use super::Failure;
+use crate::net::Framed;
+use crate::secret::Secret;
+use crate::wire::{FirstPacket, Header, password_body_length, startup_body_length};
+
+/// A message of the hop during the login.
+pub(super) struct FromHop {
+    pub(super) tag: u8,
+    pub(super) body: Vec<u8>,
+}
+
+/// The first packet of an application, whose length word was already read.
+pub(super) async fn read_first_packet(app: &mut Framed, length: [u8; 4]) -> Result<FirstPacket, Failure> {
+    let length = startup_body_length(length).map_err(Failure::Application)?;
+    // It may carry a password.
+    let body = Secret::new(app.read_body(length).await.map_err(Failure::ApplicationGone)?);
+    FirstPacket::decode(body.expose()).map_err(Failure::Application)
+}
+
+/// The next message of the hop.
+pub(super) async fn read_from_hop(hop: &mut Framed, name: &str) -> Result<FromHop, Failure> {
+    let gone = |source| Failure::HopGone { hop: name.to_owned(), source };
+    let broken = |source| Failure::HopProtocol { hop: name.to_owned(), source };
+    let header = Header::decode(hop.read_array().await.map_err(gone)?).map_err(broken)?;
+    let body = hop.read_body(header.body_length).await.map_err(gone)?;
+    Ok(FromHop { tag: header.tag, body })
+}
+
+/// The application's answer to a password request, as it is: header and body.
+pub(super) async fn read_password(app: &mut Framed) -> Result<Secret, Failure> {
+    let header = app.read_array::<{ Header::LENGTH }>().await.map_err(Failure::ApplicationGone)?;
+    let length = password_body_length(header).map_err(Failure::Application)?;
+    let body = Secret::new(app.read_body(length).await.map_err(Failure::ApplicationGone)?);
+    let mut message = Vec::with_capacity(header.len() + length);
+    message.extend_from_slice(&header);
+    message.extend_from_slice(body.expose());
+    Ok(Secret::new(message))
+}
+
+/// Sends what was encoded for the hop.
+pub(super) async fn flush_to_hop(hop: &mut Framed, name: &str) -> Result<(), Failure> {
+    hop.flush().await.map_err(|source| Failure::HopGone { hop: name.to_owned(), source })
+}
+
+/// Sends what was encoded for the application.
+pub(super) async fn flush_to_app(app: &mut Framed) -> Result<(), Failure> {
+    app.flush().await.map_err(Failure::ApplicationGone)
+}

@@ -1,0 +1,115 @@
+//! Step 2, negotiate: encryption towards the application, until it says what it wants.
+
+use super::Failure;
+use super::message::{flush_to_app, read_first_packet};
+use crate::net::{Framed, Socket, Stream};
+use crate::tls::{ALPN, Acceptor};
+use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
+
+/// The first byte of a TLS handshake record (RFC 8446 section 5.1). The length word of a startup packet always
+/// begins with zero.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What the application wants.
+pub enum Opening {
+    /// A session.
+    Startup(StartupMessage),
+    /// Another connection's query cancelled.
+    Cancel(CancelRequest),
+}
+
+/// An application that cannot be served, and the way to tell it, if there is one.
+pub(super) struct Refused {
+    pub(super) app: Option<Framed>,
+    pub(super) failure: Failure,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { app: None, failure }
+    }
+}
+
+/// Answers the requests for encryption and returns what comes after them. `acceptor` is absent where TLS is off.
+pub(super) async fn negotiate(
+    socket: Socket,
+    acceptor: Option<&Acceptor>,
+) -> Result<(Framed, Opening), Refused> {
+    let mut app = Framed::new(socket);
+    // The manual allows GSSENCRequest and SSLRequest once each, in this order or the other.
+    let (mut tls_asked, mut gss_asked) = (false, false);
+    loop {
+        let packet = match next_packet(&mut app).await {
+            Ok(packet) => packet,
+            Err(Unread::DirectTls(first)) => {
+                if app.stream().is_tls() || tls_asked || gss_asked {
+                    return refuse(app, Failure::UnexpectedTls);
+                }
+                app = upgrade(app, acceptor, &first).await?;
+                if app.stream().alpn() != Some(ALPN) {
+                    return refuse(app, Failure::DirectTlsWithoutAlpn);
+                }
+                continue;
+            }
+            Err(Unread::Failed(failure)) => return refuse(app, failure),
+        };
+        match packet {
+            FirstPacket::Startup(startup) => return Ok((app, Opening::Startup(startup))),
+            FirstPacket::Cancel(cancel) => return Ok((app, Opening::Cancel(cancel))),
+            FirstPacket::Ssl if tls_asked || app.stream().is_tls() => {
+                return refuse(app, Failure::RepeatedRequest("SSLRequest"));
+            }
+            FirstPacket::GssEnc if gss_asked || app.stream().is_tls() => {
+                return refuse(app, Failure::RepeatedRequest("GSSENCRequest"));
+            }
+            FirstPacket::GssEnc => {
+                gss_asked = true;
+                app = answer(app, b'N').await?;
+            }
+            FirstPacket::Ssl => {
+                tls_asked = true;
+                if acceptor.is_some() {
+                    app = answer(app, b'S').await?;
+                    app = upgrade(app, acceptor, &[]).await?;
+                } else {
+                    app = answer(app, b'N').await?;
+                }
+            }
+        }
+    }
+}
+
+enum Unread {
+    DirectTls([u8; 4]),
+    Failed(Failure),
+}
+
+async fn next_packet(app: &mut Framed) -> Result<FirstPacket, Unread> {
+    let length = match app.read_array::<4>().await {
+        Ok(length) => length,
+        Err(error) => return Err(Unread::Failed(Failure::ApplicationGone(error))),
+    };
+    if length.first() == Some(&TLS_HANDSHAKE) {
+        return Err(Unread::DirectTls(length));
+    }
+    read_first_packet(app, length).await.map_err(Unread::Failed)
+}
+
+async fn answer(mut app: Framed, byte: u8) -> Result<Framed, Refused> {
+    app.out().extend_from_slice(&[byte]);
+    flush_to_app(&mut app).await?;
+    Ok(app)
+}
+
+/// Puts TLS on the connection. After a failed handshake there is no common language left to explain it in.
+async fn upgrade(app: Framed, acceptor: Option<&Acceptor>, first: &[u8]) -> Result<Framed, Refused> {
+    let (Some(acceptor), Stream::Plain(socket)) = (acceptor, app.into_stream()) else {
+        return Err(Failure::UnexpectedTls.into());
+    };
+    let stream = acceptor.accept(socket, first).await.map_err(Failure::ApplicationTls)?;
+    Ok(Framed::new(stream))
+}
+
+fn refuse<T>(app: Framed, failure: Failure) -> Result<T, Refused> {
+    Err(Refused { app: Some(app), failure })
+}
