@@ -1,1 +1,60 @@
-//! Placeholder.
+//! The role of `server`: it goes where the application's client says, if the directory knows the place and the access
+//! list allows it.
+
+mod token;
+
+use std::sync::Arc;
+
+use crate::net::HostPort;
+use crate::session::contract::{CANCEL, HOST, PASSWORD};
+use crate::session::{Errand, Failure, Hop, Opening, Request, Role, Route};
+use crate::target::Directory;
+use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
+
+/// The policy of `server`.
+pub struct Server {
+    directory: Arc<Directory>,
+}
+
+impl Server {
+    /// A server that lets applications reach what the directory has.
+    #[must_use]
+    pub fn new(directory: Arc<Directory>) -> Self {
+        Self { directory }
+    }
+}
+
+impl Role for Server {
+    async fn authorize(&self, request: Request) -> Result<Route, Failure> {
+        match request.opening {
+            Opening::Startup(startup) => self.route(startup).await,
+            // It names no host, and no state is kept that could tell which one is meant.
+            Opening::Cancel(_) => Err(Failure::CancelWithoutTarget),
+        }
+    }
+}
+
+impl Server {
+    async fn route(&self, mut startup: StartupMessage) -> Result<Route, Failure> {
+        let host = startup.remove(HOST).ok_or(Failure::MissingParameter {
+            parameter: HOST,
+            remedy: "applications connect to `rds-auth-proxy client`, which adds it",
+        })?;
+        let address: HostPort =
+            String::from_utf8_lossy(host.expose()).parse().map_err(Failure::InvalidTarget)?;
+        let password = startup.remove(PASSWORD);
+        let cancel = startup.remove(CANCEL);
+        let target = self.directory.by_host(&address).await.map_err(Failure::Lookup)?;
+        let errand = match cancel {
+            Some(cancel) => {
+                let cancel = CancelRequest::from_parameter(cancel.expose()).map_err(Failure::Application)?;
+                Errand::Cancel { packet: FirstPacket::Cancel(cancel) }
+            }
+            None => {
+                let identity = password.as_ref().and_then(|password| token::access_key_id(password.expose()));
+                Errand::Session { startup, password, identity }
+            }
+        };
+        Ok(Route { hop: Hop::database(&target), target: target.name, errand })
+    }
+}
