@@ -1,1 +1,71 @@
-//! Placeholder.
+//! The configuration: found, read, checked, and turned into what it means.
+//!
+//! | step | file | from what to what |
+//! |---|---|---|
+//! | find | `find` | places to look at → a path |
+//! | parse | `tree` | YAML text → a tree of keys and scalars |
+//! | expand | `expand` | `${fromEnv:…}`, `${fromFile:…}` → their values |
+//! | decode | `decode`, `written`, `scalars` | the tree → [`written::Written`], one field a key |
+//! | resolve | `resolve`, `upstream`, `tls` | what was written → [`Config`], with every default filled in |
+//!
+//! A fault of any step is a [`fault::Fault`] at a key path; `locate` finds its line.
+
+mod decode;
+mod error;
+mod expand;
+mod fault;
+mod find;
+mod locate;
+mod resolve;
+mod scalars;
+mod settings;
+mod surroundings;
+mod tls;
+mod tree;
+mod upstream;
+mod written;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+pub use error::ConfigError;
+pub use find::find;
+pub use settings::{
+    Config, Drain, Limits, Mode, Pods, PortForward, Rds, SELF_SIGNED_HOSTS, Upstream, UpstreamRoute,
+};
+
+use expand::Origins;
+use fault::Fault;
+use surroundings::Surroundings;
+use written::Written;
+
+/// Reads the file and everything it names: certificates are loaded, so that a bad one is found at start.
+///
+/// Errors name file, line and key ([`ConfigError::Invalid`]), or why the file cannot be read at all.
+pub fn load(path: &Path, mode: Mode) -> Result<Config, ConfigError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    read(path, &text, mode, &Surroundings::of_process())
+}
+
+/// As [`load`], from a text that was read already; `path` is what errors call it.
+fn read(path: &Path, text: &str, mode: Mode, around: &Surroundings) -> Result<Config, ConfigError> {
+    let mut origins = Origins::default();
+    understand(text, mode, around, &mut origins).map_err(|fault| {
+        let fault = fault.hiding(&origins);
+        let place = fault.place.or_else(|| locate::locate(text, &fault.path, fault.on_key));
+        ConfigError::invalid(path, place, &fault)
+    })
+}
+
+fn understand(text: &str, mode: Mode, around: &Surroundings, origins: &mut Origins) -> Result<Config, Fault> {
+    let mut tree = tree::parse(text)?;
+    expand::expand(&mut tree, around, origins)?;
+    let written = Written::deserialize(&tree).map_err(Fault::from_decoding)?;
+    resolve::resolve(written, mode, around)
+}

@@ -1,0 +1,89 @@
+//! Why there is no configuration, in sentences.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::fault::{Fault, Place};
+
+/// The configuration cannot be used; the text says where and what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no configuration file in any of the places.
+    #[error("no configuration file was found; looked for {}", List(looked_at))]
+    NotFound {
+        /// Every path that was tried, in order.
+        looked_at: Vec<PathBuf>,
+    },
+    /// The file is there, or was asked for, and cannot be read.
+    #[error("the configuration file {} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What the file says cannot be used.
+    #[error("{}{}: {reason}", At { path, line: *line, column: *column }, Key(key))]
+    Invalid {
+        /// The path of the file.
+        path: PathBuf,
+        /// The line, from 1, where it is known.
+        line: Option<usize>,
+        /// The column, from 1, where it is known.
+        column: Option<usize>,
+        /// The key, such as `proxy.listen_addr`; empty where the file as a whole is meant.
+        key: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    pub(super) fn invalid(path: &Path, place: Option<Place>, fault: &Fault) -> Self {
+        Self::Invalid {
+            path: path.to_owned(),
+            line: place.map(|place| place.line),
+            column: place.map(|place| place.column),
+            key: fault.path.to_string(),
+            reason: fault.reason(),
+        }
+    }
+}
+
+/// `FILE:LINE:COLUMN`, as editors and terminals make links of.
+struct At<'a> {
+    path: &'a Path,
+    line: Option<usize>,
+    column: Option<usize>,
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.path.display())?;
+        for number in [self.line, self.column].into_iter().flatten() {
+            write!(formatter, ":{number}")?;
+        }
+        Ok(())
+    }
+}
+
+struct Key<'a>(&'a str);
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(formatter, ": {}", self.0) }
+    }
+}
+
+struct List<'a>(&'a [PathBuf]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, path) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(formatter, "{separator}{}", path.display())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! A fault in a configuration: at which key, and what it is.
+
+use std::fmt;
+
+use super::expand::Origins;
+
+/// Longer values are not repeated in an error: they are no slip of the pen, and may be a key pasted where its path
+/// belongs.
+const LONGEST_ECHO: usize = 80;
+
+/// Something that cannot be used.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Where.
+    pub(super) path: KeyPath,
+    /// Whether the key itself is meant, not its value.
+    pub(super) on_key: bool,
+    /// The place in the file, where it is known without looking for the path.
+    pub(super) place: Option<Place>,
+    problem: Problem,
+}
+
+/// A place in the file, both numbers from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+/// The way through sections and lists to a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct KeyPath(pub(super) Vec<Step>);
+
+/// One step of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+#[derive(Debug)]
+enum Problem {
+    /// A value is not what was expected.
+    Unexpected { expected: String, found: String },
+    /// Anything else, as a sentence.
+    Said(String),
+}
+
+impl Fault {
+    /// A fault of the value at `path`.
+    pub(super) fn of_value(path: KeyPath, reason: impl Into<String>) -> Self {
+        Self { path, on_key: false, place: None, problem: Problem::Said(reason.into()) }
+    }
+
+    /// A fault of the key at `path`, or of a section that lacks it; `reason` repeats no values.
+    pub(super) fn of_key(path: KeyPath, reason: impl Into<String>) -> Self {
+        Self { path, on_key: true, place: None, problem: Problem::Said(reason.into()) }
+    }
+
+    /// A value of another kind than the key takes.
+    pub(super) fn unexpected(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        let problem = Problem::Unexpected { expected: expected.into(), found: found.into() };
+        Self { path: KeyPath::default(), on_key: false, place: None, problem }
+    }
+
+    /// The same fault, at a place that is known.
+    pub(super) fn at(self, place: Option<Place>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Decoding notes the path from the inside out.
+    pub(super) fn from_decoding(mut self) -> Self {
+        self.path.0.reverse();
+        self
+    }
+
+    /// Takes values that came from outside the file, and may be secret, out of the text.
+    pub(super) fn hiding(self, origins: &Origins) -> Self {
+        let Some(origin) = origins.of(&self.path).filter(|_| !self.on_key) else { return self };
+        let problem = match self.problem {
+            Problem::Unexpected { expected, .. } => {
+                Problem::Unexpected { expected, found: format!("something else in {origin}") }
+            }
+            Problem::Said(_) => Problem::Said(format!("the value that {origin} gives cannot be used here")),
+        };
+        Self { problem, ..self }
+    }
+
+    /// What is wrong, without the place.
+    pub(super) fn reason(&self) -> String {
+        match &self.problem {
+            Problem::Unexpected { expected, found } => format!("expected {expected}, found {found}"),
+            Problem::Said(reason) => reason.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.path, self.reason())
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl KeyPath {
+    /// The path of these keys.
+    pub(super) fn of(keys: &[&str]) -> Self {
+        Self(keys.iter().map(|key| Step::Key((*key).to_owned())).collect())
+    }
+
+    /// The path of a key below this one.
+    pub(super) fn key(&self, key: &str) -> Self {
+        let mut path = self.clone();
+        path.0.push(Step::Key(key.to_owned()));
+        path
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(number) => write!(formatter, "[{number}]")?,
+                Step::Key(key) => {
+                    let dot = if index == 0 { "" } else { "." };
+                    let plain = key.chars().all(|letter| letter.is_alphanumeric() || "-_".contains(letter));
+                    let quote = if plain { "" } else { "\"" };
+                    write!(formatter, "{dot}{quote}{}{quote}", key.escape_debug())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value, for an error.
+pub(super) fn echo(text: &str) -> String {
+    if text.chars().count() > LONGEST_ECHO || text.contains("-----BEGIN") {
+        return "a long text".into();
+    }
+    format!("`{}`", text.escape_debug())
+}

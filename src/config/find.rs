@@ -1,0 +1,97 @@
+//! Where the configuration file is.
+
+use std::path::{Path, PathBuf};
+
+use super::ConfigError;
+use super::surroundings::Surroundings;
+
+/// What the file is called.
+const NAMES: [&str; 2] = ["config.yaml", "config.yml"];
+
+/// The directory of its own in the user's configuration directory.
+const DIRECTORY: &str = "rds-auth-proxy";
+
+/// The path of the configuration: `explicit` (from `--configfile`) where it is given, else the first of `config.yaml`
+/// and `config.yml` in the working directory, `$XDG_CONFIG_HOME/rds-auth-proxy` and `~/.config/rds-auth-proxy`.
+///
+/// [`ConfigError::NotFound`] lists every path that was tried.
+pub fn find(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    find_among(explicit, Path::new("."), &Surroundings::of_process())
+}
+
+fn find_among(
+    explicit: Option<&Path>,
+    working: &Path,
+    around: &Surroundings,
+) -> Result<PathBuf, ConfigError> {
+    let candidates = match explicit {
+        // A shell leaves the tilde of `--configfile=~/x` as it is.
+        Some(path) => vec![path.to_str().and_then(|text| around.path(text).ok()).unwrap_or(path.into())],
+        None => candidates(working, around),
+    };
+    match candidates.iter().find(|path| path.is_file() || (explicit.is_some() && path.exists())) {
+        Some(found) => Ok(found.clone()),
+        None => Err(ConfigError::NotFound { looked_at: candidates }),
+    }
+}
+
+fn candidates(working: &Path, around: &Surroundings) -> Vec<PathBuf> {
+    let named = around.variable("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
+    let directories = [
+        Some(working.to_owned()),
+        named.map(|path| Path::new(&path).join(DIRECTORY)),
+        around.home().map(|home| home.join(".config").join(DIRECTORY)),
+    ];
+    let mut candidates: Vec<PathBuf> =
+        directories.iter().flatten().flat_map(|directory| NAMES.map(|name| directory.join(name))).collect();
+    candidates.dedup();
+    candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn around(home: &Path, xdg: &Path) -> Surroundings {
+        let leak = |path: &Path| -> &'static str { Box::leak(path.to_str().unwrap().to_owned().into()) };
+        Surroundings::of(Box::leak(Box::new([("HOME", leak(home)), ("XDG_CONFIG_HOME", leak(xdg))])))
+    }
+
+    #[test]
+    fn places_are_tried_in_order_and_named_when_all_are_empty() {
+        let root = tempfile::tempdir().unwrap();
+        let [here, home, xdg] = ["here", "home", "xdg"].map(|name| root.path().join(name));
+        let around = around(&home, &xdg);
+        let tried = [
+            home.join(".config/rds-auth-proxy/config.yml"),
+            home.join(".config/rds-auth-proxy/config.yaml"),
+            xdg.join("rds-auth-proxy/config.yml"),
+            xdg.join("rds-auth-proxy/config.yaml"),
+            here.join("config.yml"),
+            here.join("config.yaml"),
+        ];
+        let error = find_among(None, &here, &around).unwrap_err().to_string();
+        for path in &tried {
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        }
+        for path in tried {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            assert_eq!(find_among(None, &here, &around).unwrap(), path);
+        }
+    }
+
+    #[test]
+    fn a_named_file_is_the_only_one_that_counts() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("config.yaml"), "").unwrap();
+        fs::write(root.path().join("mine.yaml"), "").unwrap();
+        let around = around(root.path(), root.path());
+        let found = find_among(Some(Path::new("~/mine.yaml")), root.path(), &around).unwrap();
+        assert_eq!(found, root.path().join("mine.yaml"));
+        let error = find_among(Some(Path::new("nowhere.yaml")), root.path(), &around).unwrap_err();
+        assert_eq!(error.to_string(), "no configuration file was found; looked for nowhere.yaml");
+    }
+}

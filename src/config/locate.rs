@@ -1,0 +1,154 @@
+//! The line of a key path.
+//!
+//! The YAML library tells a place only where an error is, so the text is read once more with a reader that follows
+//! the path and fails when it has arrived.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::fault::{KeyPath, Place, Step};
+
+/// Where the value at `path` is written, or its key with `on_key`. Where the file has no such key, where the closest
+/// section around it is named.
+pub(super) fn locate(text: &str, path: &KeyPath, on_key: bool) -> Option<Place> {
+    let reached = Cell::new(0);
+    let found = seek(text, &path.0, on_key, &reached);
+    if reached.get() == path.0.len() {
+        return found;
+    }
+    seek(text, path.0.get(..reached.get())?, true, &reached)
+}
+
+fn seek(text: &str, path: &[Step], on_key: bool, reached: &Cell<usize>) -> Option<Place> {
+    reached.set(0);
+    let seek = Seek { left: path, on_key, reached };
+    let arrived = seek.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
+    arrived.location().map(|at| Place { line: at.line(), column: at.column() })
+}
+
+/// Follows the path; its end is always an error.
+#[derive(Clone, Copy)]
+struct Seek<'a> {
+    left: &'a [Step],
+    on_key: bool,
+    /// How many steps of the path exist.
+    reached: &'a Cell<usize>,
+}
+
+impl<'a> Seek<'a> {
+    fn step(&self) -> Option<(&'a Step, Self)> {
+        let (step, left) = self.left.split_first()?;
+        Some((step, Self { left, ..*self }))
+    }
+
+    fn advance(&self) {
+        self.reached.set(self.reached.get() + 1);
+    }
+}
+
+fn arrived<E: Error>() -> E {
+    E::custom("arrived")
+}
+
+impl<'de> DeserializeSeed<'de> for Seek<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// Every visit that is not on the way falls to the default of the trait, which is an error at this very value.
+impl<'de> Visitor<'de> for Seek<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("another value")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Some((Step::Index(wanted), next)) = self.step() else { return Err(arrived()) };
+        for _ in 0..*wanted {
+            items.next_element::<IgnoredAny>()?;
+        }
+        self.advance();
+        items.next_element_seed(next)?;
+        Err(arrived())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let Some((Step::Key(wanted), next)) = self.step() else { return Err(arrived()) };
+        let stop = self.on_key && next.left.is_empty();
+        while let Some(found) = entries.next_key_seed(SeekKey { wanted, stop, at: self })? {
+            if found {
+                self.advance();
+                entries.next_value_seed(next)?;
+                return Err(arrived());
+            }
+            entries.next_value::<IgnoredAny>()?;
+        }
+        Err(arrived())
+    }
+}
+
+/// Tells whether a key is the wanted one, or fails on it.
+struct SeekKey<'a> {
+    wanted: &'a str,
+    stop: bool,
+    at: Seek<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for SeekKey<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for SeekKey<'_> {
+    type Value = bool;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key that is text")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<bool, E> {
+        let found = key == self.wanted;
+        if found && self.stop {
+            self.at.advance();
+            return Err(arrived());
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "proxy:\n  ssl: {enabled: true}\ntargets:\n  db:\n    - a\n    - b: c\n";
+
+    fn place(path: &[Step], on_key: bool) -> (usize, usize) {
+        let place = locate(TEXT, &KeyPath(path.to_vec()), on_key).unwrap();
+        (place.line, place.column)
+    }
+
+    #[test]
+    fn keys_values_and_items_are_found() {
+        let key = |text: &str| Step::Key(text.into());
+        assert_eq!(place(&[key("proxy"), key("ssl"), key("enabled")], true), (2, 9));
+        assert_eq!(place(&[key("proxy"), key("ssl"), key("enabled")], false), (2, 18));
+        assert_eq!(place(&[key("targets"), key("db"), Step::Index(1), key("b")], false), (6, 10));
+        assert_eq!(place(&[key("targets"), key("db"), Step::Index(0)], false), (5, 7));
+    }
+
+    #[test]
+    fn a_missing_key_is_at_its_section() {
+        let key = |text: &str| Step::Key(text.into());
+        assert_eq!(place(&[key("proxy"), key("ssl"), key("certificate")], true), (2, 3));
+        assert_eq!(place(&[key("nowhere")], false), (1, 1));
+    }
+}

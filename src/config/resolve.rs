@@ -1,0 +1,142 @@
+//! From what was written to what it means.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::fault::{Fault, KeyPath};
+use super::scalars::Parsed;
+use super::settings::{Config, Drain, Limits, Mode, Rds, SELF_SIGNED_HOSTS};
+use super::surroundings::Surroundings;
+use super::tls::{self, Connectors, WrittenPair};
+use super::upstream;
+use super::written::{Proxy, ProxySsl, Tag, Target, TargetAcl, Written};
+use crate::net::{Address, HostPort};
+use crate::target::{self, Acl, DefaultTls, StaticTarget};
+use crate::tls::{Acceptor, Mode as TlsMode, Roots, ServerIdentity};
+
+const MAX_CONNECTIONS: usize = 1000;
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Fills in the defaults of `mode`, refuses what contradicts itself, and loads certificates.
+pub(super) fn resolve(written: Written, mode: Mode, around: &Surroundings) -> Result<Config, Fault> {
+    let ssl = &written.proxy.ssl;
+    let section = KeyPath::of(&["proxy", "ssl"]);
+    let shown = WrittenPair {
+        certificate: ("client_certificate", ssl.client_certificate.as_ref()),
+        private_key: ("client_private_key", ssl.client_private_key.as_ref()),
+    };
+    let connectors = Connectors::new(around, section.clone(), &shown)?;
+    let default_tls = default_tls(&written, &connectors)?;
+    let upstreams = written.upstream_proxies.into_iter().map(|(name, entry)| {
+        upstream::resolve(name, entry, &connectors).map(|upstream| (upstream.name.clone(), upstream))
+    });
+    let targets = written.targets.into_iter().map(|(name, entry)| static_target(name, entry, &connectors));
+    Ok(Config {
+        acceptor: acceptor(&section, ssl, around)?,
+        upstreams: upstreams.collect::<Result<_, _>>()?,
+        targets: targets.collect::<Result<_, _>>()?,
+        default_tls,
+        limits: limits(&written.proxy, mode)?,
+        rds: Rds { enabled: written.rds.enabled.unwrap_or(true), regions: written.rds.regions },
+        listen: written.proxy.listen_addr.map_or_else(|| default_listen(mode), |address| address.0.0),
+        admin: written.proxy.admin_addr.map(|address| address.0.0),
+        acl: acl(written.proxy.target_acl),
+    })
+}
+
+fn default_tls(written: &Written, connectors: &Connectors<'_>) -> Result<DefaultTls, Fault> {
+    let root = KeyPath::of(&["rds", "root_certificate"]);
+    let path = tls::path(connectors.around, &root, written.rds.root_certificate.as_ref())?;
+    let roots = path.map_or(Roots::RdsBundle, Roots::Path);
+    Ok(DefaultTls {
+        fixed: connectors.with_roots(TlsMode::Require, None, &KeyPath::of(&["targets"]))?,
+        discovered: connectors.with_roots(TlsMode::VerifyFull, Some(roots), &root)?,
+    })
+}
+
+fn static_target(name: String, written: Target, connectors: &Connectors<'_>) -> Result<StaticTarget, Fault> {
+    let section = KeyPath::of(&["targets", &name, "ssl"]);
+    let tls = written.ssl.map(|ssl| connectors.from_section(&section, &ssl, TlsMode::Require)).transpose()?;
+    Ok(StaticTarget {
+        name,
+        address: written.host.0,
+        database: written.database,
+        local_port: written.local_port.map(|port| port.0),
+        tls,
+    })
+}
+
+fn acceptor(
+    section: &KeyPath,
+    ssl: &ProxySsl,
+    around: &Surroundings,
+) -> Result<Option<ServerIdentity>, Fault> {
+    let written = WrittenPair {
+        certificate: ("certificate", ssl.certificate.as_ref()),
+        private_key: ("private_key", ssl.private_key.as_ref()),
+    };
+    let pair = tls::pair(around, section, &written)?;
+    if !ssl.enabled.unwrap_or(false) {
+        return Ok(None);
+    }
+    let Some(pair) = pair else {
+        return Ok(Some(ServerIdentity::SelfSigned { hosts: SELF_SIGNED_HOSTS.map(String::from).into() }));
+    };
+    let identity =
+        ServerIdentity::Files { certificate: pair.certificate, private_key: pair.private_key.clone() };
+    // Only to have the error here, where its key is known.
+    Acceptor::new(identity.clone()).map_err(|error| {
+        let of_key = tls::culprit(&error) == Some(&pair.private_key);
+        let key = if of_key { "private_key" } else { "certificate" };
+        Fault::of_value(section.key(key), error.to_string())
+    })?;
+    Ok(Some(identity))
+}
+
+fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, Fault> {
+    let count = |written: &Option<Parsed<NonZeroUsize>>| written.as_ref().map(|number| number.0.get());
+    let idle = proxy.idle_timeout.as_ref().map(|duration| duration.0);
+    Ok(Limits {
+        max_connections: count(&proxy.max_connections).unwrap_or(MAX_CONNECTIONS),
+        max_connections_per_peer: count(&proxy.max_connections_per_peer),
+        handshake_timeout: deadline(
+            "handshake_timeout",
+            proxy.handshake_timeout.as_ref(),
+            HANDSHAKE_TIMEOUT,
+        )?,
+        connect_timeout: deadline("connect_timeout", proxy.connect_timeout.as_ref(), CONNECT_TIMEOUT)?,
+        idle_timeout: idle.filter(|duration| !duration.is_zero()),
+        drain_timeout: proxy.drain_timeout.as_ref().map_or(Drain::After(DRAIN_TIMEOUT), |drain| drain.0),
+        shutdown_delay: proxy.shutdown_delay.as_ref().map_or(Duration::ZERO, |duration| duration.0),
+        cancel_on_disconnect: proxy.cancel_on_disconnect.unwrap_or(mode == Mode::Server),
+    })
+}
+
+/// A time in which something has to be done, which is never none at all.
+fn deadline(key: &str, written: Option<&Parsed<Duration>>, default: Duration) -> Result<Duration, Fault> {
+    match written {
+        None => Ok(default),
+        Some(Parsed(duration)) if duration.is_zero() => {
+            let reason = "no time at all lets nothing succeed; write a duration such as 15s";
+            Err(Fault::of_value(KeyPath::of(&["proxy", key]), reason))
+        }
+        Some(Parsed(duration)) => Ok(*duration),
+    }
+}
+
+fn default_listen(mode: Mode) -> Address {
+    Address::Tcp(match mode {
+        // Whoever reaches the client's port has the developer's access.
+        Mode::Client => HostPort::new("127.0.0.1", 8001),
+        Mode::Server => HostPort::new("0.0.0.0", 8000),
+    })
+}
+
+fn acl(written: TargetAcl) -> Acl {
+    let tags = |written: Vec<Tag>| {
+        written.into_iter().map(|tag| target::Tag { name: tag.name, value: tag.value }).collect()
+    };
+    Acl { allowed: tags(written.allowed_rds_tags), blocked: tags(written.blocked_rds_tags) }
+}

@@ -1,0 +1,126 @@
+//! What the text of one value can mean: addresses, ports, durations, numbers, modes, paths.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+
+use super::settings::Drain;
+use crate::net::{Address, HostPort};
+use crate::tls::Mode;
+
+/// A value that is read from text.
+pub(super) trait Scalar: Sized {
+    /// What it looks like, for errors.
+    const EXPECTED: &'static str;
+
+    fn read(text: &str) -> Option<Self>;
+}
+
+/// A field that holds a scalar.
+#[derive(Clone, Debug)]
+pub(super) struct Parsed<T>(pub(super) T);
+
+impl<'de, T: Scalar> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ScalarVisitor<T>(PhantomData<T>);
+
+impl<T: Scalar> Visitor<'_> for ScalarVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::read(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &T::EXPECTED))
+    }
+}
+
+/// Where to listen: as an address, or `:PORT` for every interface, as Go programs write it.
+#[derive(Clone, Debug)]
+pub(super) struct ListenAddress(pub(super) Address);
+
+/// The path of a file, not yet expanded.
+#[derive(Clone, Debug)]
+pub(super) struct PathText(pub(super) String);
+
+impl Scalar for ListenAddress {
+    const EXPECTED: &'static str = "an address of the form HOST:PORT or unix:/path";
+
+    fn read(text: &str) -> Option<Self> {
+        let everywhere = text.starts_with(':').then(|| format!("0.0.0.0{text}"));
+        everywhere.as_deref().unwrap_or(text).parse().ok().map(Self)
+    }
+}
+
+impl Scalar for Address {
+    const EXPECTED: &'static str = "an address of the form HOST:PORT or unix:/path";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Scalar for HostPort {
+    const EXPECTED: &'static str = "an address of the form HOST:PORT";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Scalar for u16 {
+    const EXPECTED: &'static str = "a port from 1 to 65535";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|port| *port != 0)
+    }
+}
+
+impl Scalar for NonZeroUsize {
+    const EXPECTED: &'static str = "a whole number of at least 1";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Scalar for Duration {
+    const EXPECTED: &'static str = "a duration with its unit, such as 500ms, 30s or 5m";
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "0" { Some(Self::ZERO) } else { humantime::parse_duration(text).ok() }
+    }
+}
+
+impl Scalar for Drain {
+    const EXPECTED: &'static str = "a duration with its unit, such as 500ms, 30s or 5m, or forever";
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "forever" { Some(Self::Forever) } else { Duration::read(text).map(Self::After) }
+    }
+}
+
+impl Scalar for Mode {
+    const EXPECTED: &'static str = "one of disable, prefer, require, verify-ca, verify-full";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Scalar for PathText {
+    const EXPECTED: &'static str = "the path of a file";
+
+    fn read(text: &str) -> Option<Self> {
+        let plausible = !text.is_empty() && !text.contains(['\n', '\0']);
+        plausible.then(|| Self(text.to_owned()))
+    }
+}

@@ -1,0 +1,134 @@
+//! What a configuration means: every default filled in, every file loaded.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::net::Address;
+use crate::target::{Acl, DefaultTls, StaticTarget};
+use crate::tls::{Connector, ServerIdentity};
+
+/// The names in certificates that are made at start.
+pub const SELF_SIGNED_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
+
+/// Which half of the product runs; it decides some defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// On the developer's machine.
+    Client,
+    /// Beside the databases.
+    Server,
+}
+
+/// Everything that can be configured. An `Option` that is absent means "off" or "not there", never "the default".
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `proxy.listen_addr`: where applications (client) or clients (server) connect to.
+    pub listen: Address,
+    /// `proxy.ssl`: the certificate for those who connect; absent where TLS is off.
+    pub acceptor: Option<ServerIdentity>,
+    /// `proxy.target_acl`.
+    pub acl: Acl,
+    /// The numbers and times in `proxy`.
+    pub limits: Limits,
+    /// `proxy.admin_addr`: health and metrics; absent: off.
+    pub admin: Option<Address>,
+    /// `rds`: discovery.
+    pub rds: Rds,
+    /// `upstream_proxies` by name.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// `targets`, ordered by name.
+    pub targets: Vec<StaticTarget>,
+    /// TLS where a target does not name its own.
+    pub default_tls: DefaultTls,
+}
+
+/// How much and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `max_connections`: sessions at a time, at least 1.
+    pub max_connections: usize,
+    /// `max_connections_per_peer`: sessions at a time from one IP address; absent: not limited.
+    pub max_connections_per_peer: Option<usize>,
+    /// `handshake_timeout`: from accept to a session that works.
+    pub handshake_timeout: Duration,
+    /// `connect_timeout`: to open the connection to the next hop.
+    pub connect_timeout: Duration,
+    /// `idle_timeout`: a session without a byte for so long is closed; absent: never.
+    pub idle_timeout: Option<Duration>,
+    /// `drain_timeout`: what sessions get when the proxy is told to stop.
+    pub drain_timeout: Drain,
+    /// `shutdown_delay`: from the order to stop until no more connections are accepted; readiness fails meanwhile.
+    pub shutdown_delay: Duration,
+    /// `cancel_on_disconnect`: cancel the running query of an application that vanished.
+    pub cancel_on_disconnect: bool,
+}
+
+/// How long sessions may go on when the proxy stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// So long.
+    After(Duration),
+    /// Until they end by themselves.
+    Forever,
+}
+
+/// Discovery of databases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rds {
+    /// Whether AWS is asked at all.
+    pub enabled: bool,
+    /// The regions to look in; empty: that of the AWS configuration.
+    pub regions: Vec<String>,
+}
+
+/// A server that a client can go through.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The key in `upstream_proxies`.
+    pub name: String,
+    /// The way to it.
+    pub route: UpstreamRoute,
+    /// TLS towards it.
+    pub tls: Arc<Connector>,
+    /// `aws_auth_only`: only targets that are logged in to with IAM may go through it.
+    pub aws_auth_only: bool,
+}
+
+/// The way to an upstream proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamRoute {
+    /// An address that can be dialled.
+    Host(Address),
+    /// A pod, through the Kubernetes API.
+    PortForward(PortForward),
+}
+
+/// What the Kubernetes API has to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortForward {
+    /// The kubeconfig file; absent: `$KUBECONFIG`, `~/.kube/config`, or the service account, as Kubernetes tools do.
+    pub kube_config: Option<PathBuf>,
+    /// The context in it; absent: its current one.
+    pub context: Option<String>,
+    /// The namespace of the pods.
+    pub namespace: String,
+    /// Which pods.
+    pub pods: Pods,
+    /// The local port that the Go program opened for the tunnel; absent where none is asked for.
+    pub local_port: Option<u16>,
+    /// The port in the pod.
+    pub remote_port: u16,
+}
+
+/// Which pods can serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pods {
+    /// Those of the deployment with this name.
+    Deployment(String),
+    /// Those that match this label selector, such as `app=proxy,tier=db`.
+    Selector(String),
+    /// Those behind the service with this name.
+    Service(String),
+}

@@ -1,0 +1,1 @@
+//! What configurations mean, and what is said about those that mean nothing.

@@ -1,0 +1,111 @@
+//! What was written: one field a key, nothing filled in. Nothing outside `config` sees these.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::scalars::{ListenAddress, Parsed, PathText};
+use super::settings::Drain;
+use crate::net::{Address, HostPort};
+use crate::tls::Mode;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Written {
+    pub(super) proxy: Proxy,
+    pub(super) rds: Rds,
+    pub(super) upstream_proxies: BTreeMap<String, Upstream>,
+    pub(super) targets: BTreeMap<String, Target>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Proxy {
+    pub(super) listen_addr: Option<Parsed<ListenAddress>>,
+    pub(super) ssl: ProxySsl,
+    pub(super) target_acl: TargetAcl,
+    pub(super) admin_addr: Option<Parsed<ListenAddress>>,
+    pub(super) max_connections: Option<Parsed<NonZeroUsize>>,
+    pub(super) max_connections_per_peer: Option<Parsed<NonZeroUsize>>,
+    pub(super) handshake_timeout: Option<Parsed<Duration>>,
+    pub(super) connect_timeout: Option<Parsed<Duration>>,
+    pub(super) idle_timeout: Option<Parsed<Duration>>,
+    pub(super) drain_timeout: Option<Parsed<Drain>>,
+    pub(super) shutdown_delay: Option<Parsed<Duration>>,
+    pub(super) cancel_on_disconnect: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProxySsl {
+    pub(super) enabled: Option<bool>,
+    pub(super) certificate: Option<Parsed<PathText>>,
+    pub(super) private_key: Option<Parsed<PathText>>,
+    pub(super) client_certificate: Option<Parsed<PathText>>,
+    pub(super) client_private_key: Option<Parsed<PathText>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TargetAcl {
+    pub(super) allowed_rds_tags: Vec<Tag>,
+    pub(super) blocked_rds_tags: Vec<Tag>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tag {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rds {
+    pub(super) enabled: Option<bool>,
+    pub(super) regions: Vec<String>,
+    pub(super) root_certificate: Option<Parsed<PathText>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) host: Option<Parsed<Address>>,
+    pub(super) port_forward: Option<PortForward>,
+    pub(super) ssl: Ssl,
+    pub(super) aws_auth_only: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PortForward {
+    pub(super) kube_config: Option<Parsed<PathText>>,
+    pub(super) context: Option<String>,
+    pub(super) namespace: Option<String>,
+    pub(super) deployment: Option<String>,
+    pub(super) selector: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) local_port: Option<Parsed<u16>>,
+    pub(super) remote_port: Option<Parsed<u16>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Ssl {
+    pub(super) mode: Option<Parsed<Mode>>,
+    pub(super) root_certificate: Option<Parsed<PathText>>,
+    #[serde(alias = "client_cert")]
+    pub(super) client_certificate: Option<Parsed<PathText>>,
+    pub(super) client_private_key: Option<Parsed<PathText>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    pub(super) host: Parsed<HostPort>,
+    pub(super) database: Option<String>,
+    pub(super) local_port: Option<Parsed<u16>>,
+    pub(super) ssl: Option<Ssl>,
+}
