@@ -1,0 +1,264 @@
+//! The command line as it is typed.
+//!
+//! Every flag can come from the environment too, as `RDS_AUTH_PROXY_` and its name; the flag wins. A variable that is
+//! set to nothing counts as not set.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{BoolishValueParser, Resettable, StringValueParser, TypedValueParser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::secret::Secret;
+
+/// Reach Postgres on Amazon RDS with an IAM identity and nothing else.
+#[derive(Parser)]
+#[command(name = "rds-auth-proxy", version, after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Run on your machine: applications connect to it and land in the database you choose
+    Client(ClientArguments),
+    /// Run beside the databases: lets clients through to the targets they may reach
+    Server(ServerArguments),
+    /// Make a self-signed certificate and its private key
+    GenCert(GenCertArguments),
+    /// Print the completion script for a shell
+    Completion(CompletionArguments),
+    /// Print version, commit and date of this program
+    Version(VersionArguments),
+}
+
+/// Arguments of `client`. There is no `Debug`: they hold a password.
+#[derive(Args)]
+#[command(after_help = CLIENT_EXAMPLES)]
+pub(super) struct ClientArguments {
+    /// The configuration [default: config.yaml here, then in the user's configuration directory]
+    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CONFIGFILE", value_hint = ValueHint::FilePath)]
+    pub(super) configfile: Option<PathBuf>,
+    /// The database to reach, by its name in RDS or in `targets`; without it a terminal is asked
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]
+    pub(super) target: Option<String>,
+    /// The server to go through, by its name in `upstream_proxies`
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET", default_value = "default")]
+    pub(super) proxy_target: String,
+    /// A database password to use in place of an IAM token. Other users can see it in the list of processes: prefer
+    /// --password-file or the environment
+    #[arg(
+        long,
+        value_name = "VALUE",
+        env = "RDS_AUTH_PROXY_PASSWORD",
+        hide_env_values = true,
+        conflicts_with = "password_file",
+        value_parser = StringValueParser::new().map(Secret::new)
+    )]
+    pub(super) password: Option<Secret>,
+    /// A file that holds the database password; one line feed at its end is no part of it
+    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_PASSWORD_FILE", value_hint = ValueHint::FilePath)]
+    pub(super) password_file: Option<PathBuf>,
+    /// Connect from here straight to the database, without a server in between; --proxy-target is not used
+    #[arg(long, env = "RDS_AUTH_PROXY_DIRECT", value_parser = BoolishValueParser::new())]
+    pub(super) direct: bool,
+}
+
+/// Arguments of `server`.
+#[derive(Args)]
+#[command(after_help = SERVER_EXAMPLES)]
+pub(super) struct ServerArguments {
+    /// The configuration [default: config.yaml here, then in the user's configuration directory]
+    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CONFIGFILE", value_hint = ValueHint::FilePath)]
+    pub(super) configfile: Option<PathBuf>,
+}
+
+/// Arguments of `gen-cert`.
+#[derive(Args)]
+#[command(after_help = GEN_CERT_EXAMPLES)]
+pub(super) struct GenCertArguments {
+    /// Where to write the certificate; the file must not exist yet
+    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CERTIFICATE", value_hint = ValueHint::FilePath)]
+    pub(super) certificate: PathBuf,
+    /// Where to write the private key, for its owner only; the file must not exist yet
+    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_KEY", value_hint = ValueHint::FilePath)]
+    pub(super) key: PathBuf,
+    /// The names and IP addresses by which it will be called
+    #[arg(
+        long,
+        value_name = "HOST",
+        env = "RDS_AUTH_PROXY_HOSTS",
+        default_value = "rds-auth-proxy",
+        value_delimiter = ','
+    )]
+    pub(super) hosts: Vec<String>,
+}
+
+/// Arguments of `completion`.
+#[derive(Args)]
+#[command(after_help = COMPLETION_EXAMPLES)]
+pub(super) struct CompletionArguments {
+    /// The shell that will read the script
+    pub(super) shell: Shell,
+}
+
+/// Arguments of `version`.
+#[derive(Args)]
+#[command(after_help = VERSION_EXAMPLES)]
+pub(super) struct VersionArguments {
+    /// For people or for programs
+    #[arg(long, value_name = "FORMAT", env = "RDS_AUTH_PROXY_OUTPUT", value_enum, default_value = "text")]
+    pub(super) output: OutputFormat,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  rds-auth-proxy client --target orders-db     reach the RDS database orders-db from here
+  rds-auth-proxy server --configfile s.yaml    run the half that stands beside the databases
+  rds-auth-proxy client --help                 every flag of a command, with examples";
+
+const CLIENT_EXAMPLES: &str = "\
+Examples:
+  Choose the database from a list, then connect as the psql line says that is printed:
+    rds-auth-proxy client
+  Reach one database through the server called \"staging\" in the configuration:
+    rds-auth-proxy client --target orders-db --proxy-target staging
+  Log in with a password instead of IAM:
+    rds-auth-proxy client --target orders-db --password-file ~/.orders-db";
+
+const SERVER_EXAMPLES: &str = "\
+Examples:
+  Run with the configuration found in the usual places:
+    rds-auth-proxy server
+  Run with this one, and say more:
+    LOG_LEVEL=debug rds-auth-proxy server --configfile /etc/rds-auth-proxy/config.yaml";
+
+const GEN_CERT_EXAMPLES: &str = "\
+Examples:
+  A certificate for a server that clients call by its service name or through a port-forward:
+    rds-auth-proxy gen-cert --certificate server.pem --key server.key --hosts rds-auth-proxy,localhost,127.0.0.1
+  A certificate that a client presents to the server:
+    rds-auth-proxy gen-cert --certificate client.pem --key client.key";
+
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  In this shell only:
+    source <(rds-auth-proxy completion bash)
+  In every zsh from now on:
+    rds-auth-proxy completion zsh > \"${fpath[1]}/_rds-auth-proxy\"
+  In every fish from now on:
+    rds-auth-proxy completion fish > ~/.config/fish/completions/rds-auth-proxy.fish";
+
+const VERSION_EXAMPLES: &str = "\
+Examples:
+  rds-auth-proxy version
+  rds-auth-proxy version --output json";
+
+impl Arguments {
+    /// Reads the command line and the environment. Help and the version arrive as errors too, as clap has it.
+    pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = without_empty_variables(Self::command());
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(not_from_empty_variable).mut_subcommands(without_empty_variables)
+}
+
+fn not_from_empty_variable(argument: clap::Arg) -> clap::Arg {
+    let value = argument.get_env().and_then(env::var_os);
+    if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Command, clap::Error> {
+        Arguments::read(line.split(' ').map(OsString::from)).map(|arguments| arguments.command)
+    }
+
+    fn refusal(line: &str) -> String {
+        read(line).err().expect("must be refused").to_string()
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definition() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn client_has_the_flags_people_know() {
+        let line =
+            "rds-auth-proxy client --configfile c.yaml --target db --proxy-target far --password pw --direct";
+        let Ok(Command::Client(client)) = read(line) else { panic!("not the client") };
+        assert_eq!(client.configfile.unwrap(), PathBuf::from("c.yaml"));
+        assert_eq!(client.target.unwrap(), "db");
+        assert_eq!(client.proxy_target, "far");
+        assert_eq!(client.password.unwrap().expose(), b"pw");
+        assert!(client.direct);
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let Ok(Command::Client(client)) = read("rds-auth-proxy client") else { panic!("not the client") };
+        assert_eq!(client.proxy_target, "default");
+        assert!(client.configfile.is_none() && client.target.is_none() && !client.direct);
+        assert!(client.password.is_none() && client.password_file.is_none());
+        let Ok(Command::GenCert(made)) = read("rds-auth-proxy gen-cert --certificate c --key k") else {
+            panic!("not gen-cert")
+        };
+        assert_eq!(made.hosts, ["rds-auth-proxy"]);
+    }
+
+    #[test]
+    fn hosts_are_split_at_commas() {
+        let Ok(Command::GenCert(made)) =
+            read("rds-auth-proxy gen-cert --certificate c --key k --hosts a,b,::1")
+        else {
+            panic!("not gen-cert")
+        };
+        assert_eq!(made.hosts, ["a", "b", "::1"]);
+    }
+
+    #[test]
+    fn two_passwords_contradict_each_other_and_stay_unseen() {
+        let text = refusal("rds-auth-proxy client --password hunter2 --password-file p");
+        assert!(text.contains("--password-file") && text.contains("cannot be used with"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn what_is_misspelt_is_suggested() {
+        assert!(refusal("rds-auth-proxy clinet").contains("'client'"));
+        assert!(refusal("rds-auth-proxy client --traget x").contains("'--target'"));
+    }
+
+    /// Every flag has its variable, named after it.
+    #[test]
+    fn every_flag_has_its_variable() {
+        for command in Arguments::command().get_subcommands() {
+            for flag in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
+                let long = flag.get_long().unwrap();
+                let expected = format!("RDS_AUTH_PROXY_{}", long.to_uppercase().replace('-', "_"));
+                assert_eq!(flag.get_env().unwrap().to_str().unwrap(), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The database password that a user brings along.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::args::ClientArguments;
+use super::failure::Failure;
+use crate::secret::Secret;
+
+/// The most a password file may hold, in bytes: more than fits into a startup packet, which PostgreSQL limits to 10,000
+/// (`MAX_STARTUP_PACKET_LENGTH` in src/include/libpq/pqcomm.h).
+const LONGEST: usize = 10_000;
+
+/// The password of `--password` or `--password-file`, or none. A file that is unreadable, empty, too long or holds
+/// a NUL byte is a usage error.
+pub(super) fn password(arguments: &mut ClientArguments) -> Result<Option<Secret>, Failure> {
+    match &arguments.password_file {
+        Some(path) => from_file(path).map(Some),
+        None => Ok(arguments.password.take()),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret, Failure> {
+    let refuse = |reason: &str| Failure::Usage(format!("the password file {} {reason}", path.display()));
+    let bytes = read(path).map_err(|error| refuse(&format!("cannot be read: {error}")))?;
+    if bytes.len() > LONGEST {
+        return Err(refuse("is too long for a password"));
+    }
+    let line = bytes.expose().strip_suffix(b"\n").unwrap_or(bytes.expose());
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(refuse("is empty"));
+    }
+    if line.contains(&0) {
+        return Err(refuse("holds a NUL byte, which no password can have"));
+    }
+    Ok(Secret::new(line))
+}
+
+/// Reads into memory that does not move while it grows, so that no copy stays behind.
+fn read(path: &Path) -> io::Result<Secret> {
+    let limit = LONGEST + 1;
+    let mut bytes = Vec::with_capacity(limit + 1);
+    let read = File::open(path)?.take(limit as u64).read_to_end(&mut bytes);
+    let secret = Secret::new(bytes);
+    read.map(|_| secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn from_text(text: &[u8]) -> Result<Vec<u8>, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        fs::write(&path, text).unwrap();
+        match from_file(&path) {
+            Ok(secret) => Ok(secret.expose().to_vec()),
+            Err(Failure::Usage(sentence)) => Err(sentence),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_line_end_is_cut_off_and_nothing_else() {
+        for (text, expected) in [
+            (&b"pw"[..], &b"pw"[..]),
+            (b"pw\n", b"pw"),
+            (b"pw\r\n", b"pw"),
+            (b"pw\n\n", b"pw\n"),
+            (b" p w ", b" p w "),
+        ] {
+            assert_eq!(from_text(text).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_password_is_refused() {
+        assert!(from_text(b"\n").unwrap_err().ends_with("is empty"));
+        assert!(from_text(b"a\0b").unwrap_err().contains("NUL"));
+        assert!(from_text(&vec![b'a'; LONGEST + 1]).unwrap_err().contains("too long"));
+        assert_eq!(from_text(&vec![b'a'; LONGEST]).unwrap().len(), LONGEST);
+        let missing = from_file(Path::new("/nonexistent/password"));
+        assert!(
+            matches!(missing, Err(Failure::Usage(sentence)) if sentence.contains("/nonexistent/password"))
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! `version`: what this program was built from.
+
+use serde::Serialize;
+
+use super::args::{OutputFormat, VersionArguments};
+use super::failure::Failure;
+use super::output;
+
+/// What is known about the build; commit and date come from `build/build.rs` and are `unknown` without git.
+#[derive(Serialize)]
+struct Build {
+    name: &'static str,
+    version: &'static str,
+    commit: &'static str,
+    date: &'static str,
+}
+
+const BUILD: Build = Build {
+    name: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    commit: env!("RDS_AUTH_PROXY_BUILD_COMMIT"),
+    date: env!("RDS_AUTH_PROXY_BUILD_DATE"),
+};
+
+/// Prints name, version, commit and date.
+pub(super) fn run(arguments: &VersionArguments) -> Result<(), Failure> {
+    let text = match arguments.output {
+        OutputFormat::Text => {
+            format!("{} {} (commit {}, {})", BUILD.name, BUILD.version, BUILD.commit, BUILD.date)
+        }
+        OutputFormat::Json => serde_json::to_string(&BUILD).map_err(Failure::runtime)?,
+    };
+    output::print(format!("{text}\n"))
+}
