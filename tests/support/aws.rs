@@ -1,0 +1,304 @@
+//! An HTTP endpoint that answers the AWS calls of the proxies, for `AWS_ENDPOINT_URL`.
+//!
+//! It speaks the AWS query protocol as RDS (2014-10-31) and STS (2011-06-15) do: a form in, XML out, errors with
+//! their codes and statuses ("Common errors" in both API references). The region is the one a request was signed
+//! for. Signatures are not verified here (the RDS-like listener verifies those that matter), access keys are looked up.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::extract::{Form, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+
+use super::catalog::{ACCOUNT, DbCluster, DbInstance, Listed, element, wrap};
+use super::fault::{Fault, Rule};
+use super::identity::{AccessKey, Identities};
+use super::runtime;
+
+const RDS: &str = "http://rds.amazonaws.com/doc/2014-10-31/";
+const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// A running endpoint. Clones are the same one.
+#[derive(Clone)]
+pub struct Aws {
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+    identities: Identities,
+    state: Arc<Mutex<Contents>>,
+}
+
+#[derive(Default)]
+struct Contents {
+    instances: Vec<DbInstance>,
+    clusters: Vec<DbCluster>,
+    rules: Vec<Rule>,
+    page_size: Option<usize>,
+    requests: BTreeMap<String, usize>,
+}
+
+/// A request, as far as it has been understood.
+struct Request {
+    action: String,
+    region: String,
+    form: HashMap<String, String>,
+}
+
+/// What goes wrong: HTTP status, code, message.
+struct Failure(StatusCode, &'static str, String);
+
+impl Aws {
+    /// Listens on a free port.
+    pub async fn start(identities: Identities) -> Self {
+        runtime::within(async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let aws = Self { url, identities, state: Arc::default() };
+            let router = Router::new().fallback(answer).with_state(aws.clone());
+            tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+            aws
+        })
+        .await
+    }
+
+    /// Adds an instance, or replaces the one of that name in its region.
+    pub fn put_instance(&self, instance: DbInstance) {
+        let instances = &mut self.state.lock().unwrap().instances;
+        instances
+            .retain(|known| (&known.identifier, &known.region) != (&instance.identifier, &instance.region));
+        instances.push(instance);
+    }
+
+    /// Adds a cluster, or replaces the one of that name in its region. Its instances are put in by themselves.
+    pub fn put_cluster(&self, cluster: DbCluster) {
+        let clusters = &mut self.state.lock().unwrap().clusters;
+        clusters.retain(|known| (&known.identifier, &known.region) != (&cluster.identifier, &cluster.region));
+        clusters.push(cluster);
+    }
+
+    /// Changes the instance of that name.
+    pub fn change_instance(&self, identifier: &str, change: impl FnOnce(&mut DbInstance)) {
+        let instances = &mut self.state.lock().unwrap().instances;
+        change(instances.iter_mut().find(|instance| instance.identifier == identifier).unwrap());
+    }
+
+    /// Removes the instance of that name.
+    pub fn remove_instance(&self, identifier: &str) {
+        self.state.lock().unwrap().instances.retain(|instance| instance.identifier != identifier);
+    }
+
+    /// Goes wrong from now on as `rule` says.
+    pub fn fail(&self, rule: Rule) {
+        self.state.lock().unwrap().rules.push(rule);
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn recover(&self) {
+        self.state.lock().unwrap().rules.clear();
+    }
+
+    /// Pages hold at most this many, however many were asked for.
+    pub fn set_page_size(&self, size: usize) {
+        self.state.lock().unwrap().page_size = Some(size);
+    }
+
+    /// How many requests there were for an action, whatever they were answered.
+    pub fn requests(&self, action: &str) -> usize {
+        self.state.lock().unwrap().requests.get(action).copied().unwrap_or_default()
+    }
+
+    fn understand(
+        &self,
+        headers: &HeaderMap,
+        form: HashMap<String, String>,
+    ) -> Result<(Request, AccessKey), Failure> {
+        let forbidden = |code, text: &str| Failure(StatusCode::FORBIDDEN, code, text.to_owned());
+        let scope = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("AWS4-HMAC-SHA256 Credential="))
+            .and_then(|value| value.split_once(',').map(|(scope, _)| scope))
+            .ok_or(forbidden("MissingAuthenticationToken", "Request is missing Authentication Token"))?;
+        let parts: Vec<_> = scope.split('/').collect();
+        let [access_key, _, region, _, _] = parts[..] else {
+            return Err(forbidden("IncompleteSignature", "The Credential is not of five parts"));
+        };
+        let token = headers.get("x-amz-security-token").and_then(|value| value.to_str().ok());
+        let key = self.identities.find(access_key).filter(|key| key.session_token.as_deref() == token);
+        let key = key.ok_or(forbidden(
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+        ))?;
+        if key.expired(SystemTime::now()) {
+            return Err(forbidden("ExpiredToken", "The security token included in the request is expired"));
+        }
+        let action = form.get("Action").cloned().unwrap_or_default();
+        Ok((Request { action, region: region.to_owned(), form }, key))
+    }
+
+    fn fault(&self, request: &Request) -> Option<Fault> {
+        let rules = &mut self.state.lock().unwrap().rules;
+        rules.iter_mut().find_map(|rule| rule.applies(&request.action, &request.region))
+    }
+
+    fn describe(&self, request: &Request, key: &AccessKey) -> Result<String, Failure> {
+        let contents = self.state.lock().unwrap();
+        let page = contents.page_size;
+        match request.action.as_str() {
+            "DescribeDBInstances" => {
+                request.list(&contents.instances, "DBInstances", "DBInstanceIdentifier", page)
+            }
+            "DescribeDBClusters" => {
+                request.list(&contents.clusters, "DBClusters", "DBClusterIdentifier", page)
+            }
+            "DescribeDBClusterEndpoints" => {
+                let endpoints: Vec<_> = contents.clusters.iter().flat_map(DbCluster::endpoints).collect();
+                request.list(&endpoints, "DBClusterEndpoints", "DBClusterIdentifier", page)
+            }
+            "GetCallerIdentity" => Ok(caller_identity(key)),
+            other => {
+                let text = format!("The action {other} is not valid for this web service.");
+                Err(Failure(StatusCode::BAD_REQUEST, "InvalidAction", text))
+            }
+        }
+    }
+}
+
+impl Request {
+    /// One page of `items`: those of the region, of the identifier and of the engines asked for.
+    fn list(
+        &self,
+        items: &[impl Listed],
+        list: &str,
+        identifier: &str,
+        page_size: Option<usize>,
+    ) -> Result<String, Failure> {
+        let engines = self.filter("engine")?;
+        let identifier = self.form.get(identifier);
+        let fitting: Vec<_> = items
+            .iter()
+            .filter(|item| item.region() == self.region)
+            .filter(|item| identifier.is_none_or(|wanted| item.identifier() == wanted))
+            .filter(|item| engines.is_empty() || engines.iter().any(|engine| *engine == item.engine()))
+            .collect();
+        let size = self.page_size()?.min(page_size.unwrap_or(usize::MAX));
+        let start = self.marker()?;
+        let page: String = fitting.iter().skip(start).take(size).map(|item| item.xml()).collect();
+        let next = start + size;
+        let marker = if next < fitting.len() {
+            element("Marker", &format!("page-from-{next}"))
+        } else {
+            String::new()
+        };
+        Ok(marker + &wrap(list, &page))
+    }
+
+    /// RDS takes 20 to 100, and 100 when nothing was said.
+    fn page_size(&self) -> Result<usize, Failure> {
+        let Some(text) = self.form.get("MaxRecords") else { return Ok(100) };
+        let size = text.parse().ok().filter(|size| (20..=100).contains(size));
+        size.ok_or(invalid(format!("Invalid value {text} for MaxRecords. Must be between 20 and 100")))
+    }
+
+    fn marker(&self) -> Result<usize, Failure> {
+        let Some(marker) = self.form.get("Marker") else { return Ok(0) };
+        let start = marker.strip_prefix("page-from-").and_then(|start| start.parse().ok());
+        start.ok_or(invalid("Invalid Marker parameter value".into()))
+    }
+
+    /// The values of `Filters.Filter.N.Values.Value.M` where `Filters.Filter.N.Name` is `name`.
+    fn filter(&self, name: &str) -> Result<Vec<&str>, Failure> {
+        let mut values = Vec::new();
+        for number in 1.. {
+            let Some(found) = self.form.get(&format!("Filters.Filter.{number}.Name")) else { break };
+            if found != name {
+                return Err(invalid(format!("Unrecognized filter name: {found}")));
+            }
+            let value = |index| self.form.get(&format!("Filters.Filter.{number}.Values.Value.{index}"));
+            values.extend((1..).map_while(value).map(String::as_str));
+        }
+        Ok(values)
+    }
+}
+
+async fn answer(
+    State(aws): State<Aws>,
+    headers: HeaderMap,
+    Form(form): Form<HashMap<String, String>>,
+) -> Response {
+    let action = form.get("Action").cloned().unwrap_or_default();
+    let namespace = if action == "GetCallerIdentity" { STS } else { RDS };
+    *aws.state.lock().unwrap().requests.entry(action.clone()).or_default() += 1;
+    let result = match aws.understand(&headers, form) {
+        Err(failure) => Err(failure),
+        Ok((request, key)) => match aws.fault(&request) {
+            Some(Fault::Slow(delay)) => {
+                tokio::time::sleep(delay).await;
+                aws.describe(&request, &key)
+            }
+            Some(Fault::Malformed) => {
+                return xml(
+                    StatusCode::OK,
+                    format!("<{action}Response xmlns=\"{namespace}\"><{action}Result><DB"),
+                );
+            }
+            Some(fault) => Err(failure(fault, &action)),
+            None => aws.describe(&request, &key),
+        },
+    };
+    match result {
+        Ok(result) => {
+            let body = wrap(&format!("{action}Result"), &result) + &wrap("ResponseMetadata", &request_id());
+            xml(StatusCode::OK, format!("<{action}Response xmlns=\"{namespace}\">{body}</{action}Response>"))
+        }
+        Err(Failure(status, code, message)) => {
+            let kind = if status.is_server_error() { "Receiver" } else { "Sender" };
+            let error = element("Type", kind) + &element("Code", code) + &element("Message", &message);
+            let body = wrap("Error", &error) + &request_id();
+            xml(status, format!("<ErrorResponse xmlns=\"{namespace}\">{body}</ErrorResponse>"))
+        }
+    }
+}
+
+fn failure(fault: Fault, action: &str) -> Failure {
+    match fault {
+        Fault::Throttling => Failure(StatusCode::BAD_REQUEST, "Throttling", "Rate exceeded".into()),
+        Fault::AccessDenied => {
+            let text = format!(
+                "User: arn:aws:iam::{ACCOUNT}:user/tester is not authorized to perform: rds:{action} on resource: * \
+                 because no identity-based policy allows the rds:{action} action"
+            );
+            Failure(StatusCode::FORBIDDEN, "AccessDenied", text)
+        }
+        Fault::Expired => {
+            let text = "The security token included in the request is expired";
+            Failure(StatusCode::FORBIDDEN, "ExpiredToken", text.into())
+        }
+        Fault::Internal | Fault::Malformed | Fault::Slow(_) => {
+            let text = "An internal error occurred. Try again later.";
+            Failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", text.into())
+        }
+    }
+}
+
+fn caller_identity(key: &AccessKey) -> String {
+    let arn = match key.session_token {
+        None => format!("arn:aws:iam::{ACCOUNT}:user/tester"),
+        Some(_) => format!("arn:aws:sts::{ACCOUNT}:assumed-role/tester/session"),
+    };
+    element("Arn", &arn) + &element("UserId", &format!("{}:session", key.id)) + &element("Account", ACCOUNT)
+}
+
+fn invalid(message: String) -> Failure {
+    Failure(StatusCode::BAD_REQUEST, "InvalidParameterValue", message)
+}
+
+fn request_id() -> String {
+    element("RequestId", "01234567-89ab-cdef-0123-456789abcdef")
+}
+
+fn xml(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response()
+}

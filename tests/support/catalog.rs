@@ -1,0 +1,244 @@
+//! What the AWS stand-in knows of databases, and how the RDS API writes it down.
+//!
+//! The element names and their order are those of the Amazon RDS API reference, version 2014-10-31 (`DBInstance`,
+//! `DBCluster`, `DBClusterEndpoint`); elements that no client here could care about are left out.
+
+use std::fmt::Write;
+
+/// The account that everything belongs to.
+pub const ACCOUNT: &str = "123456789012";
+
+/// A DB instance.
+#[derive(Clone, Debug)]
+pub struct DbInstance {
+    pub identifier: String,
+    pub region: String,
+    /// `postgres`, `aurora-postgresql`, `mysql`, …
+    pub engine: String,
+    /// None while it is being created.
+    pub endpoint: Option<(String, u16)>,
+    /// The name of its first database.
+    pub database: Option<String>,
+    pub iam: bool,
+    pub tags: Vec<(String, String)>,
+    /// The cluster it belongs to.
+    pub cluster: Option<String>,
+}
+
+/// An Aurora cluster.
+#[derive(Clone, Debug)]
+pub struct DbCluster {
+    pub identifier: String,
+    pub region: String,
+    pub engine: String,
+    pub port: u16,
+    /// The address of the writer endpoint, without port.
+    pub writer: Option<String>,
+    pub reader: Option<String>,
+    pub custom: Vec<CustomEndpoint>,
+    pub database: Option<String>,
+    pub iam: bool,
+    pub tags: Vec<(String, String)>,
+    /// Identifiers of its instances, the writer first.
+    pub members: Vec<String>,
+}
+
+/// A custom endpoint of a cluster.
+#[derive(Clone, Debug)]
+pub struct CustomEndpoint {
+    pub identifier: String,
+    pub address: String,
+}
+
+/// Something the RDS API lists, page by page.
+pub trait Listed: Clone {
+    fn region(&self) -> &str;
+    fn identifier(&self) -> &str;
+    fn engine(&self) -> &str;
+    fn xml(&self) -> String;
+}
+
+impl Listed for DbInstance {
+    fn region(&self) -> &str {
+        &self.region
+    }
+
+    fn identifier(&self) -> &str {
+        &self.identifier
+    }
+
+    fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    fn xml(&self) -> String {
+        let status = if self.endpoint.is_some() { "available" } else { "creating" };
+        let mut xml = element("DBInstanceIdentifier", &self.identifier)
+            + &element("DBInstanceClass", "db.t4g.micro")
+            + &element("Engine", &self.engine)
+            + &element("DBInstanceStatus", status)
+            + &element("MasterUsername", "postgres")
+            + &optional("DBName", self.database.as_deref());
+        if let Some((address, port)) = &self.endpoint {
+            let endpoint = element("Address", address)
+                + &element("Port", &port.to_string())
+                + &element("HostedZoneId", "Z2R2ITUGPM61AM");
+            xml += &wrap("Endpoint", &endpoint);
+        }
+        xml += &element("AvailabilityZone", &format!("{}a", self.region));
+        xml += &element("EngineVersion", "15.8");
+        xml += &optional("DBClusterIdentifier", self.cluster.as_deref());
+        xml += &element("DbiResourceId", &format!("db-{}", resource_id(&self.identifier)));
+        xml += &element("CACertificateIdentifier", "rds-ca-rsa2048-g1");
+        xml += &element("DBInstanceArn", &arn(&self.region, "db", &self.identifier));
+        xml += &element("IAMDatabaseAuthenticationEnabled", &self.iam.to_string());
+        wrap("DBInstance", &(xml + &tag_list(&self.tags)))
+    }
+}
+
+impl Listed for DbCluster {
+    fn region(&self) -> &str {
+        &self.region
+    }
+
+    fn identifier(&self) -> &str {
+        &self.identifier
+    }
+
+    fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    fn xml(&self) -> String {
+        let mut xml = optional("DatabaseName", self.database.as_deref())
+            + &element("DBClusterIdentifier", &self.identifier)
+            + &element("Status", if self.writer.is_some() { "available" } else { "creating" })
+            + &optional("Endpoint", self.writer.as_deref())
+            + &optional("ReaderEndpoint", self.reader.as_deref());
+        if !self.custom.is_empty() {
+            let addresses: String =
+                self.custom.iter().map(|endpoint| element("member", &endpoint.address)).collect();
+            xml += &wrap("CustomEndpoints", &addresses);
+        }
+        xml += &element("Engine", &self.engine);
+        xml += &element("EngineVersion", "15.8");
+        xml += &element("Port", &self.port.to_string());
+        xml += &element("MasterUsername", "postgres");
+        xml += &wrap("DBClusterMembers", &self.members_xml());
+        xml += &element("DbClusterResourceId", &format!("cluster-{}", resource_id(&self.identifier)));
+        xml += &element("DBClusterArn", &arn(&self.region, "cluster", &self.identifier));
+        xml += &element("IAMDatabaseAuthenticationEnabled", &self.iam.to_string());
+        wrap("DBCluster", &(xml + &tag_list(&self.tags)))
+    }
+}
+
+impl DbCluster {
+    /// All its endpoints, as DescribeDBClusterEndpoints lists them.
+    pub fn endpoints(&self) -> Vec<DbClusterEndpoint> {
+        let builtin = [("WRITER", &self.writer), ("READER", &self.reader)];
+        let builtin = builtin.into_iter().filter_map(|(kind, address)| {
+            Some(DbClusterEndpoint::new(self, kind, None, address.as_deref()?))
+        });
+        let custom = self.custom.iter().map(|endpoint| {
+            DbClusterEndpoint::new(self, "CUSTOM", Some(&endpoint.identifier), &endpoint.address)
+        });
+        builtin.chain(custom).collect()
+    }
+
+    fn members_xml(&self) -> String {
+        let member = |(index, identifier): (usize, &String)| {
+            let xml = element("DBInstanceIdentifier", identifier)
+                + &element("IsClusterWriter", &(index == 0).to_string())
+                + &element("DBClusterParameterGroupStatus", "in-sync")
+                + &element("PromotionTier", "1");
+            wrap("DBClusterMember", &xml)
+        };
+        self.members.iter().enumerate().map(member).collect()
+    }
+}
+
+/// One endpoint of a cluster.
+#[derive(Clone, Debug)]
+pub struct DbClusterEndpoint {
+    cluster: String,
+    region: String,
+    engine: String,
+    kind: &'static str,
+    identifier: Option<String>,
+    address: String,
+}
+
+impl DbClusterEndpoint {
+    fn new(cluster: &DbCluster, kind: &'static str, identifier: Option<&str>, address: &str) -> Self {
+        Self {
+            cluster: cluster.identifier.clone(),
+            region: cluster.region.clone(),
+            engine: cluster.engine.clone(),
+            kind,
+            identifier: identifier.map(str::to_owned),
+            address: address.to_owned(),
+        }
+    }
+}
+
+impl Listed for DbClusterEndpoint {
+    fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Of its cluster: requests name the cluster.
+    fn identifier(&self) -> &str {
+        &self.cluster
+    }
+
+    fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    fn xml(&self) -> String {
+        let mut xml = element("DBClusterIdentifier", &self.cluster)
+            + &element("Endpoint", &self.address)
+            + &element("EndpointType", self.kind)
+            + &element("Status", "available");
+        if let Some(identifier) = &self.identifier {
+            xml += &element("DBClusterEndpointIdentifier", identifier);
+            xml += &element("CustomEndpointType", "ANY");
+            xml += &element("DBClusterEndpointArn", &arn(&self.region, "cluster-endpoint", identifier));
+        }
+        wrap("DBClusterEndpointList", &xml)
+    }
+}
+
+/// `<name>text</name>`, the text escaped.
+pub fn element(name: &str, text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    wrap(name, &text)
+}
+
+/// `<name>xml</name>`
+pub fn wrap(name: &str, xml: &str) -> String {
+    format!("<{name}>{xml}</{name}>")
+}
+
+fn optional(name: &str, text: Option<&str>) -> String {
+    text.map(|text| element(name, text)).unwrap_or_default()
+}
+
+fn tag_list(tags: &[(String, String)]) -> String {
+    let tag =
+        |(key, value): &(String, String)| wrap("Tag", &(element("Key", key) + &element("Value", value)));
+    wrap("TagList", &tags.iter().map(tag).collect::<String>())
+}
+
+fn arn(region: &str, kind: &str, identifier: &str) -> String {
+    format!("arn:aws:rds:{region}:{ACCOUNT}:{kind}:{identifier}")
+}
+
+/// 26 characters that depend on the name alone, as resource ids look like.
+fn resource_id(identifier: &str) -> String {
+    let mut id = String::new();
+    for byte in identifier.bytes().cycle().take(13) {
+        write!(id, "{byte:02X}").unwrap();
+    }
+    id
+}

@@ -1,0 +1,154 @@
+//! Certificate authorities and the certificates they issue, fresh in every test process.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::scratch;
+
+static TRUSTED: LazyLock<Authority> = LazyLock::new(|| Authority::root("Test CA"));
+static INTERMEDIATE: LazyLock<Authority> = LazyLock::new(|| TRUSTED.intermediate("Test Intermediate CA"));
+static FOREIGN: LazyLock<Authority> = LazyLock::new(|| Authority::root("Foreign CA"));
+
+/// When a certificate is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Validity {
+    /// Today.
+    #[default]
+    Now,
+    /// It ended in 2021.
+    Expired,
+    /// It begins in 2090.
+    NotYet,
+}
+
+/// One that signs certificates.
+pub struct Authority {
+    /// Its own certificate as a PEM file.
+    pub path: PathBuf,
+    issuer: Issuer<'static, KeyPair>,
+    /// The certificates between the issued ones and the root, as PEM.
+    chain: String,
+}
+
+/// A certificate with its key, as PEM files and as text. The chain holds what lies below the root.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    pub path: PathBuf,
+    pub key_path: PathBuf,
+    pub chain_pem: String,
+    pub key_pem: String,
+}
+
+impl Authority {
+    /// The root that the proxies of the test world trust.
+    pub fn trusted() -> &'static Self {
+        &TRUSTED
+    }
+
+    /// One below the trusted root; a server with its certificates sends the intermediate one too.
+    pub fn trusted_intermediate() -> &'static Self {
+        &INTERMEDIATE
+    }
+
+    /// A root that nobody trusts.
+    pub fn foreign() -> &'static Self {
+        &FOREIGN
+    }
+
+    /// A server certificate for `names`, each a DNS name or an IP address.
+    pub fn issue(&self, names: &[&str], validity: Validity) -> Certificate {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names.clone()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, names.first().map_or("nobody", String::as_str));
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        set_validity(&mut params, validity);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Certificate::write(&(certificate.pem() + &self.chain), &key.serialize_pem())
+    }
+
+    fn root(name: &str) -> Self {
+        let (params, key) = authority(name);
+        let certificate = params.self_signed(&key).unwrap();
+        let path = write_authority(&certificate.pem());
+        Self { path, issuer: Issuer::new(params, key), chain: String::new() }
+    }
+
+    fn intermediate(&self, name: &str) -> Self {
+        let (params, key) = authority(name);
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Self { path: write_authority(&pem), issuer: Issuer::new(params, key), chain: pem }
+    }
+}
+
+impl Certificate {
+    /// A rustls configuration that serves this certificate, asks for no client certificate, and knows the ALPN
+    /// name that PostgreSQL uses.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        let chain = CertificateDer::pem_slice_iter(self.chain_pem.as_bytes()).map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+        Arc::new(config)
+    }
+
+    fn write(chain_pem: &str, key_pem: &str) -> Self {
+        let directory = scratch::fresh("certificate");
+        let (path, key_path) = (directory.join("certificate.pem"), directory.join("key.pem"));
+        fs::write(&path, chain_pem).unwrap();
+        fs::write(&key_path, key_pem).unwrap();
+        fs::set_permissions(&key_path, Permissions::from_mode(0o600)).unwrap();
+        Self { path, key_path, chain_pem: chain_pem.to_owned(), key_pem: key_pem.to_owned() }
+    }
+}
+
+/// The trust anchors of a client that trusts the PEM file at `path`.
+pub fn roots(path: &Path) -> rustls::RootCertStore {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    roots
+}
+
+fn authority(name: &str) -> (CertificateParams, KeyPair) {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params, KeyPair::generate().unwrap())
+}
+
+fn write_authority(pem: &str) -> PathBuf {
+    let path = scratch::fresh("authority").join("ca.pem");
+    fs::write(&path, pem).unwrap();
+    path
+}
+
+fn set_validity(params: &mut CertificateParams, validity: Validity) {
+    let (from, to) = match validity {
+        Validity::Now => (2020, 2060),
+        Validity::Expired => (2020, 2021),
+        Validity::NotYet => (2090, 2091),
+    };
+    params.not_before = rcgen::date_time_ymd(from, 1, 1);
+    params.not_after = rcgen::date_time_ymd(to, 1, 1);
+}

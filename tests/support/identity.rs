@@ -1,0 +1,67 @@
+//! Who may do what: the access keys that the AWS stand-in and the RDS-like listeners know.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use super::scratch::random_text;
+
+/// An access key, as IAM (`AKIA…`) or STS (`ASIA…`, with a session token) hands it out.
+#[derive(Clone)]
+pub struct AccessKey {
+    pub id: String,
+    pub secret: String,
+    pub session_token: Option<String>,
+    /// From when on it is refused.
+    pub expires: Option<SystemTime>,
+    /// Whether a policy grants `rds-db:connect`.
+    pub may_connect: bool,
+}
+
+/// The access keys there are. Clones share them.
+#[derive(Clone, Default)]
+pub struct Identities(Arc<Mutex<HashMap<String, AccessKey>>>);
+
+impl AccessKey {
+    /// A long-lived key of an IAM user.
+    pub fn lasting() -> Self {
+        Self::new("AKIA", None, None)
+    }
+
+    /// A key of an assumed role. The session token has a usual length: 900 characters.
+    pub fn session(lifetime: Duration) -> Self {
+        Self::new("ASIA", Some(format!("IQoJ+/{}==", random_text(892))), Some(SystemTime::now() + lifetime))
+    }
+
+    fn new(kind: &str, session_token: Option<String>, expires: Option<SystemTime>) -> Self {
+        let id = format!("{kind}{}", random_text(16).to_ascii_uppercase());
+        Self { id, secret: random_text(40), session_token, expires, may_connect: true }
+    }
+
+    /// Whether it is over at `now`.
+    pub fn expired(&self, now: SystemTime) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+}
+
+impl Identities {
+    /// Adds a key, or replaces the one with the same id.
+    pub fn add(&self, key: AccessKey) {
+        self.0.lock().unwrap().insert(key.id.clone(), key);
+    }
+
+    /// The key with this id.
+    pub fn find(&self, id: &str) -> Option<AccessKey> {
+        self.0.lock().unwrap().get(id).cloned()
+    }
+
+    /// Changes the key with this id.
+    pub fn change(&self, id: &str, change: impl FnOnce(&mut AccessKey)) {
+        change(self.0.lock().unwrap().get_mut(id).unwrap());
+    }
+
+    /// All keys, for the search for secrets.
+    pub fn all(&self) -> Vec<AccessKey> {
+        self.0.lock().unwrap().values().cloned().collect()
+    }
+}

@@ -1,0 +1,27 @@
+//! The test world (`docs/development.md`): everything a pair of proxies needs around itself, on loopback.
+//!
+//! From the bottom up:
+//! `runtime`, `scratch`: threads and files. `certificates`, `identity`, `token`: TLS and IAM.
+//! `postgres`, `roles`: the database. `protocol`, `carry`, `rds`: the RDS-like listener before it.
+//! `catalog`, `fault`, `aws`: the AWS endpoint. `proxy`, `output`: the binary under test and what it prints.
+//! `instance`, `world`: all of it put together.
+
+#![allow(dead_code, unreachable_pub, reason = "each binary that includes the world uses a part of it")]
+
+pub mod runtime;
+pub mod scratch;
+
+pub mod certificates;
+pub mod identity;
+pub mod token;
+
+pub mod postgres;
+pub mod roles;
+
+pub mod carry;
+pub mod protocol;
+pub mod rds;
+
+pub mod aws;
+pub mod catalog;
+pub mod fault;
