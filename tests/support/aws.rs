@@ -239,6 +239,9 @@ async fn answer(
                 aws.describe(&request, &key)
             }
             Some(Fault::Malformed) => {
+                return xml(StatusCode::OK, "<html><body><p>Please log in<br></body></html>".into());
+            }
+            Some(Fault::Truncated) => {
                 return xml(
                     StatusCode::OK,
                     format!("<{action}Response xmlns=\"{namespace}\"><{action}Result><DB"),
@@ -276,7 +279,7 @@ fn failure(fault: Fault, action: &str) -> Failure {
             let text = "The security token included in the request is expired";
             Failure(StatusCode::FORBIDDEN, "ExpiredToken", text.into())
         }
-        Fault::Internal | Fault::Malformed | Fault::Slow(_) => {
+        Fault::Internal | Fault::Malformed | Fault::Truncated | Fault::Slow(_) => {
             let text = "An internal error occurred. Try again later.";
             Failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", text.into())
         }

@@ -13,8 +13,10 @@ pub enum Fault {
     Expired,
     /// Status 500; the SDK tries again.
     Internal,
-    /// A successful answer whose XML ends in the middle.
+    /// A successful answer that is not what RDS says: a page for humans, as a captive portal or a proxy sends it.
     Malformed,
+    /// A successful answer whose XML ends before its first entry. The SDK takes that for an empty list.
+    Truncated,
     /// The right answer, after this long.
     Slow(Duration),
 }
