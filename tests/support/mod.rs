@@ -4,7 +4,7 @@
 //! `runtime`, `scratch`: threads and files. `certificates`, `identity`, `token`: TLS and IAM.
 //! `postgres`, `roles`: the database. `protocol`, `carry`, `rds`: the RDS-like listener before it.
 //! `catalog`, `fault`, `aws`: the AWS endpoint. `proxy`, `output`: the binary under test and what it prints.
-//! `instance`, `world`: all of it put together.
+//! `instance`, `plan`, `world`: all of it put together; `World::new().with_instance("db-1").start()` begins a test.
 
 #![allow(dead_code, unreachable_pub, reason = "each binary that includes the world uses a part of it")]
 
@@ -25,3 +25,10 @@ pub mod rds;
 pub mod aws;
 pub mod catalog;
 pub mod fault;
+
+pub mod output;
+pub mod proxy;
+
+pub mod instance;
+pub mod plan;
+pub mod world;

@@ -37,8 +37,9 @@ pub enum Encryption {
 pub struct Options {
     /// The name or address clients know it by, part of what tokens are signed for.
     pub host: String,
-    /// The loopback address it listens on.
+    /// The loopback address it listens on, and the port (0: any).
     pub address: String,
+    pub port: u16,
     pub region: String,
     pub encryption: Encryption,
     pub certificate: Certificate,
@@ -96,7 +97,7 @@ impl Rds {
     /// Listens on a free port.
     pub async fn start(options: Options, postgres: Arc<Postgres>, identities: Identities) -> Self {
         runtime::within(async move {
-            let listener = TcpListener::bind((options.address.as_str(), 0)).await.unwrap();
+            let listener = TcpListener::bind((options.address.as_str(), options.port)).await.unwrap();
             let port = listener.local_addr().unwrap().port();
             let (host, region) = (options.host.clone(), options.region.clone());
             let (gate, closed, record) = <(Gate, CancellationToken, Mutex<Record>)>::default();

@@ -1,6 +1,9 @@
 //! The parts of the world, without a proxy.
 
 mod aws;
+mod output;
+mod plan;
 mod postgres;
+mod proxy;
 mod rds;
 mod token;

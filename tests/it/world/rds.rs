@@ -32,6 +32,7 @@ impl Setup {
         let options = Options {
             host: "localhost".into(),
             address: "127.0.0.1".into(),
+            port: 0,
             region: REGION.into(),
             encryption,
             certificate: Authority::trusted_intermediate().issue(&["localhost"], Validity::Now),

@@ -1,0 +1,148 @@
+//! What the processes under test print, and the search for secrets in it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::watch;
+
+use super::runtime;
+
+/// One stream of one process, as far as it has been printed. Clones are the same one.
+#[derive(Clone)]
+pub struct Output {
+    /// `server's stderr`
+    name: String,
+    bytes: Arc<Mutex<Vec<u8>>>,
+    state: watch::Receiver<State>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct State {
+    length: usize,
+    ended: bool,
+}
+
+impl Output {
+    /// Collects all that `reader` gives until its end.
+    pub fn collect(name: String, mut reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let (sender, state) = watch::channel(State::default());
+        let collected = bytes.clone();
+        runtime::spawn(async move {
+            let mut buffer = vec![0; 64 * 1024];
+            loop {
+                let count = reader.read(&mut buffer).await.unwrap_or(0);
+                let mut collected = collected.lock().unwrap();
+                collected.extend_from_slice(&buffer[..count]);
+                sender.send_replace(State { length: collected.len(), ended: count == 0 });
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+        Self { name, bytes, state }
+    }
+
+    /// All of it so far.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    /// What `find` finds in the complete lines, as soon as it does; none once the stream has ended without it or the
+    /// time is up.
+    pub async fn wait_for<T>(&self, limit: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let mut state = self.state.clone();
+        let search = async {
+            loop {
+                let ended = state.borrow_and_update().ended;
+                let text = self.text();
+                let complete = text.rfind('\n').map_or("", |end| &text[..=end]);
+                let found = find(complete);
+                if found.is_some() || ended || state.changed().await.is_err() {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(limit, search).await.ok().flatten()
+    }
+
+    /// Waits until the process has closed the stream, in a test's thread that cannot await.
+    pub fn wait_for_end(&self, limit: Duration) {
+        let deadline = std::time::Instant::now() + limit;
+        while !self.state.borrow().ended && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The last lines, under a heading, for the report of a failed test.
+    pub fn tail(&self, lines: usize) -> String {
+        let text = self.text();
+        let all: Vec<_> = text.lines().collect();
+        let last = all[all.len().saturating_sub(lines)..].join("\n");
+        format!("--- {} ({} lines)\n{last}\n", self.name, all.len())
+    }
+}
+
+/// The secrets a test has used, each with what it is.
+#[derive(Default)]
+pub struct Secrets(Vec<(String, String)>);
+
+/// A secret that was printed. Shows where and what kind, not the secret.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Leak {
+    pub output: String,
+    pub kind: String,
+    /// The number of the first line that holds it, from 1.
+    pub line: usize,
+}
+
+impl Secrets {
+    /// Adds one. What is too short to be told from ordinary text is a mistake of the test.
+    pub fn add(&mut self, kind: &str, secret: &str) {
+        assert!(secret.len() >= 8, "{kind} is too short to be searched for");
+        self.0.push((kind.to_owned(), secret.to_owned()));
+    }
+
+    /// Adds an IAM token: whole, decoded, and each part that would do as a secret by itself.
+    pub fn add_token(&mut self, token: &str) {
+        self.add("IAM token", token);
+        self.add("decoded IAM token", &percent_decode_str(token).decode_utf8_lossy());
+        for pair in token.split(['?', '&']) {
+            match pair.split_once('=') {
+                Some(("X-Amz-Signature", signature)) => self.add("signature of an IAM token", signature),
+                Some(("X-Amz-Security-Token", token)) => self.add("session token", token),
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds a private key: every line of its PEM text but the frame.
+    pub fn add_key(&mut self, pem: &str) {
+        for line in pem.lines().filter(|line| !line.starts_with("-----") && line.len() >= 16) {
+            self.add("private key", line);
+        }
+    }
+
+    /// The leaks in an output, one a kind.
+    pub fn leaks(&self, output: &Output) -> Vec<Leak> {
+        let text = output.text();
+        let mut leaks: Vec<Leak> = Vec::new();
+        for (kind, secret) in &self.0 {
+            let Some(at) = text.find(secret.as_str()) else { continue };
+            if leaks.iter().all(|leak| leak.kind != *kind) {
+                let line = text[..at].matches('\n').count() + 1;
+                leaks.push(Leak { output: output.name.clone(), kind: kind.clone(), line });
+            }
+        }
+        leaks
+    }
+}
+
+impl fmt::Display for Leak {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} has a {} in line {}", self.output, self.kind, self.line)
+    }
+}
