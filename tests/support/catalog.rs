@@ -133,7 +133,7 @@ impl Listed for DbCluster {
 }
 
 impl DbCluster {
-    /// All its endpoints, as DescribeDBClusterEndpoints lists them.
+    /// All its endpoints, as `DescribeDBClusterEndpoints` lists them.
     pub fn endpoints(&self) -> Vec<DbClusterEndpoint> {
         let builtin = [("WRITER", &self.writer), ("READER", &self.reader)];
         let builtin = builtin.into_iter().filter_map(|(kind, address)| {

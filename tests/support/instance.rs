@@ -108,7 +108,7 @@ impl Instance {
         Self { created: false, ..self }
     }
 
-    /// What it answers to an SSLRequest.
+    /// What it answers to an `SSLRequest`.
     #[must_use]
     pub fn encryption(self, encryption: Encryption) -> Self {
         Self { encryption, ..self }

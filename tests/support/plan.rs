@@ -21,7 +21,6 @@ use super::world::Running;
 /// two as over a port-forward. YAML given for a mode is laid over that mode's configuration, and
 /// `<NAME>` in it stands for the endpoint of the database NAME, `<postgres>` for that of the real PostgreSQL,
 /// `<ca>` and `<foreign-ca>` for CA files, `<directory>` for the world's own directory.
-#[derive(Default)]
 pub struct World {
     instances: Vec<Instance>,
     clusters: Vec<Cluster>,
@@ -33,15 +32,33 @@ pub struct World {
     target: Option<String>,
     own_postgres: bool,
     server_tls: bool,
-    second_server: bool,
-    no_server: bool,
+    servers: &'static [&'static str],
     no_client: bool,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl World {
     /// The plainest one.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            instances: Vec::new(),
+            clusters: Vec::new(),
+            server_yaml: Vec::new(),
+            client_yaml: Vec::new(),
+            client_flags: Vec::new(),
+            environment: Vec::new(),
+            key: None,
+            target: None,
+            own_postgres: false,
+            server_tls: false,
+            servers: &["server"],
+            no_client: false,
+        }
     }
 
     /// Adds an instance. The first one is the client's target, unless [`World::target`] says otherwise.
@@ -102,7 +119,7 @@ impl World {
     /// The client's identity is an assumed role for an hour, with a session token.
     #[must_use]
     pub fn with_session_credentials(self) -> Self {
-        self.with_key(AccessKey::session(std::time::Duration::from_secs(3600)))
+        self.with_key(AccessKey::session(std::time::Duration::from_hours(1)))
     }
 
     /// The client's identity.
@@ -126,13 +143,13 @@ impl World {
     /// A second server, the client's upstream proxy `second`.
     #[must_use]
     pub fn with_second_server(self) -> Self {
-        Self { second_server: true, ..self }
+        Self { servers: &["server", "server-2"], ..self }
     }
 
     /// No server; the client is configured for one that nobody answers as.
     #[must_use]
     pub fn without_server(self) -> Self {
-        Self { no_server: true, ..self }
+        Self { servers: &[], ..self }
     }
 
     /// No client; see [`Running::start_client`] and [`Running::client_launch`].
@@ -148,12 +165,7 @@ impl World {
         }
         let mut running = self.start_surroundings().await;
         let server_config = running.write_config("server.yaml", &self.server_config(&running));
-        let servers = match (self.no_server, self.second_server) {
-            (true, _) => Vec::new(),
-            (false, false) => vec!["server"],
-            (false, true) => vec!["server", "server-2"],
-        };
-        for name in servers {
+        for name in self.servers {
             let launch =
                 running.launch(Launch::mode(name, "server", &server_config), &running.server_key.clone());
             let proxy = running.start_proxy(launch).await;
@@ -225,7 +237,7 @@ impl World {
                 yaml(&format!("proxy: {{ssl: {{enabled: true, certificate: {path}, private_key: {key}}}}}")),
             );
         }
-        self.lay_over_all(config, &self.server_yaml, running)
+        lay_over_all(config, &self.server_yaml, running)
     }
 
     fn client_config(&self, running: &Running) -> Value {
@@ -246,7 +258,7 @@ impl World {
                 yaml(&format!("upstream_proxies: {{{name}: {{host: 'localhost:{port}', ssl: {ssl}}}}}")),
             );
         }
-        self.lay_over_all(config, &self.client_yaml, running)
+        lay_over_all(config, &self.client_yaml, running)
     }
 
     fn common_config(&self) -> Value {
@@ -262,13 +274,6 @@ impl World {
             Authority::trusted().path.display()
         ))
     }
-
-    fn lay_over_all(&self, mut config: Value, extra: &[String], running: &Running) -> Value {
-        for text in extra {
-            lay_over(&mut config, yaml(&running.resolve(text)));
-        }
-        config
-    }
 }
 
 impl Running {
@@ -281,6 +286,13 @@ impl Running {
 
 fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn lay_over_all(mut config: Value, extra: &[String], running: &Running) -> Value {
+    for text in extra {
+        lay_over(&mut config, yaml(&running.resolve(text)));
+    }
+    config
 }
 
 /// Mappings are merged, everything else is replaced; null removes a key.

@@ -7,9 +7,9 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-const CANCEL_REQUEST: u32 = (1234 << 16) | 5678;
-const SSL_REQUEST: u32 = (1234 << 16) | 5679;
-const GSSENC_REQUEST: u32 = (1234 << 16) | 5680;
+const CANCEL_REQUEST: u32 = request(5678);
+const SSL_REQUEST: u32 = request(5679);
+const GSSENC_REQUEST: u32 = request(5680);
 
 /// PostgreSQL's `MAX_STARTUP_PACKET_LENGTH` (`src/include/libpq/pqcomm.h`).
 const LONGEST_STARTUP: usize = 10_000;
@@ -86,7 +86,7 @@ pub async fn ask_password(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) ->
     String::from_utf8(bytes).map_err(|_| invalid("a password that is not UTF-8".into()))
 }
 
-/// Writes a fatal ErrorResponse.
+/// Writes a fatal error.
 pub async fn refuse(stream: &mut (impl AsyncWrite + Unpin), code: &str, message: &str) -> io::Result<()> {
     let mut fields = Vec::new();
     for (kind, value) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', code), (b'M', message)] {
@@ -99,6 +99,11 @@ pub async fn refuse(stream: &mut (impl AsyncWrite + Unpin), code: &str, message:
     stream.write_u32(u32::try_from(fields.len() + 4).unwrap()).await?;
     stream.write_all(&fields).await?;
     stream.flush().await
+}
+
+/// A request code: 1234 where a startup packet has its major version.
+const fn request(minor: u32) -> u32 {
+    1234 * 0x1_0000 + minor
 }
 
 /// Names and values, each with a zero behind it, and one more zero.

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 
 use super::output::Output;
+use super::roles::DATABASE;
 use super::{runtime, scratch};
 
 /// How long a proxy may take to listen, and to stop.
@@ -49,8 +50,9 @@ pub struct Finished {
 impl Launch {
     /// The binary that cargo built for these tests.
     pub fn new(name: &str, arguments: &[&str]) -> Self {
-        let binary =
-            option_env!("CARGO_BIN_EXE_rds-auth-proxy").expect("only tests and benches know the binary");
+        let Some(binary) = option_env!("CARGO_BIN_EXE_rds-auth-proxy") else {
+            panic!("only tests and benches know the binary");
+        };
         Self {
             name: name.to_owned(),
             binary: binary.into(),
@@ -142,6 +144,13 @@ impl Proxy {
     pub fn port(&self) -> u16 {
         let port = self.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         port.unwrap_or_else(|| panic!("{} is no address with a port", self.address))
+    }
+
+    /// How tokio-postgres reaches it.
+    pub fn config(&self, user: &str) -> tokio_postgres::Config {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(self.port()).user(user).dbname(DATABASE);
+        config
     }
 
     /// Its process id, for measurements.

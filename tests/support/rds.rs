@@ -21,7 +21,7 @@ use super::postgres::Postgres;
 use super::protocol::{First, Startup, ask_password, read_first, refuse};
 use super::{runtime, token};
 
-/// What it answers to an SSLRequest.
+/// What it answers to an `SSLRequest`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encryption {
     /// `S`; who starts without TLS is refused, as with `rds.force_ssl=1`. Direct TLS is served too.
@@ -62,7 +62,9 @@ pub struct Login {
     pub parameters: Vec<(String, String)>,
     /// What TLS was agreed on, such as `TLSv1_3`; none in clear.
     pub tls: Option<String>,
-    /// The name the client asked for in its ClientHello (SNI).
+    /// Whether the user is a member of `rds_iam`.
+    pub iam: bool,
+    /// The name the client asked for in its first TLS message (SNI).
     pub server_name: Option<String>,
     /// The password an IAM user sent: a token, valid or not.
     pub token: Option<String>,
@@ -244,6 +246,7 @@ impl Shared {
             database.set_nodelay(true)?;
             return self.pass_on(stream, database, startup).await;
         }
+        login.iam = true;
         let index = self.note(login.clone());
         let token = ask_password(&mut stream).await?;
         login.refusal = self.judge(&user, &token).err();
@@ -291,11 +294,17 @@ impl Shared {
 }
 
 impl Login {
+    /// The value of a startup parameter.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     fn new(startup: &Startup) -> Self {
         Self {
             user: startup.user().to_owned(),
             parameters: startup.parameters.clone(),
             tls: None,
+            iam: false,
             server_name: None,
             token: None,
             refusal: None,

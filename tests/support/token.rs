@@ -16,7 +16,7 @@ use super::identity::{AccessKey, Identities};
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// How far ahead of ours the signer's clock may be.
-const SKEW: Duration = Duration::from_secs(300);
+const SKEW: Duration = Duration::from_mins(5);
 
 /// RDS accepts no token for longer than this (seconds).
 const LONGEST: u64 = 900;

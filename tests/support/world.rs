@@ -97,16 +97,9 @@ impl Running {
 
     /// A connection through the client.
     pub async fn connect(&self, user: &str) -> Result<Client, tokio_postgres::Error> {
-        let (client, connection) = self.config(self.client(), user).connect(NoTls).await?;
+        let (client, connection) = self.client().config(user).connect(NoTls).await?;
         runtime::spawn(connection);
         Ok(client)
-    }
-
-    /// How tokio-postgres reaches a proxy.
-    pub fn config(&self, proxy: &Proxy, user: &str) -> tokio_postgres::Config {
-        let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(proxy.port()).user(user).dbname(DATABASE);
-        config
     }
 
     /// Starts one more client with the world's configuration. Later flags win, so a `--target` here replaces the first.

@@ -131,7 +131,7 @@ async fn clusters_have_three_kinds_of_endpoints() {
 
 #[tokio::test]
 async fn sts_names_the_caller() {
-    let setup = Setup::new(AccessKey::session(Duration::from_secs(60))).await;
+    let setup = Setup::new(AccessKey::session(Duration::from_mins(1))).await;
     let config = aws_sdk_sts::Config::builder()
         .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
         .region(aws_sdk_sts::config::Region::new("us-east-1"))
@@ -145,7 +145,7 @@ async fn sts_names_the_caller() {
 
 #[tokio::test]
 async fn access_keys_are_looked_up() {
-    let setup = Setup::new(AccessKey::session(Duration::from_secs(3600))).await;
+    let setup = Setup::new(AccessKey::session(Duration::from_hours(1))).await;
     assert!(setup.rds("us-east-1").describe_db_instances().send().await.is_ok());
     setup.identities.change(&setup.key.id, |key| key.session_token = Some("another".into()));
     assert_eq!(setup.error_code().await, "InvalidClientTokenId");

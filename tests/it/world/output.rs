@@ -19,7 +19,7 @@ fn kinds(secrets: &Secrets, text: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_part_of_a_token_is_found() {
-    let key = AccessKey::session(Duration::from_secs(60));
+    let key = AccessKey::session(Duration::from_mins(1));
     let token = sign("localhost:5432", "us-east-1", "a b", &key, SystemTime::now());
     let mut secrets = Secrets::default();
     secrets.add_token(&token);

@@ -94,7 +94,7 @@ fn what_the_world_signs_is_what_botocore_signs() {
 fn it_ends_after_fifteen_minutes_and_does_not_begin_in_the_future() {
     let (signed, vectors) = vectors();
     for vector in vectors {
-        assert!(vector.verify_at(signed + Duration::from_secs(900)).unwrap_err().contains("has expired"));
+        assert!(vector.verify_at(signed + Duration::from_mins(15)).unwrap_err().contains("has expired"));
         assert!(vector.verify_at(signed - Duration::from_secs(301)).unwrap_err().contains("future"));
     }
 }

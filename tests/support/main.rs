@@ -1,0 +1,171 @@
+//! The test world by itself, for a person: `cargo run --example world -- DIRECTORY`.
+//!
+//! It starts PostgreSQL, the RDS-like instance `db-1` and the AWS endpoint, writes `server.yaml`, `client.yaml` and
+//! the environments to run them in, `server-env.sh` and `client-env.sh`, into DIRECTORY, prints a line that begins with `ready`, then a line for every
+//! login, and runs until it gets SIGTERM or SIGINT, or with `--until-eof` until its standard input ends.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "it is the test world: what cannot go on panics, and what happens is printed"
+)]
+
+use std::fmt::Write;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use support::certificates::Authority;
+use support::identity::AccessKey;
+use support::instance::REGION;
+use support::plan::World;
+use support::postgres::free_port;
+use support::rds::{Login, Rds};
+use support::roles::DATABASE;
+use support::world::Running;
+
+#[path = "mod.rs"]
+mod support;
+
+struct Arguments {
+    directory: PathBuf,
+    until_eof: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Some(arguments) = parse(std::env::args().skip(1)) else {
+        eprintln!("usage: world [--until-eof] DIRECTORY");
+        return ExitCode::from(2);
+    };
+    let world = World::new()
+        .with_instance("db-1")
+        .with_key(AccessKey::session(Duration::from_hours(12)))
+        .without_server()
+        .without_client()
+        .start()
+        .await;
+    write_files(&world, &arguments.directory);
+    println!("ready: {}", arguments.directory.display());
+    tokio::select! {
+        () = report_logins(world.rds()) => {}
+        () = until_told(arguments.until_eof) => {}
+    }
+    world.stop().await;
+    ExitCode::SUCCESS
+}
+
+fn parse(arguments: impl Iterator<Item = String>) -> Option<Arguments> {
+    let (flags, mut names): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.starts_with('-'));
+    let directory = names.pop().filter(|_| names.is_empty())?.into();
+    match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Some(Arguments { directory, until_eof: false }),
+        ["--until-eof"] => Some(Arguments { directory, until_eof: true }),
+        _ => None,
+    }
+}
+
+async fn until_told(until_eof: bool) {
+    let mut terminate = signal(SignalKind::terminate()).unwrap();
+    let mut interrupt = signal(SignalKind::interrupt()).unwrap();
+    let input_ends = async {
+        if !until_eof {
+            return std::future::pending().await;
+        }
+        let (sender, end) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            sender.send(())
+        });
+        end.await.unwrap();
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = input_ends => {}
+    }
+}
+
+async fn report_logins(rds: &Rds) {
+    let mut reported = Vec::new();
+    loop {
+        let logins = rds.logins();
+        reported.resize(logins.len(), false);
+        for (login, reported) in logins.iter().zip(&mut reported) {
+            if !*reported && (login.token.is_some() || !login.iam) {
+                *reported = true;
+                println!("{}", describe(login, rds));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn describe(login: &Login, rds: &Rds) -> String {
+    let mut text =
+        format!("{} asks for database {}", login.user, login.find("database").unwrap_or(&login.user));
+    write!(text, ", over {}", login.tls.as_deref().unwrap_or("no TLS")).unwrap();
+    match (&login.token, &login.refusal) {
+        (Some(token), None) => {
+            let length = token.len();
+            write!(text, "; the password is an IAM token of {length} characters").unwrap();
+            write!(text, " for {}, its signature is good: welcome", rds.endpoint()).unwrap();
+        }
+        (_, Some(refusal)) => write!(text, "; refused: {refusal}").unwrap(),
+        (None, None) => write!(text, "; not a member of rds_iam, the database asks for a password").unwrap(),
+    }
+    text
+}
+
+fn write_files(world: &Running, directory: &Path) {
+    fs::create_dir_all(directory).unwrap();
+    let server = port_near(8000);
+    let client = port_near(8001);
+    let ca = Authority::trusted().path.display();
+    let write = |name: &str, text: String| fs::write(directory.join(name), text).unwrap();
+    write(
+        "server.yaml",
+        format!(
+            "# The server of the demo: it finds its databases through the AWS API.\n\
+             proxy:\n  listen_addr: 127.0.0.1:{server}\n\
+             rds:\n  regions: [{REGION}]\n  root_certificate: {ca}   # of the demo's database, instead of Amazon's\n"
+        ),
+    );
+    write(
+        "client.yaml",
+        format!(
+            "# The client of the demo. Between it and the server is plain TCP, as over a port-forward.\n\
+             proxy:\n  listen_addr: 127.0.0.1:{client}\n\
+             rds:\n  regions: [{REGION}]\n\
+             upstream_proxies:\n  default:\n    host: 127.0.0.1:{server}\n    ssl: {{mode: disable}}\n"
+        ),
+    );
+    write("server-env.sh", environment(world, &world.server_key));
+    write("client-env.sh", environment(world, &world.key) + &format!("export DEMO_DATABASE={DATABASE}\n"));
+}
+
+fn environment(world: &Running, key: &AccessKey) -> String {
+    let mut text = format!(
+        "export AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_EC2_METADATA_DISABLED=true\n\
+         export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}\n\
+         unset AWS_PROFILE AWS_SESSION_TOKEN\n",
+        world.aws.url, key.id, key.secret
+    );
+    if let Some(token) = &key.session_token {
+        writeln!(text, "export AWS_SESSION_TOKEN='{token}'").unwrap();
+    }
+    text
+}
+
+/// The usual port if it is free, and any other one if not.
+fn port_near(usual: u16) -> u16 {
+    if TcpListener::bind(("127.0.0.1", usual)).is_ok() { usual } else { free_port() }
+}
