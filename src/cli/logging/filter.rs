@@ -1,0 +1,175 @@
+//! Which log lines are written.
+
+use std::env;
+use std::ffi::OsString;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+
+/// Our own lines, as tracing calls them.
+const OURS: &str = env!("CARGO_CRATE_NAME");
+
+/// Dependencies that print, below these levels, what nobody may see. No wish lifts this.
+///
+/// The AWS crates show signed requests with their `Authorization` and session token headers, the parameters of
+/// `sts:AssumeRole…` and values from profiles; the HTTP and TLS crates what they carry, Kubernetes tokens
+/// and startup packets inside a port-forward included.
+const CEILINGS: [(&str, LevelFilter); 12] = [
+    ("aws_", LevelFilter::INFO),
+    ("h2", LevelFilter::INFO),
+    ("hyper", LevelFilter::INFO),
+    ("kube", LevelFilter::INFO),
+    ("postgres", LevelFilter::INFO),
+    ("reqwest", LevelFilter::INFO),
+    ("rustls", LevelFilter::INFO),
+    ("tokio_rustls", LevelFilter::INFO),
+    ("tokio_tungstenite", LevelFilter::INFO),
+    ("tokio_util", LevelFilter::INFO),
+    ("tower", LevelFilter::INFO),
+    ("tungstenite", LevelFilter::INFO),
+];
+
+/// What the environment says about logging. Empty variables count as not set.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wish {
+    /// `RUST_LOG`: directives as of `EnvFilter`. Beats the others.
+    pub(super) rust_log: Option<String>,
+    /// `LOG_LEVEL`: one of the five levels.
+    pub(super) log_level: Option<String>,
+    /// `DEBUG`: `true` is short for the level debug.
+    pub(super) debug: Option<String>,
+}
+
+/// A variable that makes no sense.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum InvalidWish {
+    /// It is no level.
+    #[error("LOG_LEVEL is \"{0}\", which is none of trace, debug, info, warn and error")]
+    LogLevel(String),
+    /// It is no list of directives.
+    #[error(
+        "RUST_LOG is \"{text}\", which cannot be read ({reason}); write it as in RUST_LOG=warn,{OURS}=debug, or use LOG_LEVEL"
+    )]
+    RustLog {
+        /// What it is.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It is neither true nor false.
+    #[error("DEBUG is \"{0}\", which is neither true nor false")]
+    Debug(String),
+    /// It is not even text.
+    #[error("the environment variable {0} is not UTF-8")]
+    NotText(&'static str),
+}
+
+impl Wish {
+    /// Reads the environment.
+    pub(super) fn of_environment() -> Result<Self, InvalidWish> {
+        let read = |name| text(name, env::var_os(name));
+        Ok(Self { rust_log: read("RUST_LOG")?, log_level: read("LOG_LEVEL")?, debug: read("DEBUG")? })
+    }
+
+    /// The filter that grants it.
+    pub(super) fn filter(&self) -> Result<EnvFilter, InvalidWish> {
+        let directives = match &self.rust_log {
+            Some(text) => text.clone(),
+            None => directives(self.level()?),
+        };
+        EnvFilter::builder()
+            .parse(&directives)
+            .map_err(|error| InvalidWish::RustLog { text: directives, reason: error.to_string() })
+    }
+
+    fn level(&self) -> Result<LevelFilter, InvalidWish> {
+        if let Some(text) = &self.log_level {
+            return level(text).ok_or_else(|| InvalidWish::LogLevel(text.clone()));
+        }
+        match self.debug.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            Some("true" | "1") => Ok(LevelFilter::DEBUG),
+            None | Some("false" | "0") => Ok(LevelFilter::INFO),
+            Some(_) => Err(InvalidWish::Debug(self.debug.clone().unwrap_or_default())),
+        }
+    }
+}
+
+/// The limit that holds whatever was wished for.
+pub(super) fn ceiling() -> Targets {
+    Targets::new().with_default(LevelFilter::TRACE).with_targets(CEILINGS)
+}
+
+fn text(name: &'static str, value: Option<OsString>) -> Result<Option<String>, InvalidWish> {
+    let value = value.filter(|value| !value.is_empty());
+    value.map(OsString::into_string).transpose().map_err(|_| InvalidWish::NotText(name))
+}
+
+fn level(text: &str) -> Option<LevelFilter> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "trace" => Some(LevelFilter::TRACE),
+        "debug" => Some(LevelFilter::DEBUG),
+        "info" => Some(LevelFilter::INFO),
+        "warn" => Some(LevelFilter::WARN),
+        "error" => Some(LevelFilter::ERROR),
+        _ => None,
+    }
+}
+
+/// Our own lines at this level; those of dependencies from warn on, because few of them mean anything to an operator.
+fn directives(ours: LevelFilter) -> String {
+    let theirs = match ours {
+        LevelFilter::TRACE => LevelFilter::DEBUG,
+        LevelFilter::ERROR => LevelFilter::ERROR,
+        _ => LevelFilter::WARN,
+    };
+    format!("{theirs},{OURS}={ours}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directives_of(rust_log: &str, log_level: &str, debug: &str) -> Result<String, InvalidWish> {
+        let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let wish = Wish { rust_log: set(rust_log), log_level: set(log_level), debug: set(debug) };
+        wish.filter().map(|filter| filter.to_string())
+    }
+
+    #[test]
+    fn our_lines_have_the_level_and_those_of_others_warn() {
+        for (log_level, debug, expected) in [
+            ("", "", "rds_auth_proxy=info,warn"),
+            ("", "true", "rds_auth_proxy=debug,warn"),
+            ("", "false", "rds_auth_proxy=info,warn"),
+            ("debug", "", "rds_auth_proxy=debug,warn"),
+            ("WARN", "true", "rds_auth_proxy=warn,warn"),
+            ("error", "", "rds_auth_proxy=error,error"),
+            ("trace", "", "rds_auth_proxy=trace,debug"),
+        ] {
+            assert_eq!(directives_of("", log_level, debug).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn rust_log_beats_the_others() {
+        assert_eq!(directives_of("hyper=info", "trace", "true").unwrap(), "hyper=info");
+    }
+
+    #[test]
+    fn nonsense_is_an_error_that_names_the_variable() {
+        let level = directives_of("", "loud", "").unwrap_err();
+        assert_eq!(
+            level.to_string(),
+            "LOG_LEVEL is \"loud\", which is none of trace, debug, info, warn and error"
+        );
+        assert!(directives_of("a=b=c", "", "").unwrap_err().to_string().starts_with("RUST_LOG is \"a=b=c\""));
+        assert!(directives_of("", "", "maybe").unwrap_err().to_string().starts_with("DEBUG is \"maybe\""));
+    }
+
+    #[test]
+    fn empty_variables_are_not_set() {
+        assert_eq!(text("DEBUG", Some("".into())).unwrap(), None);
+        assert_eq!(text("DEBUG", Some("1".into())).unwrap(), Some("1".to_owned()));
+    }
+}

@@ -1,0 +1,90 @@
+//! What comes out of the whole pipe.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use tracing::{debug, info, info_span, trace, warn};
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn logged(format: Format, directives: &str, work: impl FnOnce()) -> String {
+    let written = Written::default();
+    let writer = written.clone();
+    let wish = filter::Wish { rust_log: Some(directives.to_owned()), ..filter::Wish::default() };
+    let subscriber = subscriber(format, wish.filter().unwrap(), move || writer.clone());
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = written.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_json_line_is_one_flat_object() {
+    let text = logged(Format::Json, "trace", || {
+        let session = info_span!("session", connection = 7, peer = "outer");
+        let _inside = session.enter();
+        info!(target = "orders-db", bytes = 3u64, ok = true, peer = "inner", "say \"hi\"\nplease");
+    });
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["message"], "say \"hi\"\nplease");
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["target"], "orders-db");
+    assert_eq!(line["bytes"], 3);
+    assert_eq!(line["ok"], true);
+    assert_eq!(line["connection"], 7);
+    assert_eq!(line["peer"], "inner");
+    assert!(line["module"].as_str().unwrap().starts_with("rds_auth_proxy::cli::logging"));
+    assert!(humantime::parse_rfc3339(line["timestamp"].as_str().unwrap()).is_ok());
+}
+
+#[test]
+fn every_value_stays_valid_json() {
+    let text = logged(Format::Json, "trace", || {
+        info!(level = "mine", number = f64::NAN, nested = ?Some("\u{1b}[31m"), none = tracing::field::Empty);
+    });
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["number"], serde_json::Value::Null);
+    assert_eq!(line["message"], "");
+    assert!(!text.contains('\u{1b}'));
+}
+
+#[test]
+fn a_human_line_is_short_and_plain() {
+    let text = logged(Format::Human, "trace", || warn!(port = 8001, "in use"));
+    let (time, rest) = text.split_once(' ').unwrap();
+    assert_eq!(time.len(), "2026-01-01T00:00:00Z".len());
+    assert_eq!(rest.trim(), "WARN in use port=8001");
+}
+
+/// The most verbose wish there is must not make a dependency show what it carries.
+#[test]
+fn nobody_who_knows_secrets_says_more_than_info() {
+    let text = logged(Format::Json, "trace,aws_sigv4=trace,hyper::proto=trace", || {
+        trace!(target: "aws_sigv4::http_request::sign", "hidden");
+        debug!(target: "aws_smithy_runtime::client::orchestrator", "hidden");
+        debug!(target: "hyper::proto::h1::role", "hidden");
+        debug!(target: "hyper_util::client", "hidden");
+        trace!(target: "rustls::client::hs", "hidden");
+        trace!(target: "tungstenite::protocol", "hidden");
+        debug!(target: "kube_client::client", "hidden");
+        info!(target: "aws_config::profile", "shown");
+        trace!(target: "mio::poll", "shown");
+        trace!(target: "rds_auth_proxy::session", "shown");
+    });
+    assert!(!text.contains("hidden"), "{text}");
+    assert_eq!(text.matches("shown").count(), 3, "{text}");
+}
