@@ -1,0 +1,211 @@
+//! `gen-cert`: a self-signed certificate in two files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{self, Path, PathBuf};
+
+use super::args::GenCertArguments;
+use super::failure::Failure;
+use super::harden::harden;
+use super::output;
+use crate::tls::SelfSigned;
+
+/// Makes the certificate and its key. Neither file may exist before, and when one cannot be written none is left.
+pub(super) fn run(arguments: &GenCertArguments) -> Result<(), Failure> {
+    harden();
+    let hosts = hosts(&arguments.hosts)?;
+    refuse_to_overwrite(&arguments.certificate, &arguments.key)?;
+    let made = SelfSigned::generate(&hosts).map_err(Failure::runtime)?;
+    let key = NewFile::write(&arguments.key, Readers::Owner, made.key_pem.expose())?;
+    let certificate =
+        NewFile::write(&arguments.certificate, Readers::Everybody, made.certificate_pem.as_bytes())?;
+    key.keep();
+    certificate.keep();
+    output::print(explanation(arguments, &hosts))
+}
+
+fn hosts(typed: &[String]) -> Result<Vec<String>, Failure> {
+    let hosts: Vec<String> = typed.iter().map(|host| host.trim().to_owned()).collect();
+    match hosts.iter().find(|host| host.is_empty() || host.contains(char::is_whitespace)) {
+        Some(host) => Err(Failure::Usage(format!(
+            "\"{host}\" in --hosts is no host name or IP address; write them as in --hosts proxy.internal,127.0.0.1"
+        ))),
+        None => Ok(hosts),
+    }
+}
+
+fn refuse_to_overwrite(certificate: &Path, key: &Path) -> Result<(), Failure> {
+    if certificate == key {
+        return Err(Failure::Usage("--certificate and --key must be two files".to_owned()));
+    }
+    // A link that leads nowhere counts as well: following it would write who knows where.
+    match [certificate, key].into_iter().find(|path| fs::symlink_metadata(path).is_ok()) {
+        Some(path) => Err(exists(path)),
+        None => Ok(()),
+    }
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::Runtime(format!(
+        "{} exists and is not overwritten; remove it or choose another path",
+        path.display()
+    ))
+}
+
+/// Who may read a file.
+#[derive(Clone, Copy)]
+enum Readers {
+    Owner,
+    Everybody,
+}
+
+/// A file that we created. It is removed again unless it is kept.
+struct NewFile {
+    path: Option<PathBuf>,
+}
+
+impl NewFile {
+    fn write(path: &Path, readers: Readers, content: &[u8]) -> Result<Self, Failure> {
+        let failed = |error: &io::Error| match error.kind() {
+            io::ErrorKind::AlreadyExists => exists(path),
+            _ => Failure::Runtime(format!("{} cannot be written: {error}", path.display())),
+        };
+        let mut file = create(path, readers).map_err(|error| failed(&error))?;
+        let created = Self { path: Some(path.to_owned()) };
+        file.write_all(content).and_then(|()| file.sync_all()).map_err(|error| failed(&error))?;
+        Ok(created)
+    }
+
+    fn keep(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // The command has failed already, with a reason that matters more.
+            let _removed = fs::remove_file(path);
+        }
+    }
+}
+
+/// Creates the file with its final mode, so that a key is at no time readable by others.
+fn create(path: &Path, readers: Readers) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(match readers {
+            Readers::Owner => 0o600,
+            Readers::Everybody => 0o644,
+        });
+    }
+    #[cfg(not(unix))]
+    let _: Readers = readers;
+    options.open(path)
+}
+
+fn explanation(arguments: &GenCertArguments, hosts: &[String]) -> String {
+    let certificate = quoted(&arguments.certificate);
+    let key = quoted(&arguments.key);
+    let host = hosts.first().map_or("rds-auth-proxy", String::as_str);
+    format!(
+        "\
+Wrote the certificate {} for {}
+and its private key {}, which only its owner can read.
+
+On the server, in its configuration:
+
+proxy:
+  ssl:
+    enabled: true
+    certificate: {certificate}
+    private_key: {key}
+
+On each client, with a copy of the certificate (never of the key), where the server is called {host}:
+
+upstream_proxies:
+  default:
+    ssl:
+      mode: verify-full
+      root_certificate: {certificate}
+",
+        arguments.certificate.display(),
+        hosts.join(", "),
+        arguments.key.display(),
+    )
+}
+
+/// The absolute path as a YAML string; every JSON string is one.
+fn quoted(path: &Path) -> String {
+    let absolute = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    serde_json::Value::from(absolute.to_string_lossy()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn arguments(directory: &TempDir) -> GenCertArguments {
+        GenCertArguments {
+            certificate: directory.path().join("my cert.pem"),
+            key: directory.path().join("key.pem"),
+            hosts: vec!["proxy.internal".to_owned(), " ::1".to_owned()],
+        }
+    }
+
+    #[test]
+    fn hosts_are_trimmed_and_checked() {
+        assert_eq!(hosts(&["a".into(), " b ".into()]).unwrap(), ["a", "b"]);
+        for wrong in ["", " ", "a b"] {
+            assert!(matches!(hosts(&[wrong.into()]), Err(Failure::Usage(_))), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut arguments = arguments(&directory);
+        arguments.certificate = directory.path().join("missing").join("cert.pem");
+        assert!(matches!(run(&arguments), Err(Failure::Runtime(_))));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_path_for_both_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut arguments = arguments(&directory);
+        arguments.certificate.clone_from(&arguments.key);
+        assert!(matches!(run(&arguments), Err(Failure::Usage(_))));
+        assert!(!arguments.key.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_dangling_link_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let arguments = arguments(&directory);
+        let elsewhere = directory.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, &arguments.key).unwrap();
+        assert!(matches!(run(&arguments), Err(Failure::Runtime(_))));
+        assert!(!elsewhere.exists() && !arguments.certificate.exists());
+    }
+
+    #[test]
+    fn the_explanation_can_be_pasted_into_a_configuration() {
+        let directory = tempfile::tempdir().unwrap();
+        let arguments = arguments(&directory);
+        let text = explanation(&arguments, &["proxy.internal".to_owned()]);
+        let server = text.split_once("configuration:\n").unwrap().1.split_once("On each").unwrap().0;
+        let server: serde_json::Value = serde_yaml::from_str(server).unwrap();
+        assert_eq!(server["proxy"]["ssl"]["private_key"], arguments.key.to_str().unwrap());
+        let client = text.split_once("proxy.internal:\n").unwrap().1;
+        let client: serde_json::Value = serde_yaml::from_str(client).unwrap();
+        let root = &client["upstream_proxies"]["default"]["ssl"]["root_certificate"];
+        assert_eq!(*root, arguments.certificate.to_str().unwrap());
+    }
+}
