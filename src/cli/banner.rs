@@ -1,0 +1,147 @@
+//! What the client prints at its start: where it leads, and what to type.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::output::Style;
+use crate::net::{Address, HostPort};
+
+/// The file name of a Unix socket as libpq looks for it: this and the port (PostgreSQL manual, "libpq", `host`).
+const SOCKET_PREFIX: &str = ".s.PGSQL.";
+
+/// A listener and where it leads.
+#[derive(Clone, Copy)]
+pub(super) struct Banner<'a> {
+    /// The name of the target.
+    pub(super) target: &'a str,
+    /// Where the target listens.
+    pub(super) address: &'a HostPort,
+    /// The name of the upstream proxy in between; absent with `--direct`.
+    pub(super) upstream: Option<&'a str>,
+    /// Where the client listens, with the real port.
+    pub(super) listen: &'a Address,
+    /// The database to connect to, where one is known.
+    pub(super) database: Option<&'a str>,
+}
+
+impl Banner<'_> {
+    /// The text, with the command on a line of its own.
+    pub(super) fn render(&self, style: Style) -> String {
+        let Self { target, address, listen, .. } = self;
+        let target = style.bold(target);
+        let route = match self.upstream {
+            Some(upstream) => format!("through the upstream proxy {}", style.bold(upstream)),
+            None => "directly".to_owned(),
+        };
+        let Some(place) = place(listen) else {
+            return format!(
+                "Connecting to {target} ({address}) {route}.\nListening on {listen}. For psql to find the socket, its \
+                 file name has to be {SOCKET_PREFIX} and a port, such as {SOCKET_PREFIX}5432.\n"
+            );
+        };
+        let database = self.database.map_or(Cow::Borrowed("{your_database}"), quoted);
+        let command = style.bold(&format!("psql {place} -d {database} -U {{your user}}"));
+        format!("Connecting to {target} ({address}) {route}. In another terminal, type:\n\n\t{command}\n\n")
+    }
+}
+
+/// The flags that lead psql to the listener, if there are any.
+fn place(listen: &Address) -> Option<String> {
+    match listen {
+        Address::Tcp(address) => Some(format!("-h {} -p {}", reachable(&address.host), address.port)),
+        Address::Unix(path) => socket_place(path),
+    }
+}
+
+/// Nobody can connect to the wildcard address everywhere; to loopback they can.
+fn reachable(host: &str) -> &str {
+    match host {
+        "0.0.0.0" => "127.0.0.1",
+        "::" => "::1",
+        other => other,
+    }
+}
+
+fn socket_place(path: &Path) -> Option<String> {
+    let port: u16 = path.file_name()?.to_str()?.strip_prefix(SOCKET_PREFIX)?.parse().ok()?;
+    Some(format!("-h {} -p {port}", quoted(path.parent()?.to_str()?)))
+}
+
+/// The word as a shell takes it for one.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "_-./".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Style = Style { coloured: false };
+
+    fn text(listen: &str, database: Option<&str>) -> String {
+        let listen = listen.parse().unwrap();
+        let address = HostPort::new("orders.example", 5432);
+        Banner {
+            target: "orders-db",
+            address: &address,
+            upstream: Some("staging"),
+            listen: &listen,
+            database,
+        }
+        .render(PLAIN)
+    }
+
+    fn has_line(text: &str, line: &str) -> bool {
+        text.lines().any(|found| found.trim_start() == line && found != line)
+    }
+
+    #[test]
+    fn the_command_stands_on_its_own_line() {
+        for (listen, line) in [
+            ("127.0.0.1:8001", "psql -h 127.0.0.1 -p 8001 -d app -U {your user}"),
+            ("0.0.0.0:8001", "psql -h 127.0.0.1 -p 8001 -d app -U {your user}"),
+            ("[::1]:54000", "psql -h ::1 -p 54000 -d app -U {your user}"),
+            ("[::]:54000", "psql -h ::1 -p 54000 -d app -U {your user}"),
+            ("unix:/run/my/.s.PGSQL.5433", "psql -h /run/my -p 5433 -d app -U {your user}"),
+            ("unix:/run/o k/.s.PGSQL.5433", "psql -h '/run/o k' -p 5433 -d app -U {your user}"),
+        ] {
+            let text = text(listen, Some("app"));
+            assert!(has_line(&text, line), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_database_is_a_placeholder_or_one_word() {
+        let unknown = text("127.0.0.1:8001", None);
+        assert!(
+            has_line(&unknown, "psql -h 127.0.0.1 -p 8001 -d {your_database} -U {your user}"),
+            "{unknown}"
+        );
+        let odd = text("127.0.0.1:8001", Some("it's; rm"));
+        assert!(odd.contains(r"-d 'it'\''s; rm' -U"), "{odd}");
+    }
+
+    #[test]
+    fn it_says_which_way() {
+        assert!(
+            text("127.0.0.1:1", None)
+                .contains("orders-db (orders.example:5432) through the upstream proxy staging")
+        );
+        let (address, listen) = (HostPort::new("db", 1), "127.0.0.1:1".parse().unwrap());
+        let direct =
+            Banner { target: "db", address: &address, upstream: None, listen: &listen, database: None };
+        assert!(direct.render(PLAIN).contains("db (db:1) directly"));
+        assert!(direct.render(Style { coloured: true }).contains("\t\u{1b}[1mpsql -h 127.0.0.1"));
+    }
+
+    #[test]
+    fn a_socket_that_psql_cannot_find_is_told() {
+        let text = text("unix:/run/proxy.sock", None);
+        assert!(text.contains("/run/proxy.sock") && text.contains(".s.PGSQL.5432"), "{text}");
+        assert!(!text.contains("psql -h"), "{text}");
+    }
+}

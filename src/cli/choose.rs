@@ -1,0 +1,195 @@
+//! Picks one of several by name, or asks.
+
+use std::fmt;
+
+use inquire::{InquireError, Select};
+
+use super::failure::Failure;
+use super::output;
+
+/// How alike two names must be, from 0 to 1, for one to be taken for a slip of the other.
+const ALIKE: f64 = 0.6;
+
+/// How many lines of the list a terminal shows at once.
+const PAGE: usize = 12;
+
+/// What is being chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A database.
+    Target,
+    /// The server to go through.
+    UpstreamProxy,
+}
+
+/// One of the things to choose from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// What is typed to mean it.
+    pub(super) name: String,
+    /// What tells it from the others: its address, its region.
+    pub(super) description: String,
+}
+
+/// The choice called `wanted`. If there is none of that name, or no name was given, a terminal is asked; elsewhere
+/// that is a usage error which lists the names.
+pub(super) fn choose<'a>(
+    kind: Kind,
+    choices: &'a [Choice],
+    wanted: Option<&str>,
+) -> Result<&'a Choice, Failure> {
+    match find(choices, wanted) {
+        Some(found) => Ok(found),
+        None if !choices.is_empty() && output::can_ask() => ask(kind, choices, wanted),
+        None => Err(Failure::Usage(refusal(kind, choices, wanted))),
+    }
+}
+
+fn find<'a>(choices: &'a [Choice], wanted: Option<&str>) -> Option<&'a Choice> {
+    wanted.and_then(|name| choices.iter().find(|choice| choice.name == name))
+}
+
+fn ask<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result<&'a Choice, Failure> {
+    let noun = kind.noun();
+    let question = match wanted {
+        Some(name) => format!("No {noun} is called \"{name}\". Which one do you mean?"),
+        None => format!("Which {noun}?"),
+    };
+    let width = width(choices);
+    let lines = choices.iter().map(|choice| Line { choice, width }).collect();
+    Select::new(&question, lines)
+        .with_page_size(PAGE)
+        .with_formatter(&|answer| answer.value.choice.name.clone())
+        .with_help_message("type to filter, arrows to move, Enter to choose, Esc to leave")
+        .prompt()
+        .map(|line| line.choice)
+        .map_err(|error| match error {
+            InquireError::OperationCanceled | InquireError::OperationInterrupted => Failure::Interrupted,
+            other => Failure::Runtime(format!(
+                "the {noun} cannot be asked for on this terminal ({other}); name it with {}",
+                kind.flag()
+            )),
+        })
+}
+
+fn refusal(kind: Kind, choices: &[Choice], wanted: Option<&str>) -> String {
+    let (noun, flag) = (kind.noun(), kind.flag());
+    let problem = match wanted {
+        Some(name) => format!("no {noun} is called \"{name}\""),
+        None => format!("no {noun} was named, and there is no terminal to ask on"),
+    };
+    if choices.is_empty() {
+        return format!("{problem}, and there is none to choose from; {}", kind.remedy());
+    }
+    let nearest = wanted.and_then(|name| nearest(choices, name));
+    let advice = match nearest {
+        Some(choice) => format!("did you mean \"{}\"?", choice.name),
+        None => format!("use {flag} with one of the names below"),
+    };
+    let width = width(choices);
+    let mut text = format!("{problem}; {advice}");
+    for choice in choices {
+        text.push_str("\n  ");
+        text.push_str(Line { choice, width }.to_string().trim_end());
+    }
+    text
+}
+
+fn nearest<'a>(choices: &'a [Choice], wanted: &str) -> Option<&'a Choice> {
+    let wanted = wanted.to_lowercase();
+    let likeness =
+        |choice: &Choice| strsim::normalized_damerau_levenshtein(&choice.name.to_lowercase(), &wanted);
+    choices
+        .iter()
+        .map(|choice| (likeness(choice), choice))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, choice)| choice)
+}
+
+/// A choice as a line of the list. What is typed to filter is looked for in all of it.
+struct Line<'a> {
+    choice: &'a Choice,
+    width: usize,
+}
+
+fn width(choices: &[Choice]) -> usize {
+    choices.iter().map(|choice| choice.name.chars().count()).max().unwrap_or_default()
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:width$}  {}", self.choice.name, self.choice.description, width = self.width)
+    }
+}
+
+impl Kind {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::UpstreamProxy => "upstream proxy",
+        }
+    }
+
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Target => "--target",
+            Self::UpstreamProxy => "--proxy-target",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Target => {
+                "add one to `targets` in the configuration, or use an AWS identity and region in which RDS lists databases"
+            }
+            Self::UpstreamProxy => "add one to `upstream_proxies` in the configuration, or use --direct",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choices() -> Vec<Choice> {
+        [("orders-db", "orders.example:5432 (us-east-1)"), ("users", "users.example:5432")]
+            .map(|(name, description)| Choice { name: name.into(), description: description.into() })
+            .to_vec()
+    }
+
+    #[test]
+    fn an_exact_name_is_found() {
+        let choices = choices();
+        assert_eq!(choose(Kind::Target, &choices, Some("users")).unwrap(), &choices[1]);
+        assert_eq!(find(&choices, Some("user")), None);
+        assert_eq!(find(&choices, None), None);
+    }
+
+    #[test]
+    fn without_a_name_the_names_are_listed() {
+        let text = refusal(Kind::Target, &choices(), None);
+        assert!(text.contains("no target was named") && text.contains("--target"), "{text}");
+        assert!(
+            text.contains("\n  orders-db  orders.example:5432 (us-east-1)\n  users      users"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_slip_is_recognised() {
+        for slip in ["order-db", "Orders-DB", "odrers-db"] {
+            let text = refusal(Kind::Target, &choices(), Some(slip));
+            assert!(text.contains("did you mean \"orders-db\"?"), "{text}");
+        }
+        let text = refusal(Kind::UpstreamProxy, &choices(), Some("zzz"));
+        assert!(!text.contains("did you mean") && text.contains("--proxy-target"), "{text}");
+    }
+
+    #[test]
+    fn an_empty_list_says_where_to_add_one() {
+        let refused = choose(Kind::UpstreamProxy, &[], Some("default"));
+        let Err(Failure::Usage(text)) = refused else { panic!("must be refused") };
+        assert!(text.contains("\"default\"") && text.contains("`upstream_proxies`"), "{text}");
+    }
+}
