@@ -1,9 +1,49 @@
-//! Placeholder.
+//! The command line: arguments, prompts, output, logging set-up; the only place where everything is put together.
+
+mod args;
+mod banner;
+mod choose;
+mod completion;
+mod failure;
+mod gen_cert;
+mod harden;
+mod logging;
+mod output;
+mod password;
+mod runtime;
+mod version;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Runs the command.
-pub fn run(_arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::SUCCESS
+use args::{Arguments, Command};
+use failure::Failure;
+use logging::Format;
+
+/// Runs the command that the arguments name, the program's own name being the first of them, and reports what goes
+/// wrong on standard error. Exit codes: 0, 1 for a failure while running, 2 for arguments or a configuration that
+/// have to be changed, 130 for a prompt that was left.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match execute(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::report(&failure);
+            failure.code()
+        }
+    }
+}
+
+fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
+    match Arguments::read(arguments).map_err(Failure::Arguments)?.command {
+        Command::GenCert(arguments) => gen_cert::run(&arguments),
+        Command::Completion(arguments) => completion::run(&arguments),
+        Command::Version(arguments) => version::run(&arguments),
+    }
+}
+
+/// Runs a mode to its end, with logs of this format.
+fn start(format: Format, mode: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    logging::start(format)?;
+    harden::harden();
+    runtime::run(mode)
 }
