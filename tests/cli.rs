@@ -1,0 +1,192 @@
+//! The command line of the real program, as far as it needs neither a database nor AWS.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The program with nothing of the caller's environment.
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rds-auth-proxy"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn gen_cert(directory: &Path, hosts: &str) -> Output {
+    let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    run(&["gen-cert", "--certificate", certificate, "--key", key, "--hosts", hosts])
+}
+
+#[test]
+fn gen_cert_writes_a_pair_and_says_where_it_belongs() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = gen_cert(directory.path(), "proxy.internal,127.0.0.1");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let certificate = fs::read_to_string(directory.path().join("cert.pem")).unwrap();
+    let key = fs::read_to_string(directory.path().join("key.pem")).unwrap();
+    assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(key.starts_with("-----BEGIN PRIVATE KEY-----"));
+    let told = stdout(&output);
+    for word in ["private_key:", "root_certificate:", "proxy.internal, 127.0.0.1"] {
+        assert!(told.contains(word), "{told}");
+    }
+    assert!(!told.contains(key.lines().nth(1).unwrap()), "the key is told");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_reads_the_key() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    assert!(gen_cert(directory.path(), "a").status.success());
+    let mode = |name| fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("key.pem"), 0o600);
+    assert_eq!(mode("cert.pem") & 0o022, 0);
+}
+
+#[test]
+fn gen_cert_overwrites_neither_file() {
+    for (existing, other) in [("cert.pem", "key.pem"), ("key.pem", "cert.pem")] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(existing), "precious").unwrap();
+        let output = gen_cert(directory.path(), "a");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(existing) && stderr(&output).contains("not overwritten"));
+        assert_eq!(fs::read_to_string(directory.path().join(existing)).unwrap(), "precious");
+        assert!(!directory.path().join(other).exists());
+    }
+}
+
+#[test]
+fn gen_cert_takes_everything_from_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = program(&["gen-cert"])
+        .env("RDS_AUTH_PROXY_CERTIFICATE", directory.path().join("c"))
+        .env("RDS_AUTH_PROXY_KEY", directory.path().join("k"))
+        .env("RDS_AUTH_PROXY_HOSTS", "one.internal,two.internal")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("one.internal, two.internal"));
+}
+
+#[test]
+fn every_shell_has_a_completion_script() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completion", shell]);
+        assert!(output.status.success(), "{shell}");
+        let script = stdout(&output);
+        assert!(script.contains("rds-auth-proxy") && script.contains("proxy-target"), "{shell}");
+    }
+}
+
+#[test]
+fn version_is_told_to_people_and_programs() {
+    let text = stdout(&run(&["version"]));
+    assert!(text.starts_with(&format!("rds-auth-proxy {} (commit ", env!("CARGO_PKG_VERSION"))), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&run(&["version", "--output", "json"]).stdout).unwrap();
+    assert_eq!(json["name"], "rds-auth-proxy");
+    assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    for key in ["commit", "date"] {
+        let value = json[key].as_str().unwrap();
+        assert!(!value.is_empty() && text.contains(value), "{text}");
+    }
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let output = program(&["version"]).env("RDS_AUTH_PROXY_OUTPUT", "").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn usage_errors_are_told_on_stderr_with_code_2() {
+    for (arguments, expected) in [
+        (&["clinet"][..], "a similar subcommand exists: 'client'"),
+        (&["client", "--traget", "x"], "a similar argument exists: '--target'"),
+        (&["completion", "tcsh"], "possible values: bash, elvish, fish, powershell, zsh"),
+        (&["gen-cert"], "--certificate <PATH>"),
+        (&["gen-cert", "--certificate", "same", "--key", "same"], "must be two files"),
+        (&["client", "--password", "hunter2", "--password-file", "f"], "cannot be used with"),
+        (&[], "Usage:"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        let told = stderr(&output);
+        assert!(told.contains(expected), "{told}");
+        assert!(!told.contains('\u{1b}') && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn an_error_is_one_sentence() {
+    let output = run(&["gen-cert", "--certificate", "same", "--key", "same"]);
+    assert_eq!(stderr(&output), "error: --certificate and --key must be two files\n");
+}
+
+#[test]
+fn help_explains_by_example() {
+    for arguments in [
+        &["--help"][..],
+        &["client", "--help"],
+        &["server", "--help"],
+        &["gen-cert", "--help"],
+        &["completion", "--help"],
+        &["version", "--help"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0));
+        let text = stdout(&output);
+        let (_, examples) = text.split_once("Examples:\n").unwrap_or_else(|| panic!("{text}"));
+        assert!(examples.contains("rds-auth-proxy "), "{text}");
+    }
+}
+
+#[test]
+fn help_does_not_show_the_password_of_the_environment() {
+    let output = program(&["client", "--help"]).env("RDS_AUTH_PROXY_PASSWORD", "hunter2").output().unwrap();
+    let text = stdout(&output);
+    assert!(text.contains("RDS_AUTH_PROXY_PASSWORD") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn nonsense_about_logging_is_a_usage_error() {
+    for (name, value) in [("LOG_LEVEL", "loud"), ("RUST_LOG", "a=b=c"), ("DEBUG", "maybe")] {
+        let output = program(&["server"]).env(name, value).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(stderr(&output).starts_with(&format!("error: {name} is \"{value}\"")), "{}", stderr(&output));
+    }
+}
+
+/// `/dev/full` takes nothing; a pipe without a reader is no reason to complain.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error_unless_the_reader_left() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = program(&["completion", "bash"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with("error: standard output cannot be written"));
+
+    let mut child =
+        program(&["completion", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(stderr(&output), "");
+}
