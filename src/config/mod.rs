@@ -6,7 +6,7 @@
 //! | parse | `tree` | YAML text → a tree of keys and scalars |
 //! | expand | `expand` | `${fromEnv:…}`, `${fromFile:…}` → their values |
 //! | decode | `decode`, `written`, `scalars` | the tree → [`written::Written`], one field a key |
-//! | resolve | `resolve`, `upstream`, `tls` | what was written → [`Config`], with every default filled in |
+//! | resolve | `resolve`, `upstream`, `tls`, `pair` | what was written → [`Config`], with every default filled in |
 //!
 //! A fault of any step is a [`fault::Fault`] at a key path; `locate` finds its line.
 
@@ -16,6 +16,7 @@ mod expand;
 mod fault;
 mod find;
 mod locate;
+mod pair;
 mod resolve;
 mod scalars;
 mod settings;

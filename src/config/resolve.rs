@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::fault::{Fault, KeyPath};
+use super::pair::{self, WrittenPair};
 use super::scalars::Parsed;
 use super::settings::{Config, Drain, Limits, Mode, Rds, SELF_SIGNED_HOSTS};
 use super::surroundings::Surroundings;
-use super::tls::{self, Connectors, WrittenPair};
+use super::tls::Connectors;
 use super::upstream;
 use super::written::{Proxy, ProxySsl, Tag, Target, TargetAcl, Written};
 use crate::net::{Address, HostPort};
@@ -21,20 +22,15 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Fills in the defaults of `mode`, refuses what contradicts itself, and loads certificates.
 pub(super) fn resolve(written: Written, mode: Mode, around: &Surroundings) -> Result<Config, Fault> {
-    let ssl = &written.proxy.ssl;
     let section = KeyPath::of(&["proxy", "ssl"]);
-    let shown = WrittenPair {
-        certificate: ("client_certificate", ssl.client_certificate.as_ref()),
-        private_key: ("client_private_key", ssl.client_private_key.as_ref()),
-    };
-    let connectors = Connectors::new(around, section.clone(), &shown)?;
+    let connectors = Connectors::new(&section, &written.proxy.ssl, around)?;
     let default_tls = default_tls(&written, &connectors)?;
     let upstreams = written.upstream_proxies.into_iter().map(|(name, entry)| {
         upstream::resolve(name, entry, &connectors).map(|upstream| (upstream.name.clone(), upstream))
     });
     let targets = written.targets.into_iter().map(|(name, entry)| static_target(name, entry, &connectors));
     Ok(Config {
-        acceptor: acceptor(&section, ssl, around)?,
+        acceptor: acceptor(&section, &written.proxy.ssl, around)?,
         upstreams: upstreams.collect::<Result<_, _>>()?,
         targets: targets.collect::<Result<_, _>>()?,
         default_tls,
@@ -48,7 +44,7 @@ pub(super) fn resolve(written: Written, mode: Mode, around: &Surroundings) -> Re
 
 fn default_tls(written: &Written, connectors: &Connectors<'_>) -> Result<DefaultTls, Fault> {
     let root = KeyPath::of(&["rds", "root_certificate"]);
-    let path = tls::path(connectors.around, &root, written.rds.root_certificate.as_ref())?;
+    let path = pair::file(&root, written.rds.root_certificate.as_ref(), connectors.around)?;
     let roots = path.map_or(Roots::RdsBundle, Roots::Path);
     Ok(DefaultTls {
         fixed: connectors.with_roots(TlsMode::Require, None, &KeyPath::of(&["targets"]))?,
@@ -74,25 +70,22 @@ fn acceptor(
     around: &Surroundings,
 ) -> Result<Option<ServerIdentity>, Fault> {
     let written = WrittenPair {
+        section,
         certificate: ("certificate", ssl.certificate.as_ref()),
         private_key: ("private_key", ssl.private_key.as_ref()),
     };
-    let pair = tls::pair(around, section, &written)?;
+    let pair = written.files(around)?;
     if !ssl.enabled.unwrap_or(false) {
         return Ok(None);
     }
     let Some(pair) = pair else {
         return Ok(Some(ServerIdentity::SelfSigned { hosts: SELF_SIGNED_HOSTS.map(String::from).into() }));
     };
-    let identity =
-        ServerIdentity::Files { certificate: pair.certificate, private_key: pair.private_key.clone() };
     // Only to have the error here, where its key is known.
-    Acceptor::new(identity.clone()).map_err(|error| {
-        let of_key = tls::culprit(&error) == Some(&pair.private_key);
-        let key = if of_key { "private_key" } else { "certificate" };
-        Fault::of_value(section.key(key), error.to_string())
+    Acceptor::new(pair.server_identity()).map_err(|error| {
+        Fault::of_value(pair.culprit(&error).unwrap_or(section).clone(), error.to_string())
     })?;
-    Ok(Some(identity))
+    Ok(Some(pair.server_identity()))
 }
 
 fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, Fault> {

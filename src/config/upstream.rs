@@ -1,8 +1,9 @@
 //! Upstream proxies: the way to each and TLS towards it.
 
 use super::fault::{Fault, KeyPath};
+use super::pair;
 use super::settings::{Pods, PortForward, Upstream, UpstreamRoute};
-use super::tls::{self, Connectors};
+use super::tls::Connectors;
 use super::written;
 use crate::tls::Mode;
 
@@ -42,8 +43,8 @@ fn port_forward(
     written: written::PortForward,
     connectors: &Connectors<'_>,
 ) -> Result<PortForward, Fault> {
-    let kube_config =
-        tls::path(connectors.around, &section.key("kube_config"), written.kube_config.as_ref())?;
+    let kube_config = written.kube_config.as_ref();
+    let kube_config = pair::file(&section.key("kube_config"), kube_config, connectors.around)?;
     let pods = pods(section, written.deployment, written.selector, written.service)?;
     Ok(PortForward {
         kube_config,

@@ -96,8 +96,9 @@ pub(super) struct PortForward {
 pub(super) struct Ssl {
     pub(super) mode: Option<Parsed<Mode>>,
     pub(super) root_certificate: Option<Parsed<PathText>>,
-    #[serde(alias = "client_cert")]
     pub(super) client_certificate: Option<Parsed<PathText>>,
+    /// As the Go program called it.
+    pub(super) client_cert: Option<Parsed<PathText>>,
     pub(super) client_private_key: Option<Parsed<PathText>>,
 }
 

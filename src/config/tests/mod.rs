@@ -1,1 +1,47 @@
 //! What configurations mean, and what is said about those that mean nothing.
+
+mod certificates;
+mod documents;
+mod expansion;
+mod faults;
+mod keys;
+mod total;
+
+use std::path::Path;
+
+use super::settings::{Config, Mode};
+use super::surroundings::Surroundings;
+
+/// The environment of these tests.
+const VARIABLES: &[(&str, &str)] = &[
+    ("HOME", "/home/someone"),
+    ("PORT", "6543"),
+    ("HOST", "db.example.com"),
+    ("ENABLED", "true"),
+    ("SENSITIVE", "hunter2"),
+];
+
+fn around() -> Surroundings {
+    Surroundings::of(VARIABLES)
+}
+
+fn read(text: &str, mode: Mode) -> Result<Config, String> {
+    super::read(Path::new("config.yaml"), text, mode, &around()).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn client(text: &str) -> Config {
+    read(text, Mode::Client).unwrap()
+}
+
+#[track_caller]
+fn server(text: &str) -> Config {
+    read(text, Mode::Server).unwrap()
+}
+
+#[track_caller]
+fn error(text: &str) -> String {
+    let [client, server] = [Mode::Client, Mode::Server].map(|mode| read(text, mode).unwrap_err());
+    assert_eq!(client, server);
+    client
+}

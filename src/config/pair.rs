@@ -1,0 +1,97 @@
+//! A certificate and its private key: two keys of one section, both or neither.
+
+use std::path::{Path, PathBuf};
+
+use super::fault::{Fault, KeyPath};
+use super::scalars::{Parsed, PathText};
+use super::surroundings::Surroundings;
+use crate::tls::{ClientIdentity, ServerIdentity, TlsError};
+
+/// The pair as it was written.
+pub(super) struct WrittenPair<'a> {
+    pub(super) section: &'a KeyPath,
+    pub(super) certificate: (&'a str, Option<&'a Parsed<PathText>>),
+    pub(super) private_key: (&'a str, Option<&'a Parsed<PathText>>),
+}
+
+/// The pair as two files, each with the key that names it.
+#[derive(Clone)]
+pub(super) struct Pair {
+    certificate: (KeyPath, PathBuf),
+    private_key: (KeyPath, PathBuf),
+}
+
+impl WrittenPair<'_> {
+    /// Its files; absent where neither key is there.
+    pub(super) fn files(&self, around: &Surroundings) -> Result<Option<Pair>, Fault> {
+        let certificate = self.file(self.certificate, around)?;
+        let private_key = self.file(self.private_key, around)?;
+        match (certificate, private_key) {
+            (Some(certificate), Some(private_key)) => Ok(Some(Pair { certificate, private_key })),
+            (Some(_), None) => Err(self.lonely(self.certificate.0, self.private_key.0)),
+            (None, Some(_)) => Err(self.lonely(self.private_key.0, self.certificate.0)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn file(
+        &self,
+        (name, written): (&str, Option<&Parsed<PathText>>),
+        around: &Surroundings,
+    ) -> Result<Option<(KeyPath, PathBuf)>, Fault> {
+        let key = self.section.key(name);
+        let path = file(&key, written, around)?;
+        Ok(path.map(|path| (key, path)))
+    }
+
+    fn lonely(&self, there: &str, missing: &str) -> Fault {
+        let reason = format!("`{there}` needs `{missing}` beside it, which is missing");
+        Fault::of_key(self.section.key(there), reason)
+    }
+}
+
+impl Pair {
+    pub(super) fn client_identity(&self) -> ClientIdentity {
+        ClientIdentity::Files {
+            certificate: self.certificate.1.clone(),
+            private_key: self.private_key.1.clone(),
+        }
+    }
+
+    pub(super) fn server_identity(&self) -> ServerIdentity {
+        ServerIdentity::Files {
+            certificate: self.certificate.1.clone(),
+            private_key: self.private_key.1.clone(),
+        }
+    }
+
+    /// The key whose file the error is about; absent where it is about neither file.
+    pub(super) fn culprit(&self, error: &TlsError) -> Option<&KeyPath> {
+        let path = path_of(error)?;
+        // The key first: one file may hold both, and a certificate was then found in it.
+        let keys = match error {
+            TlsError::Empty { what, .. } if what.contains("key") => [&self.private_key, &self.certificate],
+            _ => [&self.certificate, &self.private_key],
+        };
+        keys.into_iter().find(|(_, file)| file == path).map(|(key, _)| key)
+    }
+}
+
+/// The file of one key, with its variables replaced.
+pub(super) fn file(
+    key: &KeyPath,
+    written: Option<&Parsed<PathText>>,
+    around: &Surroundings,
+) -> Result<Option<PathBuf>, Fault> {
+    let expanded = written.map(|Parsed(PathText(text))| around.path(text)).transpose();
+    expanded.map_err(|unset| Fault::of_value(key.clone(), unset.reason()))
+}
+
+fn path_of(error: &TlsError) -> Option<&Path> {
+    match error {
+        TlsError::Unreadable { path, .. }
+        | TlsError::Empty { path, .. }
+        | TlsError::Unusable { path, .. } => Some(path),
+        TlsError::NoSystemRoots { .. } | TlsError::Setup(_) | TlsError::Handshake(_) => None,
+    }
+}

@@ -1,0 +1,247 @@
+//! Certificates: which ones are shown, and what is said about bad ones.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use tempfile::TempDir;
+
+use super::{client, error};
+use crate::net::{Address, HostPort, dial};
+use crate::tls::{Connector, SelfSigned, ServerIdentity};
+
+/// A directory with the pairs `a.pem`/`a.key` and `b.pem`/`b.key`, and `text.pem`, which is none.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            let made = SelfSigned::generate(&[name.to_owned()]).unwrap();
+            fs::write(directory.path().join(name).with_extension("pem"), &made.certificate_pem).unwrap();
+            fs::write(directory.path().join(name).with_extension("key"), made.key_pem.expose()).unwrap();
+        }
+        fs::write(directory.path().join("text.pem"), "nothing of use").unwrap();
+        Self(directory)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn certificate(&self, name: &str) -> Vec<u8> {
+        CertificateDer::from_pem_file(self.path(name)).unwrap().to_vec()
+    }
+
+    /// The text with every `@NAME` replaced by the path of that file.
+    fn fill(&self, text: &str) -> String {
+        text.replace('@', &format!("{}/", self.0.path().display()))
+    }
+}
+
+#[tokio::test]
+async fn own_certificates_beat_those_of_proxy_ssl() {
+    let files = Files::new();
+    let config = client(&files.fill(
+        r"
+proxy:
+  ssl: {client_certificate: '@a.pem', client_private_key: '@a.key'}
+upstream_proxies:
+  inherits: {host: 'a:1'}
+  own: {host: 'a:1', ssl: {client_certificate: '@b.pem', client_private_key: '@b.key'}}
+targets:
+  inherits: {host: 'a:1', ssl: {mode: prefer}}
+  own: {host: 'b:1', ssl: {client_cert: '@b.pem', client_private_key: '@b.key'}}
+",
+    ));
+    let [a, b] = ["a.pem", "b.pem"].map(|name| files.certificate(name));
+    assert_eq!(shown(&config.upstreams["inherits"].tls).await, a);
+    assert_eq!(shown(&config.upstreams["own"].tls).await, b);
+    assert_eq!(shown(config.targets[0].tls.as_ref().unwrap()).await, a);
+    assert_eq!(shown(config.targets[1].tls.as_ref().unwrap()).await, b);
+    assert_eq!(shown(&config.default_tls.fixed).await, a);
+}
+
+#[tokio::test]
+async fn one_generated_certificate_serves_all() {
+    let config = client("upstream_proxies: {up: {host: 'a:1'}}\ntargets: {db: {host: 'a:1', ssl: {}}}");
+    let first = shown(&config.upstreams["up"].tls).await;
+    assert_eq!(shown(config.targets[0].tls.as_ref().unwrap()).await, first);
+    assert_eq!(shown(&config.default_tls.fixed).await, first);
+    let other = client("upstream_proxies: {up: {host: 'a:1'}}");
+    assert_ne!(shown(&other.upstreams["up"].tls).await, first);
+}
+
+#[test]
+fn roots_make_require_verify() {
+    let files = Files::new();
+    let config = client(&files.fill(
+        r"
+upstream_proxies:
+  plain: {host: 'a:1', ssl: {mode: require}}
+  rooted: {host: 'a:1', ssl: {root_certificate: '@a.pem'}}
+  tunnel: {port_forward: {deployment: d}, ssl: {mode: verify-full, root_certificate: '@'}}
+rds: {root_certificate: '@b.pem'}
+",
+    ));
+    let verifies = |name: &str| config.upstreams[name].tls.verifies();
+    assert_eq!((verifies("plain"), verifies("rooted"), verifies("tunnel")), (false, true, true));
+    assert!(config.default_tls.discovered.verifies());
+}
+
+#[test]
+fn the_certificate_for_applications_comes_from_files() {
+    let files = Files::new();
+    let config =
+        client(&files.fill("proxy: {ssl: {enabled: true, certificate: '@a.pem', private_key: '@a.key'}}"));
+    let identity =
+        ServerIdentity::Files { certificate: files.path("a.pem"), private_key: files.path("a.key") };
+    assert_eq!(config.acceptor, Some(identity));
+}
+
+#[test]
+fn a_certificate_and_its_key_come_together() {
+    for (text, place) in [
+        (
+            "proxy:\n  ssl:\n    certificate: a\n",
+            "3:5: proxy.ssl.certificate: `certificate` needs `private_key`",
+        ),
+        (
+            "proxy:\n  ssl:\n    private_key: a\n",
+            "3:5: proxy.ssl.private_key: `private_key` needs `certificate`",
+        ),
+        (
+            "proxy:\n  ssl: {client_certificate: a}\n",
+            "2:9: proxy.ssl.client_certificate: `client_certificate` needs `client_private_key`",
+        ),
+        (
+            "proxy:\n  ssl: {client_private_key: a}\n",
+            "2:9: proxy.ssl.client_private_key: `client_private_key` needs `client_certificate`",
+        ),
+        (
+            "targets:\n  a: {host: 'a:1', ssl: {client_private_key: a}}\n",
+            "2:26: targets.a.ssl.client_private_key: `client_private_key` needs `client_certificate`",
+        ),
+        (
+            "upstream_proxies:\n  a: {host: 'a:1', ssl: {client_certificate: a}}\n",
+            "2:26: upstream_proxies.a.ssl.client_certificate: `client_certificate` needs `client_private_key`",
+        ),
+        (
+            "upstream_proxies:\n  a: {host: 'a:1', ssl: {client_cert: a}}\n",
+            "2:26: upstream_proxies.a.ssl.client_cert: `client_cert` needs `client_private_key`",
+        ),
+    ] {
+        assert_eq!(error(text), format!("config.yaml:{place} beside it, which is missing"));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_good_is_told_with_its_key() {
+    let files = Files::new();
+    for (text, place, reason) in [
+        ("rds:\n  root_certificate: '@none.pem'\n", "2:21: rds.root_certificate: ", "cannot be read"),
+        ("rds:\n  root_certificate: '@text.pem'\n", "2:21: rds.root_certificate: ", "holds no certificate"),
+        (
+            "targets:\n  a: {host: 'a:1', ssl: {mode: verify-ca, root_certificate: '@text.pem'}}\n",
+            "2:61: targets.a.ssl.root_certificate: ",
+            "holds no certificate",
+        ),
+        (
+            "proxy:\n  ssl:\n    client_certificate: '@a.pem'\n    client_private_key: '@text.pem'\n",
+            "4:25: proxy.ssl.client_private_key: ",
+            "holds no unencrypted private key",
+        ),
+        (
+            "proxy:\n  ssl:\n    client_certificate: '@a.pem'\n    client_private_key: '@b.key'\n",
+            "3:25: proxy.ssl.client_certificate: ",
+            "cannot be used",
+        ),
+        (
+            "targets:\n  a:\n    host: a:1\n    ssl:\n      client_private_key: '@a.key'\n      client_cert: '@none.pem'\n",
+            "6:20: targets.a.ssl.client_cert: ",
+            "cannot be read",
+        ),
+        (
+            "proxy:\n  ssl: {enabled: true, certificate: '@a.pem', private_key: '@none.key'}\n",
+            "proxy.ssl.private_key: ",
+            "cannot be read",
+        ),
+        (
+            "proxy:\n  ssl: {enabled: true, certificate: '@text.pem', private_key: '@a.key'}\n",
+            "2:37: proxy.ssl.certificate: ",
+            "holds no certificate",
+        ),
+    ] {
+        let said = error(&files.fill(text));
+        assert!(said.contains(place) && said.contains(reason), "{text}: {said}");
+    }
+}
+
+/// The certificate that the connector shows to a server that asks for one.
+async fn shown(connector: &Arc<Connector>) -> Vec<u8> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let accepting = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(asking()));
+        let stream = acceptor.accept(stream).await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+    });
+    let address = Address::Tcp(HostPort::new("127.0.0.1", port));
+    let socket = dial(&address, Duration::from_secs(5)).await.unwrap();
+    let _open = connector.connect(socket, "localhost").await.unwrap();
+    accepting.await.unwrap()
+}
+
+fn asking() -> ServerConfig {
+    let made = SelfSigned::generate(&["localhost".into()]).unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(made.certificate_pem.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(made.key_pem.expose()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(Arc::new(Anyone))
+        .with_single_cert(chain, key)
+        .unwrap();
+    config.alpn_protocols = vec![crate::tls::ALPN.to_vec()];
+    config
+}
+
+/// Asks for a certificate and takes whatever comes.
+#[derive(Debug)]
+struct Anyone;
+
+type Signed = Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error>;
+
+impl ClientCertVerifier for Anyone {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Signed {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Signed {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}

@@ -1,0 +1,151 @@
+//! Whole documents: those of the Go program in our words, and every one in the documentation.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{client, read, server};
+use crate::config::{Mode, Pods, UpstreamRoute};
+use crate::tls;
+
+#[test]
+fn a_client_as_the_go_program_took_it() {
+    let config = client(
+        r#"
+proxy:
+  listen_addr: 0.0.0.0:8001
+  ssl:
+    enabled: false
+upstream_proxies:
+  default:
+    host: proxy.example.com:8000
+    ssl:
+      mode: "verify-full"
+  cluster:
+    port_forward:
+      kube_config: "$HOME/.kube/config"
+      context: "dev"
+      deployment: "rds-auth-proxy"
+      namespace: "rds-auth-proxy"
+      local_port: '8000'
+      remote_port: '8000'
+    ssl:
+      mode: disable
+    aws_auth_only: true
+targets:
+  local-postgres:
+    host: "0.0.0.0:5432"
+    database: postgres
+    local_port: '54001'
+    ssl:
+      mode: "disable"
+"#,
+    );
+    assert_eq!(config.listen.to_string(), "0.0.0.0:8001");
+    assert_eq!(config.upstreams["default"].tls.mode(), tls::Mode::VerifyFull);
+    assert!(matches!(&config.upstreams["cluster"].route, UpstreamRoute::PortForward(forward)
+        if forward.pods == Pods::Deployment("rds-auth-proxy".into()) && forward.local_port == Some(8000)));
+    assert_eq!(config.targets[0].local_port, Some(54001));
+}
+
+#[test]
+fn a_server_as_the_go_program_took_it() {
+    let config = server(
+        r#"
+proxy:
+  listen_addr: ":8000"
+  ssl:
+    enabled: true
+  target_acl:
+    allowed_rds_tags:
+      - name: rds_proxy_enabled
+        value: true
+    blocked_rds_tags:
+      - name: rds_proxy_disabled
+        value: "true"
+targets:
+  in-cluster:
+    host: postgres:5432
+    ssl: {mode: "preferred"}
+"#,
+    );
+    assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
+    assert_eq!(config.acl.allowed[0].to_string(), "rds_proxy_enabled=true");
+    assert_eq!(config.acl.blocked[0].to_string(), "rds_proxy_disabled=true");
+    assert_eq!(config.targets[0].tls.as_ref().unwrap().mode(), tls::Mode::Prefer);
+}
+
+/// Blocks that begin with one of the sections are whole configurations; others are Helm values or Kubernetes objects.
+/// Certificate files they name do not exist here, so they are made where the reader finds them.
+#[test]
+fn every_document_in_the_documentation_is_read() {
+    let mut read_blocks = 0;
+    for page in pages() {
+        for block in blocks(&fs::read_to_string(&page).unwrap()) {
+            let modes = match block.info.as_str() {
+                "client" => vec![Mode::Client],
+                "server" => vec![Mode::Server],
+                _ => vec![Mode::Client, Mode::Server],
+            };
+            for mode in modes {
+                if let Err(error) = read(&with_files(&block.text), mode) {
+                    panic!("{}, the block at line {}: {error}", page.display(), block.line);
+                }
+                read_blocks += 1;
+            }
+        }
+    }
+    assert!(read_blocks >= 2, "docs/reference.md has a complete client and a complete server");
+}
+
+struct Block {
+    info: String,
+    line: usize,
+    text: String,
+}
+
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = docs.chain([root.join("README.md"), root.join("SECURITY.md")]);
+    pages.filter(|page| page.is_file() && page.extension().is_some_and(|ending| ending == "md")).collect()
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    let mut found = Vec::new();
+    let mut lines = page.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        let Some(info) = line.strip_prefix("```yaml") else { continue };
+        let text: Vec<_> =
+            lines.by_ref().map(|(_, line)| line).take_while(|line| !line.starts_with("```")).collect();
+        found.push(Block { info: info.trim().to_owned(), line: number + 1, text: text.join("\n") });
+    }
+    let sections = ["proxy:", "rds:", "upstream_proxies:", "targets:"];
+    found.retain(|block| block.text.lines().any(|line| sections.iter().any(|name| line.starts_with(name))));
+    found
+}
+
+/// The text with files that exist: every `*.pem` and `*.key` becomes the path of a certificate and key made now.
+fn with_files(text: &str) -> String {
+    use std::sync::OnceLock;
+    static MADE: OnceLock<(tempfile::TempDir, String, String)> = OnceLock::new();
+    let (_, certificate, key) = MADE.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let made = tls::SelfSigned::generate(&["localhost".into()]).unwrap();
+        let [certificate, key] = ["made.pem", "made.key"].map(|name| directory.path().join(name));
+        fs::write(&certificate, &made.certificate_pem).unwrap();
+        fs::write(&key, made.key_pem.expose()).unwrap();
+        (directory, certificate.to_str().unwrap().into(), key.to_str().unwrap().into())
+    });
+    let ends_word = |letter: char| letter.is_whitespace() || "{}[],\"'".contains(letter);
+    text.split_inclusive(ends_word)
+        .map(|word| {
+            let name = word.trim_end_matches(ends_word);
+            let rest = &word[name.len()..];
+            match name {
+                _ if name.ends_with("key.pem") || name.ends_with(".key") => format!("{key}{rest}"),
+                _ if name.ends_with(".pem") => format!("{certificate}{rest}"),
+                _ => word.to_owned(),
+            }
+        })
+        .collect()
+}

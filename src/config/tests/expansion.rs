@@ -1,0 +1,108 @@
+//! `~`, `$NAME`, `${fromEnv:NAME}` and `${fromFile:/path}`.
+
+use std::fs;
+
+use super::{client, error};
+use crate::config::UpstreamRoute;
+
+#[track_caller]
+fn kube_config(path: &str) -> String {
+    let text =
+        format!("upstream_proxies: {{a: {{port_forward: {{deployment: d, kube_config: \"{path}\"}}}}}}");
+    match &client(&text).upstreams["a"].route {
+        UpstreamRoute::PortForward(forward) => {
+            forward.kube_config.as_ref().unwrap().to_str().unwrap().to_owned()
+        }
+        UpstreamRoute::Host(_) => unreachable!(),
+    }
+}
+
+#[test]
+fn paths_know_the_home_and_variables() {
+    for (written, meant) in [
+        ("~/.kube/config", "/home/someone/.kube/config"),
+        ("~", "/home/someone"),
+        ("$HOME/x", "/home/someone/x"),
+        ("/a/${HOST}-$PORT.yaml", "/a/db.example.com-6543.yaml"),
+        ("relative/~/x", "relative/~/x"),
+        ("~other/x", "~other/x"),
+        ("/price/5$", "/price/5$"),
+        ("${fromEnv:HOME}/x", "/home/someone/x"),
+    ] {
+        assert_eq!(kube_config(written), meant);
+    }
+}
+
+#[test]
+fn an_unset_variable_in_a_path_is_named() {
+    let said = error("upstream_proxies:\n  a:\n    port_forward: {deployment: d, kube_config: $NOWHERE/x}\n");
+    assert_eq!(
+        said,
+        "config.yaml:3:48: upstream_proxies.a.port_forward.kube_config: \
+         the environment variable NOWHERE is not set"
+    );
+}
+
+#[test]
+fn any_value_can_come_from_the_environment_or_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("name");
+    fs::write(&file, "orders\r\n").unwrap();
+    let config = client(&format!(
+        "proxy:\n  ssl: {{enabled: '${{fromEnv:ENABLED}}'}}\n\
+         targets:\n  db:\n    host: ${{fromEnv:HOST}}:${{fromEnv:PORT}}\n    local_port: ${{fromEnv:PORT}}\n    \
+         database: all_${{fromFile:{}}}_here\n\
+         rds:\n  regions:\n  - ${{fromEnv:HOST}}\n",
+        file.display()
+    ));
+    assert!(config.acceptor.is_some());
+    assert_eq!(config.targets[0].address.to_string(), "db.example.com:6543");
+    assert_eq!(config.targets[0].local_port, Some(6543));
+    assert_eq!(config.targets[0].database.as_deref(), Some("all_orders_here"));
+    assert_eq!(config.rds.regions, ["db.example.com"]);
+}
+
+#[test]
+fn what_cannot_be_looked_up_is_told_with_its_key() {
+    assert_eq!(
+        error("targets:\n  db:\n    host: ${fromEnv:MISSING}\n"),
+        "config.yaml:3:5: targets.db.host: the environment variable MISSING of ${fromEnv:MISSING} is not set"
+    );
+    let said = error("rds:\n  regions:\n  - a\n  - ${fromFile:/nowhere/at/all}\n");
+    assert!(
+        said.starts_with(
+            "config.yaml:4:5: rds.regions[1]: the file of ${fromFile:/nowhere/at/all} cannot be read: "
+        ),
+        "{said}"
+    );
+    let said = error("rds: {regions: ['${env:AWS_REGION}']}");
+    assert!(said.contains("rds.regions[0]: `${env:…}` is not known; values come from"), "{said}");
+}
+
+#[test]
+fn values_from_outside_are_never_repeated() {
+    for text in [
+        "proxy: {listen_addr: '${fromEnv:SENSITIVE}'}",
+        "proxy: {ssl: {enabled: '${fromEnv:SENSITIVE}'}}",
+        "proxy: {max_connections: 'x${fromEnv:SENSITIVE}'}",
+        "proxy: {idle_timeout: '${fromEnv:SENSITIVE}'}",
+        "proxy: {drain_timeout: '${fromEnv:SENSITIVE}'}",
+        "proxy: {ssl: {certificate: '${fromEnv:SENSITIVE}', private_key: k, enabled: true}}",
+        "proxy: {ssl: {client_certificate: '${fromEnv:SENSITIVE}', client_private_key: k}}",
+        "proxy: {ssl: {client_certificate: Cargo.toml, client_private_key: '${fromEnv:SENSITIVE}'}}",
+        "proxy: {ssl: '${fromEnv:SENSITIVE}'}",
+        "rds: {root_certificate: '${fromEnv:SENSITIVE}'}",
+        "rds: {regions: '${fromEnv:SENSITIVE}'}",
+        "targets: {db: {host: '${fromEnv:SENSITIVE}'}}",
+        "targets: {db: {host: 'a:1', local_port: '${fromEnv:SENSITIVE}'}}",
+        "targets: {db: {host: 'a:1', ssl: {mode: '${fromEnv:SENSITIVE}'}}}",
+        "targets: {db: {host: 'a:1', ssl: {mode: verify-ca, root_certificate: '${fromEnv:SENSITIVE}'}}}",
+        "targets: {db: {host: 'a:1', ssl: {root_certificate: '$${fromEnv:SENSITIVE}'}}}",
+    ] {
+        let said = error(text);
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(said.starts_with("config.yaml:1:"), "{said}");
+        let names_origin = said.contains("${fromEnv:SENSITIVE}");
+        assert!(names_origin || text.contains("Cargo.toml"), "{text}: {said}");
+    }
+}

@@ -1,0 +1,210 @@
+//! Every key and every default.
+
+use std::time::Duration;
+
+use super::{client, read, server};
+use crate::config::{Drain, Limits, Mode, Pods, PortForward, Rds, UpstreamRoute};
+use crate::target::Tag;
+use crate::tls::{self, ServerIdentity};
+
+#[test]
+fn an_empty_file_is_all_defaults() {
+    for text in ["", "\n", "# only a comment\n", "---\n", "{}", "proxy:\nrds:\ntargets:\nupstream_proxies:\n"]
+    {
+        let config = client(text);
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8001");
+        assert!(config.acceptor.is_none() && config.admin.is_none());
+        assert!(config.upstreams.is_empty() && config.targets.is_empty());
+        assert!(config.acl.allowed.is_empty() && config.acl.blocked.is_empty());
+        assert_eq!(config.rds, Rds { enabled: true, regions: vec![] });
+        assert_eq!(config.default_tls.fixed.mode(), tls::Mode::Require);
+        assert!(!config.default_tls.fixed.verifies());
+        assert_eq!(config.default_tls.discovered.mode(), tls::Mode::VerifyFull);
+        let limits = Limits {
+            max_connections: 1000,
+            max_connections_per_peer: None,
+            handshake_timeout: Duration::from_secs(15),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: None,
+            drain_timeout: Drain::After(Duration::from_secs(30)),
+            shutdown_delay: Duration::ZERO,
+            cancel_on_disconnect: false,
+        };
+        assert_eq!(config.limits, limits);
+        let config = server(text);
+        assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
+        assert_eq!(config.limits, Limits { cancel_on_disconnect: true, ..limits });
+    }
+}
+
+#[test]
+fn every_key_of_proxy_counts() {
+    let config = server(
+        r#"
+proxy:
+  listen_addr: unix:/run/proxy.sock
+  admin_addr: :9090
+  max_connections: 7
+  max_connections_per_peer: "3"
+  handshake_timeout: 1m
+  connect_timeout: 1500ms
+  idle_timeout: 2h
+  drain_timeout: forever
+  shutdown_delay: 5s
+  cancel_on_disconnect: false
+  target_acl:
+    allowed_rds_tags: [{name: a, value: "1"}, {name: b, value: true}]
+    blocked_rds_tags:
+      - name: c
+        value: 1.10
+      - {name: d, value: True}
+      - {name: e, value: 0x10}
+      - {name: f, value: ""}
+"#,
+    );
+    assert_eq!(config.listen.to_string(), "unix:/run/proxy.sock");
+    assert_eq!(config.admin.unwrap().to_string(), "0.0.0.0:9090");
+    let limits = Limits {
+        max_connections: 7,
+        max_connections_per_peer: Some(3),
+        handshake_timeout: Duration::from_mins(1),
+        connect_timeout: Duration::from_millis(1500),
+        idle_timeout: Some(Duration::from_hours(2)),
+        drain_timeout: Drain::Forever,
+        shutdown_delay: Duration::from_secs(5),
+        cancel_on_disconnect: false,
+    };
+    assert_eq!(config.limits, limits);
+    let tag = |name: &str, value: &str| Tag { name: name.into(), value: value.into() };
+    assert_eq!(config.acl.allowed, [tag("a", "1"), tag("b", "true")]);
+    // A tag's value is its letters, whatever YAML makes of them.
+    assert_eq!(config.acl.blocked, [tag("c", "1.10"), tag("d", "True"), tag("e", "0x10"), tag("f", "")]);
+}
+
+#[test]
+fn zero_turns_off_what_can_be_off() {
+    let limits = client("proxy: {idle_timeout: 0, drain_timeout: 0, shutdown_delay: 0}").limits;
+    assert_eq!(limits.idle_timeout, None);
+    assert_eq!(limits.drain_timeout, Drain::After(Duration::ZERO));
+    assert_eq!(limits.shutdown_delay, Duration::ZERO);
+    let limits = client("proxy: {drain_timeout: '90s', cancel_on_disconnect: true}").limits;
+    assert_eq!(limits.drain_timeout, Drain::After(Duration::from_secs(90)));
+    assert!(limits.cancel_on_disconnect);
+}
+
+#[test]
+fn listen_addresses_may_leave_the_host_out() {
+    assert_eq!(client("proxy: {listen_addr: ':8000'}").listen.to_string(), "0.0.0.0:8000");
+    assert_eq!(client("proxy: {listen_addr: '[::1]:1'}").listen.to_string(), "[::1]:1");
+}
+
+#[test]
+fn rds_can_be_told_where_to_look_or_be_off() {
+    let rds = server("rds: {enabled: false, regions: [us-east-1, eu-west-1]}").rds;
+    assert_eq!(rds, Rds { enabled: false, regions: vec!["us-east-1".into(), "eu-west-1".into()] });
+}
+
+#[test]
+fn tls_for_applications_is_self_signed_unless_a_certificate_is_given() {
+    let hosts = vec!["localhost".into(), "127.0.0.1".into()];
+    let acceptor = client("proxy: {ssl: {enabled: true}}").acceptor;
+    assert_eq!(acceptor, Some(ServerIdentity::SelfSigned { hosts }));
+    assert_eq!(client("proxy: {ssl: {enabled: false}}").acceptor, None);
+}
+
+#[test]
+fn upstreams_have_a_host_or_a_tunnel() {
+    let upstreams = client(
+        r#"
+upstream_proxies:
+  default:
+    host: Proxy.example.com:8000
+  strict:
+    host: unix:/run/proxy.sock
+    ssl: {mode: verify-full}
+    aws_auth_only: true
+  tunnel:
+    port_forward: {deployment: rds-auth-proxy}
+  named:
+    port_forward:
+      kube_config: ~/.kube/config
+      context: dev
+      namespace: databases
+      selector: app=proxy,tier=db
+      local_port: "8001"
+      remote_port: "9000"
+    ssl: {mode: preferred}
+  served:
+    port_forward: {service: proxy, local_port: 8002, remote_port: 9001}
+"#,
+    )
+    .upstreams;
+    let tls_mode = |name: &str| upstreams[name].tls.mode();
+    assert_eq!(upstreams["default"].name, "default");
+    assert!(matches!(&upstreams["default"].route,
+        UpstreamRoute::Host(address) if address.to_string() == "proxy.example.com:8000"));
+    assert_eq!(tls_mode("default"), tls::Mode::Require);
+    assert!(!upstreams["default"].tls.verifies() && !upstreams["default"].aws_auth_only);
+    assert_eq!(tls_mode("strict"), tls::Mode::VerifyFull);
+    assert!(upstreams["strict"].aws_auth_only);
+    let plain = PortForward {
+        kube_config: None,
+        context: None,
+        namespace: "default".into(),
+        pods: Pods::Deployment("rds-auth-proxy".into()),
+        local_port: None,
+        remote_port: 8000,
+    };
+    assert_eq!(upstreams["tunnel"].route, UpstreamRoute::PortForward(plain.clone()));
+    assert_eq!(tls_mode("tunnel"), tls::Mode::Disable);
+    let named = PortForward {
+        kube_config: Some("/home/someone/.kube/config".into()),
+        context: Some("dev".into()),
+        namespace: "databases".into(),
+        pods: Pods::Selector("app=proxy,tier=db".into()),
+        local_port: Some(8001),
+        remote_port: 9000,
+    };
+    assert_eq!(upstreams["named"].route, UpstreamRoute::PortForward(named));
+    assert_eq!(tls_mode("named"), tls::Mode::Prefer);
+    let served = PortForward {
+        pods: Pods::Service("proxy".into()),
+        local_port: Some(8002),
+        remote_port: 9001,
+        ..plain
+    };
+    assert_eq!(upstreams["served"].route, UpstreamRoute::PortForward(served));
+}
+
+#[test]
+fn targets_take_over_only_what_they_set() {
+    let targets = client(
+        r"
+targets:
+  b: {host: postgres:5432}
+  a: {host: 'DB.example.com:5433', database: app, local_port: '54000', ssl: {mode: disable}}
+  c: {host: '[::1]:5432', local_port: 54001, ssl: {}}
+",
+    )
+    .targets;
+    let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    let [a, b, c] = <[_; 3]>::try_from(targets).unwrap();
+    assert_eq!(a.address.to_string(), "db.example.com:5433");
+    assert_eq!((a.database.as_deref(), a.local_port), (Some("app"), Some(54000)));
+    assert_eq!(a.tls.unwrap().mode(), tls::Mode::Disable);
+    assert!(b.database.is_none() && b.local_port.is_none() && b.tls.is_none());
+    assert_eq!(c.local_port, Some(54001));
+    assert_eq!(c.tls.unwrap().mode(), tls::Mode::Require);
+}
+
+#[test]
+fn every_mode_is_known_by_its_name() {
+    for name in tls::Mode::NAMES {
+        let text = format!("targets: {{db: {{host: 'db:5432', ssl: {{mode: {name}}}}}}}");
+        for mode in [Mode::Client, Mode::Server] {
+            let config = read(&text, mode).unwrap();
+            assert_eq!(config.targets[0].tls.as_ref().unwrap().mode().name(), name);
+        }
+    }
+}
