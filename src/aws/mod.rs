@@ -1,1 +1,163 @@
-//! Placeholder.
+//! The AWS edge: which databases there are, and the IAM passwords to log in with.
+//!
+//! Credentials come from the SDK's default chain: environment, profiles (SSO, `credential_process`, assumed roles), web
+//! identity, container, instance role. Logins that rewrite the files under `~/.aws` count from the next connection on.
+//!
+//! How discovered databases are called:
+//!
+//! | what | name |
+//! |---|---|
+//! | DB instance, members of clusters included | its DB instance identifier |
+//! | writer endpoint of an Aurora or Multi-AZ DB cluster | `CLUSTER:writer` |
+//! | its reader endpoint | `CLUSTER:reader` |
+//! | its custom endpoint NAME | `CLUSTER:custom:NAME` |
+//!
+//! Identifiers in RDS are made of letters, digits and hyphens, so the colon keeps the two kinds of names apart.
+
+mod answer;
+mod chain;
+mod clusters;
+mod discovery;
+mod fault;
+mod files;
+mod identity;
+mod instances;
+mod minter;
+mod origin;
+mod pages;
+mod quiet;
+mod skipped;
+#[cfg(test)]
+mod stand_in;
+mod tags;
+mod token;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+
+use chain::{Chain, Clock, Loader};
+use files::Files;
+use identity::Identities;
+
+pub use discovery::Discovery;
+pub use minter::Minter;
+
+/// How long a TCP and TLS connection to an AWS API may take to come up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long one attempt at an API call may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How often a call is tried, with the SDK's exponential back-off in between.
+const ATTEMPTS: u32 = 3;
+
+/// The AWS configuration of this process, loaded once; the credentials in it stay current.
+#[derive(Clone)]
+pub struct Aws {
+    config: SdkConfig,
+    profile: String,
+    chain: Arc<Chain>,
+    identities: Arc<Identities>,
+}
+
+/// The AWS configuration does not do.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsError {
+    /// Nothing says where the databases live.
+    #[error(
+        "no AWS region is set: name the regions under `rds.regions` in the configuration, or set AWS_REGION, or \
+         `region` in the AWS profile \"{profile}\""
+    )]
+    NoRegion {
+        /// The profile that was looked at.
+        profile: String,
+    },
+    /// What is given as a region is none.
+    #[error(
+        "\"{region}\" in `rds.regions` is no AWS region: regions are written in small letters, digits and hyphens, \
+         such as us-east-1"
+    )]
+    InvalidRegion {
+        /// What was given.
+        region: String,
+    },
+}
+
+impl Aws {
+    /// Reads the AWS configuration. Missing or expired credentials are no error here: each use reports them, so that
+    /// a proxy with static targets runs without any.
+    pub async fn load() -> Self {
+        Self::with(Files::of_this_process(), Arc::new(loader), Arc::new(SystemTime::now)).await
+    }
+
+    async fn with(files: Files, loader: Loader, clock: Clock) -> Self {
+        let profile = files.profile.clone();
+        let config = loader().load().await;
+        // A rebuilt chain must not ask the instance metadata for the region again.
+        let region = config.region().cloned();
+        let fixed: Loader = Arc::new(move || loader().region(region.clone()));
+        let chain = Arc::new(Chain::new(fixed, files, clock));
+        let provider: Arc<dyn ProvideCredentials> = Arc::clone(&chain) as _;
+        let config = config
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(provider))
+            .identity_cache(IdentityCache::no_cache())
+            .build();
+        let identities = Arc::new(Identities::new(aws_sdk_sts::Client::new(&config)));
+        Self { config, profile, chain, identities }
+    }
+
+    /// Lists the databases of these regions; of the region of the AWS configuration when there are none.
+    pub fn discovery(&self, regions: &[String]) -> Result<Discovery, AwsError> {
+        let regions = if regions.is_empty() { vec![self.own_region()?] } else { regions.to_vec() };
+        if let Some(region) = regions.iter().find(|region| !is_region(region)) {
+            return Err(AwsError::InvalidRegion { region: region.clone() });
+        }
+        Ok(Discovery::new(&self.config, &regions, Arc::clone(&self.chain)))
+    }
+
+    /// Makes IAM passwords with the credentials of this process.
+    #[must_use]
+    pub fn minter(&self) -> Minter {
+        Minter::new(Arc::clone(&self.chain), Arc::clone(&self.identities))
+    }
+
+    /// The ARN that the credentials belong to, if AWS tells within 5 s. STS is asked once for each access key; the
+    /// minter names the ARN from then on.
+    pub async fn identity(&self) -> Option<String> {
+        let credentials = self.chain.current().await.ok()?;
+        self.identities.learn(credentials.access_key_id()).await
+    }
+
+    fn own_region(&self) -> Result<String, AwsError> {
+        let region = self.config.region().map(Region::to_string);
+        region.ok_or_else(|| AwsError::NoRegion { profile: self.profile.clone() })
+    }
+}
+
+fn loader() -> ConfigLoader {
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts.build());
+    match AppName::new(env!("CARGO_PKG_NAME")) {
+        Ok(name) => loader.app_name(name),
+        Err(_) => loader,
+    }
+}
+
+/// A region becomes part of a host name, so nothing else may stand in it.
+fn is_region(text: &str) -> bool {
+    text.contains('-')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,322 @@
+//! Discovery against an HTTP server that answers as RDS does.
+
+use std::fmt::Write as _;
+
+use super::super::stand_in::{Answer, Asked, StandIn, aws};
+use super::*;
+use crate::net::HostPort;
+use crate::target::Tag;
+
+struct Instance<'a> {
+    id: &'a str,
+    region: &'a str,
+    iam: bool,
+    endpoint: bool,
+    cluster: Option<&'a str>,
+    tags: &'a [(&'a str, &'a str)],
+}
+
+const PLAIN: Instance<'static> =
+    Instance { id: "db-1", region: "us-east-1", iam: true, endpoint: true, cluster: None, tags: &[] };
+
+fn tag_list(tags: &[(&str, &str)]) -> String {
+    let mut xml = String::new();
+    for (name, value) in tags {
+        write!(xml, "<Tag><Key>{name}</Key><Value>{value}</Value></Tag>").unwrap();
+    }
+    format!("<TagList>{xml}</TagList>")
+}
+
+fn instance(instance: &Instance<'_>) -> String {
+    let Instance { id, region, iam, endpoint, cluster, tags } = instance;
+    let endpoint = if *endpoint {
+        format!(
+            "<Endpoint><Address>{id}.ABC.{region}.rds.amazonaws.com</Address><Port>5433</Port></Endpoint>"
+        )
+    } else {
+        String::new()
+    };
+    let cluster =
+        cluster.map(|name| format!("<DBClusterIdentifier>{name}</DBClusterIdentifier>")).unwrap_or_default();
+    format!(
+        "<DBInstance><DBInstanceIdentifier>{id}</DBInstanceIdentifier><Engine>postgres</Engine><DBName>app</DBName>\
+         {endpoint}{cluster}{}<IAMDatabaseAuthenticationEnabled>{iam}</IAMDatabaseAuthenticationEnabled>\
+         <DBInstanceArn>arn:aws:rds:{region}:111122223333:db:{id}</DBInstanceArn></DBInstance>",
+        tag_list(tags)
+    )
+}
+
+fn cluster(id: &str, engine: &str, iam: bool, reader: bool) -> String {
+    let reader = if reader {
+        format!("<ReaderEndpoint>{id}.cluster-ro-abc.us-east-1.rds.amazonaws.com</ReaderEndpoint>")
+    } else {
+        String::new()
+    };
+    format!(
+        "<DBCluster><DBClusterIdentifier>{id}</DBClusterIdentifier><Engine>{engine}</Engine><Port>5432</Port>\
+         <DatabaseName>orders</DatabaseName><Endpoint>{id}.cluster-abc.us-east-1.rds.amazonaws.com</Endpoint>{reader}{}\
+         <IAMDatabaseAuthenticationEnabled>{iam}</IAMDatabaseAuthenticationEnabled>\
+         <DBClusterArn>arn:aws:rds:us-east-1:111122223333:cluster:{id}</DBClusterArn></DBCluster>",
+        tag_list(&[("team", "blue"), ("rds-auth-proxy:local-port", "54010")])
+    )
+}
+
+fn custom(cluster: &str, name: &str) -> String {
+    format!(
+        "<DBClusterEndpointList><DBClusterEndpointIdentifier>{name}</DBClusterEndpointIdentifier>\
+         <DBClusterIdentifier>{cluster}</DBClusterIdentifier><EndpointType>CUSTOM</EndpointType><Status>available</Status>\
+         <Endpoint>{name}.cluster-custom-abc.us-east-1.rds.amazonaws.com</Endpoint></DBClusterEndpointList>"
+    )
+}
+
+fn answer(action: &str, list: &str, entries: &str, marker: &str) -> Answer {
+    let marker = if marker.is_empty() { String::new() } else { format!("<Marker>{marker}</Marker>") };
+    let xml = format!(
+        "<{action}Response xmlns=\"http://rds.amazonaws.com/doc/2014-10-31/\"><{action}Result>{marker}\
+         <{list}>{entries}</{list}></{action}Result></{action}Response>"
+    );
+    (200, xml)
+}
+
+fn failure(status: u16, code: &str, message: &str) -> Answer {
+    let xml = format!(
+        "<ErrorResponse xmlns=\"http://rds.amazonaws.com/doc/2014-10-31/\"><Error><Type>Sender</Type>\
+         <Code>{code}</Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+    );
+    (status, xml)
+}
+
+/// An account with these instances, clusters and custom endpoints, each on one page.
+fn account(asked: &Asked, instances: &str, clusters: &str, custom: &str) -> Answer {
+    match asked.action() {
+        "DescribeDBInstances" => answer(asked.action(), "DBInstances", instances, ""),
+        "DescribeDBClusters" => answer(asked.action(), "DBClusters", clusters, ""),
+        "DescribeDBClusterEndpoints" => answer(asked.action(), "DBClusterEndpoints", custom, ""),
+        other => panic!("unexpected call {other}"),
+    }
+}
+
+async fn discover(
+    stand_in: &StandIn,
+    regions: &[&str],
+) -> (Result<Vec<Discovered>, DiscoverError>, Discovery) {
+    let regions: Vec<_> = regions.iter().map(ToString::to_string).collect();
+    let discovery = stand_in.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
+    (discovery.discover().await, discovery)
+}
+
+async fn reason_of(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> String {
+    let stand_in = StandIn::start(answer).await;
+    let error = discover(&stand_in, &[]).await.0.unwrap_err();
+    assert_eq!(error.region, "us-east-1");
+    error.reason
+}
+
+fn names(found: &[Discovered]) -> Vec<&str> {
+    found.iter().map(|database| database.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn an_instance_comes_with_all_that_is_known_of_it() {
+    let tags = [
+        ("rds-auth-proxy:db-name", "reports"),
+        ("rds-auth-proxy:local-port", "54001"),
+        ("rds_proxy_enabled", "true"),
+    ];
+    let stand_in = StandIn::start(move |asked| {
+        account(asked, &instance(&Instance { region: "eu-west-1", tags: &tags, ..PLAIN }), "", "")
+    })
+    .await;
+    let found = discover(&stand_in, &[]).await.0.unwrap();
+    let tags = tags.map(|(name, value)| Tag { name: name.into(), value: value.into() });
+    let expected = Discovered {
+        name: "db-1".into(),
+        address: HostPort::new("db-1.abc.eu-west-1.rds.amazonaws.com", 5433),
+        region: "eu-west-1".into(),
+        database: Some("reports".into()),
+        local_port: Some(54001),
+        tags: tags.to_vec(),
+    };
+    assert_eq!(found, [expected], "the region is that of the ARN, the host is in small letters");
+    let asked = stand_in.asked();
+    let actions: Vec<_> = asked.iter().map(Asked::action).collect();
+    assert!(!actions.contains(&"DescribeDBClusterEndpoints"), "nothing needs it here: {actions:?}");
+    for call in &asked {
+        assert_eq!(call.parameter("Filters.Filter.1.Name"), "engine");
+        assert_eq!(call.parameter("Filters.Filter.1.Values.Value.1"), "postgres");
+        assert_eq!(call.parameter("Filters.Filter.1.Values.Value.2"), "aurora-postgresql");
+        assert_eq!(call.parameter("MaxRecords"), "100");
+    }
+}
+
+#[tokio::test]
+async fn all_pages_of_all_regions_are_read() {
+    let stand_in = StandIn::start(|asked| {
+        let region = &asked.region;
+        let one = |id: &str| instance(&Instance { id, region, ..PLAIN });
+        match (asked.action(), asked.parameter("Marker")) {
+            ("DescribeDBInstances", "") => {
+                answer(asked.action(), "DBInstances", &(one("a") + &one("b")), "x/1==")
+            }
+            ("DescribeDBInstances", "x/1==") => answer(asked.action(), "DBInstances", &one("c"), "x2"),
+            ("DescribeDBInstances", "x2") => answer(asked.action(), "DBInstances", &one("d"), ""),
+            _ => account(asked, "", "", ""),
+        }
+    })
+    .await;
+    let found = discover(&stand_in, &["eu-west-1", "us-east-1", "eu-west-1"]).await.0.unwrap();
+    assert_eq!(names(&found), ["a", "a", "b", "b", "c", "c", "d", "d"]);
+    assert_eq!(found[0].region, "eu-west-1");
+    assert_eq!(found[1].region, "us-east-1");
+    assert_eq!(stand_in.asked().len(), 8, "a region given twice is asked once");
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_left_out_with_a_reason() {
+    let stand_in = StandIn::start(|asked| {
+        let instances = [
+            instance(&PLAIN),
+            instance(&Instance { id: "creating", endpoint: false, ..PLAIN }),
+            instance(&Instance { id: "no-iam", iam: false, ..PLAIN }),
+            instance(&Instance { id: "odd-port", tags: &[("rds-auth-proxy:local-port", "0")], ..PLAIN }),
+            instance(&Instance { id: "no host", ..PLAIN }),
+        ];
+        account(asked, &instances.concat(), "", "")
+    })
+    .await;
+    let (found, discovery) = discover(&stand_in, &[]).await;
+    let found = found.unwrap();
+    assert_eq!(names(&found), ["db-1", "odd-port"]);
+    assert_eq!(found[0].database.as_deref(), Some("app"), "without the tag it is DBName");
+    assert_eq!(found[1].local_port, None);
+    let told = discovery.told.remarks();
+    let told = |id: &str| told[&format!("{id} in us-east-1")].clone();
+    assert_eq!(told("creating"), Remark::NoEndpoint);
+    assert_eq!(told("no-iam"), Remark::IamOff);
+    assert_eq!(told("odd-port"), Remark::LocalPort("0".into()));
+    assert_eq!(told("no host"), Remark::Incomplete("endpoint"));
+}
+
+#[tokio::test]
+async fn clusters_have_writer_reader_and_custom_endpoints() {
+    let stand_in = StandIn::start(|asked| {
+        let members = [
+            instance(&Instance { id: "prod-1", iam: false, cluster: Some("prod"), ..PLAIN }),
+            instance(&Instance { id: "off-1", iam: true, cluster: Some("off"), ..PLAIN }),
+        ];
+        let clusters = [
+            cluster("prod", "aurora-postgresql", true, true),
+            cluster("multi-az", "postgres", true, false),
+            cluster("off", "aurora-postgresql", false, true),
+        ];
+        let custom = [custom("prod", "batch"), custom("off", "batch"), custom("mysql", "other")];
+        account(asked, &members.concat(), &clusters.concat(), &custom.concat())
+    })
+    .await;
+    let (found, discovery) = discover(&stand_in, &[]).await;
+    let found = found.unwrap();
+    let expected = ["multi-az:writer", "prod-1", "prod:custom:batch", "prod:reader", "prod:writer"];
+    assert_eq!(names(&found), expected, "the switch for IAM is the cluster's");
+    let hosts: Vec<_> = found.iter().map(|database| database.address.host.as_str()).collect();
+    let expected = [
+        "multi-az.cluster-abc.us-east-1.rds.amazonaws.com",
+        "prod-1.abc.us-east-1.rds.amazonaws.com",
+        "batch.cluster-custom-abc.us-east-1.rds.amazonaws.com",
+        "prod.cluster-ro-abc.us-east-1.rds.amazonaws.com",
+        "prod.cluster-abc.us-east-1.rds.amazonaws.com",
+    ];
+    assert_eq!(hosts, expected);
+    for endpoint in &found[2..] {
+        assert_eq!(endpoint.address.port, 5432);
+        assert_eq!(endpoint.database.as_deref(), Some("orders"));
+        assert_eq!(endpoint.tags[0], Tag { name: "team".into(), value: "blue".into() });
+        let is_writer = endpoint.name == "prod:writer";
+        assert_eq!(endpoint.local_port, is_writer.then_some(54010), "{}", endpoint.name);
+    }
+    let told = discovery.told.remarks();
+    assert_eq!(told["off:writer in us-east-1"], Remark::IamOff);
+    assert_eq!(told["off-1 in us-east-1"], Remark::IamOff);
+    let asked = stand_in.asked();
+    let filter = asked.iter().find(|call| call.action() == "DescribeDBClusterEndpoints").unwrap();
+    assert_eq!(filter.parameter("Filters.Filter.1.Name"), "db-cluster-endpoint-type");
+    assert_eq!(filter.parameter("Filters.Filter.1.Values.Value.1"), "custom");
+}
+
+#[tokio::test]
+async fn one_failing_region_fails_the_call() {
+    let stand_in = StandIn::start(|asked| match asked.region.as_str() {
+        "eu-west-1" => failure(403, "AccessDenied", "not authorized"),
+        _ => account(asked, &instance(&PLAIN), "", ""),
+    })
+    .await;
+    let error = discover(&stand_in, &["us-east-1", "eu-west-1"]).await.0.unwrap_err();
+    assert_eq!(error.region, "eu-west-1");
+}
+
+#[tokio::test]
+async fn a_failure_on_the_second_page_leaves_no_half_list() {
+    let reason = reason_of(|asked| match (asked.action(), asked.parameter("Marker")) {
+        ("DescribeDBInstances", "") => answer(asked.action(), "DBInstances", &instance(&PLAIN), "2"),
+        ("DescribeDBInstances", _) => failure(500, "InternalFailure", "sorry"),
+        _ => account(asked, "", "", ""),
+    })
+    .await;
+    assert_eq!(reason, "rds:DescribeDBInstances failed with InternalFailure: sorry");
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do() {
+    let denied = reason_of(|asked| match asked.action() {
+        "DescribeDBClusters" => failure(403, "AccessDenied", "no"),
+        _ => account(asked, &instance(&PLAIN), "", ""),
+    })
+    .await;
+    for part in ["may not call rds:DescribeDBClusters", "rds:DescribeDBInstances", "IAM policy"] {
+        assert!(denied.contains(part), "{denied}");
+    }
+    let throttled = reason_of(|_| failure(400, "Throttling", "Rate exceeded")).await;
+    assert!(throttled.contains("throttles"), "{throttled}");
+    let expired = reason_of(|_| failure(403, "ExpiredToken", "expired")).await;
+    assert!(expired.contains("expired") && expired.contains("aws sso login --profile dev"), "{expired}");
+    let unknown = reason_of(|_| failure(403, "InvalidClientTokenId", "invalid")).await;
+    assert!(unknown.contains("not enabled for the account"), "{unknown}");
+    let signature = reason_of(|_| failure(403, "SignatureDoesNotMatch", "canonical request")).await;
+    assert!(signature.contains("clock") && !signature.contains("canonical"), "{signature}");
+    let malformed = reason_of(|_| (200, "<html>log in to the hotel network</html>".into())).await;
+    assert!(malformed.contains("HTTP proxy"), "{malformed}");
+}
+
+#[tokio::test]
+async fn throttling_is_tried_again() {
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let stand_in = StandIn::start(move |asked| {
+        let first = asked.action() == "DescribeDBInstances"
+            && calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        if first { failure(400, "Throttling", "slow") } else { account(asked, &instance(&PLAIN), "", "") }
+    })
+    .await;
+    assert_eq!(names(&discover(&stand_in, &[]).await.0.unwrap()), ["db-1"]);
+}
+
+#[tokio::test]
+async fn an_unreachable_api_is_the_networks_fault() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let discovery = aws(&url, Some("us-east-1")).await.discovery(&[]).unwrap();
+    let reason = discovery.discover().await.unwrap_err().reason;
+    assert!(reason.contains("could not be reached") && reason.contains("refused"), "{reason}");
+}
+
+#[tokio::test]
+async fn regions_are_checked_before_any_call() {
+    let aws = aws("http://127.0.0.1:1", None).await;
+    let Err(error) = aws.discovery(&[]) else { panic!("there is no region") };
+    let text = error.to_string();
+    assert!(
+        text.contains("rds.regions") && text.contains("AWS_REGION") && text.contains("\"dev\""),
+        "{text}"
+    );
+    let Err(error) = aws.discovery(&["evil.example.com/".into()]) else { panic!("that is no region") };
+    assert!(error.to_string().contains("no AWS region"), "{error}");
+}

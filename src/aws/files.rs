@@ -1,0 +1,127 @@
+//! The files and variables that AWS credentials come from.
+//!
+//! Source: AWS SDKs and Tools Reference Guide, "Location of the shared config and credentials files" and "Supported
+//! environment variables".
+
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Where the AWS configuration of this process lives.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    /// `~/.aws/config`, or what `AWS_CONFIG_FILE` names.
+    pub(super) config: PathBuf,
+    /// `~/.aws/credentials`, or what `AWS_SHARED_CREDENTIALS_FILE` names.
+    pub(super) credentials: PathBuf,
+    /// Directories in which `aws sso login` and `aws login` leave their sessions.
+    pub(super) sessions: Vec<PathBuf>,
+    /// The profile in use: `AWS_PROFILE`, else `default`.
+    pub(super) profile: String,
+    /// Whether keys in the environment take precedence over every profile.
+    pub(super) keys_in_environment: bool,
+}
+
+/// What the files looked like at one moment; a difference means that somebody wrote to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fingerprint(Vec<(PathBuf, SystemTime, u64)>);
+
+impl Files {
+    /// Those of this process.
+    pub(super) fn of_this_process() -> Self {
+        Self::named_by(|name| std::env::var_os(name))
+    }
+
+    fn named_by(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let home = PathBuf::from(set("HOME").or_else(|| set("USERPROFILE")).unwrap_or_default());
+        let path = |name: &str, usual: &str| match set(name) {
+            Some(path) => expand_home(Path::new(&path), &home),
+            None => home.join(usual),
+        };
+        Self {
+            config: path("AWS_CONFIG_FILE", ".aws/config"),
+            credentials: path("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+            sessions: vec![
+                home.join(".aws/sso/cache"),
+                path("AWS_LOGIN_CACHE_DIRECTORY", ".aws/login/cache"),
+            ],
+            profile: set("AWS_PROFILE")
+                .map_or_else(|| "default".into(), |name| name.to_string_lossy().into_owned()),
+            keys_in_environment: set("AWS_ACCESS_KEY_ID").is_some() && set("AWS_SECRET_ACCESS_KEY").is_some(),
+        }
+    }
+
+    /// What the files look like now. Files that do not exist or cannot be read do not count.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        let mut seen = Vec::new();
+        for path in [&self.config, &self.credentials] {
+            seen.extend(look(path, std::fs::metadata(path).ok()));
+        }
+        // The AWS command line writes sessions in place, which leaves the directory's own time alone.
+        for entry in self.sessions.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten()
+        {
+            seen.extend(entry.ok().and_then(|entry| look(&entry.path(), entry.metadata().ok())));
+        }
+        seen.sort();
+        Fingerprint(seen)
+    }
+}
+
+fn expand_home(path: &Path, home: &Path) -> PathBuf {
+    path.strip_prefix("~").map_or_else(|_| path.to_path_buf(), |rest| home.join(rest))
+}
+
+fn look(path: &Path, metadata: Option<Metadata>) -> Option<(PathBuf, SystemTime, u64)> {
+    let metadata = metadata?;
+    Some((path.to_path_buf(), metadata.modified().ok()?, metadata.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(variables: &[(&str, &str)]) -> Files {
+        Files::named_by(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+        })
+    }
+
+    #[test]
+    fn the_environment_moves_the_files() {
+        let usual = files(&[("HOME", "/home/a"), ("AWS_PROFILE", "")]);
+        assert_eq!(usual.config, Path::new("/home/a/.aws/config"));
+        assert_eq!(usual.credentials, Path::new("/home/a/.aws/credentials"));
+        assert_eq!((usual.profile.as_str(), usual.keys_in_environment), ("default", false));
+        let moved = files(&[
+            ("HOME", "/home/a"),
+            ("AWS_CONFIG_FILE", "/etc/aws.ini"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "~/keys"),
+            ("AWS_PROFILE", "dev"),
+            ("AWS_ACCESS_KEY_ID", "x"),
+            ("AWS_SECRET_ACCESS_KEY", "y"),
+        ]);
+        assert_eq!(moved.config, Path::new("/etc/aws.ini"));
+        assert_eq!(moved.credentials, Path::new("/home/a/keys"));
+        assert_eq!((moved.profile.as_str(), moved.keys_in_environment), ("dev", true));
+    }
+
+    #[test]
+    fn every_kind_of_login_changes_the_fingerprint() {
+        let home = tempfile::tempdir().unwrap();
+        let files = files(&[("HOME", home.path().to_str().unwrap())]);
+        let mut before = files.fingerprint();
+        std::fs::create_dir_all(home.path().join(".aws/sso/cache")).unwrap();
+        std::fs::create_dir_all(home.path().join(".aws/login/cache")).unwrap();
+        for path in ["config", "credentials", "sso/cache/a.json", "sso/cache/b.json", "login/cache/c.json"] {
+            std::fs::write(home.path().join(".aws").join(path), "x").unwrap();
+            let after = files.fingerprint();
+            assert_ne!(before, after, "{path}");
+            assert_eq!(after, files.fingerprint());
+            before = after;
+        }
+        std::fs::write(home.path().join(".aws/sso/cache/a.json"), "longer").unwrap();
+        assert_ne!(before, files.fingerprint());
+    }
+}

@@ -1,0 +1,47 @@
+//! The port `Mint`: an IAM password for each connection.
+
+use std::sync::Arc;
+
+use super::chain::Chain;
+use super::identity::Identities;
+use super::token::{Login, token};
+use crate::net::HostPort;
+use crate::target::{Boxed, Mint, MintError, Minted};
+
+/// Signs with the AWS credentials that are good at that moment; no token is ever used twice.
+#[derive(Clone)]
+pub struct Minter {
+    chain: Arc<Chain>,
+    identities: Arc<Identities>,
+}
+
+impl Minter {
+    pub(super) fn new(chain: Arc<Chain>, identities: Arc<Identities>) -> Self {
+        Self { chain, identities }
+    }
+
+    async fn sign(&self, address: &HostPort, region: &str, user: &str) -> Result<Minted, MintError> {
+        let credentials = self.chain.current().await?;
+        let login = Login { address, region, user, now: self.chain.now() };
+        let token = token(&credentials, login).map_err(|error| MintError {
+            reason: error.to_string(),
+            remedy:
+                "check that RDS names the endpoint correctly; if it does, this is a fault of rds-auth-proxy"
+                    .into(),
+        })?;
+        let key = credentials.access_key_id();
+        let identity = self.identities.known(key).unwrap_or_else(|| key.to_owned());
+        Ok(Minted { token, identity })
+    }
+}
+
+impl Mint for Minter {
+    fn mint<'a>(
+        &'a self,
+        address: &'a HostPort,
+        region: &'a str,
+        user: &'a str,
+    ) -> Boxed<'a, Result<Minted, MintError>> {
+        Box::pin(self.sign(address, region, user))
+    }
+}
