@@ -78,3 +78,19 @@ fn credentials_fault(error: &(dyn std::error::Error + 'static)) -> Option<Creden
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::stand_in::aws_with;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fault_of_the_credentials_is_found_in_the_sdks_wrapping() {
+        let aws = aws_with("http://127.0.0.1:1", Some("us-east-1"), None).await;
+        let client = aws_sdk_rds::Client::new(&aws.config);
+        let error = client.describe_db_instances().send().await.unwrap_err();
+        let text = explain("rds:DescribeDBInstances", &Origin::Environment, &error);
+        assert!(text.starts_with("no AWS credentials were found"), "{text}");
+        assert!(text.contains("service account"), "the remedy is that of the fault: {text}");
+    }
+}

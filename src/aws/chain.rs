@@ -83,7 +83,7 @@ impl Chain {
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsFault> {
-        let mut credentials = timeout(LOAD_TIMEOUT, quiet(self.ask()))
+        let mut credentials = timeout(LOAD_TIMEOUT, quiet(Box::pin(self.ask())))
             .await
             .map_err(|_| CredentialsFault::timed_out(&self.origin(), LOAD_TIMEOUT))?
             .map_err(|error| CredentialsFault::not_loaded(&self.origin(), &error))?;

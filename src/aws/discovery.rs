@@ -70,12 +70,13 @@ impl Discover for Discovery {
 }
 
 async fn one_region(region: String, client: Client, chain: Arc<Chain>) -> Result<Listed, DiscoverError> {
-    let listed = timeout(REGION_TIMEOUT, ask(&region, &client, &chain)).await.unwrap_or_else(|_| {
-        Err(format!(
-            "RDS did not answer within {} s; check the network, or the VPC endpoint for RDS",
-            REGION_TIMEOUT.as_secs()
-        ))
-    });
+    let listed =
+        timeout(REGION_TIMEOUT, Box::pin(ask(&region, &client, &chain))).await.unwrap_or_else(|_| {
+            Err(format!(
+                "RDS did not answer within {} s; check the network, or the VPC endpoint for RDS",
+                REGION_TIMEOUT.as_secs()
+            ))
+        });
     listed.map_err(|reason| DiscoverError { region, reason })
 }
 

@@ -40,17 +40,18 @@ impl Identities {
         if let Some(arn) = self.known(access_key_id) {
             return Some(arn);
         }
-        let answer = match timeout(STS_TIMEOUT, quiet(self.client.get_caller_identity().send())).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                debug!(error = causes(&error), "STS did not say who the AWS credentials belong to");
-                return None;
-            }
-            Err(_) => {
-                debug!("STS did not answer in time who the AWS credentials belong to");
-                return None;
-            }
-        };
+        let answer =
+            match timeout(STS_TIMEOUT, quiet(Box::pin(self.client.get_caller_identity().send()))).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => {
+                    debug!(error = causes(&error), "STS did not say who the AWS credentials belong to");
+                    return None;
+                }
+                Err(_) => {
+                    debug!("STS did not answer in time who the AWS credentials belong to");
+                    return None;
+                }
+            };
         let arn = answer.arn?;
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Known { access_key_id: access_key_id.to_owned(), arn: arn.clone() });

@@ -13,6 +13,10 @@
 //! | its custom endpoint NAME | `CLUSTER:custom:NAME` |
 //!
 //! Identifiers in RDS are made of letters, digits and hyphens, so the colon keeps the two kinds of names apart.
+//!
+//! Endpoints of a cluster carry the cluster's tags, so the access list goes by these; instances carry their own. The
+//! tag `rds-auth-proxy:local-port` of a cluster is for its writer. Whether IAM authentication is on is the cluster's
+//! say for its members too.
 
 mod answer;
 mod chain;

@@ -46,7 +46,7 @@ impl Origin {
             let keys = profile(files, &name);
             let has = |key: &str| keys.contains_key(key);
             match keys.get("source_profile") {
-                Some(source) if *source != name && has("role_arn") => name = source.clone(),
+                Some(source) if *source != name && has("role_arn") => name.clone_from(source),
                 _ if has("sso_session") || has("sso_start_url") => return Self::Sso(name),
                 _ if has("login_session") => return Self::Login(name),
                 _ if has("credential_process") => return Self::Process(name),

@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 /// Something about a database that its owner wants to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Remark {
-    /// Left out: it is being created or stopped for good.
+    /// Left out: it is still being created.
     NoEndpoint,
     /// Left out: no IAM token can log in.
     IamOff,

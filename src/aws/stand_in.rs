@@ -86,15 +86,27 @@ impl StandIn {
 
 /// An `Aws` with static credentials that talks to `url`.
 pub(super) async fn aws(url: &str, region: Option<&'static str>) -> Aws {
+    aws_with(url, region, Some(Credentials::new("AKIDSTANDIN", "secret", None, None, "test"))).await
+}
+
+/// The same with these credentials, or none at all.
+pub(super) async fn aws_with(
+    url: &str,
+    region: Option<&'static str>,
+    credentials: Option<Credentials>,
+) -> Aws {
     let url = url.to_owned();
     let loader = move || {
         let retry =
             RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(1));
-        aws_config::defaults(BehaviorVersion::latest())
+        let loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region.map(Region::new))
             .endpoint_url(&url)
-            .retry_config(retry)
-            .credentials_provider(Credentials::new("AKIDSTANDIN", "secret", None, None, "test"))
+            .retry_config(retry);
+        match credentials.clone() {
+            Some(credentials) => loader.credentials_provider(credentials),
+            None => loader.no_credentials(),
+        }
     };
     let files = Files {
         config: "/nonexistent/config".into(),

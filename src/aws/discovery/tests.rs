@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::stand_in::{Answer, Asked, StandIn, aws};
+use super::super::stand_in::{Answer, Asked, StandIn, aws, aws_with};
 use super::*;
 use crate::net::HostPort;
 use crate::target::Tag;
@@ -284,6 +284,26 @@ async fn refusals_say_what_to_do() {
     assert!(signature.contains("clock") && !signature.contains("canonical"), "{signature}");
     let malformed = reason_of(|_| (200, "<html>log in to the hotel network</html>".into())).await;
     assert!(malformed.contains("HTTP proxy"), "{malformed}");
+}
+
+#[tokio::test]
+async fn missing_and_dead_credentials_are_told_apart() {
+    let over = aws_credential_types::Credentials::new(
+        "AKIDOVER",
+        "secret",
+        None,
+        Some(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(9)),
+        "test",
+    );
+    for (credentials, expected) in [
+        (None, "no AWS credentials were found"),
+        (Some(over), "the AWS credentials of this machine expired at 1970-01-01T00:00:09Z"),
+    ] {
+        let aws = aws_with("http://127.0.0.1:1", Some("us-east-1"), credentials).await;
+        let error = aws.discovery(&[]).unwrap().discover().await.unwrap_err();
+        assert!(error.reason.starts_with(expected), "{error}");
+        assert!(error.reason.contains("aws sso login --profile dev"), "{error}");
+    }
 }
 
 #[tokio::test]
