@@ -9,7 +9,6 @@ use super::answer::explain;
 use super::instances::{address, engines, region_of};
 use super::origin::Origin;
 use super::pages::{PAGE, Page, all};
-use super::quiet::quiet;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::target::Discovered;
@@ -26,7 +25,7 @@ pub(super) async fn list(client: &Client, origin: &Origin) -> Result<Clusters, S
     let clusters = all(|marker| async {
         let request = client.describe_db_clusters().filters(engines()).max_records(PAGE).set_marker(marker);
         let answer =
-            quiet(request.send()).await.map_err(|error| explain("rds:DescribeDBClusters", origin, &error))?;
+            request.send().await.map_err(|error| explain("rds:DescribeDBClusters", origin, &error))?;
         Ok(Page { entries: answer.db_clusters.unwrap_or_default(), next: answer.marker })
     })
     .await?;

@@ -8,7 +8,6 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::fault::causes;
-use super::quiet::quiet;
 
 /// How long STS may take. The answer is a courtesy: no connection waits for it.
 const STS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,18 +39,17 @@ impl Identities {
         if let Some(arn) = self.known(access_key_id) {
             return Some(arn);
         }
-        let answer =
-            match timeout(STS_TIMEOUT, quiet(Box::pin(self.client.get_caller_identity().send()))).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => {
-                    debug!(error = causes(&error), "STS did not say who the AWS credentials belong to");
-                    return None;
-                }
-                Err(_) => {
-                    debug!("STS did not answer in time who the AWS credentials belong to");
-                    return None;
-                }
-            };
+        let answer = match timeout(STS_TIMEOUT, Box::pin(self.client.get_caller_identity().send())).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                debug!(error = causes(&error), "STS did not say who the AWS credentials belong to");
+                return None;
+            }
+            Err(_) => {
+                debug!("STS did not answer in time who the AWS credentials belong to");
+                return None;
+            }
+        };
         let arn = answer.arn?;
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Known { access_key_id: access_key_id.to_owned(), arn: arn.clone() });

@@ -9,7 +9,6 @@ use super::answer::explain;
 use super::clusters::Clusters;
 use super::origin::Origin;
 use super::pages::{PAGE, Page, all};
-use super::quiet::quiet;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::net::HostPort;
@@ -20,9 +19,8 @@ pub(super) async fn list(client: &Client, origin: &Origin) -> Result<Vec<DbInsta
     all(|marker| async {
         let engines = engines();
         let request = client.describe_db_instances().filters(engines).max_records(PAGE).set_marker(marker);
-        let answer = quiet(request.send())
-            .await
-            .map_err(|error| explain("rds:DescribeDBInstances", origin, &error))?;
+        let answer =
+            request.send().await.map_err(|error| explain("rds:DescribeDBInstances", origin, &error))?;
         Ok(Page { entries: answer.db_instances.unwrap_or_default(), next: answer.marker })
     })
     .await

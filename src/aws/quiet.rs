@@ -1,7 +1,8 @@
 //! Keeps the SDK from writing credentials into the log.
 //!
-//! At its most verbose level it writes canonical requests and headers, session token included. What matters of a
-//! failed call is in its error, which is logged elsewhere.
+//! At its most verbose level aws-sigv4 writes the canonical request, of which it hides the headers but not the query,
+//! and ours has the session token there; and the header that carries the SSO token is not among those that it hides.
+//! In all other calls the SDK hides what is secret. What matters of a failed call is in its error, which is logged elsewhere.
 
 use std::future::Future;
 
