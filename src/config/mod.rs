@@ -37,7 +37,7 @@ use serde::Deserialize;
 pub use error::ConfigError;
 pub use find::find;
 pub use settings::{
-    Config, Drain, Limits, Mode, Pods, PortForward, Rds, SELF_SIGNED_HOSTS, Upstream, UpstreamRoute,
+    Config, Drain, Mode, Pods, PortForward, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamRoute,
 };
 
 use expand::Origins;

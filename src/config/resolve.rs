@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::fault::{Fault, KeyPath};
 use super::pair::{self, WrittenPair};
 use super::scalars::Parsed;
-use super::settings::{Config, Drain, Limits, Mode, Rds, SELF_SIGNED_HOSTS};
+use super::settings::{Config, Drain, Mode, Rds, SELF_SIGNED_HOSTS, Stop};
 use super::surroundings::Surroundings;
 use super::tls::Connectors;
 use super::upstream;
 use super::written::{Proxy, ProxySsl, Tag, Target, TargetAcl, Written};
 use crate::net::{Address, HostPort};
+use crate::session::Limits;
 use crate::target::{self, Acl, DefaultTls, StaticTarget};
 use crate::tls::{Acceptor, Mode as TlsMode, Roots, ServerIdentity};
 
@@ -35,6 +36,7 @@ pub(super) fn resolve(written: Written, mode: Mode, around: &Surroundings) -> Re
         targets: targets.collect::<Result<_, _>>()?,
         default_tls,
         limits: limits(&written.proxy, mode)?,
+        stop: stop(&written.proxy),
         rds: Rds { enabled: written.rds.enabled.unwrap_or(true), regions: written.rds.regions },
         listen: written.proxy.listen_addr.map_or_else(|| default_listen(mode), |address| address.0.0),
         admin: written.proxy.admin_addr.map(|address| address.0.0),
@@ -101,10 +103,15 @@ fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, Fault> {
         )?,
         connect_timeout: deadline("connect_timeout", proxy.connect_timeout.as_ref(), CONNECT_TIMEOUT)?,
         idle_timeout: idle.filter(|duration| !duration.is_zero()),
-        drain_timeout: proxy.drain_timeout.as_ref().map_or(Drain::After(DRAIN_TIMEOUT), |drain| drain.0),
-        shutdown_delay: proxy.shutdown_delay.as_ref().map_or(Duration::ZERO, |duration| duration.0),
         cancel_on_disconnect: proxy.cancel_on_disconnect.unwrap_or(mode == Mode::Server),
     })
+}
+
+fn stop(proxy: &Proxy) -> Stop {
+    Stop {
+        delay: proxy.shutdown_delay.as_ref().map_or(Duration::ZERO, |duration| duration.0),
+        drain: proxy.drain_timeout.as_ref().map_or(Drain::After(DRAIN_TIMEOUT), |drain| drain.0),
+    }
 }
 
 /// A time in which something has to be done, which is never none at all.

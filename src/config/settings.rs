@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::net::Address;
+use crate::session::Limits;
 use crate::target::{Acl, DefaultTls, StaticTarget};
 use crate::tls::{Connector, ServerIdentity};
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub acl: Acl,
     /// The numbers and times in `proxy`.
     pub limits: Limits,
+    /// How it stops.
+    pub stop: Stop,
     /// `proxy.admin_addr`: health and metrics; absent: off.
     pub admin: Option<Address>,
     /// `rds`: discovery.
@@ -44,25 +47,13 @@ pub struct Config {
     pub default_tls: DefaultTls,
 }
 
-/// How much and how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// `max_connections`: sessions at a time, at least 1.
-    pub max_connections: usize,
-    /// `max_connections_per_peer`: sessions at a time from one IP address; absent: not limited.
-    pub max_connections_per_peer: Option<usize>,
-    /// `handshake_timeout`: from accept to a session that works.
-    pub handshake_timeout: Duration,
-    /// `connect_timeout`: to open the connection to the next hop.
-    pub connect_timeout: Duration,
-    /// `idle_timeout`: a session without a byte for so long is closed; absent: never.
-    pub idle_timeout: Option<Duration>,
-    /// `drain_timeout`: what sessions get when the proxy is told to stop.
-    pub drain_timeout: Drain,
+/// How the proxy stops when it is told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
     /// `shutdown_delay`: from the order to stop until no more connections are accepted; readiness fails meanwhile.
-    pub shutdown_delay: Duration,
-    /// `cancel_on_disconnect`: cancel the running query of an application that vanished.
-    pub cancel_on_disconnect: bool,
+    pub delay: Duration,
+    /// `drain_timeout`: what running sessions get after that.
+    pub drain: Drain,
 }
 
 /// How long sessions may go on when the proxy stops.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{client, read, server};
-use crate::config::{Drain, Limits, Mode, Pods, PortForward, Rds, UpstreamRoute};
+use crate::config::{Drain, Mode, Pods, PortForward, Rds, Stop, UpstreamRoute};
+use crate::session::Limits;
 use crate::target::Tag;
 use crate::tls::{self, ServerIdentity};
 
@@ -26,11 +27,10 @@ fn an_empty_file_is_all_defaults() {
             handshake_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: None,
-            drain_timeout: Drain::After(Duration::from_secs(30)),
-            shutdown_delay: Duration::ZERO,
             cancel_on_disconnect: false,
         };
         assert_eq!(config.limits, limits);
+        assert_eq!(config.stop, Stop { delay: Duration::ZERO, drain: Drain::After(Duration::from_secs(30)) });
         let config = server(text);
         assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
         assert_eq!(config.limits, Limits { cancel_on_disconnect: true, ..limits });
@@ -70,11 +70,10 @@ proxy:
         handshake_timeout: Duration::from_mins(1),
         connect_timeout: Duration::from_millis(1500),
         idle_timeout: Some(Duration::from_hours(2)),
-        drain_timeout: Drain::Forever,
-        shutdown_delay: Duration::from_secs(5),
         cancel_on_disconnect: false,
     };
     assert_eq!(config.limits, limits);
+    assert_eq!(config.stop, Stop { delay: Duration::from_secs(5), drain: Drain::Forever });
     let tag = |name: &str, value: &str| Tag { name: name.into(), value: value.into() };
     assert_eq!(config.acl.allowed, [tag("a", "1"), tag("b", "true")]);
     // A tag's value is its letters, whatever YAML makes of them.
@@ -83,13 +82,12 @@ proxy:
 
 #[test]
 fn zero_turns_off_what_can_be_off() {
-    let limits = client("proxy: {idle_timeout: 0, drain_timeout: 0, shutdown_delay: 0}").limits;
-    assert_eq!(limits.idle_timeout, None);
-    assert_eq!(limits.drain_timeout, Drain::After(Duration::ZERO));
-    assert_eq!(limits.shutdown_delay, Duration::ZERO);
-    let limits = client("proxy: {drain_timeout: '90s', cancel_on_disconnect: true}").limits;
-    assert_eq!(limits.drain_timeout, Drain::After(Duration::from_secs(90)));
-    assert!(limits.cancel_on_disconnect);
+    let config = client("proxy: {idle_timeout: 0, drain_timeout: 0, shutdown_delay: 0}");
+    assert_eq!(config.limits.idle_timeout, None);
+    assert_eq!(config.stop, Stop { delay: Duration::ZERO, drain: Drain::After(Duration::ZERO) });
+    let config = client("proxy: {drain_timeout: '90s', cancel_on_disconnect: true}");
+    assert_eq!(config.stop.drain, Drain::After(Duration::from_secs(90)));
+    assert!(config.limits.cancel_on_disconnect);
 }
 
 #[test]
