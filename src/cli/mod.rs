@@ -3,6 +3,7 @@
 mod args;
 mod banner;
 mod choose;
+mod client;
 mod completion;
 mod failure;
 mod gen_cert;
@@ -11,6 +12,9 @@ mod logging;
 mod output;
 mod password;
 mod runtime;
+mod server;
+mod start;
+mod stop;
 mod version;
 
 use std::ffi::OsString;
@@ -35,6 +39,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     match Arguments::read(arguments).map_err(Failure::Arguments)?.command {
+        Command::Client(arguments) => run_mode(Format::Human, client::run(arguments)),
+        Command::Server(arguments) => run_mode(Format::Json, server::run(arguments)),
         Command::GenCert(arguments) => gen_cert::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
@@ -42,7 +48,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
 }
 
 /// Runs a mode to its end, with logs of this format.
-fn start(format: Format, mode: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn run_mode(format: Format, mode: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     logging::start(format)?;
     harden::harden();
     runtime::run(mode)

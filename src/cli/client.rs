@@ -1,0 +1,122 @@
+//! `rds-auth-proxy client`.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::args::ClientArguments;
+use super::banner::Banner;
+use super::choose::{Choice, Kind, choose};
+use super::failure::Failure;
+use super::output::{self, Style};
+use super::{password, start};
+use crate::client::{Client, Via};
+use crate::config::{Config, Mode, Upstream, UpstreamRoute};
+use crate::net::Address;
+use crate::session::{Engine, Hop, Way};
+use crate::shutdown::Shutdown;
+use crate::target::{Directory, Mint, Target};
+use crate::tls;
+
+/// Puts the client together and runs it until it is told to stop.
+pub(super) async fn run(mut arguments: ClientArguments) -> Result<(), Failure> {
+    let password = password::password(&mut arguments)?;
+    let config = start::configuration(arguments.configfile.as_deref(), Mode::Client)?;
+    let acceptor = start::acceptor(&config)?;
+    let upstream =
+        if arguments.direct { None } else { Some(choose_upstream(&config, &arguments.proxy_target)?) };
+    let aws = start::aws(&config).await;
+    let directory = start::directory(&config, aws.as_ref(), false).await?;
+    let target = choose_target(&directory, arguments.target.as_deref()).await?;
+
+    let via = upstream.map_or(Ok(Via::Direct), via)?;
+    let mint = aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
+    let (listener, bound) = start::listen(&listen_address(&config.listen, &target)).await?;
+    let banner = Banner {
+        target: &target.name,
+        address: &target.address,
+        upstream: upstream.map(|upstream| upstream.name.as_str()),
+        listen: &bound,
+        database: target.database.as_deref(),
+    };
+    output::print(banner.render(Style::of_stdout()))?;
+
+    let engine = Engine { role: Client { target, via, password, mint }, acceptor, limits: config.limits };
+    start::run(engine, listener, config.stop, Shutdown::new()).await
+}
+
+fn choose_upstream<'a>(config: &'a Config, wanted: &str) -> Result<&'a Upstream, Failure> {
+    if config.upstreams.is_empty() {
+        return Err(Failure::usage(
+            "the configuration has no upstream_proxies; add one, or connect straight to the database with --direct",
+        ));
+    }
+    let choices: Vec<_> = config.upstreams.values().map(upstream_choice).collect();
+    let chosen = choose(Kind::UpstreamProxy, &choices, Some(wanted))?;
+    config.upstreams.get(&chosen.name).ok_or_else(|| Failure::usage("no upstream proxy was chosen"))
+}
+
+fn upstream_choice(upstream: &Upstream) -> Choice {
+    let description = match &upstream.route {
+        UpstreamRoute::Host(address) => address.to_string(),
+        UpstreamRoute::PortForward(forward) => format!("port-forward into namespace {}", forward.namespace),
+    };
+    Choice { name: upstream.name.clone(), description }
+}
+
+/// The directory is asked first: it takes addresses too, and knows why a target is not among the choices.
+async fn choose_target(directory: &Directory, wanted: Option<&str>) -> Result<Target, Failure> {
+    let mut refused = None;
+    if let Some(wanted) = wanted {
+        match directory.by_name(wanted).await {
+            Ok(target) => return Ok(target),
+            Err(crate::target::LookupError::Unknown { .. }) => {}
+            Err(other) => refused = Some(other),
+        }
+    }
+    if let Some(refused) = refused {
+        return Err(Failure::usage(refused));
+    }
+    let targets = directory.targets();
+    let choices: Vec<_> = targets.iter().map(target_choice).collect();
+    let chosen = choose(Kind::Target, &choices, wanted)?;
+    let place = choices.iter().position(|choice| choice == chosen);
+    place.and_then(|place| targets.get(place)).cloned().ok_or_else(|| Failure::usage("no target was chosen"))
+}
+
+fn target_choice(target: &Target) -> Choice {
+    let region = target.iam.as_ref().map(|iam| format!(" in {}", iam.region)).unwrap_or_default();
+    Choice { name: target.name.clone(), description: format!("{}{region}", target.address) }
+}
+
+fn via(upstream: &Upstream) -> Result<Via, Failure> {
+    if upstream.tls.mode() == tls::Mode::Require && !upstream.tls.verifies() {
+        warn!(
+            upstream = upstream.name,
+            "TLS to this upstream proxy encrypts but does not verify who answers; set ssl.mode to verify-full"
+        );
+    }
+    let way = match &upstream.route {
+        UpstreamRoute::Host(address) => Way::Address(address.clone()),
+        UpstreamRoute::PortForward(_) => {
+            return Err(Failure::usage(format!(
+                "the upstream proxy {} uses port_forward, which this build cannot do; forward a port with kubectl and \
+                 set host instead",
+                upstream.name
+            )));
+        }
+    };
+    let hop =
+        Hop { name: format!("the upstream proxy {}", upstream.name), way, tls: Arc::clone(&upstream.tls) };
+    Ok(if upstream.aws_auth_only { Via::UpstreamAuthOnly(hop) } else { Via::Upstream(hop) })
+}
+
+/// The address to listen on: a target may have a port of its own.
+fn listen_address(configured: &Address, target: &Target) -> Address {
+    match (configured, target.local_port) {
+        (Address::Tcp(address), Some(port)) => {
+            Address::Tcp(crate::net::HostPort { host: address.host.clone(), port })
+        }
+        _ => configured.clone(),
+    }
+}

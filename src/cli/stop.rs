@@ -1,0 +1,70 @@
+//! Signals: the first asks for an orderly stop, the second ends at once.
+
+use std::io;
+
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::config::{Drain, Stop};
+use crate::shutdown::Shutdown;
+
+/// Waits for SIGTERM or SIGINT and drains: accepting goes on for `delay`, then running sessions get what `drain`
+/// grants them. A second signal ends them at once. Returns when sessions have to end.
+pub(super) async fn on_signal(stop: Stop, shutdown: Shutdown) -> io::Result<()> {
+    let mut signals = Signals::new()?;
+    signals.next().await;
+    info!(delay = ?stop.delay, drain = ?stop.drain, "stopping; a second signal ends at once");
+    let orderly = async {
+        sleep(stop.delay).await;
+        shutdown.drain();
+        match stop.drain {
+            Drain::After(time) => sleep(time).await,
+            Drain::Forever => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = orderly => info!("the drain_timeout is over; sessions that still run are ended"),
+        () = signals.next() => warn!("told to stop twice; sessions that still run are ended"),
+    }
+    shutdown.end();
+    Ok(())
+}
+
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "the same face as on Unix")]
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    #[expect(clippy::unused_self, reason = "the same face as on Unix")]
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
