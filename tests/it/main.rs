@@ -14,3 +14,6 @@ mod support;
 
 /// The test world itself: its parts must be right before they can judge a proxy.
 mod world;
+
+/// Who gets in, and with what.
+mod login;
