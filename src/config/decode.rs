@@ -119,7 +119,7 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
     }
 }
 
-/// Notes a step on the way out; see [`Fault::from_decoding`].
+/// Notes a step on the way out; see [`Fault::after_decoding`].
 fn inside(mut fault: Fault, step: Step) -> Fault {
     fault.path.0.push(step);
     fault

@@ -69,7 +69,7 @@ impl Fault {
     }
 
     /// Decoding notes the path from the inside out.
-    pub(super) fn from_decoding(mut self) -> Self {
+    pub(super) fn after_decoding(mut self) -> Self {
         self.path.0.reverse();
         self
     }

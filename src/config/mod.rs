@@ -67,6 +67,6 @@ fn read(path: &Path, text: &str, mode: Mode, around: &Surroundings) -> Result<Co
 fn understand(text: &str, mode: Mode, around: &Surroundings, origins: &mut Origins) -> Result<Config, Fault> {
     let mut tree = tree::parse(text)?;
     expand::expand(&mut tree, around, origins)?;
-    let written = Written::deserialize(&tree).map_err(Fault::from_decoding)?;
+    let written = Written::deserialize(&tree).map_err(Fault::after_decoding)?;
     resolve::resolve(written, mode, around)
 }

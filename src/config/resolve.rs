@@ -56,7 +56,7 @@ fn default_tls(written: &Written, connectors: &Connectors<'_>) -> Result<Default
 
 fn static_target(name: String, written: Target, connectors: &Connectors<'_>) -> Result<StaticTarget, Fault> {
     let section = KeyPath::of(&["targets", &name, "ssl"]);
-    let tls = written.ssl.map(|ssl| connectors.from_section(&section, &ssl, TlsMode::Require)).transpose()?;
+    let tls = written.ssl.map(|ssl| connectors.of_section(&section, &ssl, TlsMode::Require)).transpose()?;
     Ok(StaticTarget {
         name,
         address: written.host.0,

@@ -83,7 +83,7 @@ pub struct Upstream {
     pub route: UpstreamRoute,
     /// TLS towards it.
     pub tls: Arc<Connector>,
-    /// `aws_auth_only`: only targets that are logged in to with IAM may go through it.
+    /// `aws_auth_only`: it is handed no password; the client answers the database's request for one itself.
     pub aws_auth_only: bool,
 }
 

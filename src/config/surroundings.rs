@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 /// Environment variables, and what is derived from them. Tests bring their own.
 pub(super) struct Surroundings {
-    variable: Box<dyn Fn(&str) -> Option<String>>,
+    variable: Box<Lookup>,
 }
+
+/// The value of a variable.
+type Lookup = dyn Fn(&str) -> Option<String>;
 
 /// A path cannot be expanded: what is missing.
 pub(super) struct Unset(String);

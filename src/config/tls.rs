@@ -34,19 +34,18 @@ impl<'a> Connectors<'a> {
             certificate: ("client_certificate", written.client_certificate.as_ref()),
             private_key: ("client_private_key", written.client_private_key.as_ref()),
         };
-        let inherited = match written.files(around)? {
-            Some(pair) => Identity::Files(pair),
-            None => {
-                let made = SelfSigned::generate(&SELF_SIGNED_HOSTS.map(String::from));
-                let made = made.map_err(|error| Fault::of_key(section.clone(), error.to_string()))?;
-                Identity::Generated(Arc::new(made))
-            }
+        let inherited = if let Some(pair) = written.files(around)? {
+            Identity::Files(pair)
+        } else {
+            let made = SelfSigned::generate(&SELF_SIGNED_HOSTS.map(String::from));
+            let made = made.map_err(|error| Fault::of_key(section.clone(), error.to_string()))?;
+            Identity::Generated(Arc::new(made))
         };
         Ok(Self { around, inherited })
     }
 
     /// From an `ssl` section; what it lacks is `mode`, no roots, and the inherited certificate.
-    pub(super) fn from_section(
+    pub(super) fn of_section(
         &self,
         section: &KeyPath,
         ssl: &Ssl,
@@ -96,7 +95,7 @@ fn connector(
     root: &KeyPath,
 ) -> Result<Arc<Connector>, Fault> {
     let shown = match identity {
-        Identity::Generated(made) => ClientIdentity::Generated(Arc::clone(made)),
+        Identity::Generated(own) => ClientIdentity::Generated(Arc::clone(own)),
         Identity::Files(pair) => pair.client_identity(),
     };
     Connector::new(Settings { mode, roots, identity: shown }).map(Arc::new).map_err(|error| {

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 
 use super::fault::{Fault, KeyPath, Place, Step};
 
@@ -52,6 +52,10 @@ fn fault(error: &serde_yaml::Error, path: KeyPath) -> Fault {
             let said = said.split(" at line ").next().unwrap_or(said);
             Fault::of_key(path, said).at(place)
         }
+        None if text.contains("more than one document") => {
+            let reason = "a configuration is one YAML document; remove the `---` that begins another";
+            Fault::of_key(KeyPath::default(), reason)
+        }
         None => Fault::of_key(KeyPath::default(), format!("this is not valid YAML: {text}")).at(place),
     }
 }
@@ -82,7 +86,7 @@ impl<'de> Visitor<'de> for Shape<'_> {
     type Value = Tree;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a value without a YAML tag")
+        formatter.write_str("a YAML value")
     }
 
     fn visit_unit<E>(self) -> Result<Tree, E> {
@@ -119,6 +123,10 @@ impl<'de> Visitor<'de> for Shape<'_> {
 
     fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
         Ok(Tree::Scalar(value.to_owned()))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Tree, A::Error> {
+        Err(ours("a YAML tag (`!…`) means nothing here; remove it"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {

@@ -34,7 +34,7 @@ pub(super) fn resolve(
             return Err(Fault::of_key(section, reason));
         }
     };
-    let tls = connectors.from_section(&section.key("ssl"), &written.ssl, mode)?;
+    let tls = connectors.of_section(&section.key("ssl"), &written.ssl, mode)?;
     Ok(Upstream { name, route, tls, aws_auth_only: written.aws_auth_only.unwrap_or(false) })
 }
 

@@ -124,7 +124,8 @@ fn blocks(page: &str) -> Vec<Block> {
     found
 }
 
-/// The text with files that exist: every `*.pem` and `*.key` becomes the path of a certificate and key made now.
+/// The text with files that exist: every `*.pem` becomes the path of a certificate made now, every `*.key` that of its
+/// key.
 fn with_files(text: &str) -> String {
     use std::sync::OnceLock;
     static MADE: OnceLock<(tempfile::TempDir, String, String)> = OnceLock::new();
@@ -141,9 +142,9 @@ fn with_files(text: &str) -> String {
         .map(|word| {
             let name = word.trim_end_matches(ends_word);
             let rest = &word[name.len()..];
-            match name {
-                _ if name.ends_with("key.pem") || name.ends_with(".key") => format!("{key}{rest}"),
-                _ if name.ends_with(".pem") => format!("{certificate}{rest}"),
+            match Path::new(name).extension().and_then(|ending| ending.to_str()) {
+                Some("key") => format!("{key}{rest}"),
+                Some("pem") => format!("{certificate}{rest}"),
                 _ => word.to_owned(),
             }
         })

@@ -29,8 +29,8 @@ fn an_empty_file_is_all_defaults() {
             idle_timeout: None,
             cancel_on_disconnect: false,
         };
-        assert_eq!(config.limits, limits);
-        assert_eq!(config.stop, Stop { delay: Duration::ZERO, drain: Drain::After(Duration::from_secs(30)) });
+        let stop = Stop { delay: Duration::ZERO, drain: Drain::After(Duration::from_secs(30)) };
+        assert_eq!((&config.limits, config.stop), (&limits, stop));
         let config = server(text);
         assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
         assert_eq!(config.limits, Limits { cancel_on_disconnect: true, ..limits });

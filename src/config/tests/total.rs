@@ -1,5 +1,7 @@
 //! Whatever the text, there is an answer.
 
+use std::fmt::Write;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -88,7 +90,8 @@ fn nesting_and_aliases_have_an_end() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let before = level - 1;
-        bomb += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 10].join(", "));
+        let ten = vec![format!("*a{before}"); 10].join(", ");
+        writeln!(bomb, "a{level}: &a{level} [{ten}]").unwrap();
     }
     assert!(read(&bomb, Mode::Client).is_err());
 }
