@@ -52,7 +52,7 @@ pub(super) async fn directory(
     match directory.refresh().await {
         Err(error) if !may_fail => return Err(Failure::runtime(error)),
         Err(error) => {
-            warn!(%error, "discovery failed; only the targets of the configuration can be used for now")
+            warn!(%error, "discovery failed; only the targets of the configuration can be used for now");
         }
         Ok(()) => {}
     }

@@ -45,15 +45,12 @@ impl Server {
         let password = startup.remove(PASSWORD);
         let cancel = startup.remove(CANCEL);
         let target = self.directory.by_host(&address).await.map_err(Failure::Lookup)?;
-        let errand = match cancel {
-            Some(cancel) => {
-                let cancel = CancelRequest::from_parameter(cancel.expose()).map_err(Failure::Application)?;
-                Errand::Cancel { packet: FirstPacket::Cancel(cancel) }
-            }
-            None => {
-                let identity = password.as_ref().and_then(|password| token::access_key_id(password.expose()));
-                Errand::Session { startup, password, identity }
-            }
+        let errand = if let Some(cancel) = cancel {
+            let cancel = CancelRequest::from_parameter(cancel.expose()).map_err(Failure::Application)?;
+            Errand::Cancel { packet: FirstPacket::Cancel(cancel) }
+        } else {
+            let identity = password.as_ref().and_then(|password| token::access_key_id(password.expose()));
+            Errand::Session { startup, password, identity }
         };
         Ok(Route { hop: Hop::database(&target), target: target.name, errand })
     }

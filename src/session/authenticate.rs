@@ -128,7 +128,7 @@ impl Conversation<'_> {
     /// Passes a password request on, and the application's answer back.
     async fn ask(&mut self, request: Authentication<'_>, deadline: &mut Deadline) -> Result<(), Failure> {
         let request = match request {
-            Authentication::Sasl { mechanisms } => self.without_binding(mechanisms)?,
+            Authentication::Sasl { mechanisms } => self.without_binding(&mechanisms)?,
             Authentication::Other { code, .. } => {
                 return Err(Failure::UnsupportedMethod { hop: self.hop_name.to_owned(), code });
             }
@@ -147,7 +147,7 @@ impl Conversation<'_> {
 
     /// An application cannot bind its login to the database's TLS session, since that one is ours: libpq refuses the
     /// offer in clear, and over our TLS the binding would be to the wrong certificate.
-    fn without_binding<'m>(&mut self, offered: Vec<&'m str>) -> Result<Authentication<'m>, Failure> {
+    fn without_binding<'m>(&mut self, offered: &[&'m str]) -> Result<Authentication<'m>, Failure> {
         let mechanisms: Vec<_> =
             offered.iter().copied().filter(|mechanism| *mechanism != SCRAM_SHA_256_PLUS).collect();
         if mechanisms.is_empty() {

@@ -278,7 +278,6 @@ impl Failure {
 
     fn sqlstate(&self) -> SqlState {
         match self {
-            Self::Application(DecodeError::UnsupportedMajor { .. }) => SqlState::FeatureNotSupported,
             Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => {
                 SqlState::InvalidCatalogName
             }
@@ -291,7 +290,9 @@ impl Failure {
             Self::ShuttingDown | Self::Idle(_) => SqlState::AdminShutdown,
             Self::Timeout { .. } | Self::HopGone { .. } | Self::HopLost { .. } => SqlState::ConnectionFailure,
             Self::Scram { .. } | Self::Password { .. } => SqlState::InvalidPassword,
-            Self::UnsupportedSasl { .. } | Self::UnsupportedMethod { .. } => SqlState::FeatureNotSupported,
+            Self::Application(DecodeError::UnsupportedMajor { .. })
+            | Self::UnsupportedSasl { .. }
+            | Self::UnsupportedMethod { .. } => SqlState::FeatureNotSupported,
             Self::Unreachable { .. }
             | Self::HopTls { .. }
             | Self::NoTls { .. }

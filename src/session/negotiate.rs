@@ -43,24 +43,24 @@ pub(super) async fn negotiate(
             Ok(packet) => packet,
             Err(Unread::DirectTls(first)) => {
                 if app.stream().is_tls() || tls_asked || gss_asked {
-                    return refuse(app, Failure::UnexpectedTls);
+                    return Err(refuse(app, Failure::UnexpectedTls));
                 }
                 app = upgrade(app, acceptor, &first).await?;
                 if app.stream().alpn() != Some(ALPN) {
-                    return refuse(app, Failure::DirectTlsWithoutAlpn);
+                    return Err(refuse(app, Failure::DirectTlsWithoutAlpn));
                 }
                 continue;
             }
-            Err(Unread::Failed(failure)) => return refuse(app, failure),
+            Err(Unread::Failed(failure)) => return Err(refuse(app, failure)),
         };
         match packet {
             FirstPacket::Startup(startup) => return Ok((app, Opening::Startup(startup))),
             FirstPacket::Cancel(cancel) => return Ok((app, Opening::Cancel(cancel))),
             FirstPacket::Ssl if tls_asked || app.stream().is_tls() => {
-                return refuse(app, Failure::RepeatedRequest("SSLRequest"));
+                return Err(refuse(app, Failure::RepeatedRequest("SSLRequest")));
             }
             FirstPacket::GssEnc if gss_asked || app.stream().is_tls() => {
-                return refuse(app, Failure::RepeatedRequest("GSSENCRequest"));
+                return Err(refuse(app, Failure::RepeatedRequest("GSSENCRequest")));
             }
             FirstPacket::GssEnc => {
                 gss_asked = true;
@@ -110,6 +110,6 @@ async fn upgrade(app: Framed, acceptor: Option<&Acceptor>, first: &[u8]) -> Resu
     Ok(Framed::new(stream))
 }
 
-fn refuse<T>(app: Framed, failure: Failure) -> Result<T, Refused> {
-    Err(Refused { app: Some(app), failure })
+fn refuse(app: Framed, failure: Failure) -> Refused {
+    Refused { app: Some(app), failure }
 }

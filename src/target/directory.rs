@@ -161,10 +161,10 @@ impl Directory {
         }
         for (database, refusal) in &new.refused {
             let known = old.refused.iter().any(|(before, _)| before.address == database.address);
-            if !known {
-                info!(name = database.name, %refusal, "skipped an RDS database that the target_acl refuses");
-            } else {
+            if known {
                 debug!(name = database.name, %refusal, "still refused by the target_acl");
+            } else {
+                info!(name = database.name, %refusal, "skipped an RDS database that the target_acl refuses");
             }
         }
     }

@@ -61,7 +61,7 @@ impl<T> Reload<T> {
                 info!(files = ?self.paths, "certificate files changed and were loaded again");
             }
             Err(error) => {
-                warn!(%error, "certificate files changed but cannot be used; the old ones stay in use")
+                warn!(%error, "certificate files changed but cannot be used; the old ones stay in use");
             }
         }
     }
