@@ -5,7 +5,7 @@
 //! | floor | modules | what lives there |
 //! |---|---|---|
 //! | 6 | `cli` | arguments, prompts, output, logging; the only place where everything is put together |
-//! | 5 | `aws`, `config` | the edges: they implement the ports of floor 2 and know each other not at all |
+//! | 5 | `admin`, `aws`, `config` | the edges: they implement the ports of floor 2 and know each other not at all |
 //! | 4 | `client`, `server` | the roles: policy only |
 //! | 3 | `session` | the engine: the life of one connection, a file a step |
 //! | 2 | `target` | what can be connected to, who may, and the ports to the outside |
@@ -16,6 +16,7 @@
 
 pub mod cli;
 
+pub mod admin;
 pub mod aws;
 pub mod config;
 

@@ -1,10 +1,11 @@
-//! The order to stop, in two degrees.
+//! The order to stop, in three degrees.
 
 use tokio_util::sync::CancellationToken;
 
-/// Told to everything that runs: first to stop taking on work, later to end what is left.
+/// Told to everything that runs: first that it will stop, then to stop taking on work, at last to end what is left.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
+    announced: CancellationToken,
     drain: CancellationToken,
     end: CancellationToken,
 }
@@ -16,21 +17,27 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Listeners stop accepting; running sessions go on.
+    /// Everything goes on, but whoever asks is told to send new work elsewhere.
+    pub fn announce(&self) {
+        self.announced.cancel();
+    }
+
+    /// Listeners stop accepting; running sessions go on. Implies [`Shutdown::announce`].
     pub fn drain(&self) {
+        self.announce();
         self.drain.cancel();
     }
 
     /// Running sessions end as well. Implies [`Shutdown::drain`].
     pub fn end(&self) {
-        self.drain.cancel();
+        self.drain();
         self.end.cancel();
     }
 
-    /// Whether [`Shutdown::drain`] was called.
+    /// Whether the order was given, in whatever degree.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.drain.is_cancelled()
+    pub fn is_announced(&self) -> bool {
+        self.announced.is_cancelled()
     }
 
     /// Resolves once no new work may be taken on.

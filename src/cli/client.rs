@@ -41,7 +41,7 @@ pub(super) async fn run(mut arguments: ClientArguments) -> Result<(), Failure> {
     };
     output::print(banner.render(Style::of_stdout()))?;
 
-    let engine = Engine { role: Client { target, via, password, mint }, acceptor, limits: config.limits };
+    let engine = Engine::new(Client { target, via, password, mint }, acceptor, config.limits);
     start::run(engine, listener, config.stop, Shutdown::new()).await
 }
 

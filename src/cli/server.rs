@@ -23,6 +23,6 @@ pub(super) async fn run(arguments: ServerArguments) -> Result<(), Failure> {
     let draining = shutdown.clone();
     tokio::spawn(async move { refreshed.keep_fresh(&draining).await });
 
-    let engine = Engine { role: Server::new(directory), acceptor, limits: config.limits };
+    let engine = Engine::new(Server::new(directory), acceptor, config.limits);
     start::run(engine, listener, config.stop, shutdown).await
 }

@@ -12,7 +12,7 @@ use crate::config::{self, Config, Mode, Stop};
 use crate::net::{Address, Listener};
 use crate::session::{Engine, Role, serve};
 use crate::shutdown::Shutdown;
-use crate::target::{Directory, Discover, Sources};
+use crate::target::{Directory, Discover, Policy};
 use crate::tls::Acceptor;
 
 /// Reads the configuration file.
@@ -43,12 +43,7 @@ pub(super) async fn directory(
         }
         Some(Err(error)) => return Err(Failure::usage(error)),
     };
-    let directory = Directory::new(Sources {
-        fixed: config.targets.clone(),
-        acl: config.acl.clone(),
-        tls: config.default_tls.clone(),
-        discover,
-    });
+    let directory = Directory::new(policy(config), discover);
     match directory.refresh().await {
         Err(error) if !may_fail => return Err(Failure::runtime(error)),
         Err(error) => {
@@ -57,6 +52,11 @@ pub(super) async fn directory(
         Ok(()) => {}
     }
     Ok(Arc::new(directory))
+}
+
+/// What the configuration says about targets.
+pub(super) fn policy(config: &Config) -> Policy {
+    Policy { fixed: config.targets.clone(), acl: config.acl.clone(), tls: config.default_tls.clone() }
 }
 
 /// Binds, and says where.

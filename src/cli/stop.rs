@@ -13,6 +13,7 @@ use crate::shutdown::Shutdown;
 pub(super) async fn on_signal(stop: Stop, shutdown: Shutdown) -> io::Result<()> {
     let mut signals = Signals::new()?;
     signals.next().await;
+    shutdown.announce();
     info!(delay = ?stop.delay, drain = ?stop.drain, "stopping; a second signal ends at once");
     let orderly = async {
         sleep(stop.delay).await;

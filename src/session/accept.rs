@@ -1,7 +1,7 @@
 //! Step 1, accept: takes connections on, within limits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span, warn};
@@ -19,13 +19,29 @@ pub struct Engine<R> {
     pub role: R,
     /// TLS towards applications; absent where it is off.
     pub acceptor: Option<Acceptor>,
-    /// Bounds.
-    pub limits: Limits,
+    limits: RwLock<Arc<Limits>>,
+}
+
+impl<R: Role> Engine<R> {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(role: R, acceptor: Option<Acceptor>, limits: Limits) -> Self {
+        Self { role, acceptor, limits: RwLock::new(Arc::new(limits)) }
+    }
+
+    /// Other limits, for connections to come.
+    pub fn limit(&self, limits: Limits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+    }
+
+    pub(super) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Accepts connections until the proxy drains, and returns when the last session has ended.
 pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shutdown: Shutdown) {
-    let places = Places::new(engine.limits.clone());
+    let places = Places::default();
     let sessions = TaskTracker::new();
     let ids = AtomicU64::new(1);
     loop {
@@ -33,7 +49,7 @@ pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shut
             accepted = listener.accept() => accepted,
             () = shutdown.draining() => break,
         };
-        let Some(place) = places.take(accepted.peer.ip()) else {
+        let Some(place) = places.take(&engine.limits(), accepted.peer.ip()) else {
             warn!(peer = %accepted.peer, "closed unheard: far more connections than max_connections");
             continue;
         };

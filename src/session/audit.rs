@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use tracing::{info, warn};
 
-use super::splice::{End, Side, Splice};
+use super::meter::{self, Connection, Steps};
+use super::splice::{End, Splice};
 use super::{Errand, Failure, Fault, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 
@@ -19,6 +20,8 @@ pub(super) struct Record {
     identity: String,
     app_tls: &'static str,
     hop_tls: &'static str,
+    steps: Steps,
+    _open: Connection,
 }
 
 impl Record {
@@ -33,10 +36,13 @@ impl Record {
             identity: String::new(),
             app_tls: "off",
             hop_tls: "off",
+            steps: Steps::new(),
+            _open: Connection::open(),
         }
     }
 
     pub(super) fn negotiated(&mut self, app: &Framed, request: &Request) {
+        self.steps.done("negotiate");
         self.app_tls = app.stream().tls_version().unwrap_or("off");
         if let Opening::Startup(startup) = &request.opening {
             self.user = startup.text("user").unwrap_or_default();
@@ -47,14 +53,22 @@ impl Record {
     }
 
     pub(super) fn authorized(&mut self, route: &Route) {
+        self.steps.done("authorize");
         self.target.clone_from(&route.target);
         if let Errand::Session { identity: Some(identity), .. } = &route.errand {
             self.identity.clone_from(identity);
         }
     }
 
-    pub(super) fn ready(&mut self, hop: &Framed) {
+    pub(super) fn connected(&mut self, hop: &Framed) {
+        self.steps.done("connect");
         self.hop_tls = hop.stream().tls_version().unwrap_or("off");
+    }
+
+    pub(super) fn ready(&mut self) {
+        self.steps.done("authenticate");
+        meter::handshake(self.began.elapsed());
+        meter::session_began(&self.target);
         let Self { peer, target, user, database, application_name, identity, app_tls, hop_tls, .. } = self;
         info!(
             %peer, target, user, database, application_name, identity, app_tls, hop_tls,
@@ -62,23 +76,27 @@ impl Record {
         );
     }
 
-    pub(super) fn ended(&self, splice: &Splice, end: Option<&End>) {
+    pub(super) fn ended(&self, splice: &Splice, end: &End) {
         let Self { peer, target, user, database, application_name, identity, app_tls, hop_tls, .. } = self;
         let (ended_by, outcome) = blame(end);
+        meter::session_ended(target, ended_by, outcome, splice);
+        let error = if let End::Broken(_, error) = end { error.to_string() } else { String::new() };
         info!(
             %peer, target, user, database, application_name, identity, app_tls, hop_tls,
             sent = splice.sent(), received = splice.received(), duration_ms = millis(self.began),
-            ended_by, outcome, "session ended"
+            ended_by, outcome, error, "session ended"
         );
     }
 
     pub(super) fn cancelled(&self) {
+        meter::cancelled(&self.target);
         info!(peer = %self.peer, target = self.target, duration_ms = millis(self.began), "cancel request delivered");
     }
 
     pub(super) fn failed(&self, failure: &Failure) {
         let Self { peer, target, user, database, application_name, identity, .. } = self;
         let (fault, duration_ms) = (failure.fault().name(), millis(self.began));
+        meter::refused(fault, failure.reason());
         // Port scanners and health checks hang up before they say anything.
         if matches!(failure, Failure::ApplicationGone(_)) && user.is_empty() {
             tracing::debug!(%peer, duration_ms, "hung up without a startup packet");
@@ -96,14 +114,15 @@ impl Record {
     }
 }
 
-fn blame(end: Option<&End>) -> (&'static str, String) {
+/// Who ended a session, and how.
+fn blame(end: &End) -> (&'static str, &'static str) {
     match end {
-        None => ("proxy", "shutdown".into()),
-        Some(End::Idle(_)) => ("proxy", "idle_timeout".into()),
-        Some(End::Closed(side)) => (side.name(), "closed".into()),
-        Some(End::Lingered(Side::App)) => (Side::App.name(), "closed in the middle of a statement".into()),
-        Some(End::Lingered(Side::Hop)) => (Side::Hop.name(), "closed; the application did not follow".into()),
-        Some(End::Broken(side, error)) => (side.name(), error.to_string()),
+        End::Closed(side) => (side.name(), "closed"),
+        End::Broken(side, _) => (side.name(), "broken"),
+        // The side that closed is to blame: the other one was still at work, or never noticed.
+        End::Lingered(side) => (side.name(), "vanished"),
+        End::Idle(_) => ("proxy", "idle_timeout"),
+        End::Shutdown => ("proxy", "shutdown"),
     }
 }
 

@@ -261,6 +261,45 @@ impl Failure {
         }
     }
 
+    /// A word for it, for metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Application(_)
+            | Self::UnexpectedTls
+            | Self::DirectTlsWithoutAlpn
+            | Self::RepeatedRequest(_) => "application_protocol",
+            Self::ApplicationGone(_) => "application_gone",
+            Self::ApplicationTls(_) => "application_tls",
+            Self::MissingParameter { .. }
+            | Self::InvalidTarget(_)
+            | Self::Startup(_)
+            | Self::Password { .. } => "startup_parameters",
+            Self::CancelWithoutTarget => "cancel_without_target",
+            Self::Lookup(LookupError::Refused { .. }) => "target_acl",
+            Self::Lookup(_) => "unknown_target",
+            Self::Mint(_) => "aws_credentials",
+            Self::TooManyConnections { .. } => "max_connections",
+            Self::TooManyConnectionsOfPeer { .. } => "max_connections_per_peer",
+            Self::ShuttingDown => "shutdown",
+            Self::Idle(_) => "idle_timeout",
+            Self::Timeout { .. } => "timeout",
+            Self::Unreachable { .. } => "unreachable",
+            Self::HopGone { .. } | Self::HopLost { .. } => "hop_gone",
+            Self::HopTls { .. }
+            | Self::NoTls { .. }
+            | Self::ErrorBeforeTls { .. }
+            | Self::HungUpBeforeTls { .. } => "hop_tls",
+            Self::HopProtocol { .. }
+            | Self::NotPostgres { .. }
+            | Self::UnaskedSasl { .. }
+            | Self::UnsupportedSasl { .. }
+            | Self::UnsupportedMethod { .. }
+            | Self::EndlessLogin { .. } => "hop_protocol",
+            Self::Scram { .. } | Self::Refused { .. } => "login_refused",
+        }
+    }
+
     /// What the application reads; nothing where it has gone or the hop's own words were passed on already.
     #[must_use]
     pub fn response(&self) -> Option<ErrorResponse> {

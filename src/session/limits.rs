@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Failure;
 
@@ -44,87 +42,75 @@ impl Default for Limits {
 }
 
 /// Counts who is connected.
+#[derive(Clone, Default)]
 pub(super) struct Places {
-    limits: Limits,
-    sessions: Arc<Semaphore>,
-    heard: Arc<Semaphore>,
-    peers: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Default)]
+struct Taken {
+    sessions: usize,
+    heard: usize,
+    peers: HashMap<IpAddr, usize>,
 }
 
 /// A connection's right to exist, given back when dropped.
 pub(super) struct Place {
-    _permit: OwnedSemaphorePermit,
-    _peer: Option<PeerPlace>,
-    refused: Option<Failure>,
-}
-
-struct PeerPlace {
-    peers: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    address: IpAddr,
+    places: Places,
+    peer: Option<IpAddr>,
+    beyond_limit: bool,
+    /// Why this connection may only deliver a cancel request.
+    pub(super) refused: Option<Failure>,
 }
 
 impl Places {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            sessions: Arc::new(Semaphore::new(limits.max_connections)),
-            heard: Arc::new(Semaphore::new(HEARD_BEYOND_LIMIT)),
-            peers: Arc::default(),
-            limits,
-        }
-    }
-
     /// A place for a connection from this address, or none at all when even those beyond the limit are too many.
-    pub(super) fn take(&self, peer: Option<IpAddr>) -> Option<Place> {
-        let full = match self.limits.max_connections_per_peer.zip(peer) {
-            Some((limit, address)) => {
-                let place = PeerPlace::enter(&self.peers, address);
-                if place.count() > limit {
-                    Err(Failure::TooManyConnectionsOfPeer { limit })
-                } else {
-                    Ok(Some(place))
-                }
+    pub(super) fn take(&self, limits: &Limits, peer: Option<IpAddr>) -> Option<Place> {
+        let mut taken = self.taken();
+        let refused = taken.refuses(limits, peer);
+        if refused.is_some() {
+            if taken.heard >= HEARD_BEYOND_LIMIT {
+                return None;
             }
-            None => Ok(None),
-        };
-        let full = full.and_then(|peer| match Arc::clone(&self.sessions).try_acquire_owned() {
-            Ok(permit) => Ok(Place { _permit: permit, _peer: peer, refused: None }),
-            Err(_) => Err(Failure::TooManyConnections { limit: self.limits.max_connections }),
-        });
-        full.map_or_else(|failure| self.beyond(failure), Some)
+            taken.heard += 1;
+        } else {
+            taken.sessions += 1;
+            if let Some(peer) = peer {
+                *taken.peers.entry(peer).or_default() += 1;
+            }
+        }
+        Some(Place { places: self.clone(), peer, beyond_limit: refused.is_some(), refused })
     }
 
-    fn beyond(&self, failure: Failure) -> Option<Place> {
-        let permit = Arc::clone(&self.heard).try_acquire_owned().ok()?;
-        Some(Place { _permit: permit, _peer: None, refused: Some(failure) })
-    }
-}
-
-impl Place {
-    /// Why this connection may only deliver a cancel request.
-    pub(super) fn refused(&mut self) -> Option<Failure> {
-        self.refused.take()
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl PeerPlace {
-    fn enter(peers: &Arc<Mutex<HashMap<IpAddr, usize>>>, address: IpAddr) -> Self {
-        *peers.lock().unwrap_or_else(PoisonError::into_inner).entry(address).or_default() += 1;
-        Self { peers: Arc::clone(peers), address }
-    }
-
-    fn count(&self) -> usize {
-        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.get(&self.address).copied().unwrap_or_default()
+impl Taken {
+    fn refuses(&self, limits: &Limits, peer: Option<IpAddr>) -> Option<Failure> {
+        if self.sessions >= limits.max_connections {
+            return Some(Failure::TooManyConnections { limit: limits.max_connections });
+        }
+        let limit = limits.max_connections_per_peer?;
+        let of_peer = self.peers.get(&peer?).copied().unwrap_or_default();
+        (of_peer >= limit).then_some(Failure::TooManyConnectionsOfPeer { limit })
     }
 }
 
-impl Drop for PeerPlace {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = peers.get_mut(&self.address) {
+        let mut taken = self.places.taken();
+        if self.beyond_limit {
+            taken.heard -= 1;
+            return;
+        }
+        taken.sessions -= 1;
+        let Some(peer) = self.peer else { return };
+        if let Some(count) = taken.peers.get_mut(&peer) {
             *count -= 1;
             if *count == 0 {
-                peers.remove(&self.address);
+                taken.peers.remove(&peer);
             }
         }
     }
@@ -134,34 +120,43 @@ impl Drop for PeerPlace {
 mod tests {
     use super::*;
 
-    fn places(max_connections: usize, max_connections_per_peer: Option<usize>) -> Places {
-        Places::new(Limits { max_connections, max_connections_per_peer, ..Limits::default() })
+    fn limits(max_connections: usize, max_connections_per_peer: Option<usize>) -> Limits {
+        Limits { max_connections, max_connections_per_peer, ..Limits::default() }
     }
 
     #[test]
     fn beyond_the_limit_a_few_are_heard_and_the_rest_is_not() {
-        let places = places(1, None);
-        let mut first = places.take(None).unwrap();
-        assert!(first.refused().is_none());
-        let heard: Vec<_> = (0..HEARD_BEYOND_LIMIT).map(|_| places.take(None).unwrap()).collect();
-        assert!(heard.into_iter().next().unwrap().refused().is_some());
-        let _all: Vec<_> = (0..HEARD_BEYOND_LIMIT).map(|_| places.take(None).unwrap()).collect();
-        assert!(places.take(None).is_none());
+        let (places, limits) = (Places::default(), limits(1, None));
+        let first = places.take(&limits, None).unwrap();
+        assert!(first.refused.is_none());
+        let heard: Vec<_> = (0..HEARD_BEYOND_LIMIT).map(|_| places.take(&limits, None).unwrap()).collect();
+        assert!(heard.iter().all(|place| place.refused.is_some()));
+        assert!(places.take(&limits, None).is_none());
+        drop(heard);
+        assert!(places.take(&limits, None).is_some(), "their places are given back");
         drop(first);
-        assert!(places.take(None).unwrap().refused().is_none(), "the place was given back");
+        assert!(places.take(&limits, None).unwrap().refused.is_none(), "and so is the session's");
     }
 
     #[test]
     fn one_peer_cannot_take_all_places() {
-        let places = places(10, Some(1));
+        let (places, limits) = (Places::default(), limits(10, Some(1)));
         let one = Some(IpAddr::from([127, 0, 0, 1]));
         let other = Some(IpAddr::from([127, 0, 0, 2]));
-        let mut first = places.take(one).unwrap();
-        assert!(first.refused().is_none());
-        assert!(places.take(one).unwrap().refused().is_some());
-        assert!(places.take(other).unwrap().refused().is_none());
+        let first = places.take(&limits, one).unwrap();
+        assert!(first.refused.is_none());
+        assert!(places.take(&limits, one).unwrap().refused.is_some());
+        assert!(places.take(&limits, other).unwrap().refused.is_none());
         drop(first);
-        assert!(places.take(one).unwrap().refused().is_none());
-        assert!(places.peers.lock().unwrap().is_empty(), "nothing stays behind");
+        assert!(places.take(&limits, one).unwrap().refused.is_none());
+        assert!(places.taken().peers.is_empty(), "nothing stays behind");
+    }
+
+    #[test]
+    fn a_limit_that_was_lowered_counts_for_those_to_come() {
+        let places = Places::default();
+        let _first = places.take(&limits(2, None), None).unwrap();
+        let _second = places.take(&limits(2, None), None).unwrap();
+        assert!(places.take(&limits(1, None), None).unwrap().refused.is_some());
     }
 }

@@ -26,6 +26,7 @@ mod failure;
 mod life;
 mod limits;
 mod message;
+pub mod meter;
 mod negotiate;
 mod password;
 mod splice;

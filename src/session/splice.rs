@@ -53,6 +53,8 @@ pub(super) enum End {
     Lingered(Side),
     /// Nothing moved for as long as `idle_timeout`.
     Idle(Duration),
+    /// The proxy stops.
+    Shutdown,
 }
 
 /// One direction.

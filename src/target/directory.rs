@@ -1,14 +1,14 @@
 //! Finds targets by host and by name, and keeps the list of discovered ones fresh.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::merge::{DefaultTls, Merged, merge};
-use super::{Acl, Discover, DiscoverError, Discovered, Refusal, StaticTarget, Target};
+use super::{Acl, Discover, DiscoverError, Discovered, Refusal, StaticTarget, Target, meter};
 use crate::net::HostPort;
 use crate::shutdown::Shutdown;
 
@@ -21,24 +21,33 @@ const UNKNOWN_HOST_PERIOD: Duration = Duration::from_secs(10);
 /// How long one listing may take before it counts as failed.
 const DISCOVERY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Where the directory has its targets from.
-pub struct Sources {
+/// What the configuration says about targets.
+#[derive(Clone, Debug)]
+pub struct Policy {
     /// The targets of the configuration.
     pub fixed: Vec<StaticTarget>,
     /// Which of the discovered ones may be used.
     pub acl: Acl,
     /// TLS where a target does not name its own.
     pub tls: DefaultTls,
-    /// Lists the discovered ones; absent where discovery is off.
-    pub discover: Option<Arc<dyn Discover>>,
 }
 
 /// All targets there are, and the way to more.
 pub struct Directory {
-    sources: Sources,
-    current: RwLock<Arc<Merged>>,
+    /// Lists the databases of RDS; absent where discovery is off.
+    discover: Option<Arc<dyn Discover>>,
+    state: RwLock<State>,
     /// When an unknown host last caused a refresh, held while it runs: those who wait for it share its result.
     last_on_demand: Mutex<Option<Instant>>,
+}
+
+struct State {
+    policy: Policy,
+    /// The last list that RDS gave, and when.
+    discovered: Vec<Discovered>,
+    discovered_at: Option<Instant>,
+    /// What follows from the two.
+    merged: Arc<Merged>,
 }
 
 /// No target could be found.
@@ -81,9 +90,29 @@ pub enum LookupError {
 impl Directory {
     /// A directory that knows the static targets; [`Directory::refresh`] adds the discovered ones.
     #[must_use]
-    pub fn new(sources: Sources) -> Self {
-        let merged = merge(&sources.fixed, Vec::new(), &sources.acl, &sources.tls);
-        Self { sources, current: RwLock::new(Arc::new(merged)), last_on_demand: Mutex::new(None) }
+    pub fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
+        let merged = Arc::new(merge(&policy, &[]));
+        let state = State { policy, discovered: Vec::new(), discovered_at: None, merged };
+        Self { discover, state: RwLock::new(state), last_on_demand: Mutex::new(None) }
+    }
+
+    /// Puts another configuration in place, for connections to come.
+    pub fn replace(&self, policy: Policy) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.merged = Arc::new(merge(&policy, &state.discovered));
+        state.policy = policy;
+    }
+
+    /// Whether the list is as good as it gets: RDS has answered at least once, or is not asked.
+    #[must_use]
+    pub fn is_discovered(&self) -> bool {
+        self.discover.is_none() || self.state().discovered_at.is_some()
+    }
+
+    /// Puts the number of targets and the age of the list into the gauges.
+    pub fn measure(&self) {
+        let state = self.state();
+        meter::state(state.merged.targets.len(), state.discovered_at.map(|at| at.elapsed()));
     }
 
     /// All targets that may be connected to, by name.
@@ -104,7 +133,7 @@ impl Directory {
 
     /// Refreshes every minute, give or take a tenth so that replicas do not ask in step, until the proxy drains.
     pub async fn keep_fresh(&self, shutdown: &Shutdown) {
-        if self.sources.discover.is_none() {
+        if self.discover.is_none() {
             return;
         }
         loop {
@@ -124,7 +153,7 @@ impl Directory {
         find: impl Fn(&Merged) -> Result<Target, LookupError>,
     ) -> Result<Target, LookupError> {
         let missed = match find(&self.current()) {
-            Err(LookupError::Unknown { wanted }) if self.sources.discover.is_some() => wanted,
+            Err(LookupError::Unknown { wanted }) if self.discover.is_some() => wanted,
             other => return other,
         };
         let mut last = self.last_on_demand.lock().await;
@@ -138,39 +167,47 @@ impl Directory {
 
     /// Asks RDS for its databases now. On failure the list stays as it was.
     pub async fn refresh(&self) -> Result<(), DiscoverError> {
-        let Some(discover) = &self.sources.discover else { return Ok(()) };
-        let found =
-            tokio::time::timeout(DISCOVERY_DEADLINE, discover.discover()).await.unwrap_or_else(|_| {
-                Err(DiscoverError {
-                    region: "the configured regions".into(),
-                    reason: format!("AWS did not answer within {} s", DISCOVERY_DEADLINE.as_secs()),
-                })
-            })?;
-        let merged = merge(&self.sources.fixed, found, &self.sources.acl, &self.sources.tls);
-        self.log_changes(&merged);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(merged);
+        let Some(discover) = &self.discover else { return Ok(()) };
+        meter::refreshing();
+        let found = timeout(DISCOVERY_DEADLINE, discover.discover()).await;
+        let found = found.unwrap_or_else(|_| Err(silent())).inspect_err(|_| meter::failed())?;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let merged = merge(&state.policy, &found);
+        log_changes(&state.merged, &merged);
+        state.merged = Arc::new(merged);
+        state.discovered = found;
+        state.discovered_at = Some(Instant::now());
         Ok(())
     }
 
-    fn log_changes(&self, new: &Merged) {
-        let old = self.current();
-        let names =
-            |merged: &Merged| merged.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
-        if names(&old) != names(new) {
-            info!(targets = ?names(new), "the list of targets changed");
-        }
-        for (database, refusal) in &new.refused {
-            let known = old.refused.iter().any(|(before, _)| before.address == database.address);
-            if known {
-                debug!(name = database.name, %refusal, "still refused by the target_acl");
-            } else {
-                info!(name = database.name, %refusal, "skipped an RDS database that the target_acl refuses");
-            }
-        }
+    fn current(&self) -> Arc<Merged> {
+        Arc::clone(&self.state().merged)
     }
 
-    fn current(&self) -> Arc<Merged> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn silent() -> DiscoverError {
+    DiscoverError {
+        region: "the configured regions".into(),
+        reason: format!("AWS did not answer within {} s", DISCOVERY_DEADLINE.as_secs()),
+    }
+}
+
+fn log_changes(old: &Merged, new: &Merged) {
+    let names = |merged: &Merged| merged.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
+    if names(old) != names(new) {
+        info!(targets = ?names(new), "the list of targets changed");
+    }
+    for (database, refusal) in &new.refused {
+        let known = old.refused.iter().any(|(before, _)| before.address == database.address);
+        if known {
+            debug!(name = database.name, %refusal, "still refused by the target_acl");
+        } else {
+            info!(name = database.name, %refusal, "skipped an RDS database that the target_acl refuses");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Acl, Discovered, Iam, Refusal, StaticTarget, Target};
+use super::{Discovered, Iam, Policy, Refusal, StaticTarget, Target};
 use crate::net::HostPort;
 use crate::tls::Connector;
 
@@ -27,18 +27,14 @@ pub(super) struct Merged {
 
 /// A static target whose address RDS also knows keeps IAM and takes over only what it sets; being listed by the
 /// operator, it is not subject to the access list.
-pub(super) fn merge(
-    fixed: &[StaticTarget],
-    discovered: Vec<Discovered>,
-    acl: &Acl,
-    tls: &DefaultTls,
-) -> Merged {
+pub(super) fn merge(policy: &Policy, discovered: &[Discovered]) -> Merged {
+    let Policy { fixed, acl, tls } = policy;
     let mut targets: HashMap<HostPort, Target> = HashMap::new();
     let mut refused = Vec::new();
     for found in discovered {
         let listed = fixed.iter().any(|target| target.address == found.address);
         match acl.check(&found.tags) {
-            Err(refusal) if !listed => refused.push((found, refusal)),
+            Err(refusal) if !listed => refused.push((found.clone(), refusal)),
             _ => drop(targets.insert(found.address.clone(), from_discovered(found, tls))),
         }
     }
@@ -51,14 +47,14 @@ pub(super) fn merge(
     Merged { targets, refused }
 }
 
-fn from_discovered(found: Discovered, tls: &DefaultTls) -> Target {
+fn from_discovered(found: &Discovered, tls: &DefaultTls) -> Target {
     Target {
-        name: found.name,
-        address: found.address,
-        database: found.database,
+        name: found.name.clone(),
+        address: found.address.clone(),
+        database: found.database.clone(),
         local_port: found.local_port,
         tls: Arc::clone(&tls.discovered),
-        iam: Some(Iam { region: found.region }),
+        iam: Some(Iam { region: found.region.clone() }),
     }
 }
 

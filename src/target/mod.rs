@@ -4,6 +4,7 @@
 mod acl;
 mod directory;
 mod merge;
+mod meter;
 mod ports;
 
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use crate::net::HostPort;
 use crate::tls::Connector;
 
 pub use acl::{Acl, Refusal, Tag};
-pub use directory::{Directory, LookupError, Sources};
+pub use directory::{Directory, LookupError, Policy};
 pub use merge::DefaultTls;
+pub use meter::describe;
 pub use ports::{Boxed, Dial, Discover, DiscoverError, Mint, MintError, Minted};
 
 /// A Postgres database that a session can go to.

@@ -1,0 +1,37 @@
+//! Collects what the proxy counts.
+
+use metrics::{describe_gauge, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// The bounds of the histogram's buckets, in seconds: from a step on loopback to the handshake's default deadline.
+const SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0];
+
+/// The recorder of the process.
+#[derive(Clone)]
+pub struct Recorder {
+    handle: PrometheusHandle,
+}
+
+impl Recorder {
+    /// Installs it, for the whole process and for good. `version` and `commit` are those of the build, and
+    /// `histogram` is the name of what is counted in buckets of seconds.
+    ///
+    /// # Errors
+    /// Where one is installed already.
+    pub fn install(version: &'static str, commit: &'static str, histogram: &str) -> Result<Self, BuildError> {
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full(histogram.to_owned()), &SECONDS)?
+            .install_recorder()?;
+        describe_gauge!("rds_auth_proxy_build_info", "Always 1; its labels tell the build.");
+        describe_gauge!("rds_auth_proxy_ready", "1 while /readyz says that the proxy is ready, else 0.");
+        gauge!("rds_auth_proxy_build_info", "version" => version, "commit" => commit).set(1.0);
+        Ok(Self { handle })
+    }
+
+    /// Everything in the Prometheus text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}

@@ -1,0 +1,91 @@
+//! What is counted about connections. The names are part of the product: `docs/operations.md` explains each, and the
+//! dashboard and the alerts in `build/monitoring` use them.
+
+use std::time::{Duration, Instant};
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use super::splice::Splice;
+
+/// How long the steps of a handshake take, in seconds.
+pub const HANDSHAKE_SECONDS: &str = "rds_auth_proxy_handshake_seconds";
+
+const SESSIONS_OPEN: &str = "rds_auth_proxy_sessions_open";
+const SESSIONS: &str = "rds_auth_proxy_sessions_total";
+const CONNECTIONS_OPEN: &str = "rds_auth_proxy_connections_open";
+const CONNECTIONS: &str = "rds_auth_proxy_connections_total";
+const REFUSALS: &str = "rds_auth_proxy_refused_total";
+const CANCELS: &str = "rds_auth_proxy_cancel_requests_total";
+const BYTES: &str = "rds_auth_proxy_bytes_total";
+
+/// Tells the recorder what the names mean.
+pub fn describe() {
+    describe_gauge!(CONNECTIONS_OPEN, "Connections accepted and not yet closed, in whatever step.");
+    describe_counter!(CONNECTIONS, "Connections accepted.");
+    describe_gauge!(SESSIONS_OPEN, "Sessions that are ready for queries, by target.");
+    describe_counter!(SESSIONS, "Sessions that have ended, by target, who ended them and how.");
+    describe_counter!(REFUSALS, "Connections that did not become a session, by whose fault it was and why.");
+    describe_counter!(CANCELS, "Cancel requests delivered, by target.");
+    describe_counter!(BYTES, Unit::Bytes, "Bytes of ended sessions, by target and direction.");
+    describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "Time from accept to ready, by step.");
+}
+
+/// A connection that is open; counted off when dropped.
+pub(super) struct Connection;
+
+impl Connection {
+    pub(super) fn open() -> Self {
+        counter!(CONNECTIONS).increment(1);
+        gauge!(CONNECTIONS_OPEN).increment(1);
+        Self
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        gauge!(CONNECTIONS_OPEN).decrement(1);
+    }
+}
+
+/// The steps of a handshake, one after the other.
+pub(super) struct Steps {
+    began: Instant,
+}
+
+impl Steps {
+    pub(super) fn new() -> Self {
+        Self { began: Instant::now() }
+    }
+
+    /// Notes that this step is over and the next begins.
+    pub(super) fn done(&mut self, step: &'static str) {
+        let took = std::mem::replace(&mut self.began, Instant::now()).elapsed();
+        histogram!(HANDSHAKE_SECONDS, "step" => step).record(took);
+    }
+}
+
+/// How long the whole handshake took.
+pub(super) fn handshake(took: Duration) {
+    histogram!(HANDSHAKE_SECONDS, "step" => "all").record(took);
+}
+
+pub(super) fn session_began(target: &str) {
+    gauge!(SESSIONS_OPEN, "target" => target.to_owned()).increment(1);
+}
+
+pub(super) fn session_ended(target: &str, ended_by: &'static str, outcome: &'static str, splice: &Splice) {
+    let target = target.to_owned();
+    gauge!(SESSIONS_OPEN, "target" => target.clone()).decrement(1);
+    let labels = [("target", target.clone()), ("ended_by", ended_by.into()), ("outcome", outcome.into())];
+    counter!(SESSIONS, &labels).increment(1);
+    counter!(BYTES, "target" => target.clone(), "direction" => "sent").increment(splice.sent());
+    counter!(BYTES, "target" => target, "direction" => "received").increment(splice.received());
+}
+
+pub(super) fn refused(fault: &'static str, reason: &'static str) {
+    counter!(REFUSALS, "fault" => fault, "reason" => reason).increment(1);
+}
+
+pub(super) fn cancelled(target: &str) {
+    counter!(CANCELS, "target" => target.to_owned()).increment(1);
+}
