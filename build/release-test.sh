@@ -1,0 +1,351 @@
+#!/usr/bin/env bash
+# Tests release.sh, commit-lint.sh and package.sh in scratch repositories, and that the workflows pin their actions.
+# Nothing outside a temporary directory is changed.
+set -uo pipefail
+
+build=$(cd "$(dirname "$0")" && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0 failed=0
+
+# The machine's own git settings must not decide what is tested.
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
+export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.invalid
+export GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@example.invalid
+
+check() {
+    local what=$1
+    shift
+    if "$@" >"$scratch/said" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what" >&2
+        sed 's/^/    /' "$scratch/said" "$scratch/out" 2>/dev/null >&2
+    fi
+}
+same() { [ "$1" = "$2" ] || { printf 'expected: %s\nfound:    %s\n' "$2" "$1" && false; }; }
+says() { grep -qF -- "$1" "$scratch/out"; }
+hides() { ! grep -qF -- "$1" "$scratch/out"; }
+refused() { [ "$status" -ne 0 ]; }
+done_well() { [ "$status" -eq 0 ]; }
+
+# Runs release.sh of the scratch repository; its words go to $scratch/out, its exit code to $status.
+release() {
+    status=0
+    bash build/release.sh "$@" >"$scratch/out" 2>&1 || status=$?
+}
+commit() { git commit -q --allow-empty -m "$@"; }
+state() { git rev-parse HEAD && git for-each-ref && git status --porcelain && cat CHANGELOG.md Cargo.toml Cargo.lock; }
+version_of() { awk -F'"' '/^\[package\]/ { p = 1 } p && /^version = / { print $2; exit }' Cargo.toml; }
+
+# A repository with one commit and the version $1; further commits are the test's.
+repository() {
+    rm -rf "$scratch/repository"
+    mkdir -p "$scratch/repository/build" "$scratch/repository/src"
+    cd "$scratch/repository" || exit 1
+    cp "$build/release.sh" "$build/commit-lint.sh" "$build/package.sh" build/
+    printf '[dependencies]\n\n[package]\nname = "rds-auth-proxy"\nversion = "%s"\nedition = "2024"\nrust-version = "1.95"\n' "$1" >Cargo.toml
+    printf 'version = 4\n\n[[package]]\nname = "rds-auth-proxy"\nversion = "%s"\n' "$1" >Cargo.lock
+    printf 'fn main() {}\n' >src/main.rs
+    printf '/target\n' >.gitignore
+    touch LICENSE README.md
+    cat >CHANGELOG.md <<'TEXT'
+# Changelog
+
+What changes for users.
+
+## [Unreleased]
+
+### Added
+
+- A thing written by hand.
+
+[Keep a Changelog]: https://keepachangelog.com
+TEXT
+    git init -q -b main
+    git add -A
+    git commit -q -m "feat: begin"
+}
+tagged() { repository "$1" && git tag -a "v$1" -m "v$1"; }
+# What the next version is when one commit with the given message follows the version.
+next_after() {
+    tagged "$1"
+    commit "${@:2}"
+    release --dry-run
+    sed -n 's/^## \[\(.*\)\] - .*/\1/p' "$scratch/out"
+}
+
+tests_of_refusals() {
+    repository 0.1.0
+    before=$(state)
+    echo "// more" >>src/main.rs
+    release
+    check "a changed file is refused" refused
+    check "and the reason is said" says "not committed"
+    git checkout -q src/main.rs
+    touch new-file
+    release
+    check "an untracked file is refused" refused
+    rm new-file
+    git checkout -q -b other
+    release
+    check "another branch is refused" refused
+    check "and both branches are named" says "branch other, not main"
+    release --branch other --dry-run
+    check "another branch is taken when named" done_well
+    git checkout -q --detach main
+    release
+    check "a detached HEAD is refused" refused
+    git checkout -q main && git branch -q -D other
+    check "refusals change nothing" same "$(state)" "$before"
+    release --no-such-option
+    check "an unknown option is a usage error" same "$status" 2
+
+    tagged 0.1.0
+    sed -i.old 's/0\.1\.0/0.3.0/' Cargo.toml && rm Cargo.toml.old
+    git commit -q -am "feat: raise the version by hand"
+    release
+    check "a version that is not the last tag's is refused" refused
+    check "and both are named" says "Cargo.toml says 0.3.0 but the last tag is v0.1.0"
+
+    repository 0.1.0
+    printf '# Changelog\n' >CHANGELOG.md
+    git commit -q -am "docs: lose the section"
+    release
+    check "a changelog without Unreleased is refused" refused
+
+    repository 0.1.0
+    commit "fix: a"
+    git clone -q --depth 1 "file://$scratch/repository" "$scratch/shallow"
+    cd "$scratch/shallow" && release
+    check "a shallow clone is refused" says "history is cut off"
+    rm -rf "$scratch/shallow"
+}
+
+tests_of_versions() {
+    check "fix raises the patch number" same "$(next_after 0.4.2 'fix: a')" 0.4.3
+    check "perf raises the patch number" same "$(next_after 1.4.2 'perf(net): a')" 1.4.3
+    check "feat raises the minor number" same "$(next_after 0.4.2 'feat: a')" 0.5.0
+    check "feat with a scope too" same "$(next_after 1.4.2 'feat(cli): a')" 1.5.0
+    check "breaking before 1.0 raises the minor number" same "$(next_after 0.4.2 'fix!: a')" 0.5.0
+    check "breaking after 1.0 raises the major number" same "$(next_after 1.4.2 'refactor(cli)!: a')" 2.0.0
+    check "so does the footer" same "$(next_after 1.4.2 'fix: a' -m 'BREAKING CHANGE: b')" 2.0.0
+    check "words about it in a body do not" same "$(next_after 1.4.2 'fix: a' -m 'No BREAKING CHANGE: none')" 1.4.3
+    check "docs alone make no release" same "$(next_after 1.4.2 'docs: a')" ""
+    check "and the reason is said" says "no commit since v1.4.2 changes what users get"
+
+    tagged 1.0.0
+    commit "feat: a" && commit "fix: b" && commit "test: c" && commit "Not conventional"
+    release --dry-run
+    check "the strongest commit decides" says "## [1.1.0]"
+    check "an unconventional message is pointed at" says "Not conventional"
+    release --dry-run -v
+    check "-v shows what each commit asks for" grep -Eq '^patch +[0-9a-f]+ fix: b$' "$scratch/out"
+    git checkout -q -b side && commit "docs: d" && git checkout -q main && commit "docs: e"
+    git merge -q --no-ff -m "feat!: a merge is no change of its own" side
+    release --dry-run
+    check "merge commits do not count" says "## [1.1.0]"
+    git tag v1.5.0-rc.1
+    release --dry-run
+    check "a pre-release tag is not the last release" says "after v1.0.0"
+
+    repository 0.1.0
+    release --dry-run
+    check "the first release has the version of Cargo.toml" says "## [0.1.0]"
+    git tag v0.1.0-old && git checkout -q --orphan fresh && commit "feat: anew" && git tag v0.1.0 main
+    release --branch fresh
+    check "a version that has a tag elsewhere is refused" says "the tag v0.1.0 exists already"
+}
+
+tests_of_the_release() {
+    tagged 0.1.0
+    git init -q --bare "$scratch/remote.git"
+    git remote add origin "$scratch/remote.git" && git push -q origin main
+    # A dependency whose version is the same, and one whose name begins the same, must stay.
+    printf '\n[[package]]\nname = "rds-auth-proxy-other"\nversion = "0.1.0"\n' >>Cargo.lock
+    git commit -q -am "feat: a" && git push -q origin main
+    before=$(state) remote=$(git ls-remote origin)
+    release --dry-run
+    check "a dry run succeeds" done_well
+    check "a dry run shows the section" says "- A thing written by hand."
+    check "a dry run changes nothing" same "$(state)" "$before"
+
+    release
+    check "a release succeeds" done_well
+    check "the version is in Cargo.toml" same "$(version_of)" 0.2.0
+    check "rust-version stays" grep -q '^rust-version = "1.95"$' Cargo.toml
+    check "only its own version changed in Cargo.lock" same "$(grep version Cargo.lock | tr '\n' ' ')" \
+        'version = 4 version = "0.2.0" version = "0.1.0" '
+    check "the commit is conventional" same "$(git log -1 --format=%s)" "chore(release): v0.2.0"
+    check "it passes the lint" bash build/commit-lint.sh HEAD~1..HEAD
+    check "it changes three files" same "$(git show --format= --name-only | sort | tr '\n' ' ')" \
+        "CHANGELOG.md Cargo.lock Cargo.toml "
+    check "the tag is annotated and at the commit" same "$(git cat-file -t v0.2.0) $(git rev-parse 'v0.2.0^{}')" \
+        "tag $(git rev-parse HEAD)"
+    check "the tree is clean" same "$(git status --porcelain)" ""
+    check "nothing is pushed" same "$(git ls-remote origin)" "$remote"
+    check "the changelog moved" same "$(sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2}$/DATE/' CHANGELOG.md)" "# Changelog
+
+What changes for users.
+
+## [Unreleased]
+
+## [0.2.0] - DATE
+
+### Added
+
+- A thing written by hand.
+
+[Keep a Changelog]: https://keepachangelog.com"
+    check "the date is a date" grep -Eq "^## \[0\.2\.0\] - 20[0-9]{2}-[01][0-9]-[0-3][0-9]$" CHANGELOG.md
+    release
+    check "a second release without commits is refused" refused
+
+    commit "fix: mend | the & odd \\n \"words\"" && commit "feat(cli): add b" && commit "docs: c"
+    commit "refactor!: drop d" && commit "perf: hasten e"
+    release
+    check "an empty section is filled from the commits" same "$(bash build/release.sh --notes v0.3.0)" "### Changed
+
+- **Breaking:** drop d
+
+### Added
+
+- add b
+
+### Fixed
+
+- mend | the & odd \\n \"words\"
+- hasten e"
+    check "older notes can still be had" same "$(bash build/release.sh --notes 0.2.0)" "### Added
+
+- A thing written by hand."
+    release --notes 9.9.9
+    check "notes of an unknown version are refused" says "no section for 9.9.9"
+}
+
+tests_of_failure() {
+    tagged 0.1.0
+    commit "feat: a"
+    before=$(state)
+    printf '#!/bin/sh\nexit 1\n' >.git/hooks/pre-commit && chmod +x .git/hooks/pre-commit
+    release
+    check "a refused commit fails the release" refused
+    check "and leaves nothing behind" same "$(state)" "$before"
+    rm .git/hooks/pre-commit
+    # shellcheck disable=SC2016 # the hook expands it
+    printf '#!/bin/sh\ngrep -q refs/tags && [ "$1" = prepared ] && exit 1\nexit 0\n' >.git/hooks/reference-transaction
+    chmod +x .git/hooks/reference-transaction
+    release
+    check "a refused tag fails the release" refused
+    check "and leaves nothing behind either" same "$(state)" "$before"
+    rm .git/hooks/reference-transaction
+    printf 'version = 4\n' >Cargo.lock && git commit -q -am "fix: break the lock"
+    release
+    check "a Cargo.lock without the package fails the release" says "Cargo.lock has no version of rds-auth-proxy"
+
+    if command -v cargo >/dev/null; then
+        tagged 0.1.0
+        commit "feat: a"
+        release
+        check "cargo accepts the lock file" cargo metadata --locked --offline --format-version 1
+    fi
+}
+
+lint() {
+    repository 0.1.0
+    commit "$@"
+    status=0
+    bash build/commit-lint.sh HEAD~1..HEAD >"$scratch/out" 2>&1 || status=$?
+}
+tests_of_the_lint() {
+    local type message
+    for type in feat fix docs refactor test perf build chore ci; do
+        lint "$type: say what changed"
+        check "$type passes" done_well
+    done
+    lint "feat(net)!: a" -m "Body." -m "BREAKING CHANGE: b"
+    check "scope, mark and footer pass" done_well
+    for message in "Add a thing" "feature: a" "feat:a" "feat: " "Feat: a" "feat(Net): a" "style: a" "fixup! feat: a" \
+        'Revert "feat: a"' "feat: ends with a full stop." "feat: $(printf 'x%.0s' $(seq 100))"; do
+        lint "$message"
+        check "'${message:0:40}' is refused" refused
+    done
+    lint "feat: a"$'\n'"b"
+    check "a second line is refused" says "second line"
+    lint "feat: a" -m "Breaking change: b"
+    check "a footer that would be missed is refused" says "BREAKING CHANGE: what breaks"
+
+    repository 0.1.0
+    git checkout -q -b side && commit "docs: a" && git checkout -q main && commit "docs: b"
+    git merge -q --no-ff -m "Merge branch 'side'" side
+    check "merges are not looked at" bash build/commit-lint.sh HEAD~1..HEAD
+    commit "Bad one" && commit "feat: good" && commit "Bad two"
+    bash build/commit-lint.sh HEAD~3..HEAD >"$scratch/out" 2>&1
+    check "every bad commit is named" says "Bad one"
+    check "the last too" says "Bad two"
+    check "good ones are not" hides "feat: good"
+    check "a range that is none fails" bash -c '! bash build/commit-lint.sh no-such..HEAD'
+}
+
+tests_of_the_package() {
+    repository 0.1.0
+    # Stands in for the program: package.sh asks it for completions and manual pages only.
+    cat >"$scratch/rds-auth-proxy" <<'TEXT'
+#!/bin/sh
+case "$1" in
+completion) echo "completions for $2" ;;
+man) echo .TH >"$2/rds-auth-proxy.1" ;;
+esac
+TEXT
+    chmod +x "$scratch/rds-auth-proxy"
+    local name=rds-auth-proxy-1.2.3-x86_64-unknown-linux-musl
+    check "a tar archive is packed" bash build/package.sh "$scratch/rds-auth-proxy" v1.2.3 x86_64-unknown-linux-musl "$scratch/dist"
+    check "it has everything" same "$(tar -tzf "$scratch/dist/$name.tar.gz" | grep -v '/$' | sort | sed "s|^$name/||" | tr '\n' ' ')" \
+        "$(printf '%s ' CHANGELOG.md LICENSE README.md completions/_rds-auth-proxy completions/_rds-auth-proxy.ps1 \
+            completions/rds-auth-proxy.bash completions/rds-auth-proxy.elv completions/rds-auth-proxy.fish \
+            man/rds-auth-proxy.1 rds-auth-proxy | tr ' ' '\n' | sort | tr '\n' ' ')"
+    check "completions are those of their shell" same \
+        "$(tar -xzOf "$scratch/dist/$name.tar.gz" "$name/completions/_rds-auth-proxy")" "completions for zsh"
+    cp "$scratch/dist/$name.tar.gz" "$scratch/first.tar.gz"
+    sleep 1.1
+    bash build/package.sh "$scratch/rds-auth-proxy" v1.2.3 x86_64-unknown-linux-musl "$scratch/dist" >"$scratch/out" 2>&1
+    if tar --version | grep -q GNU; then
+        check "the same input gives the same bytes" cmp "$scratch/first.tar.gz" "$scratch/dist/$name.tar.gz"
+    fi
+    if command -v python3 >/dev/null; then
+        check "a zip archive is packed" bash build/package.sh "$scratch/rds-auth-proxy" 1.2.3 x86_64-pc-windows-msvc "$scratch/dist"
+        check "it has the manual page" grep -q man/rds-auth-proxy.1 \
+            <(python3 -m zipfile -l "$scratch/dist/rds-auth-proxy-1.2.3-x86_64-pc-windows-msvc.zip")
+    fi
+    # shellcheck disable=SC2016 # the program expands it
+    printf '#!/bin/sh\n[ "$1" != man ]\n' >"$scratch/rds-auth-proxy"
+    bash build/package.sh "$scratch/rds-auth-proxy" 1.2.3 some-target "$scratch/dist" >"$scratch/out" 2>&1
+    check "a program without completions is not packed" says "no completions for bash"
+    check "and leaves no archive" bash -c "! ls '$scratch'/dist/*some-target* 2>/dev/null"
+}
+
+# A third-party action runs with the rights of the release: it is pinned by commit, its version beside it.
+tests_of_the_workflows() {
+    cd "$build/.." || exit 1
+    local uses
+    uses=$(grep -hE '^[[:space:]-]*uses:' .github/workflows/*.yml | grep -vE 'uses: \./')
+    check "the workflows use actions" [ -n "$uses" ]
+    check "every action is pinned by commit, with its version" same \
+        "$(grep -vE 'uses: [A-Za-z0-9_./-]+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+$' <<<"$uses")" ""
+    check "one commit for each action" same "$(sed -E 's/.*uses: //' <<<"$uses" | sort -u | cut -d@ -f1 | uniq -d)" ""
+    check "no job takes more rights than it names" same "$(grep -LE '^permissions: (\{\}|$)' .github/workflows/*.yml)" ""
+    check "every job has a time limit" same "$(awk '
+        /^jobs:/ { jobs = 1 } jobs && /^  [a-z-]+:$/ { if (job && !limit) print FILENAME, job; job = $1; limit = 0 }
+        /^    (timeout-minutes|uses):/ { limit = 1 } END { if (!limit) print FILENAME, job }' .github/workflows/*.yml)" ""
+}
+
+tests_of_refusals
+tests_of_versions
+tests_of_the_release
+tests_of_failure
+tests_of_the_lint
+tests_of_the_package
+tests_of_the_workflows
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
