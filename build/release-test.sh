@@ -136,7 +136,7 @@ tests_of_versions() {
     check "and the reason is said" says "no commit since v1.4.2 changes what users get"
 
     tagged 1.0.0
-    commit "feat: a" && commit "fix: b" && commit "test: c" && commit "Not conventional"
+    commit "perf: a" && commit "feat: a" && commit "fix: b" && commit "test: c" && commit "Not conventional"
     release --dry-run
     check "the strongest commit decides" says "## [1.1.0]"
     check "an unconventional message is pointed at" says "Not conventional"
@@ -163,7 +163,7 @@ tests_of_the_release() {
     git init -q --bare "$scratch/remote.git"
     git remote add origin "$scratch/remote.git" && git push -q origin main
     # A dependency whose version is the same, and one whose name begins the same, must stay.
-    printf '\n[[package]]\nname = "rds-auth-proxy-other"\nversion = "0.1.0"\n' >>Cargo.lock
+    printf '[[package]]\nname = "rds-auth-proxy-other"\nversion = "0.1.0"\n\n%s\n' "$(cat Cargo.lock)" >Cargo.lock
     git commit -q -am "feat: a" && git push -q origin main
     before=$(state) remote=$(git ls-remote origin)
     release --dry-run
@@ -176,7 +176,7 @@ tests_of_the_release() {
     check "the version is in Cargo.toml" same "$(version_of)" 0.2.0
     check "rust-version stays" grep -q '^rust-version = "1.95"$' Cargo.toml
     check "only its own version changed in Cargo.lock" same "$(grep version Cargo.lock | tr '\n' ' ')" \
-        'version = 4 version = "0.2.0" version = "0.1.0" '
+        'version = "0.1.0" version = 4 version = "0.2.0" '
     check "the commit is conventional" same "$(git log -1 --format=%s)" "chore(release): v0.2.0"
     check "it passes the lint" bash build/commit-lint.sh HEAD~1..HEAD
     check "it changes three files" same "$(git show --format= --name-only | sort | tr '\n' ' ')" \
@@ -329,14 +329,14 @@ TEXT
 tests_of_the_workflows() {
     cd "$build/.." || exit 1
     local uses
-    uses=$(grep -hE '^[[:space:]-]*uses:' .github/workflows/*.yml | grep -vE 'uses: \./')
+    uses=$(grep -hE '^[[:space:]-]*uses:' .github/workflows/*.yml .github/actions/*/action.yml | grep -vE 'uses: \./')
     check "the workflows use actions" [ -n "$uses" ]
     check "every action is pinned by commit, with its version" same \
         "$(grep -vE 'uses: [A-Za-z0-9_./-]+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+$' <<<"$uses")" ""
     check "one commit for each action" same "$(sed -E 's/.*uses: //' <<<"$uses" | sort -u | cut -d@ -f1 | uniq -d)" ""
-    check "no job takes more rights than it names" same "$(grep -LE '^permissions: (\{\}|$)' .github/workflows/*.yml)" ""
+    check "no job takes more rights than it names" same "$(grep -Lx 'permissions: {}' .github/workflows/*.yml)" ""
     check "every job has a time limit" same "$(awk '
-        /^jobs:/ { jobs = 1 } jobs && /^  [a-z-]+:$/ { if (job && !limit) print FILENAME, job; job = $1; limit = 0 }
+        FNR == 1 { jobs = 0 } /^jobs:/ { jobs = 1 } jobs && /^  [a-z-]+:$/ { if (job && !limit) print FILENAME, job; job = $1; limit = 0 }
         /^    (timeout-minutes|uses):/ { limit = 1 } END { if (!limit) print FILENAME, job }' .github/workflows/*.yml)" ""
 }
 
