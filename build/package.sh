@@ -34,7 +34,7 @@ LIST
 
 # GNU tar can make the same bytes twice; the date of the commit stands for all of the files.
 options=()
-if tar --version | grep -q GNU; then
+if [[ "$(tar --version)" == *GNU* ]]; then
     options=(--sort=name --owner=0 --group=0 --numeric-owner "--mtime=@$(git -C "$root" log -1 --format=%ct)")
 fi
 case "$target" in

@@ -310,7 +310,7 @@ TEXT
     cp "$scratch/dist/$name.tar.gz" "$scratch/first.tar.gz"
     sleep 1.1
     bash build/package.sh "$scratch/rds-auth-proxy" v1.2.3 x86_64-unknown-linux-musl "$scratch/dist" >"$scratch/out" 2>&1
-    if tar --version | grep -q GNU; then
+    if [[ "$(tar --version)" == *GNU* ]]; then
         check "the same input gives the same bytes" cmp "$scratch/first.tar.gz" "$scratch/dist/$name.tar.gz"
     fi
     if command -v python3 >/dev/null; then
