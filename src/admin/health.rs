@@ -1,11 +1,16 @@
 //! Whether the proxy can take on work, and if not, which part of it is missing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use metrics::gauge;
 
 use crate::shutdown::Shutdown;
 use crate::target::Directory;
+use crate::tls::expiry;
+
+/// When each certificate file runs out, in seconds since 1970.
+pub(super) const CERTIFICATE_END: &str = "rds_auth_proxy_certificate_expiry_timestamp_seconds";
 
 /// The parts that readiness depends on. That the listener is bound needs no asking: before it is, nothing answers here.
 #[derive(Clone)]
@@ -14,6 +19,8 @@ pub struct Health {
     pub directory: Arc<Directory>,
     /// Must not have been given.
     pub shutdown: Shutdown,
+    /// Certificate files whose end is watched.
+    pub certificates: Vec<PathBuf>,
 }
 
 impl Health {
@@ -31,5 +38,16 @@ impl Health {
     pub(super) fn measure(&self) {
         gauge!("rds_auth_proxy_ready").set(if self.faults().is_empty() { 1.0 } else { 0.0 });
         self.directory.measure();
+        for path in &self.certificates {
+            // One that cannot be read any more keeps its last value; the log has the reason when it is loaded.
+            if let Ok(Some(end)) = expiry(path) {
+                let file = path.display().to_string();
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "seconds since 1970 are exact in a double for ages"
+                )]
+                gauge!(CERTIFICATE_END, "file" => file).set(end as f64);
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ mod health;
 mod recorder;
 
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -21,6 +22,9 @@ pub use recorder::Recorder;
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// How often samples are put into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// What the listener answers from.
 #[derive(Clone)]
 pub struct Admin {
@@ -32,12 +36,23 @@ pub struct Admin {
 
 /// Answers `/livez`, `/readyz` and `/metrics` until dropped.
 pub async fn serve(listener: TcpListener, admin: Admin) -> io::Result<()> {
+    // What is recorded in buckets is kept sample by sample until somebody looks.
+    let recorder = admin.recorder.clone();
+    let upkeep = async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            recorder.upkeep();
+        }
+    };
     let router = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(admin);
-    axum::serve(listener, router).await
+    tokio::select! {
+        served = axum::serve(listener, router) => served,
+        () = upkeep => Ok(()),
+    }
 }
 
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {

@@ -1,5 +1,6 @@
 //! Collects what the proxy counts.
 
+use super::health::CERTIFICATE_END;
 use metrics::{describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -24,6 +25,7 @@ impl Recorder {
             .install_recorder()?;
         describe_gauge!("rds_auth_proxy_build_info", "Always 1; its labels tell the build.");
         describe_gauge!("rds_auth_proxy_ready", "1 while /readyz says that the proxy is ready, else 0.");
+        describe_gauge!(CERTIFICATE_END, "When the certificate file runs out, in seconds since 1970.");
         gauge!("rds_auth_proxy_build_info", "version" => version, "commit" => commit).set(1.0);
         Ok(Self { handle })
     }
@@ -31,7 +33,11 @@ impl Recorder {
     /// Everything in the Prometheus text format.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.run_upkeep();
+        self.upkeep();
         self.handle.render()
+    }
+
+    pub(super) fn upkeep(&self) {
+        self.handle.run_upkeep();
     }
 }

@@ -9,7 +9,8 @@ use super::banner::Banner;
 use super::choose::{Choice, Kind, choose};
 use super::failure::Failure;
 use super::output::{self, Style};
-use super::{password, start};
+use super::start::{self, Prepared};
+use super::{observe, password};
 use crate::client::{Client, Via};
 use crate::config::{Config, Mode, Upstream, UpstreamRoute};
 use crate::net::Address;
@@ -18,17 +19,21 @@ use crate::shutdown::Shutdown;
 use crate::target::{Directory, Mint, Target};
 use crate::tls;
 
-/// Puts the client together and runs it until it is told to stop.
-pub(super) async fn run(mut arguments: ClientArguments) -> Result<(), Failure> {
+/// Puts the client together, and says what to type.
+pub(super) async fn prepare(mut arguments: ClientArguments) -> Result<Prepared<Client>, Failure> {
     let password = password::password(&mut arguments)?;
-    let config = start::configuration(arguments.configfile.as_deref(), Mode::Client)?;
+    let (_, config) = start::configuration(arguments.configfile.as_deref(), Mode::Client)?;
+    let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
     let upstream =
         if arguments.direct { None } else { Some(choose_upstream(&config, &arguments.proxy_target)?) };
     let aws = start::aws(&config).await;
-    let directory = start::directory(&config, aws.as_ref(), false).await?;
+    let directory = start::directory(&config, aws.as_ref())?;
+    list(&directory).await?;
     let target = choose_target(&directory, arguments.target.as_deref()).await?;
 
+    let shutdown = Shutdown::new();
+    observe::admin(&config, recorder, &directory, &shutdown).await?;
     let via = upstream.map_or(Ok(Via::Direct), via)?;
     let mint = aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
     let (listener, bound) = start::listen(&listen_address(&config.listen, &target)).await?;
@@ -42,7 +47,19 @@ pub(super) async fn run(mut arguments: ClientArguments) -> Result<(), Failure> {
     output::print(banner.render(Style::of_stdout()))?;
 
     let engine = Engine::new(Client { target, via, password, mint }, acceptor, config.limits);
-    start::run(engine, listener, config.stop, Shutdown::new()).await
+    Ok(Prepared { engine: Arc::new(engine), listener, stop: config.stop, shutdown })
+}
+
+/// Lists the databases of RDS. Where that fails, the targets of the configuration have to do.
+async fn list(directory: &Directory) -> Result<(), Failure> {
+    match directory.refresh().await {
+        Err(error) if directory.targets().is_empty() => Err(Failure::runtime(error)),
+        Err(error) => {
+            warn!(%error, "discovery failed; only the targets of the configuration can be used");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 fn choose_upstream<'a>(config: &'a Config, wanted: &str) -> Result<&'a Upstream, Failure> {

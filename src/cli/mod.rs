@@ -9,8 +9,10 @@ mod failure;
 mod gen_cert;
 mod harden;
 mod logging;
+mod observe;
 mod output;
 mod password;
+mod reload;
 mod runtime;
 mod server;
 mod start;
@@ -39,8 +41,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     match Arguments::read(arguments).map_err(Failure::Arguments)?.command {
-        Command::Client(arguments) => run_mode(Format::Human, client::run(arguments)),
-        Command::Server(arguments) => run_mode(Format::Json, server::run(arguments)),
+        Command::Client(arguments) => run_mode(Format::Human, start::run(client::prepare(arguments))),
+        Command::Server(arguments) => run_mode(Format::Json, start::run(server::prepare(arguments))),
         Command::GenCert(arguments) => gen_cert::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),

@@ -4,25 +4,29 @@ use std::sync::Arc;
 
 use super::args::ServerArguments;
 use super::failure::Failure;
-use super::start;
+use super::start::{self, Prepared};
+use super::{observe, reload};
 use crate::config::Mode;
 use crate::server::Server;
 use crate::session::Engine;
 use crate::shutdown::Shutdown;
 
-/// Puts the server together and runs it until it is told to stop.
-pub(super) async fn run(arguments: ServerArguments) -> Result<(), Failure> {
-    let config = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
+/// Puts the server together.
+pub(super) async fn prepare(arguments: ServerArguments) -> Result<Prepared<Server>, Failure> {
+    let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
+    let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
     let (listener, _) = start::listen(&config.listen).await?;
     let aws = start::aws(&config).await;
-    let directory = start::directory(&config, aws.as_ref(), true).await?;
-
+    let directory = start::directory(&config, aws.as_ref())?;
     let shutdown = Shutdown::new();
-    let refreshed = Arc::clone(&directory);
-    let draining = shutdown.clone();
+    observe::admin(&config, recorder, &directory, &shutdown).await?;
+
+    let (refreshed, draining) = (Arc::clone(&directory), shutdown.clone());
     tokio::spawn(async move { refreshed.keep_fresh(&draining).await });
 
-    let engine = Engine::new(Server::new(directory), acceptor, config.limits);
-    start::run(engine, listener, config.stop, shutdown).await
+    let engine = Engine::new(Server::new(Arc::clone(&directory)), acceptor, config.limits.clone());
+    let (engine, stop) = (Arc::new(engine), config.stop);
+    tokio::spawn(reload::follow(path, config, directory, Arc::clone(&engine)));
+    Ok(Prepared { engine, listener, stop, shutdown })
 }

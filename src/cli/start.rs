@@ -1,12 +1,13 @@
 //! What both modes put together: configuration, discovery, the listener and the engine behind it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::{info, warn};
 
 use super::failure::Failure;
-use super::stop;
+use super::observe;
+use super::stop::{Signals, on_signal};
 use crate::aws::Aws;
 use crate::config::{self, Config, Mode, Stop};
 use crate::net::{Address, Listener};
@@ -16,9 +17,10 @@ use crate::target::{Directory, Discover, Policy};
 use crate::tls::Acceptor;
 
 /// Reads the configuration file.
-pub(super) fn configuration(path: Option<&Path>, mode: Mode) -> Result<Config, Failure> {
+pub(super) fn configuration(path: Option<&Path>, mode: Mode) -> Result<(PathBuf, Config), Failure> {
     let path = config::find(path).map_err(Failure::usage)?;
-    config::load(&path, mode).map_err(Failure::usage)
+    let config = config::load(&path, mode).map_err(Failure::usage)?;
+    Ok((path, config))
 }
 
 /// The AWS edge; absent where `rds.enabled` is false.
@@ -26,14 +28,8 @@ pub(super) async fn aws(config: &Config) -> Option<Aws> {
     if config.rds.enabled { Some(Aws::load().await) } else { None }
 }
 
-/// The directory, after a first discovery. Where that fails, static targets go on working; without any of them it is
-/// an error, unless `patient`: a server tries again every minute and for every unknown host.
-pub(super) async fn directory(
-    config: &Config,
-    aws: Option<&Aws>,
-    patient: bool,
-) -> Result<Arc<Directory>, Failure> {
-    let may_fail = patient || !config.targets.is_empty();
+/// The directory, which knows the targets of the configuration and has yet to list those of RDS.
+pub(super) fn directory(config: &Config, aws: Option<&Aws>) -> Result<Arc<Directory>, Failure> {
     let discover: Option<Arc<dyn Discover>> = match aws.map(|aws| aws.discovery(&config.rds.regions)) {
         None => None,
         Some(Ok(discovery)) => Some(Arc::new(discovery)),
@@ -43,15 +39,7 @@ pub(super) async fn directory(
         }
         Some(Err(error)) => return Err(Failure::usage(error)),
     };
-    let directory = Directory::new(policy(config), discover);
-    match directory.refresh().await {
-        Err(error) if !may_fail => return Err(Failure::runtime(error)),
-        Err(error) => {
-            warn!(%error, "discovery failed; only the targets of the configuration can be used for now");
-        }
-        Ok(()) => {}
-    }
-    Ok(Arc::new(directory))
+    Ok(Arc::new(Directory::new(policy(config), discover)))
 }
 
 /// What the configuration says about targets.
@@ -73,20 +61,32 @@ pub(super) fn acceptor(config: &Config) -> Result<Option<Acceptor>, Failure> {
     config.acceptor.clone().map(Acceptor::new).transpose().map_err(Failure::usage)
 }
 
-/// Serves until a signal, and until the last session has ended after it.
+/// A mode that is ready to serve.
+pub(super) struct Prepared<R> {
+    pub(super) engine: Arc<Engine<R>>,
+    pub(super) listener: Listener,
+    pub(super) stop: Stop,
+    pub(super) shutdown: Shutdown,
+}
+
+/// Prepares a mode and serves until a signal, and until the last session has ended after it. A signal during the
+/// preparation ends it at once.
 pub(super) async fn run<R: Role>(
-    engine: Engine<R>,
-    listener: Listener,
-    stop: Stop,
-    shutdown: Shutdown,
+    preparation: impl Future<Output = Result<Prepared<R>, Failure>>,
 ) -> Result<(), Failure> {
-    let serving = serve(Arc::new(engine), listener, shutdown.clone());
+    let mut signals =
+        Signals::new().map_err(|error| Failure::Runtime(format!("signals cannot be received: {error}")))?;
+    let prepared = tokio::select! {
+        prepared = preparation => prepared?,
+        () = signals.next() => return Ok(()),
+    };
+    let Prepared { engine, listener, stop, shutdown } = prepared;
+    observe::ready(&shutdown);
+    let serving = serve(engine, listener, shutdown.clone());
     tokio::pin!(serving);
     tokio::select! {
         () = &mut serving => return Ok(()),
-        stopped = stop::on_signal(stop, shutdown) => {
-            stopped.map_err(|error| Failure::Runtime(format!("signals cannot be received: {error}")))?;
-        }
+        () = on_signal(&mut signals, stop, &shutdown) => {}
     }
     serving.await;
     Ok(())

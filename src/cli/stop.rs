@@ -10,8 +10,7 @@ use crate::shutdown::Shutdown;
 
 /// Waits for SIGTERM or SIGINT and drains: accepting goes on for `delay`, then running sessions get what `drain`
 /// grants them. A second signal ends them at once. Returns when sessions have to end.
-pub(super) async fn on_signal(stop: Stop, shutdown: Shutdown) -> io::Result<()> {
-    let mut signals = Signals::new()?;
+pub(super) async fn on_signal(signals: &mut Signals, stop: Stop, shutdown: &Shutdown) {
     signals.next().await;
     shutdown.announce();
     info!(delay = ?stop.delay, drain = ?stop.drain, "stopping; a second signal ends at once");
@@ -28,23 +27,24 @@ pub(super) async fn on_signal(stop: Stop, shutdown: Shutdown) -> io::Result<()> 
         () = signals.next() => warn!("told to stop twice; sessions that still run are ended"),
     }
     shutdown.end();
-    Ok(())
 }
 
+/// The signals that mean stop. From the moment it exists they no longer kill the process.
 #[cfg(unix)]
-struct Signals {
+pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    /// The next one.
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -53,17 +53,17 @@ impl Signals {
 }
 
 #[cfg(not(unix))]
-struct Signals;
+pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
     #[expect(clippy::unnecessary_wraps, reason = "the same face as on Unix")]
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
     #[expect(clippy::unused_self, reason = "the same face as on Unix")]
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,7 +1,7 @@
 //! What a configuration means: every default filled in, every file loaded.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +45,24 @@ pub struct Config {
     pub targets: Vec<StaticTarget>,
     /// TLS where a target does not name its own.
     pub default_tls: DefaultTls,
+}
+
+impl Config {
+    /// The certificate files in use, each once.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<PathBuf> {
+        let upstreams = self.upstreams.values().map(|upstream| &upstream.tls);
+        let targets = self.targets.iter().filter_map(|target| target.tls.as_ref());
+        let defaults = [&self.default_tls.fixed, &self.default_tls.discovered];
+        let shown = upstreams.chain(targets).chain(defaults).filter_map(|tls| tls.certificate());
+        let mut files: Vec<_> = shown.map(Path::to_owned).collect();
+        if let Some(ServerIdentity::Files { certificate, .. }) = &self.acceptor {
+            files.push(certificate.clone());
+        }
+        files.sort();
+        files.dedup();
+        files
+    }
 }
 
 /// How the proxy stops when it is told to.

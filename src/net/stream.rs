@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::ProtocolVersion;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
@@ -35,7 +36,11 @@ impl Stream {
     #[must_use]
     pub fn tls_version(&self) -> Option<&'static str> {
         let Self::Tls(tls) = self else { return None };
-        tls.get_ref().1.protocol_version().and_then(|version| version.as_str())
+        Some(match tls.get_ref().1.protocol_version()? {
+            ProtocolVersion::TLSv1_2 => "TLSv1.2",
+            ProtocolVersion::TLSv1_3 => "TLSv1.3",
+            _ => "unknown",
+        })
     }
 }
 

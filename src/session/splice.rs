@@ -133,8 +133,11 @@ impl Splice {
         self.poll_timer(context)
     }
 
+    /// Which side has closed. A hop that closes after the application took its leave only follows.
     fn closed(&self) -> Option<Side> {
-        [&self.up, &self.down].into_iter().find(|direction| direction.state != State::Open).map(|it| it.from)
+        let mut directions = [&self.up, &self.down].into_iter();
+        let side = directions.find(|direction| direction.state != State::Open)?.from;
+        Some(if self.up.tail.ends_with(TERMINATE) { Side::App } else { side })
     }
 
     /// Ends a session that is silent for too long; how long depends on whether a side has closed.

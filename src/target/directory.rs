@@ -131,19 +131,20 @@ impl Directory {
         self.find_or_refresh(|merged| find_by_name(merged, name)).await
     }
 
-    /// Refreshes every minute, give or take a tenth so that replicas do not ask in step, until the proxy drains.
+    /// Refreshes now and then every minute, give or take a tenth so that replicas do not ask in step, until the proxy
+    /// drains.
     pub async fn keep_fresh(&self, shutdown: &Shutdown) {
         if self.discover.is_none() {
             return;
         }
         loop {
+            if let Err(error) = self.refresh().await {
+                warn!(%error, targets = self.current().targets.len(), "discovery failed; the last list stays in use");
+            }
             let jitter = REFRESH_PERIOD.mul_f64(0.9 + 0.2 * fastrand::f64());
             tokio::select! {
                 () = sleep(jitter) => {}
                 () = shutdown.draining() => return,
-            }
-            if let Err(error) = self.refresh().await {
-                warn!(%error, targets = self.current().targets.len(), "discovery failed; the last list stays in use");
             }
         }
     }

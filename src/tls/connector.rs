@@ -1,7 +1,7 @@
 //! TLS towards a server.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -41,6 +41,7 @@ pub enum ClientIdentity {
 pub struct Connector {
     mode: Mode,
     depth: Depth,
+    certificate: Option<PathBuf>,
     config: Reload<ClientConfig>,
 }
 
@@ -50,11 +51,13 @@ impl Connector {
         let mode = settings.mode;
         let depth = depth(&settings);
         let mut paths = settings.roots.as_ref().map(Roots::paths).unwrap_or_default();
+        let mut own = None;
         if let ClientIdentity::Files { certificate, private_key } = &settings.identity {
             paths.extend([certificate.clone(), private_key.clone()]);
+            own = Some(certificate.clone());
         }
         let config = Reload::new(paths, move || client_config(&settings, depth))?;
-        Ok(Self { mode, depth, config })
+        Ok(Self { mode, depth, certificate: own, config })
     }
 
     /// What is demanded.
@@ -67,6 +70,12 @@ impl Connector {
     #[must_use]
     pub fn verifies(&self) -> bool {
         self.depth != Depth::Nothing
+    }
+
+    /// The file of the certificate that is shown to the server, unless it was made at start.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Path> {
+        self.certificate.as_deref()
     }
 
     /// Makes the TLS handshake. `host` is the name that was dialled: it is always sent (SNI) and, with

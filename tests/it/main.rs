@@ -15,5 +15,8 @@ mod support;
 /// The test world itself: its parts must be right before they can judge a proxy.
 mod world;
 
+/// What operators see and do.
+mod operations;
+
 /// Who gets in, and with what.
 mod login;

@@ -1,0 +1,85 @@
+//! The admin listener, and what the service manager is told.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tracing::{error, info};
+
+use super::failure::Failure;
+use crate::admin::{self, Admin, Health, Recorder};
+use crate::config::Config;
+use crate::net::Address;
+use crate::session::meter;
+use crate::shutdown::Shutdown;
+use crate::target::{self, Directory};
+
+/// Starts to count, where somebody will ask; before anything that is worth counting happens.
+pub(super) fn recorder(config: &Config) -> Result<Option<Recorder>, Failure> {
+    if config.admin.is_none() {
+        return Ok(None);
+    }
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("RDS_AUTH_PROXY_BUILD_COMMIT"));
+    let recorder = Recorder::install(version, commit, meter::HANDSHAKE_SECONDS).map_err(Failure::runtime)?;
+    meter::describe();
+    target::describe();
+    Ok(Some(recorder))
+}
+
+/// Answers on the admin address from now on.
+pub(super) async fn admin(
+    config: &Config,
+    recorder: Option<Recorder>,
+    directory: &Arc<Directory>,
+    shutdown: &Shutdown,
+) -> Result<(), Failure> {
+    let (Some(address), Some(recorder)) = (&config.admin, recorder) else { return Ok(()) };
+    let Address::Tcp(address) = address else {
+        return Err(Failure::usage(
+            "proxy.admin_addr has to be HOST:PORT; probes cannot reach a Unix socket",
+        ));
+    };
+    let failed = |error| Failure::Runtime(format!("cannot listen on the admin_addr {address}: {error}"));
+    let listener = TcpListener::bind((address.host.as_str(), address.port)).await.map_err(failed)?;
+    info!(admin_addr = %listener.local_addr().map_err(failed)?, "answering probes");
+    let health = Health {
+        directory: Arc::clone(directory),
+        shutdown: shutdown.clone(),
+        certificates: config.certificates(),
+    };
+    let admin = Admin { health, recorder };
+    tokio::spawn(async move {
+        if let Err(error) = admin::serve(listener, admin).await {
+            error!(%error, "the admin listener ended");
+        }
+    });
+    Ok(())
+}
+
+/// Tells systemd that the service is up, and from then on that it is alive (`sd_notify(3)`); elsewhere nobody asks.
+#[cfg(target_os = "linux")]
+pub(super) fn ready(shutdown: &Shutdown) {
+    use sd_notify::NotifyState;
+
+    // Without systemd there is no socket to tell it to, which is no error.
+    let tell = |state: NotifyState<'_>| drop(sd_notify::notify(&[state]));
+    tell(NotifyState::Ready);
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        let alive = async {
+            let Some(limit) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
+            let mut beat = tokio::time::interval(limit / 2);
+            loop {
+                beat.tick().await;
+                tell(NotifyState::Watchdog);
+            }
+        };
+        let told_to_stop = async {
+            shutdown.draining().await;
+            tell(NotifyState::Stopping);
+        };
+        tokio::join!(alive, told_to_stop)
+    });
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn ready(_shutdown: &Shutdown) {}

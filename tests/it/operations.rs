@@ -1,0 +1,170 @@
+//! What operators see and do: probes, metrics, audit lines, reload, orderly stop.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::fault::{Fault, Rule};
+use crate::support::instance::Instance;
+use crate::support::plan::World;
+use crate::support::proxy::{Launch, Proxy};
+use rustix::process::Signal;
+
+const ADMIN: &str = "proxy: {admin_addr: '127.0.0.1:0'}";
+
+/// The log lines of a server with this message, as JSON.
+fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
+    let log = proxy.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["message"] == message).collect()
+}
+
+async fn get(proxy: &Proxy, path: &str) -> (u16, String) {
+    proxy.wait_for_log("answering probes").await;
+    let address = lines(proxy, "answering probes")[0]["admin_addr"].as_str().unwrap().to_owned();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+async fn until_ready(proxy: &Proxy, wanted: u16) -> String {
+    for _ in 0..100 {
+        let (status, body) = get(proxy, "/readyz").await;
+        if status == wanted {
+            return body;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("/readyz never answered {wanted}: {}", get(proxy, "/readyz").await.1);
+}
+
+/// The value of a metric whose line begins with this.
+fn metric(text: &str, line: &str) -> u64 {
+    let found = text.lines().find_map(|candidate| candidate.strip_prefix(line));
+    let found = found.unwrap_or_else(|| panic!("no line begins with {line} in\n{text}"));
+    let value: f64 = found.trim().parse().unwrap();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts and ages, rounded down"
+    )]
+    let rounded = value as u64;
+    rounded
+}
+
+#[tokio::test]
+async fn probes_and_metrics_tell_what_happens() {
+    let world = World::new().with_server(ADMIN).start().await;
+    let server = world.server();
+    assert_eq!(get(server, "/livez").await, (200, "alive\n".into()));
+    assert_eq!(until_ready(server, 200).await, "ready\n");
+    let session = world.connect("alice").await.unwrap();
+    session.simple_query("select 1").await.unwrap();
+    world.psql("alice", "select repeat('x', 100000)").await.unwrap();
+    world.psql("nobody-has-this-name", "select 1").await.unwrap_err();
+
+    let (status, text) = get(server, "/metrics").await;
+    assert_eq!(status, 200);
+    assert_eq!(metric(&text, "rds_auth_proxy_sessions_open{target=\"db-1\"}"), 1);
+    let ended = "rds_auth_proxy_sessions_total{target=\"db-1\",ended_by=\"application\",outcome=\"closed\"}";
+    assert_eq!(metric(&text, ended), 1);
+    assert_eq!(metric(&text, "rds_auth_proxy_refused_total{fault=\"database\",reason=\"login_refused\"}"), 1);
+    assert!(metric(&text, "rds_auth_proxy_bytes_total{target=\"db-1\",direction=\"received\"}") > 100_000);
+    for step in ["negotiate", "authorize", "connect", "authenticate", "all"] {
+        let count = metric(&text, &format!("rds_auth_proxy_handshake_seconds_count{{step=\"{step}\"}}"));
+        assert!(count >= 2, "{step}");
+    }
+    assert_eq!(metric(&text, "rds_auth_proxy_ready"), 1);
+    assert_eq!(metric(&text, "rds_auth_proxy_targets"), 1);
+    assert_eq!(metric(&text, "rds_auth_proxy_discovery_failures_total"), 0);
+    assert!(metric(&text, "rds_auth_proxy_discovery_age_seconds") < 60);
+    assert!(text.contains("rds_auth_proxy_build_info{"));
+    drop(session);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_leaves_two_lines_that_tell_who_did_what() {
+    let world = World::new().start().await;
+    world.psql("alice", "select 1").await.unwrap();
+    let server = world.server();
+    server.wait_for_log("session ended").await;
+    let (began, ended) = (&lines(server, "session began")[0], &lines(server, "session ended")[0]);
+    for line in [began, ended] {
+        assert_eq!(line["target"], "db-1");
+        assert_eq!(line["user"], "alice");
+        assert_eq!(line["database"], "app");
+        assert_eq!(line["application_name"], "psql");
+        assert_eq!(line["identity"], world.key.id.as_str());
+        assert_eq!(line["app_tls"], "off");
+        assert_eq!(line["hop_tls"], "TLSv1.3");
+        assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+    }
+    assert_eq!(began["id"], ended["id"]);
+    assert_eq!(ended["ended_by"], "application");
+    assert_eq!(ended["outcome"], "closed");
+    assert!(ended["sent"].as_u64().unwrap() > 0 && ended["received"].as_u64().unwrap() > 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn it_is_not_ready_before_discovery_nor_while_it_stops() {
+    let yaml = "proxy: {admin_addr: '127.0.0.1:0', shutdown_delay: 2s, drain_timeout: 0}";
+    let mut world = World::new().with_server(yaml).without_client().start().await;
+    until_ready(world.server(), 200).await;
+    world.server().signal(Signal::TERM);
+    assert_eq!(until_ready(world.server(), 503).await, "not ready: it is shutting down\n");
+    let port = world.server().port();
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok(), "it still accepts during shutdown_delay");
+    assert!(world.proxy_mut("server").wait().await.success());
+    drop(world);
+
+    let world = World::new().with_server(ADMIN).without_client().start().await;
+    world.aws.fail(Rule::every(Fault::AccessDenied));
+    let late = Launch::mode("late", "server", &world.directory.join("server.yaml"));
+    let mut late = world.start_proxy(world.launch(late, &world.server_key)).await;
+    let body = until_ready(&late, 503).await;
+    assert_eq!(body, "not ready: the RDS databases have not been listed yet\n");
+    late.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_configuration_counts_for_new_connections() {
+    let world = World::new().with_instance(Instance::new("db-1").tag("team", "a")).start().await;
+    world.psql("alice", "select 1").await.unwrap();
+    let running = world.connect("alice").await.unwrap();
+    let server = world.server();
+    let path = world.directory.join("server.yaml");
+    let good = std::fs::read_to_string(&path).unwrap();
+
+    let blocked = format!("{good}\n# changed\n")
+        .replace("proxy:", "proxy:\n  target_acl: {blocked_rds_tags: [{name: team, value: a}]}");
+    std::fs::write(&path, blocked).unwrap();
+    server.signal(Signal::HUP);
+    server.wait_for_log("the configuration was loaded again").await;
+    let refused = world.psql("alice", "select 1").await.unwrap_err();
+    assert!(refused.contains("its RDS tag team=a is in blocked_rds_tags"), "{refused}");
+    running.simple_query("select 1").await.expect("sessions that run go on");
+
+    std::fs::write(&path, "proxy: {listen_adr: x}").unwrap();
+    server.signal(Signal::HUP);
+    server.wait_for_log("the configuration cannot be used").await;
+    assert!(server.log().contains("listen_addr"), "the right name is suggested");
+
+    std::fs::write(&path, good).unwrap();
+    for _ in 0..100 {
+        if world.psql("alice", "select 1").await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.psql("alice", "select 1").await.expect("a changed file is noticed without a signal");
+    drop(running);
+    world.stop().await;
+}
