@@ -18,5 +18,26 @@ mod world;
 /// What operators see and do.
 mod operations;
 
-/// Who gets in, and with what.
+/// Who gets in with an IAM identity, and what the database sees of it.
 mod login;
+
+/// Which databases may be reached.
+mod access;
+
+/// TLS from the server to the database.
+mod tls;
+
+/// TLS from the client to the server.
+mod upstream;
+
+/// Which databases are found, and what happens when AWS does not answer.
+mod discovery;
+
+/// AWS credentials that change or end while the client runs.
+mod credentials;
+
+/// The command line of the client.
+mod commands;
+
+/// On the wire with the other implementation of the contract.
+mod interoperation;

@@ -110,6 +110,11 @@ impl Aws {
         self.state.lock().unwrap().requests.get(action).copied().unwrap_or_default()
     }
 
+    /// How many requests there were in all.
+    pub fn all_requests(&self) -> usize {
+        self.state.lock().unwrap().requests.values().sum()
+    }
+
     fn understand(
         &self,
         headers: &HeaderMap,
@@ -154,8 +159,10 @@ impl Aws {
                 request.list(&contents.clusters, "DBClusters", "DBClusterIdentifier", page)
             }
             "DescribeDBClusterEndpoints" => {
-                let endpoints: Vec<_> = contents.clusters.iter().flat_map(DbCluster::endpoints).collect();
-                request.list(&endpoints, "DBClusterEndpoints", "DBClusterIdentifier", page)
+                let kinds = request.filter("db-cluster-endpoint-type")?;
+                let endpoints = contents.clusters.iter().flat_map(DbCluster::endpoints);
+                let endpoints: Vec<_> = endpoints.filter(|endpoint| endpoint.is_one_of(&kinds)).collect();
+                request.page(&endpoints, "DBClusterEndpoints", "DBClusterIdentifier", page)
             }
             "GetCallerIdentity" => Ok(caller_identity(key)),
             other => {
@@ -167,21 +174,33 @@ impl Aws {
 }
 
 impl Request {
-    /// One page of `items`: those of the region, of the identifier and of the engines asked for.
-    fn list(
+    /// [`Request::page`] of those items that are of the engines asked for.
+    fn list<I: Listed>(
+        &self,
+        items: &[I],
+        list: &str,
+        identifier: &str,
+        page_size: Option<usize>,
+    ) -> Result<String, Failure> {
+        let engines = self.filter("engine")?;
+        let fits = |item: &&I| engines.is_empty() || engines.contains(&item.engine());
+        let items: Vec<_> = items.iter().filter(fits).cloned().collect();
+        self.page(&items, list, identifier, page_size)
+    }
+
+    /// One page of `items`: those of the region and of the identifier asked for.
+    fn page(
         &self,
         items: &[impl Listed],
         list: &str,
         identifier: &str,
         page_size: Option<usize>,
     ) -> Result<String, Failure> {
-        let engines = self.filter("engine")?;
         let identifier = self.form.get(identifier);
         let fitting: Vec<_> = items
             .iter()
             .filter(|item| item.region() == self.region)
             .filter(|item| identifier.is_none_or(|wanted| item.identifier() == wanted))
-            .filter(|item| engines.is_empty() || engines.iter().any(|engine| *engine == item.engine()))
             .collect();
         let size = self.page_size()?.min(page_size.unwrap_or(usize::MAX));
         let start = self.marker()?;

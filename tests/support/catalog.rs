@@ -179,6 +179,11 @@ impl DbClusterEndpoint {
             address: address.to_owned(),
         }
     }
+
+    /// Whether it is of one of these types, in small letters as filters have them; of any if there are none.
+    pub fn is_one_of(&self, kinds: &[&str]) -> bool {
+        kinds.is_empty() || kinds.iter().any(|kind| self.kind.eq_ignore_ascii_case(kind))
+    }
 }
 
 impl Listed for DbClusterEndpoint {

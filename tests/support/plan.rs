@@ -20,7 +20,8 @@ use super::world::Running;
 /// Without a word it has one instance `db-1` with IAM, a client whose target it is, a server, and plain TCP between the
 /// two as over a port-forward. YAML given for a mode is laid over that mode's configuration, and
 /// `<NAME>` in it stands for the endpoint of the database NAME, `<postgres>` for that of the real PostgreSQL,
-/// `<ca>` and `<foreign-ca>` for CA files, `<directory>` for the world's own directory.
+/// `<ca>` and `<foreign-ca>` for CA files, `<directory>` for the world's own directory, and in the client's
+/// configuration `<server-port>` for the port of the server.
 pub struct World {
     instances: Vec<Instance>,
     clusters: Vec<Cluster>,
@@ -30,6 +31,7 @@ pub struct World {
     environment: Vec<(String, String)>,
     key: Option<AccessKey>,
     target: Option<String>,
+    page_size: Option<usize>,
     own_postgres: bool,
     server_tls: bool,
     servers: &'static [&'static str],
@@ -54,6 +56,7 @@ impl World {
             environment: Vec::new(),
             key: None,
             target: None,
+            page_size: None,
             own_postgres: false,
             server_tls: false,
             servers: &["server"],
@@ -128,6 +131,12 @@ impl World {
         Self { key: Some(key), ..self }
     }
 
+    /// AWS answers with so many databases a page.
+    #[must_use]
+    pub fn with_page_size(self, size: usize) -> Self {
+        Self { page_size: Some(size), ..self }
+    }
+
     /// A PostgreSQL that no other test uses.
     #[must_use]
     pub fn with_own_postgres(self) -> Self {
@@ -188,6 +197,9 @@ impl World {
         identities.add(key.clone());
         identities.add(server_key.clone());
         let aws = Aws::start(identities.clone()).await;
+        if let Some(size) = self.page_size {
+            aws.set_page_size(size);
+        }
         let databases = self.start_databases(&postgres, &identities, &aws).await;
         let target = self.target.clone().or_else(|| Some(self.instances.first()?.name.clone()));
         let mut client_flags = self.client_flags.clone();

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::process::Command;
+use tokio_postgres::error::DbError;
 use tokio_postgres::{Client, NoTls};
 
 use super::aws::Aws;
 use super::certificates::{Authority, Certificate};
 use super::identity::{AccessKey, Identities};
-use super::instance::{Database, REGION};
+use super::instance::{Database, Instance, REGION};
 use super::output::{Leak, Output, Secrets};
 use super::postgres::Postgres;
 use super::proxy::{Launch, Proxy};
@@ -102,6 +103,23 @@ impl Running {
         Ok(client)
     }
 
+    /// The error that a login through the client ends with.
+    pub async fn refusal(&self, user: &str) -> DbError {
+        refusal(self.client(), user).await
+    }
+
+    /// Adds an instance that nobody has heard of yet.
+    pub async fn add_instance(&mut self, instance: impl Into<Instance>) {
+        let database = instance.into().start(&self.postgres, &self.identities, &self.aws).await;
+        self.databases.push(database);
+    }
+
+    /// How the server is started, for worlds that begin without one.
+    pub fn server_launch(&self) -> Launch {
+        let launch = Launch::mode("server", "server", &self.directory.join("server.yaml"));
+        self.launch(launch, &self.server_key)
+    }
+
     /// Starts one more client with the world's configuration. Later flags win, so a `--target` here replaces the first.
     pub async fn start_client(&self, flags: &[&str]) -> Proxy {
         self.start_proxy(self.client_launch(flags)).await
@@ -151,6 +169,9 @@ impl Running {
             .replace("<ca>", &Authority::trusted().path.display().to_string())
             .replace("<foreign-ca>", &Authority::foreign().path.display().to_string())
             .replace("<directory>", &self.directory.display().to_string());
+        if let Some(server) = self.proxies.iter().find(|proxy| proxy.name == "server") {
+            text = text.replace("<server-port>", &server.port().to_string());
+        }
         for database in &self.databases {
             text = text.replace(&format!("<{}>", database.name), &database.rds.endpoint());
         }
@@ -210,6 +231,12 @@ impl Running {
         let leaks: Vec<_> = leaks.iter().map(ToString::to_string).collect();
         assert!(leaks.is_empty(), "secrets were printed:\n{}", leaks.join("\n"));
     }
+}
+
+/// The error that a login through `proxy` ends with.
+pub async fn refusal(proxy: &Proxy, user: &str) -> DbError {
+    let Err(error) = proxy.config(user).connect(NoTls).await else { panic!("{user} was let in") };
+    error.as_db_error().unwrap_or_else(|| panic!("no ErrorResponse: {error:?}")).clone()
 }
 
 impl Drop for Running {

@@ -1,0 +1,111 @@
+//! Which databases may be reached: tags, the lists over them, and static targets.
+
+use tokio::net::TcpListener;
+
+use crate::support::instance::Instance;
+use crate::support::plan::World;
+use crate::support::raw::{Raw, Refusal};
+use crate::support::world::Running;
+
+const ACL: &str = "proxy: {target_acl: {
+    allowed_rds_tags: [{name: team, value: shop}, {name: proxied, value: 'true'}],
+    blocked_rds_tags: [{name: frozen, value: 'true'}, {name: frozen, value: 'yes'}]}}";
+
+fn instance(name: &str) -> Instance {
+    Instance::new(name).tag("team", "shop").tag("proxied", "true")
+}
+
+/// What the server says to a client that wants to reach `host`.
+async fn ask(world: &Running, host: &str) -> Result<(), Refusal> {
+    let parameters = [("user", "by_trust"), ("database", "app"), ("host", host)];
+    Raw::log_in(world.server().port(), &parameters).await.map(drop)
+}
+
+#[tokio::test]
+async fn tags_decide_what_the_server_lets_through() {
+    let world = World::new()
+        .with_instance(instance("open"))
+        .with_instance(Instance::new("half").tag("team", "shop"))
+        .with_instance(Instance::new("other").tag("team", "hr").tag("proxied", "true"))
+        .with_instance(instance("frozen").tag("frozen", "yes"))
+        .with_instance(instance("thawed").tag("frozen", "no"))
+        .with_server(ACL)
+        .start()
+        .await;
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    ask(&world, &world.database("thawed").endpoint()).await.unwrap();
+    for (name, reason) in [
+        ("half", "it lacks the RDS tag proxied=true of allowed_rds_tags"),
+        ("other", "it lacks the RDS tag team=shop of allowed_rds_tags"),
+        ("frozen", "its RDS tag frozen=yes is in blocked_rds_tags"),
+    ] {
+        let rds = world.database(name);
+        let refusal = ask(&world, &rds.endpoint()).await.unwrap_err();
+        assert_eq!(refusal.sqlstate(), "28000");
+        let sentence = format!(
+            "rds-auth-proxy: the target \"{name}\" is not allowed by the target_acl of this proxy: {reason}"
+        );
+        assert_eq!(refusal.message(), sentence);
+        assert_eq!(rds.connections(), 0, "nobody called {name}");
+    }
+    world.server().wait_for_log("skipped an RDS database that the target_acl refuses").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_application_reads_why_the_server_refuses() {
+    let world = World::new().with_instance(instance("db-1").tag("frozen", "true")).with_server(ACL);
+    let world = world.start().await;
+    let error = world.refusal("alice").await;
+    assert_eq!(error.code().code(), "28000");
+    assert!(error.message().contains("frozen=true is in blocked_rds_tags"), "{error}");
+    assert_eq!(world.rds().connections(), 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_with_a_list_of_its_own_does_not_even_start() {
+    let world = World::new().with_client(ACL).without_server().without_client().start().await;
+    let ended = world.client_launch(&[]).run().await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\"db-1\" is not allowed by the target_acl"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn nobody_calls_a_host_that_is_not_known() {
+    let world = World::new().without_client().start().await;
+    let stranger = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    for host in [format!("localhost:{port}"), format!("127.0.0.1:{port}")] {
+        let refusal = ask(&world, &host).await.unwrap_err();
+        assert_eq!(refusal.sqlstate(), "3D000");
+        assert!(refusal.message().contains(&format!("the target \"{host}\" is not known")), "{refusal:?}");
+        assert!(refusal.hint().unwrap().contains("target_acl"), "{refusal:?}");
+    }
+    // Another name for a known database is not known either: its token would be signed for the real one.
+    let alias = format!("127.0.0.1:{}", world.rds().port);
+    assert_eq!(ask(&world, &alias).await.unwrap_err().sqlstate(), "3D000");
+    for nonsense in ["", "localhost", "localhost:x", "a b:5432"] {
+        let refusal = ask(&world, nonsense).await.unwrap_err();
+        assert_eq!(refusal.sqlstate(), "28000", "{nonsense}: {refusal:?}");
+    }
+    let accepted = tokio::time::timeout(std::time::Duration::from_millis(50), stranger.accept()).await;
+    assert!(accepted.is_err(), "somebody called");
+    assert_eq!(world.rds().connections(), 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_static_target_for_a_discovered_database_keeps_iam_and_is_not_subject_to_the_list() {
+    let world = World::new()
+        .with_instance(Instance::new("db-1").tag("frozen", "true"))
+        .with_target("orders", "{host: <db-1>, database: app}")
+        .target("orders")
+        .with_server(ACL)
+        .start()
+        .await;
+    assert_eq!(world.psql("alice", "select current_user").await.unwrap(), "alice");
+    let login = world.rds().logins().pop().unwrap();
+    assert!(login.token.is_some() && login.tls.is_some(), "{login:?}");
+    world.stop().await;
+}

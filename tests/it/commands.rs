@@ -1,0 +1,161 @@
+//! The command line of the client: what it asks, prints and refuses.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::support::output::Output;
+use crate::support::plan::World;
+use crate::support::proxy::{Finished, Launch};
+use crate::support::raw::Raw;
+use crate::support::runtime;
+use crate::support::world::Running;
+
+async fn plain() -> Running {
+    World::new()
+        .with_instance("orders-db")
+        .with_instance("people-db")
+        .without_server()
+        .without_client()
+        .start()
+        .await
+}
+
+fn expect_usage_error(ended: &Finished, parts: &[&str]) {
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    for part in parts {
+        assert!(ended.stderr.contains(part), "`{part}` is not in {}", ended.stderr);
+    }
+    assert_eq!(ended.stdout, "");
+}
+
+/// The client without the world's `--target`.
+fn without_target(world: &Running, flags: &[&str]) -> Launch {
+    let mut launch = world.client_launch(&["--target", "-"]);
+    launch.arguments.retain(|argument| argument != "--target" && argument != "-");
+    launch.with(flags)
+}
+
+#[tokio::test]
+async fn names_are_listed_and_slips_are_mended() {
+    let world = plain().await;
+    let addresses = [world.database("orders-db").endpoint(), world.database("people-db").endpoint()];
+    expect_usage_error(
+        &without_target(&world, &[]).run().await,
+        &[
+            "--target",
+            "there is no terminal to ask on",
+            "orders-db",
+            "people-db",
+            &addresses[0],
+            &addresses[1],
+        ],
+    );
+    expect_usage_error(
+        &without_target(&world, &["--target", "order-db"]).run().await,
+        &["no target is called \"order-db\"; did you mean \"orders-db\"?", "people-db"],
+    );
+    expect_usage_error(
+        &world.client_launch(&["--proxy-target", "defualt"]).run().await,
+        &["no upstream proxy is called \"defualt\"; did you mean \"default\"?"],
+    );
+}
+
+#[tokio::test]
+async fn the_configuration_is_refused_with_file_and_line() {
+    let world = plain().await;
+    let path = world.directory.join("broken.yaml");
+    for (text, line, parts) in [
+        ("proxy:\n  listen_adr: 127.0.0.1:0\n", 2, ["listen_adr", "listen_addr"]),
+        ("targets:\n  a:\n    host: nowhere\n", 3, ["targets.a.host", "nowhere"]),
+        ("upstream_proxies:\n  default: {host: 'a:1', ssl: {mode: verify}}\n", 2, ["mode", "verify-full"]),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        for mode in ["client", "server"] {
+            let ended = world.launch(Launch::mode(mode, mode, &path), &world.key).run().await;
+            let place = format!("{}:{line}", path.display());
+            expect_usage_error(&ended, &[&place, parts[0], parts[1]]);
+        }
+    }
+    let missing = world.directory.join("missing.yaml");
+    let ended = Launch::mode("client", "client", &missing).run().await;
+    expect_usage_error(&ended, &[missing.to_str().unwrap()]);
+}
+
+#[tokio::test]
+async fn it_prints_what_to_type() {
+    let world = plain().await;
+    let client = world.start_client(&["--target", "people-db"]).await;
+    let line = format!("psql -h 127.0.0.1 -p {} -d app -U {{your user}}", client.port());
+    let printed =
+        client.stdout.wait_for(Duration::from_secs(5), |text| text.contains(&line).then_some(())).await;
+    assert!(printed.is_some(), "{}", client.stdout.text());
+    let text = client.stdout.text();
+    assert!(
+        text.contains(&world.database("people-db").endpoint()) && text.contains("upstream proxy default")
+    );
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let world = plain().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let path = world.directory.join("taken.yaml");
+    let text = format!("proxy: {{listen_addr: '{address}'}}\nrds: {{enabled: false}}\n");
+    std::fs::write(&path, text).unwrap();
+    let ended = Launch::mode("server", "server", &path).run().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{}", ended.stderr);
+}
+
+/// `script` gives the client a terminal.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn on_a_terminal_the_target_is_chosen_from_a_list() {
+    let world = plain().await;
+    let launch = without_target(&world, &[]);
+    let words: Vec<_> = std::iter::once(launch.binary.display().to_string())
+        .chain(launch.arguments.iter().cloned())
+        .map(|word| format!("'{word}'"))
+        .collect();
+    let mut command = Command::new("script");
+    command
+        .args(["--quiet", "--return", "--command", &format!("exec {}", words.join(" ")), "/dev/null"])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", &world.directory)
+        .env("TERM", "xterm")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = runtime::within(async move { command.spawn().unwrap() }).await;
+    let mut keyboard = child.stdin.take().unwrap();
+    let screen = Output::collect("the screen".into(), child.stdout.take().unwrap());
+    let seen = async |text: &str| {
+        for _ in 0..200 {
+            if screen.text().contains(text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("`{text}` is not on the screen: {}", screen.text());
+    };
+    seen("Which target?").await;
+    keyboard.write_all(b"people").await.unwrap();
+    keyboard.write_all(b"\r").await.unwrap();
+    seen(&world.database("people-db").endpoint()).await;
+    seen("-U {your user}").await;
+    let text = screen.text();
+    let (_, rest) = text.split_once("psql -h 127.0.0.1 -p ").unwrap();
+    let port = rest.split_once(' ').unwrap().0.parse().unwrap();
+    let refusal = Raw::log_in(port, &[("user", "alice")]).await.err().unwrap();
+    assert!(refusal.message().contains("the upstream proxy default cannot be reached"), "{refusal:?}");
+    keyboard.write_all(b"\x03").await.unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(10), child.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{status}: {}", screen.text());
+}

@@ -1,0 +1,65 @@
+//! AWS credentials that change or end while the client runs.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tokio_postgres::NoTls;
+
+use crate::support::identity::AccessKey;
+use crate::support::plan::World;
+use crate::support::proxy::Proxy;
+use crate::support::world::{Running, refusal};
+
+/// A client whose credentials are in a file, and the file.
+async fn client_with_file(world: &Running) -> (Proxy, PathBuf) {
+    let path = world.directory.join("credentials");
+    write(&path, &world.key, "");
+    let mut launch = world.client_launch(&[]);
+    launch.environment.retain(|(name, _)| !name.starts_with("AWS_ACCESS") && !name.starts_with("AWS_SEC"));
+    let launch = launch.env("AWS_SHARED_CREDENTIALS_FILE", path.to_str().unwrap());
+    (world.start_proxy(launch).await, path)
+}
+
+/// As `saml2aws login` writes it.
+fn write(path: &PathBuf, key: &AccessKey, more: &str) {
+    let AccessKey { id, secret, .. } = key;
+    let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n{more}");
+    fs::write(path, text).unwrap();
+}
+
+#[tokio::test]
+async fn credentials_that_change_on_disk_sign_the_next_token() {
+    let world = World::new().without_client().start().await;
+    let (client, path) = client_with_file(&world).await;
+    drop(client.config("alice").connect(NoTls).await.unwrap());
+    assert!(world.rds().tokens()[0].contains(&world.key.id));
+
+    let next = AccessKey::lasting();
+    world.identities.add(next.clone());
+    world.identities.change(&world.key.id, |key| key.may_connect = false);
+    write(&path, &next, "# rotated\n");
+    drop(client.config("alice").connect(NoTls).await.unwrap());
+    assert!(world.rds().tokens()[1].contains(&next.id));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn expired_credentials_name_the_command_that_renews_them() {
+    let world = World::new().without_client().start().await;
+    let (client, path) = client_with_file(&world).await;
+    write(&path, &world.key, "x_security_token_expires = 2020-01-01T00:00:00+00:00\n");
+    let error = refusal(&client, "alice").await;
+    assert_eq!(error.code().code(), "28000");
+    assert!(error.message().contains("expired at 2020-01-01T00:00:00Z"), "{error}");
+    assert_eq!(error.hint(), Some("run `saml2aws login --profile default`"));
+    assert_eq!(world.rds().connections(), 0);
+
+    write(&path, &world.key, "x_security_token_expires = 2090-01-01T00:00:00+00:00\n");
+    drop(client.config("alice").connect(NoTls).await.unwrap());
+
+    fs::remove_file(&path).unwrap();
+    let error = refusal(&client, "alice").await;
+    assert!(error.message().contains("no AWS credentials were found"), "{error}");
+    assert!(error.hint().unwrap().contains("aws sso login"), "{error}");
+    world.stop().await;
+}

@@ -1,0 +1,192 @@
+//! Which databases are found, under which names, and what happens when AWS does not answer.
+
+use std::time::Duration;
+
+use tokio_postgres::NoTls;
+
+use crate::support::fault::{Fault, Rule};
+use crate::support::instance::{Cluster, Instance};
+use crate::support::plan::World;
+use crate::support::postgres::free_port;
+use crate::support::proxy::Proxy;
+use crate::support::raw::{Raw, Refusal};
+use crate::support::world::Running;
+
+async fn logs_in(client: &Proxy) {
+    drop(client.config("alice").connect(NoTls).await.unwrap());
+}
+
+/// What the server says to a client that wants to reach `host`.
+async fn ask(world: &Running, host: &str) -> Result<(), Refusal> {
+    let parameters = [("user", "by_trust"), ("database", "app"), ("host", host)];
+    Raw::log_in(world.server().port(), &parameters).await.map(drop)
+}
+
+#[tokio::test]
+async fn databases_of_every_page_and_region_are_reached() {
+    let world = World::new()
+        .with_instance(Instance::new("db-west").in_region("eu-west-1"))
+        .with_instance("db-1")
+        .with_instance("db-2")
+        .with_instance("db-3")
+        .with_page_size(1)
+        .without_client()
+        .start()
+        .await;
+    for name in ["db-west", "db-3"] {
+        logs_in(&world.start_client(&["--target", name]).await).await;
+        let login = world.database(name).logins().pop().unwrap();
+        assert!(login.refusal.is_none(), "{login:?}");
+    }
+    assert!(world.database("db-west").tokens()[0].contains("%2Feu-west-1%2Frds-db"));
+    assert_eq!(world.aws.requests("DescribeDBInstances"), 3 * (1 + 3), "a page after the other, three times");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_cluster_has_a_writer_a_reader_and_custom_endpoints() {
+    let world = World::new().with_cluster("aurora").target("aurora:writer").without_client().start().await;
+    for (target, database) in [
+        ("aurora:writer", "aurora/writer"),
+        ("aurora:reader", "aurora/reader"),
+        ("aurora:custom:aurora-custom", "aurora/custom"),
+        ("aurora-instance-1", "aurora-instance-1"),
+    ] {
+        let client = world.start_client(&["--target", target]).await;
+        logs_in(&client).await;
+        let login = world.database(database).logins().pop().unwrap();
+        assert_eq!(login.refusal, None);
+        assert!(login.token.unwrap().starts_with(&world.database(database).endpoint()));
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_database_is_found_by_the_next_connection_but_aws_is_not_asked_for_every_stranger() {
+    let mut world = World::new().without_client().start().await;
+    world.server().wait_for_log("the list of targets changed").await;
+    world.add_instance("db-2").await;
+    logs_in(&world.start_client(&["--target", "db-2"]).await).await;
+    let asked = || world.aws.requests("DescribeDBInstances");
+    assert_eq!(asked(), 3, "the server at its start, the client, and the server for the new host");
+    for port in 1..20 {
+        assert_eq!(ask(&world, &format!("localhost:{port}")).await.unwrap_err().sqlstate(), "3D000");
+    }
+    assert_eq!(asked(), 3, "one refresh in ten seconds");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_found_stays_when_aws_fails() {
+    let world = World::new().start().await;
+    world.aws.fail(Rule::every(Fault::AccessDenied));
+    let refusal = ask(&world, "localhost:1").await.unwrap_err();
+    assert_eq!(refusal.sqlstate(), "28000");
+    for part in ["the list of RDS databases may be out of date", "us-east-1", "rds:DescribeDBInstances"] {
+        assert!(refusal.message().contains(part), "{refusal:?}");
+    }
+    logs_in(world.client()).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn static_targets_work_when_aws_fails_at_the_start() {
+    let world = World::new()
+        .with_target("fixed", "{host: <postgres>, database: app, ssl: {mode: disable}}")
+        .target("fixed")
+        .without_server()
+        .without_client()
+        .start()
+        .await;
+    world.aws.fail(Rule::every(Fault::AccessDenied));
+    let server = world.start_proxy(world.server_launch()).await;
+    let client = world.start_client(&["--direct"]).await;
+    for proxy in [&server, &client] {
+        assert!(proxy.log().contains("only the targets of the configuration can be used for now"));
+    }
+    drop(client.config("by_trust").connect(NoTls).await.unwrap());
+
+    let ended = world.client_launch(&["--direct", "--target", "db-1"]).run().await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("may be out of date") && ended.stderr.contains("us-east-1"));
+
+    world.aws.recover();
+    let host = world.rds().endpoint();
+    let parameters = [("user", "by_trust"), ("database", "app"), ("host", &*host)];
+    let found = Raw::log_in(server.port(), &parameters).await;
+    assert!(found.is_ok(), "the server tries again: {:?}", found.err());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_finds_nothing_says_why() {
+    let world = World::new().without_server().without_client().start().await;
+    world.aws.fail(Rule::every(Fault::AccessDenied));
+    let ended = world.client_launch(&[]).run().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for part in ["the RDS databases of us-east-1 could not be listed", "rds:DescribeDB"] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn discovery_that_is_off_makes_no_aws_call() {
+    let world = World::new()
+        .with_target("fixed", "{host: <postgres>, database: app, ssl: {mode: disable}}")
+        .target("fixed")
+        .with_server("rds: {enabled: false}")
+        .with_client("rds: {enabled: false}")
+        .start()
+        .await;
+    assert_eq!(world.psql("by_trust", "select 1").await.unwrap(), "1");
+    assert_eq!(ask(&world, &world.rds().endpoint()).await.unwrap_err().sqlstate(), "3D000");
+    assert_eq!(world.aws.all_requests(), 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_with_iam_is_left_out_and_the_log_says_why() {
+    let world = World::new()
+        .with_instance("db-1")
+        .with_instance(Instance::new("no-iam").without_iam())
+        .with_instance(Instance::new("newborn").without_endpoint())
+        .with_instance(Instance::new("mysql").engine("mysql"))
+        .with_cluster(Cluster::new("dark").without_iam())
+        .start()
+        .await;
+    let log = world.server().log();
+    let told = |name: &str, why: &str| {
+        log.lines()
+            .any(|line| line.contains("skipped an RDS database") && line.contains(name) && line.contains(why))
+    };
+    assert!(told("no-iam in us-east-1", "IAM database authentication is off"), "{log}");
+    assert!(told("newborn in us-east-1", "it has no endpoint yet"), "{log}");
+    assert!(told("dark:writer in us-east-1", "IAM database authentication is off"), "{log}");
+    for name in ["no-iam", "newborn", "mysql", "dark/writer"] {
+        assert_eq!(ask(&world, &world.database(name).endpoint()).await.unwrap_err().sqlstate(), "3D000");
+        assert_eq!(world.database(name).connections(), 0);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn tags_name_the_database_and_the_local_port() {
+    let port = free_port();
+    let world = World::new()
+        .with_instance(
+            Instance::new("db-1")
+                .tag("rds-auth-proxy:db-name", "ledger")
+                .tag("rds-auth-proxy:local-port", &port.to_string()),
+        )
+        .with_instance(Instance::new("db-2").tag("rds-auth-proxy:local-port", "many"))
+        .start()
+        .await;
+    assert_eq!(world.client().port(), port);
+    let line = format!("psql -h 127.0.0.1 -p {port} -d ledger -U {{your user}}");
+    let printed =
+        world.client().stdout.wait_for(Duration::from_secs(5), |text| text.contains(&line).then_some(()));
+    assert!(printed.await.is_some(), "{}", world.client().stdout.text());
+    logs_in(world.client()).await;
+    assert!(world.server().log().contains("rds-auth-proxy:local-port is \\\"many\\\""));
+    world.stop().await;
+}

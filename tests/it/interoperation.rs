@@ -1,0 +1,171 @@
+//! On the wire with the other implementation of the contract: a client or server that knows `host` and `password` and
+//! nothing else.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::instance::REGION;
+use crate::support::plan::World;
+use crate::support::protocol::{First, Startup, read_first, refuse};
+use crate::support::raw::Raw;
+use crate::support::runtime;
+use crate::support::token::sign;
+
+/// A server that lets everybody with a user in and tells what it was sent. It keeps quiet about everything else.
+#[derive(Clone)]
+struct OtherServer {
+    port: u16,
+    seen: Arc<Mutex<Vec<Startup>>>,
+}
+
+impl OtherServer {
+    async fn start() -> Self {
+        let listener = runtime::within(TcpListener::bind("127.0.0.1:0")).await.unwrap();
+        let server = Self { port: listener.local_addr().unwrap().port(), seen: Arc::default() };
+        let accepting = server.clone();
+        runtime::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = accepting.clone();
+                tokio::spawn(async move { server.serve(stream).await });
+            }
+        });
+        server
+    }
+
+    async fn serve(&self, mut stream: TcpStream) {
+        let Ok(First::Startup(startup)) = read_first(&mut stream).await else {
+            panic!("not a startup packet")
+        };
+        let user = startup.user().to_owned();
+        self.seen.lock().unwrap().push(startup);
+        if user.is_empty() {
+            return refuse(&mut stream, "28000", "no PostgreSQL user name specified").await.unwrap();
+        }
+        let answer = b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\x10\x92\0\x01\xe2\x40Z\0\0\0\x05I";
+        stream.write_all(answer).await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+
+    fn client(&self, more: &str) -> World {
+        let port = self.port;
+        World::new()
+            .without_server()
+            .with_client(&format!("upstream_proxies: {{default: {{host: 'localhost:{port}', {more}}}}}"))
+    }
+
+    fn seen(&self) -> Vec<Startup> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+const APPLICATION: [(&str, &str); 5] = [
+    ("application_name", "ledger"),
+    ("user", "alice"),
+    ("options", "-c work_mem=4MB"),
+    ("database", "app"),
+    ("DateStyle", "ISO"),
+];
+
+fn pairs(startup: &Startup) -> Vec<(&str, &str)> {
+    startup.parameters.iter().map(|(name, value)| (&**name, &**value)).collect()
+}
+
+#[tokio::test]
+async fn the_server_is_sent_what_the_application_said_and_host_and_password() {
+    let server = OtherServer::start().await;
+    let world = server.client("ssl: {mode: disable}").start().await;
+    Raw::log_in(world.client().port(), &APPLICATION).await.unwrap();
+    let seen = server.seen();
+    assert_eq!(seen[0].version, 3 << 16);
+    let parameters = pairs(&seen[0]);
+    assert_eq!(parameters[..5], APPLICATION);
+    assert_eq!(parameters[5], ("host", &*world.rds().endpoint()));
+    let (name, token) = parameters[6];
+    assert_eq!((name, parameters.len()), ("password", 7));
+    assert!(token.starts_with(&format!("{}/?Action=connect&DBUser=alice&", world.rds().endpoint())));
+    world.add_secret(token);
+
+    // An application does not get to name the target or a password by itself.
+    let forged = [("user", "alice"), ("host", "elsewhere:1"), ("password", "a guess"), ("database", "app")];
+    Raw::log_in(world.client().port(), &forged).await.unwrap();
+    let seen = server.seen();
+    assert_eq!(seen[1].parameters.len(), 4);
+    assert_eq!(seen[1].find("host"), Some(&*world.rds().endpoint()));
+    assert!(seen[1].find("password").unwrap().contains("/?Action=connect&"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_for_aws_logins_only_is_sent_no_password() {
+    let server = OtherServer::start().await;
+    let world = server.client("aws_auth_only: true, ssl: {mode: disable}").start().await;
+    Raw::log_in(world.client().port(), &APPLICATION).await.unwrap();
+    let seen = server.seen();
+    assert_eq!(pairs(&seen[0])[..5], APPLICATION);
+    assert_eq!(pairs(&seen[0])[5..], [("host", &*world.rds().endpoint())]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancel_request_does_not_hurt_a_server_that_does_not_know_it() {
+    let server = OtherServer::start().await;
+    let world = server.client("ssl: {mode: disable}").start().await;
+    let session = Raw::log_in(world.client().port(), &APPLICATION).await.unwrap();
+    let mut cancel = Raw::connect(world.client().port()).await;
+    cancel.send(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\x10\x92\0\x01\xe2\x40").await;
+    assert!(cancel.hear().await.is_none(), "a cancel request is not answered");
+    let seen = server.seen();
+    let endpoint = world.rds().endpoint();
+    assert_eq!(pairs(&seen[1]), [("host", &*endpoint), ("rds-auth-proxy.cancel", "4242:0001e240")]);
+    drop(session);
+    Raw::log_in(world.client().port(), &APPLICATION).await.unwrap();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_of_the_other_kind_logs_in_through_our_server() {
+    let world = World::new().without_client().start().await;
+    let endpoint = world.rds().endpoint();
+    let token = sign(&endpoint, REGION, "alice", &world.key, SystemTime::now());
+    // It sends its parameters in whatever order a map has, and an empty database where none was named.
+    let orders: [&[(&str, &str)]; 2] = [
+        &[
+            ("password", &token),
+            ("options", "-c work_mem=4242kB"),
+            ("user", "alice"),
+            ("host", &endpoint),
+            ("database", "app"),
+        ],
+        &[
+            ("host", &endpoint),
+            ("database", "app"),
+            ("client_encoding", "UTF8"),
+            ("user", "alice"),
+            ("password", &token),
+            ("options", "-c work_mem=4242kB"),
+        ],
+    ];
+    for parameters in orders {
+        let (mut session, _) = Raw::log_in(world.server().port(), parameters).await.unwrap();
+        assert_eq!(session.query("show work_mem").await.unwrap(), "4242kB");
+        let login = world.rds().logins().pop().unwrap();
+        let left: Vec<_> = login.parameters.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let expected: Vec<_> =
+            parameters.iter().copied().filter(|(name, _)| !["host", "password"].contains(name)).collect();
+        assert_eq!(left, expected);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    let world = World::new().without_server().start().await;
+    let error = tokio::time::timeout(Duration::from_secs(10), world.refusal("alice")).await;
+    let error = error.unwrap();
+    assert_eq!(error.code().code(), "08001");
+    assert!(error.message().contains("the upstream proxy default cannot be reached"), "{error}");
+    world.stop().await;
+}

@@ -1,0 +1,142 @@
+//! TLS from the server to the database: what is wrong with it is told, and no password gets lost on the way.
+
+use std::fs;
+
+use crate::support::certificates::{Authority, Validity};
+use crate::support::instance::Instance;
+use crate::support::plan::World;
+use crate::support::raw::{Raw, Refusal};
+use crate::support::rds::Encryption;
+use crate::support::scratch::{self, random_text};
+use crate::support::world::Running;
+
+/// Hands the server a password for a database, as a client does.
+async fn log_in(world: &Running, user: &str, database: &str, password: &str) -> Result<(), Refusal> {
+    let host = world.database(database).endpoint();
+    let parameters = [("user", user), ("database", "app"), ("host", &host), ("password", password)];
+    Raw::log_in(world.server().port(), &parameters).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_prove_itself_gets_no_password() {
+    let issued = |authority: &Authority, name: &str, validity| authority.issue(&[name], validity);
+    let trusted = Authority::trusted();
+    let cases = [
+        (
+            "foreign",
+            issued(Authority::foreign(), "localhost", Validity::Now),
+            "its issuer is \"CN=Foreign CA\", which is not among the 1 root certificates of /",
+        ),
+        (
+            "misnamed",
+            issued(trusted, "other.example", Validity::Now),
+            "it is not valid for the name \"localhost\"; it is for other.example",
+        ),
+        ("expired", issued(trusted, "localhost", Validity::Expired), "it expired on Jan  1 00:00:00 2021"),
+        (
+            "unborn",
+            issued(trusted, "localhost", Validity::NotYet),
+            "it is not valid before Jan  1 00:00:00 2090",
+        ),
+    ];
+    let mut world = World::new().target("foreign");
+    for (name, certificate, _) in &cases {
+        world = world.with_instance(Instance::new(name).certificate(certificate.clone()));
+    }
+    let world = world.start().await;
+    let password = random_text(24);
+    world.add_secret(&password);
+    for (name, _, sentence) in &cases {
+        let refusal = log_in(&world, "alice", name, &password).await.unwrap_err();
+        assert_eq!(refusal.sqlstate(), "08001");
+        let message = refusal.message();
+        assert!(
+            message.starts_with("rds-auth-proxy: the certificate of localhost is not trusted: "),
+            "{message}"
+        );
+        assert!(message.contains(sentence), "{message}");
+        assert_eq!(world.database(name).connections(), 1);
+        assert!(world.database(name).logins().is_empty());
+    }
+    let error = world.refusal("alice").await;
+    assert_eq!(error.code().code(), "08001");
+    assert!(error.message().contains("its issuer is \"CN=Foreign CA\""), "the application reads it: {error}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_without_tls_gets_no_password() {
+    let cases = [
+        ("plain", Encryption::Off, "has TLS turned off, but the TLS mode verify-full needs it"),
+        (
+            "prefers",
+            Encryption::Off,
+            "has TLS turned off, but the TLS mode prefer needs it to send a password",
+        ),
+        ("error", Encryption::Answer(b'E'), "answered with an error before TLS could begin"),
+        (
+            "garbage",
+            Encryption::Answer(b'?'),
+            "does not speak PostgreSQL: it answered an SSLRequest with the byte 0x3f",
+        ),
+        ("gone", Encryption::Required, "cannot be reached"),
+    ];
+    let mut world = World::new()
+        .with_target("prefers", "{host: <prefers>, ssl: {mode: prefer}}")
+        .with_target("trusted-net", "{host: <trusted-net>, ssl: {mode: disable}}")
+        .with_instance(Instance::new("trusted-net").encryption(Encryption::Off))
+        .without_client();
+    for (name, encryption, _) in cases {
+        world = world.with_instance(Instance::new(name).encryption(encryption));
+    }
+    let world = world.start().await;
+    world.database("gone").close();
+    let password = random_text(24);
+    world.add_secret(&password);
+    for (name, _, sentence) in cases {
+        let refusal = log_in(&world, "alice", name, &password).await.unwrap_err();
+        assert_eq!(refusal.sqlstate(), "08001", "{refusal:?}");
+        let host = world.database(name).endpoint();
+        assert!(refusal.message().contains(&format!("the database {name} at {host}")), "{refusal:?}");
+        assert!(refusal.message().contains(sentence), "{refusal:?}");
+        assert!(world.database(name).logins().is_empty());
+    }
+
+    let password = world.postgres.password("by_password");
+    log_in(&world, "by_password", "trusted-net", &password).await.unwrap();
+    assert_eq!(world.database("trusted-net").logins()[0].tls, None, "the configuration says so");
+    // Without a password, `prefer` goes on in clear, as in libpq.
+    let host = world.database("prefers").endpoint();
+    Raw::log_in(world.server().port(), &[("user", "by_trust"), ("database", "app"), ("host", &host)])
+        .await
+        .unwrap();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn roots_may_be_a_directory_of_files() {
+    let roots = scratch::fresh("roots");
+    fs::copy(&Authority::trusted().path, roots.join("a.pem")).unwrap();
+    fs::write(roots.join("README"), "not a certificate").unwrap();
+    let foreign = Authority::foreign().issue(&["localhost"], Validity::Now);
+    let world = World::new()
+        .with_instance("db-1")
+        .with_instance(Instance::new("db-2").certificate(foreign))
+        .with_server(&format!("rds: {{root_certificate: {}}}", roots.display()))
+        .without_client()
+        .start()
+        .await;
+    let clients = [world.start_client(&[]).await, world.start_client(&["--target", "db-2"]).await];
+    let psql = async |client| {
+        let output = world.psql_command(client, "alice").args(["-c", "select 1"]).output().await.unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    assert_eq!(psql(&clients[0]).await, "1\n");
+    let error = psql(&clients[1]).await;
+    assert!(error.contains("is not among the 1 root certificates of"), "{error}");
+
+    fs::copy(&Authority::foreign().path, roots.join("b.pem")).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert_eq!(psql(&clients[1]).await, "1\n", "a new file counts without a restart");
+    world.stop().await;
+}
