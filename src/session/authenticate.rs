@@ -5,7 +5,7 @@ use postgres_protocol::authentication::sasl::SCRAM_SHA_256_PLUS;
 
 use super::Failure;
 use super::deadline::Deadline;
-use super::explain::{Circumstances, explain};
+use super::explain::{Circumstances, explain, misses_channel_binding};
 use super::message::{FromHop, flush_to_app, flush_to_hop, read_from_hop, read_password};
 use super::password::Exchange;
 use crate::net::Framed;
@@ -38,6 +38,7 @@ struct Conversation<'a> {
     hop_name: &'a str,
     user: String,
     identity: Option<&'a str>,
+    withheld_binding: bool,
     lost_binding: bool,
     cancel: Option<CancelRequest>,
 }
@@ -58,8 +59,16 @@ pub(super) async fn authenticate(
     drop(startup);
     deadline.within("sending the startup packet", flush_to_hop(hop, hop_name)).await?;
 
-    let mut conversation =
-        Conversation { app, hop, hop_name, user, identity, lost_binding: false, cancel: None };
+    let mut conversation = Conversation {
+        app,
+        hop,
+        hop_name,
+        user,
+        identity,
+        withheld_binding: false,
+        lost_binding: false,
+        cancel: None,
+    };
     let mut heard = 0;
     loop {
         let doing = "waiting for the database to finish the login";
@@ -140,6 +149,7 @@ impl Conversation<'_> {
         }
         self.flush_to_app(deadline).await?;
         let answer = deadline.while_asking(read_password(self.app)).await?;
+        self.lost_binding |= self.withheld_binding && misses_channel_binding(answer.expose());
         self.hop.out().reserve(answer.len());
         self.hop.out().put_slice(answer.expose());
         deadline.within("sending the password", flush_to_hop(self.hop, self.hop_name)).await
@@ -154,7 +164,7 @@ impl Conversation<'_> {
             let offered = offered.join(", ");
             return Err(Failure::UnsupportedSasl { hop: self.hop_name.to_owned(), offered });
         }
-        self.lost_binding = mechanisms.len() < offered.len() && self.app.stream().is_tls();
+        self.withheld_binding = mechanisms.len() < offered.len();
         Ok(Authentication::Sasl { mechanisms })
     }
 

@@ -1,6 +1,6 @@
 //! Makes a database's refusal of a login easier to act on.
 
-use crate::wire::{ErrorResponse, SqlState};
+use crate::wire::{ErrorResponse, Header, SqlState};
 
 /// What is known about a login when the database refuses it.
 pub(super) struct Circumstances<'a> {
@@ -8,8 +8,19 @@ pub(super) struct Circumstances<'a> {
     pub(super) user: &'a str,
     /// Who signed the IAM token, where one was used.
     pub(super) identity: Option<&'a str>,
-    /// The application is on TLS and was not offered the channel binding that the database has.
+    /// The application could have bound its login to TLS, and was not offered that the database can too.
     pub(super) lost_binding: bool,
+}
+
+/// Whether this `SASLInitialResponse` of an application says `y`: it could bind its login to the TLS session it is in, if
+/// only that had been offered (RFC 5802 section 7, `gs2-cbind-flag`). A database that does offer it takes that for an
+/// attack. Unlike this proxy's own socket, it tells what the application has TLS with, however many proxies are between.
+pub(super) fn misses_channel_binding(message: &[u8]) -> bool {
+    // Tag and length, the mechanism with its zero, the length of what follows (PostgreSQL manual, "Message Formats").
+    let Some(body) = message.get(Header::LENGTH..) else { return false };
+    let mut parts = body.splitn(2, |byte| *byte == 0);
+    let (Some(_mechanism), Some(rest)) = (parts.next(), parts.next()) else { return false };
+    rest.get(4..).is_some_and(|response| response.starts_with(b"y,"))
 }
 
 /// Adds a HINT to a refused login; every word of the database stays.
@@ -77,6 +88,15 @@ mod tests {
         let mut error = refused(SqlState::InvalidPassword);
         explain(&mut error, &Circumstances { user: "alice", identity: None, lost_binding: true });
         assert!(error.hint().is_none(), "a wrong password has nothing to do with channel binding");
+    }
+
+    #[test]
+    fn only_an_application_that_could_bind_misses_it() {
+        assert!(misses_channel_binding(b"p\0\0\0\0SCRAM-SHA-256\0\0\0\0\x08y,,n=,r=x"));
+        assert!(!misses_channel_binding(b"p\0\0\0\0SCRAM-SHA-256\0\0\0\0\x08n,,n=,r=x"));
+        for broken in [&b"p\0\0"[..], b"p\0\0\0\x05yes", b"p\0\0\0\x05yes\0", b"p\0\0\0\x05yes\0\0\0\0"] {
+            assert!(!misses_channel_binding(broken));
+        }
     }
 
     #[test]
