@@ -35,6 +35,10 @@ pub(super) async fn prepare(mut arguments: ClientArguments) -> Result<Prepared<C
     let shutdown = Shutdown::new();
     observe::admin(&config, recorder, &directory, &shutdown).await?;
     let via = upstream.map_or(Ok(Via::Direct), via)?;
+    if let Some(aws) = aws.clone() {
+        // For the HINT of a refused login; nobody waits for it.
+        tokio::spawn(async move { aws.identity().await });
+    }
     let mint = aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
     let (listener, bound) = start::listen(&listen_address(&config.listen, &target)).await?;
     let banner = Banner {

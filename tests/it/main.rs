@@ -21,6 +21,9 @@ mod operations;
 /// Who gets in with an IAM identity, and what the database sees of it.
 mod login;
 
+/// IAM logins that the database refuses.
+mod refusals;
+
 /// Databases without IAM: each password method.
 mod passwords;
 

@@ -1,0 +1,101 @@
+//! IAM logins that the database refuses: its words pass, and a HINT says what to look at.
+
+use std::time::{Duration, SystemTime};
+
+use tokio_postgres::error::SqlState;
+
+use crate::support::instance::REGION;
+use crate::support::plan::World;
+use crate::support::raw::{Raw, Refusal};
+use crate::support::roles::DATABASE;
+use crate::support::token::sign;
+use crate::support::world::Running;
+
+/// Logs in at the server as a client would, with a password of the test's choice.
+async fn log_in(world: &Running, user: &str, password: &str) -> Result<String, Refusal> {
+    let endpoint = world.rds().endpoint();
+    let parameters =
+        [("user", user), ("database", DATABASE), ("host", endpoint.as_str()), ("password", password)];
+    let (mut raw, _) = Raw::log_in(world.server().port(), &parameters).await?;
+    raw.query("select current_user").await
+}
+
+#[tokio::test]
+async fn a_refused_token_is_explained_with_grant_policy_and_identity() {
+    let world = World::new().start().await;
+    world.identities.change(&world.key.id, |key| key.may_connect = false);
+    let error = world.refusal("alice").await;
+    assert_eq!(*error.code(), SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+    assert_eq!(error.severity(), "FATAL");
+    assert_eq!(error.message(), r#"PAM authentication failed for user "alice""#);
+    let hint = error.hint().unwrap();
+    for part in [r#"GRANT rds_iam TO "alice""#, "rds-db:connect", world.key.id.as_str()] {
+        assert!(hint.contains(part), "{part} is not in: {hint}");
+    }
+    assert_eq!(hint.matches("rds-db:connect").count(), 1, "one half of the proxy explains it: {hint}");
+    // STS is asked at the start, and nobody waits for its answer.
+    for _ in 0..100 {
+        if world.refusal("alice").await.hint().unwrap().contains("arn:aws:iam::123456789012:user/tester") {
+            return world.stop().await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the HINT never names the ARN: {hint}");
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refused_and_the_next_one_is_not() {
+    let world = World::new().start().await;
+    world.rds().set_clock_ahead(Duration::from_secs(901));
+    let error = world.refusal("alice").await;
+    assert_eq!(*error.code(), SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+    assert!(error.hint().unwrap().contains("rds-db:connect"));
+    assert!(world.rds().logins().pop().unwrap().refusal.unwrap().contains("expired"));
+    world.rds().set_clock_ahead(Duration::ZERO);
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_server_hands_on_what_it_is_given_and_no_identity_of_its_own() {
+    let world = World::new().without_client().start().await;
+    let token = |user: &str, age: u64| {
+        let signed = SystemTime::now() - Duration::from_secs(age);
+        sign(&world.rds().endpoint(), REGION, user, &world.key, signed)
+    };
+    assert_eq!(log_in(&world, "alice", &token("alice", 0)).await.unwrap(), "alice");
+
+    let good = token("alice", 0);
+    let last = if good.ends_with('0') { '1' } else { '0' };
+    let tampered = format!("{}{last}", &good[..good.len() - 1]);
+    let of_the_server = sign(&world.rds().endpoint(), REGION, "alice", &world.server_key, SystemTime::now());
+    let expired = token("alice", 1000);
+    let of_another_user = token("by_scram", 0);
+    for (password, reason) in [
+        (&tampered, "signature does not match"),
+        (&of_another_user, "DBUser"),
+        (&expired, "expired"),
+        (&of_the_server, "no policy grants"),
+    ] {
+        let refusal = log_in(&world, "alice", password).await.unwrap_err();
+        assert_eq!(refusal.sqlstate(), "28000");
+        assert_eq!(refusal.message(), r#"PAM authentication failed for user "alice""#);
+        assert!(refusal.hint().unwrap().contains("rds-db:connect"), "{refusal:?}");
+        let login = world.rds().logins().pop().unwrap();
+        assert_eq!(login.token.as_ref(), Some(password));
+        assert!(login.refusal.as_ref().unwrap().contains(reason), "{login:?}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn errors_that_have_nothing_to_do_with_iam_pass_word_for_word() {
+    let world = World::new().start().await;
+    let error = world.client().config("alice").dbname("no such").connect(tokio_postgres::NoTls).await;
+    let error = error.err().unwrap();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(*error.code(), SqlState::INVALID_CATALOG_NAME);
+    assert_eq!(error.message(), r#"database "no such" does not exist"#);
+    assert_eq!((error.hint(), error.severity()), (None, "FATAL"));
+    world.stop().await;
+}
