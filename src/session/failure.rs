@@ -346,7 +346,7 @@ impl Failure {
         match self {
             Self::Mint(error) => Some(error.remedy.clone()),
             Self::NoTls { hop, .. } => Some(format!(
-                "Turn TLS on at {hop}, or set the ssl mode of this target to disable if the network between is trusted."
+                "Turn TLS on at {hop}, or set its ssl mode to disable if the network between is trusted."
             )),
             Self::Lookup(LookupError::Unknown { .. }) => Some(
                 "Check the name, that the database has IAM authentication on and the tags of target_acl, \
