@@ -190,3 +190,32 @@ async fn tags_name_the_database_and_the_local_port() {
     assert!(world.server().log().contains("rds-auth-proxy:local-port is \\\"many\\\""));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn aws_that_is_busy_is_asked_again() {
+    let world = World::new().without_server().without_client().start().await;
+    world.aws.fail(Rule::every(Fault::Throttling).of("DescribeDBInstances").times(2));
+    logs_in(&world.start_client(&["--direct"]).await).await;
+    assert_eq!(world.aws.requests("DescribeDBInstances"), 3);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_name_that_two_regions_have_is_told_apart_by_its_address() {
+    let world = World::new()
+        .with_instance("db-1")
+        .with_instance(Instance::new("db-1").in_region("eu-west-1"))
+        .with_instance(Instance::new("db-2").in_region("eu-west-1"))
+        .without_server()
+        .without_client()
+        .start()
+        .await;
+    let endpoint = world.rds().endpoint();
+    let ended = world.client_launch(&["--direct", "--target", "db-1"]).run().await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the target \"db-1\" is not unique"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&endpoint), "{}", ended.stderr);
+    logs_in(&world.start_client(&["--direct", "--target", &endpoint]).await).await;
+    assert_eq!(world.rds().logins().len(), 1);
+    world.stop().await;
+}

@@ -11,7 +11,9 @@ use crate::support::instance::REGION;
 use crate::support::plan::World;
 use crate::support::protocol::{First, Startup, read_first, refuse};
 use crate::support::raw::Raw;
+use crate::support::roles::Login;
 use crate::support::runtime;
+use crate::support::scratch::unique;
 use crate::support::token::sign;
 
 /// A server that lets everybody with a user in and tells what it was sent. It keeps quiet about everything else.
@@ -128,29 +130,23 @@ async fn a_cancel_request_does_not_hurt_a_server_that_does_not_know_it() {
 #[tokio::test]
 async fn a_client_of_the_other_kind_logs_in_through_our_server() {
     let world = World::new().without_client().start().await;
+    let user = unique("elsewhere");
+    world.postgres.create_role(&user, Login::Iam).await;
+    world.postgres.create_database(&user).await;
     let endpoint = world.rds().endpoint();
-    let token = sign(&endpoint, REGION, "alice", &world.key, SystemTime::now());
+    let token = sign(&endpoint, REGION, &user, &world.key, SystemTime::now());
+    let (host, password, user) = (("host", &*endpoint), ("password", &*token), ("user", &*user));
+    let options = ("options", "-c work_mem=4242kB");
     // It sends its parameters in whatever order a map has, and an empty database where none was named.
-    let orders: [&[(&str, &str)]; 2] = [
-        &[
-            ("password", &token),
-            ("options", "-c work_mem=4242kB"),
-            ("user", "alice"),
-            ("host", &endpoint),
-            ("database", "app"),
-        ],
-        &[
-            ("host", &endpoint),
-            ("database", "app"),
-            ("client_encoding", "UTF8"),
-            ("user", "alice"),
-            ("password", &token),
-            ("options", "-c work_mem=4242kB"),
-        ],
+    let cases: [(&[(&str, &str)], &str); 3] = [
+        (&[password, options, user, host, ("database", "app")], "app"),
+        (&[host, ("database", "app"), ("client_encoding", "UTF8"), user, password, options], "app"),
+        (&[("database", ""), user, options, password, host], user.1),
     ];
-    for parameters in orders {
+    for (parameters, database) in cases {
         let (mut session, _) = Raw::log_in(world.server().port(), parameters).await.unwrap();
-        assert_eq!(session.query("show work_mem").await.unwrap(), "4242kB");
+        let answer = session.query("select current_database() || current_setting('work_mem')").await;
+        assert_eq!(answer.unwrap(), format!("{database}4242kB"));
         let login = world.rds().logins().pop().unwrap();
         let left: Vec<_> = login.parameters.iter().map(|(name, value)| (&**name, &**value)).collect();
         let expected: Vec<_> =

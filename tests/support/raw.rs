@@ -26,7 +26,7 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
-/// An ErrorResponse, field by field.
+/// An `ErrorResponse`, field by field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     fields: Vec<(u8, String)>,
@@ -47,7 +47,7 @@ impl Raw {
         raw
     }
 
-    /// Logs in: succeeds at ReadyForQuery, and has all messages up to there.
+    /// Logs in: succeeds at `ReadyForQuery`, and has all messages up to there.
     pub async fn log_in(port: u16, parameters: &[(&str, &str)]) -> Result<(Self, Vec<Message>), Refusal> {
         let mut raw = Self::start(port, parameters).await;
         let messages = raw.until(b'Z').await?;
