@@ -1,0 +1,84 @@
+{{/*
+config.yaml as the program reads it. It is built as a value and printed by toYaml, so that no quoting is left to chance;
+proxy.config is laid over it.
+*/}}
+{{- define "rds-auth-proxy.config" -}}
+{{- $values := .Values.proxy -}}
+{{- $proxy := dict
+      "listen_addr" (printf "0.0.0.0:%d" (int $values.port))
+      "ssl" (include "rds-auth-proxy.config-ssl" . | fromYaml)
+      "target_acl" (dict
+        "allowed_rds_tags" (include "rds-auth-proxy.config-tags" $values.allowedRDSTags | fromYamlArray)
+        "blocked_rds_tags" (include "rds-auth-proxy.config-tags" $values.blockedRDSTags | fromYamlArray))
+      "shutdown_delay" (toString $values.shutdownDelay)
+      "drain_timeout" (toString $values.drainTimeout) -}}
+{{- if $values.admin.enabled -}}
+{{- $_ := set $proxy "admin_addr" (printf "0.0.0.0:%d" (int $values.admin.port)) -}}
+{{- end -}}
+{{- range $key, $value := dict
+      "max_connections" $values.maxConnections
+      "max_connections_per_peer" $values.maxConnectionsPerPeer -}}
+{{- if $value -}}{{- $_ := set $proxy $key (int $value) -}}{{- end -}}
+{{- end -}}
+{{- range $key, $value := dict
+      "handshake_timeout" $values.handshakeTimeout
+      "connect_timeout" $values.connectTimeout
+      "idle_timeout" $values.idleTimeout -}}
+{{- if $value -}}{{- $_ := set $proxy $key (toString $value) -}}{{- end -}}
+{{- end -}}
+{{- $rds := dict "enabled" $values.rds.enabled -}}
+{{- if $values.rds.regions -}}{{- $_ := set $rds "regions" $values.rds.regions -}}{{- end -}}
+{{- if $values.rds.rootCertificate -}}{{- $_ := set $rds "root_certificate" $values.rds.rootCertificate -}}{{- end -}}
+{{- $config := dict "proxy" $proxy "rds" $rds -}}
+{{- if $values.targets -}}{{- $_ := set $config "targets" $values.targets -}}{{- end -}}
+{{- range $key, $owner := dict
+      "listen_addr" "proxy.port"
+      "admin_addr" "proxy.admin"
+      "drain_timeout" "proxy.drainTimeout"
+      "shutdown_delay" "proxy.shutdownDelay" -}}
+{{- if hasKey (default dict $values.config.proxy) $key -}}
+{{- fail (printf "proxy.config.proxy.%s: set %s instead, other parts of the chart depend on it" $key $owner) -}}
+{{- end -}}
+{{- end -}}
+{{- mergeOverwrite $config (deepCopy $values.config) | toYaml -}}
+{{- end -}}
+
+{{- define "rds-auth-proxy.config-ssl" -}}
+{{- $ssl := .Values.proxy.ssl -}}
+enabled: {{ $ssl.enabled }}
+{{- if include "rds-auth-proxy.server-secret" . }}
+certificate: /etc/rds-auth-proxy/server-tls/tls.crt
+private_key: /etc/rds-auth-proxy/server-tls/tls.key
+{{- else if and $ssl.enabled $ssl.certificatePath }}
+certificate: {{ $ssl.certificatePath | quote }}
+private_key: {{ required "proxy.ssl.certificatePath needs proxy.ssl.keyPath beside it" $ssl.keyPath | quote }}
+{{- end }}
+{{- if .Values.proxy.certManager.enabled }}
+client_certificate: /etc/rds-auth-proxy/client-tls/tls.crt
+client_private_key: /etc/rds-auth-proxy/client-tls/tls.key
+{{- else if $ssl.clientCertificatePath }}
+client_certificate: {{ $ssl.clientCertificatePath | quote }}
+client_private_key: {{ required "proxy.ssl.clientCertificatePath needs proxy.ssl.clientPrivateKey beside it" $ssl.clientPrivateKey | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Tag values are strings in the configuration; `value: true` in a values file is one too. */}}
+{{- define "rds-auth-proxy.config-tags" -}}
+{{- range . }}
+- name: {{ .name | quote }}
+  value: {{ .value | toString | quote }}
+{{- else -}}
+[]
+{{- end }}
+{{- end -}}
+
+{{/* The Secret with the server's certificate; empty: there is none to mount. */}}
+{{- define "rds-auth-proxy.server-secret" -}}
+{{- if .Values.proxy.ssl.enabled -}}
+{{- if .Values.proxy.certManager.enabled -}}
+{{- include "rds-auth-proxy.name-with" (dict "root" . "suffix" "server-tls") -}}
+{{- else -}}
+{{- .Values.proxy.ssl.secretName -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,55 @@
+{{/* The one name: Deployment, pod label app.kubernetes.io/name, Service, ConfigMap. A label value has at most 63 characters. */}}
+{{- define "rds-auth-proxy.fullname" -}}
+{{- $chart := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains $chart .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $chart | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A name with something behind it: dict "root" $ "suffix" "server-tls" */}}
+{{- define "rds-auth-proxy.name-with" -}}
+{{- $room := sub 62 (len .suffix) | int -}}
+{{- printf "%s-%s" (include "rds-auth-proxy.fullname" .root | trunc $room | trimSuffix "-") .suffix -}}
+{{- end -}}
+
+{{/* What selects our pods; clients look for the first of the two. Never to be changed: selectors are immutable. */}}
+{{- define "rds-auth-proxy.selector" -}}
+app.kubernetes.io/name: {{ include "rds-auth-proxy.fullname" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "rds-auth-proxy.labels" -}}
+{{ include "rds-auth-proxy.selector" . }}
+app.kubernetes.io/component: server
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- end -}}
+
+{{- define "rds-auth-proxy.service-account" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "rds-auth-proxy.fullname" .) .Values.serviceAccountName -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccountName -}}
+{{- end -}}
+{{- end -}}
+
+{{/* repository[:tag|@digest]; a repository that already names one is left alone. */}}
+{{- define "rds-auth-proxy.image" -}}
+{{- $image := .Values.deployment.image -}}
+{{- $repository := required "deployment.image.repository is empty: name the image you have built and pushed, e.g. --set deployment.image.repository=REGISTRY/rds-auth-proxy" $image.repository -}}
+{{- if or (contains "@" $repository) (regexMatch ":[^/]+$" $repository) -}}
+{{- if or $image.tag $image.digest -}}
+{{- fail (printf "deployment.image.repository (%s) names a tag or digest already: leave deployment.image.tag and .digest empty" $repository) -}}
+{{- end -}}
+{{- $repository -}}
+{{- else if $image.digest -}}
+{{- printf "%s@%s" $repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}

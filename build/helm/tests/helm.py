@@ -1,0 +1,51 @@
+"""helm and kubectl, as the tests use them."""
+
+import pathlib
+import subprocess
+
+import yaml
+
+RELEASE = ["rds-auth-proxy", "--namespace", "rds-auth-proxy"]
+
+
+class Helm:
+    def __init__(self, root: pathlib.Path, tools: pathlib.Path):
+        self.root = root
+        self.tools = tools
+        self.chart = root / "build/helm/rds-auth-proxy"
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run([self.tools / arguments[0], *arguments[1:]], capture_output=True, text=True, cwd=self.root)
+
+    def output(self, *arguments: str) -> str:
+        done = self.run(*arguments)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(map(str, arguments))}\n{done.stderr}")
+        return done.stdout
+
+    def lint(self, values: pathlib.Path) -> list[str]:
+        done = self.run("helm", "lint", "--strict", self.chart, "--values", values)
+        return [] if done.returncode == 0 else [done.stdout + done.stderr]
+
+    def text(self, values: pathlib.Path) -> str:
+        return self.output("helm", "template", *RELEASE[:1], self.chart, *RELEASE[1:], "--values", values)
+
+    def render(self, values: pathlib.Path) -> list[dict]:
+        return objects(self.text(values))
+
+    def template(self, *arguments: str) -> subprocess.CompletedProcess:
+        return self.run("helm", "template", *RELEASE[:1], self.chart, *RELEASE[1:], *arguments)
+
+    def notes(self, values: pathlib.Path) -> str:
+        """What `helm install` prints for people."""
+        text = self.output(
+            "helm", "install", *RELEASE[:1], self.chart, *RELEASE[1:], "--dry-run=client", "--values", values
+        )
+        return text.split("NOTES:\n", 1)[1]
+
+    def kustomize(self) -> list[dict]:
+        return objects(self.output("kubectl", "kustomize", "build/kubernetes"))
+
+
+def objects(text: str) -> list[dict]:
+    return [item for item in yaml.safe_load_all(text) if item]

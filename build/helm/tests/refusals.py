@@ -1,0 +1,37 @@
+"""Values that must not install, each with what the person reads."""
+
+from helm import Helm
+
+IMAGE = "deployment.image.repository=r/i"
+CASES = [
+    ("no image", [], "deployment.image.repository is empty"),
+    ("a typo", [IMAGE, "proxy.allowedRdsTags=x"], "allowedRdsTags"),
+    ("a typo at the top", [IMAGE, "replicaCount=3"], "replicaCount"),
+    ("a tag twice", ["deployment.image.repository=r/i:1", "deployment.image.tag=v2"], "names a tag or digest already"),
+    ("a short digest", [IMAGE, "deployment.image.digest=sha256:12"], "digest"),
+    ("a duration without a unit", [IMAGE, "proxy.drainTimeout=30"], "drainTimeout"),
+    ("a grace shorter than the drain", [IMAGE, "proxy.drainTimeout=5m", "deployment.terminationGracePeriodSeconds=60"],
+     "the kubelet would cut sessions off"),
+    ("an endless drain without a grace", [IMAGE, "proxy.drainTimeout=forever"], "deployment.terminationGracePeriodSeconds"),
+    ("metrics without the admin listener", [IMAGE, "proxy.admin.enabled=false", "serviceMonitor.enabled=true"],
+     "needs proxy.admin.enabled"),
+    ("a certificate without its key", [IMAGE, "proxy.ssl.enabled=true", "proxy.ssl.certificatePath=/c.pem"], "proxy.ssl.keyPath"),
+    ("a client certificate without its key", [IMAGE, "proxy.ssl.clientCertificatePath=/c.pem"], "proxy.ssl.clientPrivateKey"),
+    ("a setting owned by another value", [IMAGE, "proxy.config.proxy.drain_timeout=1m"], "set proxy.drainTimeout instead"),
+    ("no way to a database", [IMAGE, "networkPolicy.databaseCIDRs=[]"], "no database could be reached"),
+    ("fewer at most than at least", [IMAGE, "autoscaling.enabled=true", "autoscaling.minReplicas=9"], "is more than"),
+    ("a subject of no kind", [IMAGE, "rbac.portforwardSubjects[0].kind=Team", "rbac.portforwardSubjects[0].name=x"], "kind"),
+    ("a tag without a value", [IMAGE, "proxy.allowedRDSTags[0].name=x"], "value"),
+]
+
+
+def check(helm: Helm, settings: list[str], expected: str) -> list[str]:
+    done = helm.template(*(part for setting in settings for part in (option(setting), setting)))
+    if done.returncode == 0:
+        return [f"{settings} was accepted"]
+    return [] if expected in done.stderr else [f"{settings} says nothing of {expected!r}:\n{done.stderr}"]
+
+
+def option(setting: str) -> str:
+    """An empty list can only be written as JSON."""
+    return "--set-json" if setting.endswith("=[]") else "--set"

@@ -1,0 +1,115 @@
+"""What no schema knows: the parts of the chart fit each other, the image and the client."""
+
+import re
+import tomllib
+
+import yaml
+
+from golden import client_config, server_config
+from helm import Helm
+
+
+def versions(helm: Helm) -> list[str]:
+    program = tomllib.loads((helm.root / "Cargo.toml").read_text())["package"]["version"]
+    chart = yaml.safe_load((helm.chart / "Chart.yaml").read_text())
+    return [
+        f"Chart.yaml {key} is {chart[key]}, Cargo.toml says {program}"
+        for key in ("version", "appVersion")
+        if chart[key] != program
+    ]
+
+
+def check(rendered: list[dict], notes: str | None) -> list[str]:
+    by_kind = {item["kind"]: item for item in rendered}
+    deployment = by_kind["Deployment"]
+    pod = deployment["spec"]["template"]
+    config = yaml.safe_load(server_config(rendered))
+    faults = []
+
+    def rule(holds: bool, sentence: str) -> None:
+        if not holds:
+            faults.append(sentence)
+
+    name = deployment["metadata"]["name"]
+    labels = pod["metadata"]["labels"]
+    rule(labels["app.kubernetes.io/name"] == name, "clients select app.kubernetes.io/name=DEPLOYMENT")
+    for selector in selectors(rendered):
+        rule(selector.items() <= labels.items(), f"a selector does not match the pods: {selector}")
+    if notes is not None:
+        tunnel = yaml.safe_load(client_config(notes))["upstream_proxies"]["default"]["port_forward"]
+        rule(tunnel["deployment"] == name, "the notes name another deployment")
+        rule(tunnel["namespace"] == deployment["metadata"]["namespace"], "the notes name another namespace")
+        rule(f":{tunnel['remote_port']}" in config["proxy"]["listen_addr"], "the notes name another port")
+
+    container = pod["spec"]["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    rule(config["proxy"]["listen_addr"] == f"0.0.0.0:{ports['postgres']}", "the proxy listens elsewhere")
+    rule(config["proxy"].get("admin_addr") == f"0.0.0.0:{ports['admin']}", "the admin listener is elsewhere")
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        rule(container[probe]["httpGet"]["port"] in ports, f"{probe} names a port that is not there")
+    rule("cpu" not in container["resources"].get("limits", {}), "a CPU limit throttles every query")
+    mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
+    for path in re.findall(r"/etc/\S+", str(container["args"]) + yaml.safe_dump(config)):
+        rule(any(path.strip("',]").startswith(mount) for mount in mounts), f"{path} is not mounted")
+    rule(
+        {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["spec"]["volumes"]},
+        "volumes and mounts differ",
+    )
+
+    grace = pod["spec"]["terminationGracePeriodSeconds"]
+    needed = seconds(config["proxy"]["shutdown_delay"]) + seconds(config["proxy"]["drain_timeout"])
+    rule(grace > needed, f"the kubelet kills after {grace} s what may drain for {needed} s")
+    if "HorizontalPodAutoscaler" in by_kind:
+        rule("replicas" not in deployment["spec"], "the autoscaler and the Deployment fight over replicas")
+    return faults + restricted(pod["spec"]) + portforward(by_kind["Role"])
+
+
+def selectors(rendered: list[dict]):
+    for item in rendered:
+        spec = item.get("spec", {})
+        if item["kind"] == "Service":
+            yield spec["selector"]
+        elif "podSelector" in spec:
+            yield spec["podSelector"]["matchLabels"]
+        elif item["kind"] in ("Deployment", "PodDisruptionBudget", "ServiceMonitor"):
+            yield spec["selector"]["matchLabels"]
+        for constraint in spec.get("template", {}).get("spec", {}).get("topologySpreadConstraints", []):
+            yield constraint["labelSelector"]["matchLabels"]
+
+
+def seconds(duration: str) -> float:
+    number, unit = re.fullmatch(r"(\d+)(ms|s|m|h)?", duration).groups()
+    return int(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}[unit]
+
+
+def restricted(pod: dict) -> list[str]:
+    """The "restricted" Pod Security Standard (kubernetes.io, "Pod Security Standards"), and a read-only root."""
+    faults = []
+    context = pod["securityContext"]
+    if not context.get("runAsNonRoot") or context.get("runAsUser") == 0:
+        faults.append("the pod may run as root")
+    if context.get("seccompProfile", {}).get("type") not in ("RuntimeDefault", "Localhost"):
+        faults.append("the pod has no seccomp profile")
+    if any(pod.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")):
+        faults.append("the pod shares a namespace of the host")
+    for volume in pod["volumes"]:
+        if not volume.keys() - {"name"} <= {"configMap", "secret", "projected", "emptyDir", "csi"}:
+            faults.append(f"volume {volume['name']} is of a kind that restricted refuses")
+    for container in pod["containers"]:
+        own = container["securityContext"]
+        if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
+            faults.append("the container may gain privileges")
+        if own.get("capabilities") != {"drop": ["ALL"]}:
+            faults.append("the container keeps capabilities")
+        if not own.get("readOnlyRootFilesystem"):
+            faults.append("the root file system is writable")
+    return faults
+
+
+def portforward(role: dict) -> list[str]:
+    granted = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    wanted = {
+        ("pods", "get"), ("pods", "list"),
+        ("pods/portforward", "get"), ("pods/portforward", "create"),
+    }
+    return [] if granted == wanted else [f"the role grants {sorted(granted ^ wanted)} too much or too little"]
