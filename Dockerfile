@@ -1,0 +1,91 @@
+# The image of the server (and the client). Stages:
+#
+#   toolchain     Rust for the target platform
+#   dependencies  every crate compiled; a layer of its own, kept until Cargo.lock changes
+#   build         the program
+#   server        what ships: the binary, CA certificates, the RDS bundle
+#   world         `--target world`: PostgreSQL behind an RDS-like listener, and an AWS stand-in, for build/compose.yaml
+#
+# Tags move. A release pins the base images by digest (docs/guides/deploy.md, "The image"):
+#   --build-arg RUST_IMAGE=rust:1.95-bookworm@sha256:… --build-arg RUNTIME_IMAGE=…@sha256:…
+ARG RUST_IMAGE=rust:1.95-bookworm
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+ARG POSTGRES_IMAGE=postgres:15-bookworm
+
+# Runs on the machine that builds and compiles for the platform that is asked for: emulated, a build takes an hour.
+FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS toolchain
+ARG TARGETARCH
+ENV CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+RUN set -eu; \
+    case "${TARGETARCH:-$(dpkg --print-architecture)}" in \
+        amd64) target=x86_64-unknown-linux-gnu; packages="gcc-x86-64-linux-gnu libc6-dev-amd64-cross" ;; \
+        arm64) target=aarch64-unknown-linux-gnu; packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;; \
+        *) echo "no image for $TARGETARCH" >&2; exit 1 ;; \
+    esac; \
+    echo "$target" > /target; \
+    if ! rustc -vV | grep -qx "host: $target"; then \
+        rustup target add "$target"; \
+        apt-get update; \
+        apt-get install -y --no-install-recommends $packages; \
+        rm -rf /var/lib/apt/lists/*; \
+    fi
+WORKDIR /src
+
+FROM toolchain AS dependencies
+# `true` where the registry is mounted and the network is not there.
+ARG CARGO_NET_OFFLINE=false
+COPY Cargo.toml Cargo.lock ./
+COPY build/build.rs build/build.rs
+# An empty program with our dependencies. What it leaves of itself is removed: cargo goes by modification times, and would
+# take it for newer than the sources that are copied next.
+RUN mkdir src \
+    && echo 'fn main() {}' > src/main.rs \
+    && touch src/lib.rs \
+    && cargo build --release --locked --target "$(cat /target)" \
+    && cargo clean --release --package rds-auth-proxy --target "$(cat /target)" \
+    && rm -r src
+
+FROM dependencies AS build
+ARG REVISION=unknown
+ARG CREATED=unknown
+COPY src src
+COPY build/ca build/ca
+RUN RDS_AUTH_PROXY_BUILD_COMMIT="$REVISION" RDS_AUTH_PROXY_BUILD_DATE="${CREATED%%T*}" \
+        cargo build --release --locked --target "$(cat /target)" \
+    && install -D "target/$(cat /target)/release/rds-auth-proxy" /out/rds-auth-proxy
+
+FROM ${RUNTIME_IMAGE} AS server
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.title="rds-auth-proxy" \
+      org.opencontainers.image.description="Reach Postgres on Amazon RDS with an IAM identity and nothing else" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+COPY --from=build /out/rds-auth-proxy /usr/local/bin/rds-auth-proxy
+COPY build/ca/rds-bundle.pem /etc/rds-auth-proxy/rds-bundle.pem
+# Where config.yaml is found without --configfile.
+WORKDIR /etc/rds-auth-proxy
+USER 65532:65532
+EXPOSE 8000 9090
+ENTRYPOINT ["/usr/local/bin/rds-auth-proxy"]
+CMD ["server"]
+
+FROM dependencies AS world-build
+COPY src src
+COPY tests tests
+COPY build/ca build/ca
+RUN cargo build --release --locked --target "$(cat /target)" --example world \
+    && install -D "target/$(cat /target)/release/examples/world" /out/world
+
+FROM ${POSTGRES_IMAGE} AS world
+COPY --from=world-build /out/world /usr/local/bin/world
+COPY --chmod=0755 build/compose-world.sh /usr/local/bin/compose-world
+ENTRYPOINT ["/usr/local/bin/compose-world"]
+CMD ["/world"]
+
+# The last stage is what `docker build .` gives.
+FROM server

@@ -1,0 +1,248 @@
+#!/usr/bin/env bash
+# Builds the image without Docker and without a registry, and runs it as a restricted pod would.
+#
+#   build/image-test.sh                               compiles in the image, as a release does: 10 minutes and more
+#   build/image-test.sh --binary FILE --world FILE    takes these programs instead (FILE of `cargo build`, and of
+#                                                     `cargo build --example world`): a minute
+#
+# Needs Debian or Ubuntu on amd64, root, and: apt-get install buildah podman runc mmdebstrap
+# The base images are made here and stand in for the upstream ones, which a machine without a container registry cannot
+# get; everything is kept in target/image-test and nothing of it in the machine's own container storage.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+work=$PWD/target/image-test
+binary='' world=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --binary) binary=$2; shift 2 ;;
+        --world) world=$2; shift 2 ;;
+        *) sed -n '2,/^set/{/^#/p}' "$0" >&2; exit 2 ;;
+    esac
+done
+[ -n "$binary" ] && [ -z "$world" ] && { echo "--binary needs --world" >&2; exit 2; }
+for tool in buildah podman runc mmdebstrap; do
+    command -v "$tool" > /dev/null || { echo "image-test: $tool is missing: apt-get install buildah podman runc mmdebstrap" >&2; exit 1; }
+done
+[ "$(id -u)" = 0 ] || { echo "image-test: must run as root" >&2; exit 1; }
+
+passed=0
+storage=(--root "$work/storage" --runroot "$work/run")
+ok() { passed=$((passed + 1)); echo "ok   $*"; }
+fail() { echo "FAIL $*" >&2; echo "$passed passed, 1 failed"; exit 1; }
+builder() { buildah "${storage[@]}" "$@"; }
+pod() { podman "${storage[@]}" --runtime runc --cgroup-manager cgroupfs "$@"; }
+
+# --- base images -----------------------------------------------------------------------------------------------------
+
+debian=localhost/image-test-debian runtime=localhost/image-test-runtime
+
+make_debian() {
+    builder inspect --type image "$debian" > /dev/null 2>&1 && return
+    local sources=(/etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources) source options=() file
+    for file in /etc/apt/apt.conf.d/*; do
+        ! grep -q 'Acquire::' "$file" || options+=(--aptopt="$file")
+    done
+    for source in "${sources[@]}"; do [ ! -s "$source" ] || break; done
+    mmdebstrap --quiet --variant=apt --mode=root "${options[@]}" \
+        --include=gcc,libc6-dev,ca-certificates,postgresql-15,postgresql-client-15 bookworm "$work/debian.tar" "$source"
+    pod import --quiet "$work/debian.tar" "$debian" > /dev/null
+}
+
+# What a distroless image of this kind has: the C library, the CA certificates, two users; no shell, no programs.
+make_runtime() {
+    builder inspect --type image "$runtime" > /dev/null 2>&1 && return
+    local from=$work/debian to=$work/runtime file
+    rm -rf "$from" "$to"
+    mkdir -p "$from" "$to"/{etc/ssl/certs,lib64,lib/x86_64-linux-gnu,home/nonroot,tmp}
+    tar -xf "$work/debian.tar" -C "$from" ./etc ./lib ./lib64 ./usr/lib/x86_64-linux-gnu ./usr/lib64
+    for file in libc libm libgcc_s libdl libpthread librt libresolv libnss_dns libnss_files; do
+        cp -L "$from/usr/lib/x86_64-linux-gnu/$file".so.[0-9] "$to/lib/x86_64-linux-gnu/"
+    done
+    cp -L "$from/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" "$to/lib64/"
+    cp -L "$from/etc/ssl/certs/ca-certificates.crt" "$to/etc/ssl/certs/"
+    printf 'root:x:0:0::/root:/sbin/nologin\nnonroot:x:65532:65532::/home/nonroot:/sbin/nologin\n' > "$to/etc/passwd"
+    printf 'root:x:0:\nnonroot:x:65532:\n' > "$to/etc/group"
+    echo 'hosts: files dns' > "$to/etc/nsswitch.conf"
+    tar -C "$to" -cf "$work/runtime.tar" .
+    pod import --quiet "$work/runtime.tar" "$runtime" > /dev/null
+    rm -rf "$from" "$to"
+}
+
+# --- the build -------------------------------------------------------------------------------------------------------
+
+# Compiling, the machine's own toolchain and downloaded crates are mounted, so that nothing is fetched.
+build() { # build TARGET
+    local target=$1 options=()
+    if [ -n "$binary" ]; then
+        mkdir -p "$work/build/out" "$work/world-build/out"
+        install "$binary" "$work/build/out/rds-auth-proxy"
+        install "$world" "$work/world-build/out/world"
+        options+=(--build-context "build=$work/build" --build-context "world-build=$work/world-build")
+    else
+        local cargo=${CARGO_HOME:-$HOME/.cargo}
+        cargo fetch --quiet --locked
+        options+=(--volume "$(rustc --print sysroot):/usr/local/rust:ro" --volume "$cargo/registry:/root/.cargo/registry")
+        [ ! -e "$cargo/config.toml" ] || options+=(--volume "$cargo/config.toml:/root/.cargo/config.toml:ro")
+        options+=(--build-arg CARGO_NET_OFFLINE=true)
+    fi
+    builder bud --quiet --isolation chroot --pull-never --layers --format docker \
+        --build-arg RUST_IMAGE="$debian-rust" --build-arg RUNTIME_IMAGE="$runtime" --build-arg POSTGRES_IMAGE="$debian" \
+        --build-arg VERSION=0.0.0-test --build-arg REVISION=0123456789ab --build-arg CREATED=2001-02-03T04:05:06Z \
+        "${options[@]}" --target "$target" --tag "localhost/image-test-$target" . > "$work/build-$target.log" 2>&1 \
+        || { tail -30 "$work/build-$target.log" >&2; fail "the stage $target does not build"; }
+}
+
+# The stand-in for the upstream Rust image: the same Debian, with the toolchain where the mount puts it.
+make_rust() {
+    local container
+    builder inspect --type image "$debian-rust" > /dev/null 2>&1 && return
+    container=$(builder from --pull-never "$debian")
+    builder config --env PATH=/usr/local/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+    builder commit --quiet --rm "$container" "$debian-rust" > /dev/null
+}
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+names=() volume=image-test-world-$$
+# ulimits: the defaults exceed what an unprivileged outer container may grant.
+limits=(--ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
+
+clean_up() {
+    [ "${#names[@]}" = 0 ] || pod rm --force --time 0 "${names[@]}" > /dev/null 2>&1 || true
+    pod volume rm --force "$volume" > /dev/null 2>&1 || true
+}
+trap clean_up EXIT
+
+# start NAME OPTIONS… -- ARGUMENTS…: the image as a restricted pod runs it, in the network of the world.
+start() {
+    local name=$1 options=()
+    shift
+    while [ "$1" != -- ]; do options+=("$1"); shift; done
+    shift
+    names=("$name" "${names[@]}")
+    pod run --detach --name "$name" --network "container:$volume" --pull never "${limits[@]}" \
+        --read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges \
+        --volume "$volume:/world:ro" --env AWS_EC2_METADATA_DISABLED=true "${options[@]}" \
+        localhost/image-test-server "$@" > /dev/null
+}
+
+aws_as() { echo "--env=AWS_SHARED_CREDENTIALS_FILE=/world/$1.credentials --env=AWS_CONFIG_FILE=/world/$1.aws"; }
+
+until_says() { # until_says NAME PATTERN
+    for _ in $(seq 150); do
+        pod logs "$1" 2>&1 | grep -Eq "$2" && return
+        sleep 0.2
+    done
+    pod logs "$1" >&2 || true
+    fail "$1 does not say $2"
+}
+
+query() { # query SQL: as an application in the world's network does it, without a password
+    pod exec --env PGPASSFILE=/dev/null "$volume" psql -X -w -A -t -h 127.0.0.1 -p 8001 -U alice -d app -c "$1" 2>&1
+}
+
+status_of() { grep -E "^$2:" "/proc/$(pod inspect --format '{{.State.Pid}}' "$1")/status" | tr -s '\t ' ' '; }
+
+check_image() {
+    local facts mount
+    facts=$(pod image inspect --format '{{.Config.User}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.Config.WorkingDir}}' localhost/image-test-server)
+    [ "$facts" = '65532:65532 [/usr/local/bin/rds-auth-proxy] [server] /etc/rds-auth-proxy' ] || fail "the image is: $facts"
+    ok "user, entry point, command"
+    for label in title=rds-auth-proxy licenses=MIT version=0.0.0-test revision=0123456789ab created=2001-02-03T04:05:06Z; do
+        [ "$(pod image inspect --format "{{index .Labels \"org.opencontainers.image.${label%%=*}\"}}" localhost/image-test-server)" = "${label#*=}" ] \
+            || fail "label $label"
+    done
+    ok "labels"
+    mount=$(pod image mount localhost/image-test-server)
+    cmp -s "$mount/etc/rds-auth-proxy/rds-bundle.pem" build/ca/rds-bundle.pem || fail "the RDS bundle in the image is another"
+    [ "$(find "$mount" -xdev -type f -perm /111 ! -name '*.so*' -printf '%P ')" = 'usr/local/bin/rds-auth-proxy ' ] \
+        || fail "there are other programs in the image: $(find "$mount" -xdev -type f -perm /111 ! -name '*.so*')"
+    [ -z "$(find "$mount/etc/rds-auth-proxy" "$mount/usr/local" -perm /022 ! -type l)" ] || fail "others may write to the image's files"
+    pod image unmount localhost/image-test-server > /dev/null
+    ok "one program, the bundle, nothing writable"
+    if [ -z "$binary" ]; then
+        pod run --rm --pull never --network none "${limits[@]}" localhost/image-test-server version | grep -q 0123456789ab \
+            || fail "the program does not know its commit"
+        ok "the program knows its commit"
+    fi
+}
+
+check_login() { # check_login USER: server and client under that uid, a login, the end
+    local user=$1 server=image-test-server-$$-${1%%:*} client=image-test-client-$$-${1%%:*} answer begun
+    # shellcheck disable=SC2046 # two words each
+    start "$server" --user "$user" $(aws_as server) -- server --configfile /world/server.yaml
+    # shellcheck disable=SC2046
+    start "$client" --user "$user" $(aws_as client) -- client --configfile /world/client.yaml --target db-1
+    until_says "$server" listening
+    until_says "$client" listening
+    [ "$(status_of "$server" Uid)" = "Uid: ${user%%:*} ${user%%:*} ${user%%:*} ${user%%:*}" ] || fail "$(status_of "$server" Uid)"
+    [ "$(status_of "$server" CapEff)$(status_of "$server" CapBnd)" = 'CapEff: 0000000000000000CapBnd: 0000000000000000' ] \
+        || fail "it has capabilities: $(status_of "$server" CapBnd)"
+    [ "$(status_of "$server" NoNewPrivs)" = 'NoNewPrivs: 1' ] || fail "it may gain privileges"
+    ok "uid ${user%%:*}: runs without capabilities on a read-only root"
+    answer=$(query "select current_user || ' of ' || current_database()") || fail "login: $answer"
+    [ "$answer" = 'alice of app' ] || fail "login: $answer"
+    ok "uid ${user%%:*}: alice logs in to PostgreSQL with an IAM token"
+    begun=$SECONDS
+    pod stop --time 20 "$client" "$server" > /dev/null
+    [ $((SECONDS - begun)) -lt 10 ] || fail "it takes $((SECONDS - begun)) s to stop"
+    [ "$(pod inspect --format '{{.State.ExitCode}}' "$server")" = 0 ] || fail "it ends with $(pod inspect --format '{{.State.ExitCode}}' "$server")"
+    ok "uid ${user%%:*}: ends on SIGTERM with 0"
+}
+
+# The bundle at its place in the image decides: as it ships it does not know the world's CA; with that CA behind it, it does.
+check_bundle() {
+    local shared answer ca number=0
+    shared=$(pod volume inspect --format '{{.Mountpoint}}' "$volume")
+    ca=$(sed -n 's/^ *root_certificate: \([^ ]*\).*/\1/p' "$shared/server.yaml")
+    sed 's#root_certificate: [^ ]*#root_certificate: /etc/rds-auth-proxy/rds-bundle.pem#' "$shared/server.yaml" > "$work/bundled.yaml"
+    cat build/ca/rds-bundle.pem "$shared${ca#/world}" > "$work/bundle.pem"
+    chmod 0644 "$work/bundled.yaml" "$work/bundle.pem"
+    for options in '' "--volume=$work/bundle.pem:/etc/rds-auth-proxy/rds-bundle.pem:ro"; do
+        number=$((number + 1))
+        # shellcheck disable=SC2046,SC2086
+        start "image-test-server-$$-bundle$number" $(aws_as server) --volume "$work/bundled.yaml:/etc/rds-auth-proxy/config.yaml:ro" $options -- server
+        # shellcheck disable=SC2046
+        start "image-test-client-$$-bundle$number" $(aws_as client) -- client --configfile /world/client.yaml --target db-1
+        until_says "image-test-server-$$-bundle$number" listening
+        until_says "image-test-client-$$-bundle$number" listening
+        answer=$(query 'select 1') && [ "$number" = 1 ] && fail "a database with a foreign certificate was let through"
+        case $number in
+            1) grep -qi 'certificate\|issuer' <<< "$answer" || fail "refused, but not for the certificate: $answer" ;;
+            2) [ "$answer" = 1 ] || fail "with the CA in the bundle: $answer" ;;
+        esac
+        pod stop --time 20 "image-test-client-$$-bundle$number" "image-test-server-$$-bundle$number" > /dev/null
+    done
+    ok "verify-full against the bundle in the image, found with its config.yaml in the working directory"
+}
+
+# The configuration that the chart renders is one this image starts with.
+check_chart() {
+    local name=image-test-server-$$-chart
+    # shellcheck disable=SC2046
+    start "$name" $(aws_as server) --volume "$PWD/build/helm/tests/golden/irsa.server.yaml:/etc/rds-auth-proxy/config/config.yaml:ro" \
+        -- server --configfile /etc/rds-auth-proxy/config/config.yaml
+    until_says "$name" 'listening.*8000'
+    pod stop --time 50 "$name" > /dev/null
+    ok "starts with the chart's configuration"
+}
+
+mkdir -p "$work"
+make_debian
+make_runtime
+[ -n "$binary" ] || make_rust
+build server
+build world
+check_image
+names+=("$volume")
+pod run --detach --name "$volume" --network none --pull never "${limits[@]}" --volume "$volume:/world" \
+    localhost/image-test-world > /dev/null
+until_says "$volume" '^ready'
+until pod exec "$volume" test -e /world/ready; do sleep 0.2; done
+check_login 65532:65532
+check_login 12345:0
+check_bundle
+check_chart
+echo
+echo "$passed passed, 0 failed"
