@@ -1,10 +1,11 @@
 #!/bin/sh
 # The entry point of the image's `world` stage: starts the test world in DIRECTORY, a volume that server and client share,
-# and writes there what they need and cannot make themselves, having no shell: their AWS identities as files.
+# and writes to DIRECTORY/compose what they need and cannot make themselves, having no shell: their configurations, and
+# their AWS identities as files.
 set -eu
 directory=$1
 mkdir -p "$directory"
-# A directory of an earlier start may be there still.
+# What an earlier start has left.
 rm -rf "${directory:?}"/*
 chmod 0755 "$directory"
 
@@ -27,12 +28,15 @@ identity() (
         echo "aws_access_key_id = $AWS_ACCESS_KEY_ID"
         echo "aws_secret_access_key = $AWS_SECRET_ACCESS_KEY"
         [ -z "${AWS_SESSION_TOKEN:-}" ] || echo "aws_session_token = $AWS_SESSION_TOKEN"
-    } > "$directory/$1.credentials"
-    printf '[default]\nregion = %s\nendpoint_url = %s\n' "$AWS_REGION" "$AWS_ENDPOINT_URL" > "$directory/$1.aws"
+    } > "$directory/new/$1.credentials"
+    printf '[default]\nregion = %s\nendpoint_url = %s\n' "$AWS_REGION" "$AWS_ENDPOINT_URL" > "$directory/new/$1.aws"
 )
+mkdir "$directory/new"
 identity server
 identity client
+cp "$directory/server.yaml" "$directory/new/"
 # A published port arrives at the container's address, not on its loopback.
-sed -i 's/listen_addr: 127\.0\.0\.1:/listen_addr: 0.0.0.0:/' "$directory/client.yaml"
-touch "$directory/ready"
+sed 's/listen_addr: 127\.0\.0\.1:/listen_addr: 0.0.0.0:/' "$directory/client.yaml" > "$directory/new/client.yaml"
+# All at once: who starts too early finds nothing, never a half.
+mv "$directory/new" "$directory/compose"
 wait "$world"

@@ -127,7 +127,7 @@ start() {
         localhost/image-test-server "$@" > /dev/null
 }
 
-aws_as() { echo "--env=AWS_SHARED_CREDENTIALS_FILE=/world/$1.credentials --env=AWS_CONFIG_FILE=/world/$1.aws"; }
+aws_as() { echo "--env=AWS_SHARED_CREDENTIALS_FILE=/world/compose/$1.credentials --env=AWS_CONFIG_FILE=/world/compose/$1.aws"; }
 
 until_says() { # until_says NAME PATTERN
     for _ in $(seq 150); do
@@ -139,7 +139,7 @@ until_says() { # until_says NAME PATTERN
 }
 
 query() { # query SQL: as an application in the world's network does it, without a password
-    pod exec --env PGPASSFILE=/dev/null "$volume" psql -X -w -A -t -h 127.0.0.1 -p 8001 -U alice -d app -c "$1" 2>&1
+    pod exec "$volume" psql -X -w -A -t -h 127.0.0.1 -p 8001 -U alice -d app -c "$1" 2>&1
 }
 
 status_of() { grep -E "^$2:" "/proc/$(pod inspect --format '{{.State.Pid}}' "$1")/status" | tr -s '\t ' ' '; }
@@ -171,9 +171,9 @@ check_image() {
 check_login() { # check_login USER: server and client under that uid, a login, the end
     local user=$1 server=image-test-server-$$-${1%%:*} client=image-test-client-$$-${1%%:*} answer begun
     # shellcheck disable=SC2046 # two words each
-    start "$server" --user "$user" $(aws_as server) -- server --configfile /world/server.yaml
+    start "$server" --user "$user" $(aws_as server) -- server --configfile /world/compose/server.yaml
     # shellcheck disable=SC2046
-    start "$client" --user "$user" $(aws_as client) -- client --configfile /world/client.yaml --target db-1
+    start "$client" --user "$user" $(aws_as client) -- client --configfile /world/compose/client.yaml --target db-1
     until_says "$server" listening
     until_says "$client" listening
     [ "$(status_of "$server" Uid)" = "Uid: ${user%%:*} ${user%%:*} ${user%%:*} ${user%%:*}" ] || fail "$(status_of "$server" Uid)"
@@ -184,6 +184,8 @@ check_login() { # check_login USER: server and client under that uid, a login, t
     answer=$(query "select current_user || ' of ' || current_database()") || fail "login: $answer"
     [ "$answer" = 'alice of app' ] || fail "login: $answer"
     ok "uid ${user%%:*}: alice logs in to PostgreSQL with an IAM token"
+    # 0.0.0.0:8001, listening (proc(5), net/tcp): what a published port needs.
+    pod exec "$volume" grep -q '00000000:1F41 00000000:0000 0A' /proc/net/tcp || fail "the client's port cannot be published"
     begun=$SECONDS
     pod stop --time 20 "$client" "$server" > /dev/null
     [ $((SECONDS - begun)) -lt 10 ] || fail "it takes $((SECONDS - begun)) s to stop"
@@ -204,7 +206,7 @@ check_bundle() {
         # shellcheck disable=SC2046,SC2086
         start "image-test-server-$$-bundle$number" $(aws_as server) --volume "$work/bundled.yaml:/etc/rds-auth-proxy/config.yaml:ro" $options -- server
         # shellcheck disable=SC2046
-        start "image-test-client-$$-bundle$number" $(aws_as client) -- client --configfile /world/client.yaml --target db-1
+        start "image-test-client-$$-bundle$number" $(aws_as client) -- client --configfile /world/compose/client.yaml --target db-1
         until_says "image-test-server-$$-bundle$number" listening
         until_says "image-test-client-$$-bundle$number" listening
         answer=$(query 'select 1') && [ "$number" = 1 ] && fail "a database with a foreign certificate was let through"
@@ -239,7 +241,7 @@ names+=("$volume")
 pod run --detach --name "$volume" --network none --pull never "${limits[@]}" --volume "$volume:/world" \
     localhost/image-test-world > /dev/null
 until_says "$volume" '^ready'
-until pod exec "$volume" test -e /world/ready; do sleep 0.2; done
+until pod exec "$volume" test -e /world/compose; do sleep 0.2; done
 check_login 65532:65532
 check_login 12345:0
 check_bundle

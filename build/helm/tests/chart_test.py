@@ -5,6 +5,7 @@ import pathlib
 import sys
 
 import documents
+import files
 import golden
 import refusals
 import rules
@@ -35,6 +36,7 @@ def main() -> int:
 
 def cases(helm: Helm):
     yield "versions agree", lambda: rules.versions(helm)
+    yield "Dockerfile and compose file agree", lambda: files.check(ROOT)
     for values in VALUES:
         yield f"{values.stem} lints", lambda values=values: helm.lint(values)
         yield f"{values.stem} equals its golden files", lambda values=values: golden.compare(helm, values)

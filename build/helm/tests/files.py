@@ -1,0 +1,52 @@
+"""The Dockerfile, .dockerignore and compose file fit each other; no container engine is needed to see that."""
+
+import fnmatch
+import pathlib
+import re
+
+import yaml
+
+
+def check(root: pathlib.Path) -> list[str]:
+    dockerfile = (root / "Dockerfile").read_text()
+    compose = yaml.safe_load((root / "build/compose.yaml").read_text())
+    return unknown_targets(dockerfile, compose) + ignored_sources(root, dockerfile) + loose_containers(compose)
+
+
+def unknown_targets(dockerfile: str, compose: dict) -> list[str]:
+    stages = re.findall(r"^FROM .* AS (\S+)$", dockerfile, re.M)
+    return [
+        f"compose.yaml: service {name} wants the stage {service['build']['target']}, the Dockerfile has {stages}"
+        for name, service in compose["services"].items()
+        if service["build"]["target"] not in stages
+    ]
+
+
+def ignored_sources(root: pathlib.Path, dockerfile: str) -> list[str]:
+    """Each path that is copied exists and is let through."""
+    lines = (root / ".dockerignore").read_text().splitlines()
+    allowed = [line[1:] for line in lines if line.startswith("!")]
+    sources = [
+        source
+        for line in re.findall(r"^COPY (?!--from)(.*)$", dockerfile, re.M)
+        for source in [word for word in line.split() if not word.startswith("--")][:-1]
+    ]
+    faults = [] if sources else ["the Dockerfile copies nothing"]
+    for source in sources:
+        if not (root / source).exists():
+            faults.append(f"Dockerfile: {source} does not exist")
+        if not any(source == entry or fnmatch.fnmatch(source, f"{entry}/*") for entry in allowed):
+            faults.append(f"Dockerfile: {source} is kept out by .dockerignore")
+    return faults
+
+
+def loose_containers(compose: dict) -> list[str]:
+    """Server and client run as restricted as in a pod, and nothing is published beyond this machine."""
+    faults = []
+    for name in ("server", "client"):
+        service = compose["services"][name]
+        if service["cap_drop"] != ["ALL"] or not service["read_only"]:
+            faults.append(f"compose.yaml: {name} is not restricted")
+    for service in compose["services"].values():
+        faults += [f"compose.yaml: port {port} is open to the network" for port in service.get("ports", []) if not port.startswith("127.0.0.1:")]
+    return faults
