@@ -2,8 +2,9 @@
 # Builds the image without Docker and without a registry, and runs it as a restricted pod would.
 #
 #   build/image-test.sh                               compiles in the image, as a release does: 10 minutes and more
+#   build/image-test.sh --quick                       the same without optimising: 5 minutes
 #   build/image-test.sh --binary FILE --world FILE    takes these programs instead (FILE of `cargo build`, and of
-#                                                     `cargo build --example world`): a minute
+#                                                     `cargo build --example world`): a minute; one of the two is fine
 #
 # Needs Debian or Ubuntu on amd64, root, and: apt-get install buildah podman runc mmdebstrap
 # The base images are made here and stand in for the upstream ones, which a machine without a container registry cannot
@@ -12,15 +13,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 work=$PWD/target/image-test
-binary='' world=''
+binary='' world='' quick=false
 while [ $# -gt 0 ]; do
     case $1 in
         --binary) binary=$2; shift 2 ;;
         --world) world=$2; shift 2 ;;
+        --quick) quick=true; shift ;;
         *) sed -n '2,/^set/{/^#/p}' "$0" >&2; exit 2 ;;
     esac
 done
-[ -n "$binary" ] && [ -z "$world" ] && { echo "--binary needs --world" >&2; exit 2; }
 for tool in buildah podman runc mmdebstrap; do
     command -v "$tool" > /dev/null || { echo "image-test: $tool is missing: apt-get install buildah podman runc mmdebstrap" >&2; exit 1; }
 done
@@ -71,26 +72,36 @@ make_runtime() {
 
 # --- the build -------------------------------------------------------------------------------------------------------
 
-# Compiling, the machine's own toolchain and downloaded crates are mounted, so that nothing is fetched.
 build() { # build TARGET
     local target=$1 options=()
-    if [ -n "$binary" ]; then
-        mkdir -p "$work/build/out" "$work/world-build/out"
-        install "$binary" "$work/build/out/rds-auth-proxy"
-        install "$world" "$work/world-build/out/world"
-        options+=(--build-context "build=$work/build" --build-context "world-build=$work/world-build")
-    else
-        local cargo=${CARGO_HOME:-$HOME/.cargo}
-        cargo fetch --quiet --locked
-        options+=(--volume "$(rustc --print sysroot):/usr/local/rust:ro" --volume "$cargo/registry:/root/.cargo/registry")
-        [ ! -e "$cargo/config.toml" ] || options+=(--volume "$cargo/config.toml:/root/.cargo/config.toml:ro")
-        options+=(--build-arg CARGO_NET_OFFLINE=true)
-    fi
+    given "$binary" build rds-auth-proxy
+    given "$world" world-build world
+    if [ -z "$binary" ] || [ -z "$world" ]; then prepare_cargo; fi
     builder bud --quiet --isolation chroot --pull-never --layers --format docker \
         --build-arg RUST_IMAGE="$debian-rust" --build-arg RUNTIME_IMAGE="$runtime" --build-arg POSTGRES_IMAGE="$debian" \
         --build-arg VERSION=0.0.0-test --build-arg REVISION=0123456789ab --build-arg CREATED=2001-02-03T04:05:06Z \
         "${options[@]}" --target "$target" --tag "localhost/image-test-$target" . > "$work/build-$target.log" 2>&1 \
         || { tail -30 "$work/build-$target.log" >&2; fail "the stage $target does not build"; }
+}
+
+# given FILE STAGE NAME: FILE, if there is one, in place of what that stage would have compiled.
+given() {
+    [ -n "$1" ] || return 0
+    mkdir -p "$work/$2/out"
+    install "$1" "$work/$2/out/$3"
+    options+=(--build-context "$2=$work/$2")
+}
+
+# The machine's own toolchain and downloaded crates are mounted, so that nothing is fetched.
+prepare_cargo() {
+    local cargo=${CARGO_HOME:-$HOME/.cargo} config=$work/cargo-config.toml
+    make_rust
+    cargo fetch --quiet --locked
+    : > "$config"
+    [ ! -e "$cargo/config.toml" ] || cat "$cargo/config.toml" > "$config"
+    ! "$quick" || printf '[profile.release]\nopt-level = 0\nlto = "off"\ncodegen-units = 16\n' >> "$config"
+    options+=(--volume "$(rustc --print sysroot):/usr/local/rust:ro" --volume "$cargo/registry:/root/.cargo/registry")
+    options+=(--volume "$config:/root/.cargo/config.toml:ro" --build-arg CARGO_NET_OFFLINE=true)
 }
 
 # The stand-in for the upstream Rust image: the same Debian, with the toolchain where the mount puts it.
@@ -233,7 +244,6 @@ check_chart() {
 mkdir -p "$work"
 make_debian
 make_runtime
-[ -n "$binary" ] || make_rust
 build server
 build world
 check_image
