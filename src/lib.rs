@@ -19,6 +19,7 @@ pub mod cli;
 pub mod admin;
 pub mod aws;
 pub mod config;
+pub mod kubernetes;
 
 pub mod client;
 pub mod server;

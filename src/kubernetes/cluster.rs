@@ -1,0 +1,104 @@
+//! The client for the cluster: built when it is first needed, and again when its credentials went bad.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use super::explain::not_built;
+use super::fault::Fault;
+use super::kubeconfig::{Fingerprint, find, fingerprint};
+use super::{Settings, connector};
+
+/// What requests are sent with.
+pub(super) struct Access {
+    pub(super) client: Client,
+    pub(super) namespace: String,
+    /// `https://HOST:PORT` of the API server, for people to read.
+    pub(super) server: String,
+    /// The credential plugin, for people to read.
+    pub(super) plugin: Option<String>,
+}
+
+/// One cluster, with the one set of credentials that was found for it last.
+pub(super) struct Cluster {
+    settings: Settings,
+    plugin_limit: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ready: Option<(Fingerprint, Arc<Access>)>,
+    /// Outlives the connection that began it: a plugin cannot be stopped, and must not be started twice at a time.
+    building: Option<(Fingerprint, JoinHandle<Result<Access, Fault>>)>,
+    failed: Option<(Instant, Fault)>,
+}
+
+impl Cluster {
+    pub(super) fn new(settings: Settings, plugin_limit: Duration) -> Self {
+        Self { settings, plugin_limit, state: Mutex::default() }
+    }
+
+    /// The client as it is, unless the kubeconfig was changed; else a new one, for all who wait for it.
+    pub(super) async fn access(&self) -> Result<Arc<Access>, Fault> {
+        let asked = Instant::now();
+        let mut state = self.state.lock().await;
+        let seen = fingerprint(&self.settings);
+        if let Some((read, access)) = &state.ready
+            && *read == seen
+        {
+            return Ok(Arc::clone(access));
+        }
+        if let Some((at, fault)) = &state.failed
+            && *at > asked
+        {
+            return Err(fault.clone());
+        }
+        let built = self.build(&mut state, seen).await;
+        if let Err(fault) = &built {
+            state.failed = Some((Instant::now(), fault.clone()));
+        }
+        built
+    }
+
+    /// Has the credentials read anew, unless somebody else did meanwhile.
+    pub(super) async fn forget(&self, refused: &Arc<Access>) {
+        let mut state = self.state.lock().await;
+        if state.ready.as_ref().is_some_and(|(_, access)| Arc::ptr_eq(access, refused)) {
+            debug!("the credentials of the kubeconfig were refused; reading them anew");
+            state.ready = None;
+        }
+    }
+
+    async fn build(&self, state: &mut State, seen: Fingerprint) -> Result<Arc<Access>, Fault> {
+        let begin = || (seen, spawn_blocking(building(self.settings.clone())));
+        let (read, building) = state.building.get_or_insert_with(begin);
+        let read = read.clone();
+        let Ok(built) = timeout(self.plugin_limit, building).await else {
+            return Err(Fault::PluginSilent { after: self.plugin_limit });
+        };
+        state.building = None;
+        let crashed = |error| Err(Fault::Kubeconfig { reason: format!("reading it failed: {error}") });
+        let access = Arc::new(built.unwrap_or_else(crashed)?);
+        state.ready = Some((read, Arc::clone(&access)));
+        Ok(access)
+    }
+}
+
+/// Reads files and runs the credential plugin, so it is for a thread that may block.
+fn building(settings: Settings) -> impl FnOnce() -> Result<Access, Fault> + Send + 'static {
+    move || {
+        let found = Handle::current().block_on(find(&settings))?;
+        let server = found.config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let namespace = settings.namespace.unwrap_or_else(|| found.config.default_namespace.clone());
+        let client = connector::client(found.config, found.proxy.as_deref());
+        let client = client.map_err(|error| not_built(&error, found.plugin.as_deref()))?;
+        Ok(Access { client, namespace, server, plugin: found.plugin })
+    }
+}

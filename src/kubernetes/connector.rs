@@ -1,0 +1,159 @@
+//! The HTTP client for an API server: sockets with no-delay and keepalive, proxies, TLS, credentials.
+
+use std::env;
+use std::future::Future;
+use std::time::Duration;
+
+use http::Uri;
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{Body, ConfigExt};
+use kube::{Client, Config, Error};
+use tower::util::option_layer;
+use tower::{BoxError, Layer, Service, ServiceExt};
+
+/// As on every other socket of this proxy (`net::options`).
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(45);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// To reach one address of the API server or of the proxy before it.
+const CONNECT: Duration = Duration::from_secs(4);
+
+/// How long a connection is kept for the next request. Long enough for the websocket that follows a list of pods,
+/// short enough that a laptop that slept or changed its network finds no dead ones.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// Makes the client. It runs the credential plugin, if the kubeconfig has one, and blocks meanwhile.
+pub(super) fn client(config: Config, proxy: Option<&str>) -> Result<Client, Error> {
+    match intercept(&config.cluster_url, proxy) {
+        None => assemble(config, socket()),
+        Some(proxy) if is_socks(&proxy) => {
+            let mut socks = SocksV5::new(proxy.uri().clone(), socket());
+            if let Some((user, password)) = proxy.raw_auth() {
+                socks = socks.with_auth(user.to_owned(), password.to_owned());
+            }
+            assemble(config, socks)
+        }
+        Some(proxy) if proxy.uri().scheme_str() == Some("https") => {
+            let secured = config.rustls_https_connector_with_connector(socket())?;
+            assemble(config, authenticated(&proxy, Tunnel::new(proxy.uri().clone(), secured)))
+        }
+        Some(proxy) => assemble(config, authenticated(&proxy, Tunnel::new(proxy.uri().clone(), socket()))),
+    }
+}
+
+/// The proxy for this server: the one that the kubeconfig names, else the one of the environment. Like kubectl, the
+/// latter is not used for a cluster on this machine.
+fn intercept(server: &Uri, proxy: Option<&str>) -> Option<Intercept> {
+    if let Some(proxy) = proxy {
+        return Matcher::builder().all(proxy.to_owned()).build().intercept(server);
+    }
+    if server.host().is_none_or(is_local) {
+        return None;
+    }
+    let matcher = Matcher::builder()
+        .https(variable("HTTPS_PROXY"))
+        .http(variable("HTTP_PROXY"))
+        .no(variable("NO_PROXY"))
+        .build();
+    matcher.intercept(server)
+}
+
+fn variable(name: &str) -> String {
+    let set = |name: String| env::var(name).ok().filter(|value| !value.is_empty());
+    set(name.to_owned()).or_else(|| set(name.to_ascii_lowercase())).unwrap_or_default()
+}
+
+fn is_local(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn is_socks(proxy: &Intercept) -> bool {
+    proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks5"))
+}
+
+fn authenticated<C>(proxy: &Intercept, tunnel: Tunnel<C>) -> Tunnel<C> {
+    match proxy.basic_auth() {
+        Some(value) => tunnel.with_auth(value.clone()),
+        None => tunnel,
+    }
+}
+
+fn socket() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(KEEPALIVE_IDLE));
+    connector.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    connector.set_keepalive_retries(Some(KEEPALIVE_PROBES));
+    connector.set_connect_timeout(Some(CONNECT));
+    connector
+}
+
+fn assemble<C>(mut config: Config, connector: C) -> Result<Client, Error>
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Connection + Read + Write + Send + Unpin + 'static,
+    C::Future: Future<Output = Result<C::Response, C::Error>> + Send + 'static,
+    C::Error: std::error::Error + Send + Sync + 'static,
+{
+    let credentials = config.auth_layer()?;
+    if credentials.is_some() {
+        // The plugin answered with a token, so there is no certificate to run it a second time for.
+        config.auth_info.exec = None;
+    }
+    let connector = config.rustls_https_connector_with_connector(connector)?;
+    let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(KEPT)
+        .pool_max_idle_per_host(2)
+        .build::<_, Body>(connector);
+    let service = config.extra_headers_layer()?.layer(client.map_err(BoxError::from));
+    let service = option_layer(credentials).layer(service);
+    let service = config.base_uri_layer().layer(service);
+    Ok(Client::new(service, config.default_namespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn through(server: &str, proxy: Option<&str>) -> Option<String> {
+        intercept(&server.parse().unwrap(), proxy).map(|found| found.uri().to_string())
+    }
+
+    #[test]
+    fn the_proxy_of_the_kubeconfig_is_used_for_every_server() {
+        let proxy = Some("http://proxy.example.com:3128");
+        assert_eq!(
+            through("https://127.0.0.1:6443", proxy).as_deref(),
+            Some("http://proxy.example.com:3128/")
+        );
+        assert_eq!(
+            through("https://k.example.com", proxy).as_deref(),
+            Some("http://proxy.example.com:3128/")
+        );
+    }
+
+    #[test]
+    fn a_cluster_on_this_machine_needs_no_proxy_of_the_environment() {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            assert!(is_local(host), "{host}");
+        }
+        assert!(!is_local("10.0.0.1") && !is_local("localhost.example.com"));
+    }
+
+    #[test]
+    fn credentials_of_a_proxy_are_not_part_of_its_address() {
+        let server = "https://k.example.com".parse().unwrap();
+        let found = intercept(&server, Some("http://user:pa%40ss@proxy.example.com:3128")).unwrap();
+        assert!(!found.uri().to_string().contains("pa"), "{}", found.uri());
+        assert!(found.basic_auth().is_some());
+        assert!(is_socks(&intercept(&server, Some("socks5://127.0.0.1:1080")).unwrap()));
+    }
+}

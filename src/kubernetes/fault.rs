@@ -1,0 +1,133 @@
+//! What goes wrong with a tunnel. The texts are what the application reads, so each says what to do.
+
+use std::io;
+use std::time::Duration;
+
+/// Why there is no stream to a pod.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    #[error(
+        "there is no kubeconfig; set port_forward.kube_config or KUBECONFIG, or put one to ~/.kube/config"
+    )]
+    NoKubeconfig,
+    #[error("the kubeconfig cannot be used: {reason}")]
+    Kubeconfig { reason: String },
+    #[error(
+        "the kubeconfig has no context \"{context}\"; it has: {known}; set port_forward.context to one of them"
+    )]
+    NoContext { context: String, known: String },
+    #[error(
+        "the kubeconfig has no current context; run `kubectl config use-context NAME` or set port_forward.context"
+    )]
+    NoCurrentContext,
+    #[error(
+        "the credential plugin \"{command}\" of the kubeconfig cannot be started ({reason}); install it or put it on the PATH"
+    )]
+    PluginMissing { command: String, reason: String },
+    #[error(
+        "the credential plugin \"{command}\" of the kubeconfig failed: {said}; log in to the cluster in a terminal until `kubectl get pods` works there, then connect again"
+    )]
+    PluginFailed { command: String, said: String },
+    #[error(
+        "the credential plugin of the kubeconfig has not answered for {} s and may be waiting for a login; run `kubectl get pods` in a terminal and log in, then connect again", .after.as_secs()
+    )]
+    PluginSilent { after: Duration },
+    #[error(
+        "the API server {server} cannot be reached: {reason}; check the network, the VPN and the kubeconfig"
+    )]
+    Unreachable { server: String, reason: String },
+    #[error(
+        "the API server {server} does not accept the credentials of the kubeconfig (401), which may have expired; log in to the cluster in a terminal until `kubectl get pods` works there, then connect again"
+    )]
+    Unauthorized { server: String },
+    #[error(
+        "Kubernetes does not let {user} {verb} {resource} in namespace {namespace}; its role there lacks the rule {{apiGroups: [\"\"], resources: [\"{resource}\"], verbs: {verbs}}}"
+    )]
+    Forbidden { user: String, verb: String, resource: String, namespace: String, verbs: &'static str },
+    #[error("the API server {server} refuses the request: {reason}")]
+    Refused { server: String, reason: String },
+    #[error("the API server {server} is busy: {reason}; try again in a moment")]
+    Busy { server: String, reason: String },
+    #[error(
+        "the API server {server} answers without a websocket ({reason}); a proxy on the way has to let websockets pass"
+    )]
+    NoWebsocket { server: String, reason: String },
+    #[error(
+        "there is no service \"{service}\" in namespace {namespace}; check port_forward.service and namespace"
+    )]
+    NoService { service: String, namespace: String },
+    #[error("the service \"{service}\" in namespace {namespace} selects no pods; use port_forward.selector")]
+    ServiceWithoutSelector { service: String, namespace: String },
+    #[error(
+        "there is no pod with {labels} in namespace {namespace} of {server}; check that the deployment exists there, and port_forward's deployment, namespace and context"
+    )]
+    NoPod { labels: String, namespace: String, server: String },
+    #[error(
+        "no pod with {labels} in namespace {namespace} is ready: {states}; see `kubectl -n {namespace} describe pods -l {labels}`"
+    )]
+    NotReady { labels: String, namespace: String, states: String },
+    #[error("pod {pod} is gone; connect again")]
+    PodGone { pod: String },
+    #[error("pod {pod} cannot be reached by its node: {reason}")]
+    PodUnreachable { pod: String, reason: String },
+    #[error(
+        "pod {pod} refuses connections on port {port}: {reason}; check that port_forward.remote_port is where the proxy in the pod listens"
+    )]
+    PortRefused { pod: String, port: u16, reason: String },
+}
+
+/// What may help against a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cure {
+    /// Nothing but what its text says.
+    None,
+    /// Trying once more, on a fresh connection.
+    Again,
+    /// Reading the credentials anew.
+    Renew,
+    /// Waiting a little: a name may be wrong, or a deployment be between two pods.
+    Patience,
+    /// Waiting as long as a connection waits for a pod.
+    Wait,
+}
+
+impl Fault {
+    pub(super) fn cure(&self) -> Cure {
+        match self {
+            Self::Unreachable { .. } => Cure::Again,
+            Self::Unauthorized { .. } => Cure::Renew,
+            Self::NoPod { .. } => Cure::Patience,
+            Self::Busy { .. }
+            | Self::NotReady { .. }
+            | Self::PodGone { .. }
+            | Self::PodUnreachable { .. }
+            | Self::PortRefused { .. } => Cure::Wait,
+            _ => Cure::None,
+        }
+    }
+
+    /// Whether another pod may do better.
+    pub(super) fn is_of_one_pod(&self) -> bool {
+        matches!(self, Self::PodGone { .. } | Self::PodUnreachable { .. } | Self::PortRefused { .. })
+    }
+
+    fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::PluginSilent { .. } => io::ErrorKind::TimedOut,
+            Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::PluginFailed { .. } => {
+                io::ErrorKind::PermissionDenied
+            }
+            Self::PortRefused { .. } => io::ErrorKind::ConnectionRefused,
+            Self::NoPod { .. } | Self::NoService { .. } | Self::NoContext { .. } | Self::NoKubeconfig => {
+                io::ErrorKind::NotFound
+            }
+            _ => io::ErrorKind::Other,
+        }
+    }
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        Self::new(fault.kind(), fault)
+    }
+}

@@ -1,0 +1,192 @@
+//! Where the cluster is and who we are there, as kubectl finds it
+//! (<https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/>).
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use kube::Config;
+use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
+
+use super::Settings;
+use super::fault::Fault;
+
+/// A cluster and credentials for it.
+pub(super) struct Found {
+    pub(super) config: Config,
+    /// The `proxy-url` of the cluster, which beats the proxies of the environment.
+    pub(super) proxy: Option<String>,
+    /// The credential plugin, for people to read.
+    pub(super) plugin: Option<String>,
+}
+
+/// How the files looked when they were read. Another look tells whether to read them again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
+
+/// Looks at the files without reading them.
+pub(super) fn fingerprint(settings: &Settings) -> Fingerprint {
+    let look = |path: PathBuf| {
+        let seen = fs::metadata(&path).ok();
+        let seen = seen.and_then(|seen| Some((seen.modified().ok()?, seen.len())));
+        (path, seen)
+    };
+    Fingerprint(files(settings).into_iter().map(look).collect())
+}
+
+/// Reads the kubeconfig, or finds the service account of the pod this runs in.
+pub(super) async fn find(settings: &Settings) -> Result<Found, Fault> {
+    let Some(kubeconfig) = read(settings)? else {
+        let config = Config::incluster().map_err(|_| Fault::NoKubeconfig)?;
+        return Ok(Found { config, proxy: None, plugin: None });
+    };
+    let proxy = proxy_of(&kubeconfig, settings.context.as_deref());
+    let known = names(&kubeconfig);
+    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let mut config = config.map_err(|error| not_usable(error, known))?;
+    let plugin = quiet_plugin(&mut config);
+    Ok(Found { config, proxy, plugin })
+}
+
+fn files(settings: &Settings) -> Vec<PathBuf> {
+    if let Some(path) = &settings.kube_config {
+        return vec![path.clone()];
+    }
+    let listed = env::var_os("KUBECONFIG").unwrap_or_default();
+    let listed: Vec<_> = env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect();
+    if !listed.is_empty() {
+        return listed;
+    }
+    env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect()
+}
+
+/// Merges the files; of `KUBECONFIG` those that do not exist are passed over, as kubectl does. Nothing if there is none.
+fn read(settings: &Settings) -> Result<Option<Kubeconfig>, Fault> {
+    let mut merged = None;
+    for path in files(settings) {
+        let read = match Kubeconfig::read_from(&path) {
+            Err(KubeconfigError::ReadConfig(error, _))
+                if error.kind() == io::ErrorKind::NotFound && settings.kube_config.is_none() =>
+            {
+                continue;
+            }
+            read => read.map_err(|error| unreadable(&path, &error))?,
+        };
+        merged = match merged {
+            None => Some(read),
+            Some(before) => Some(Kubeconfig::merge(before, read).map_err(|error| unreadable(&path, &error))?),
+        };
+    }
+    Ok(merged)
+}
+
+/// The parser's own text may quote the file, and with it a token; the place is enough.
+fn unreadable(path: &Path, error: &KubeconfigError) -> Fault {
+    let reason = match error {
+        KubeconfigError::ReadConfig(error, _) => error.to_string(),
+        KubeconfigError::Parse(_) => "it is no valid YAML or no kubeconfig".to_owned(),
+        other => other.to_string(),
+    };
+    Fault::Kubeconfig { reason: format!("{}: {reason}", path.display()) }
+}
+
+fn not_usable(error: KubeconfigError, known: String) -> Fault {
+    match error {
+        KubeconfigError::CurrentContextNotSet => Fault::NoCurrentContext,
+        KubeconfigError::LoadContext(context) => Fault::NoContext { context, known },
+        other => Fault::Kubeconfig { reason: other.to_string() },
+    }
+}
+
+fn names(kubeconfig: &Kubeconfig) -> String {
+    let names: Vec<_> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn proxy_of(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
+    let context = context.or(kubeconfig.current_context.as_deref())?;
+    let context = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref()?;
+    cluster.proxy_url.clone().filter(|proxy| !proxy.is_empty())
+}
+
+/// Nobody can answer a question that a plugin asks behind a connection, so it is told that nobody is there. What it
+/// prints instead goes to the application.
+fn quiet_plugin(config: &mut Config) -> Option<String> {
+    let exec = config.auth_info.exec.as_mut()?;
+    exec.interactive_mode = Some(ExecInteractiveMode::Never);
+    exec.command.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::Pods;
+
+    const TWO: &str = r"
+apiVersion: v1
+kind: Config
+clusters:
+- {name: a, cluster: {server: 'https://a.example.com', proxy-url: 'http://proxy.example.com:3128'}}
+- {name: b, cluster: {server: 'https://b.example.com'}}
+contexts:
+- {name: one, context: {cluster: a, user: u, namespace: apps}}
+- {name: two, context: {cluster: b, user: u}}
+current-context: two
+users:
+- {name: u, user: {token: a-token}}
+";
+
+    fn settings(path: &Path, context: Option<&str>) -> Settings {
+        Settings {
+            kube_config: Some(path.to_owned()),
+            context: context.map(str::to_owned),
+            namespace: None,
+            pods: Pods::Deployment("proxy".to_owned()),
+            remote_port: 8000,
+        }
+    }
+
+    #[tokio::test]
+    async fn contexts_are_chosen_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config");
+        fs::write(&path, TWO).unwrap();
+        let current = find(&settings(&path, None)).await.unwrap();
+        assert_eq!(current.config.cluster_url.host(), Some("b.example.com"));
+        assert_eq!(current.proxy, None);
+        let other = find(&settings(&path, Some("one"))).await.unwrap();
+        assert_eq!(other.config.default_namespace, "apps");
+        assert_eq!(other.proxy.as_deref(), Some("http://proxy.example.com:3128"));
+        let fault = find(&settings(&path, Some("three"))).await.err().unwrap();
+        assert!(fault.to_string().contains("no context \"three\"; it has: one, two"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn a_broken_file_is_named_but_not_quoted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config");
+        fs::write(&path, "users: [{name: u, user: {token: s3cret, oops: }}]]").unwrap();
+        let text = find(&settings(&path, None)).await.err().unwrap().to_string();
+        assert!(text.contains("no valid YAML") && !text.contains("s3cret"), "{text}");
+        let text = find(&settings(Path::new("/nowhere"), None)).await.err().unwrap().to_string();
+        assert!(text.contains("/nowhere"), "{text}");
+    }
+
+    #[test]
+    fn a_rewritten_file_has_another_fingerprint() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config");
+        let settings = settings(&path, None);
+        let absent = fingerprint(&settings);
+        fs::write(&path, TWO).unwrap();
+        let first = fingerprint(&settings);
+        assert_ne!(absent, first);
+        assert_eq!(first, fingerprint(&settings));
+        fs::write(&path, format!("{TWO}\n")).unwrap();
+        assert_ne!(first, fingerprint(&settings));
+    }
+}

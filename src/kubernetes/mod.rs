@@ -1,0 +1,35 @@
+//! The tunnel to an upstream proxy in a Kubernetes cluster: a port-forward without kubectl.
+//!
+//! Every connection opens a stream of its own, to a pod that is picked at that moment, as a websocket through the API
+//! server (`GET …/pods/NAME/portforward`, subprotocol `v4.channel.k8s.io`). Nothing listens locally unless
+//! [`forward`] is called, so no other local process can reach the tunnel.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `tunnel` | the entry: picks, tries, waits, tries again |
+//! | `cluster` | the client, built when first needed and again when its credentials went bad |
+//! | `kubeconfig` | where the cluster is and who we are, as kubectl finds it |
+//! | `connector` | sockets, proxies, TLS |
+//! | `pods` | which pods there are, and in which order they are tried |
+//! | `open` | the websocket to one pod |
+//! | `channel` | that websocket as a stream of bytes |
+//! | `pulse` | pings, and when silence means that the path is dead |
+//! | `fault`, `explain` | what goes wrong, in a sentence with the remedy |
+//! | `forward` | a local port in front of the tunnel, for other tools |
+
+mod channel;
+mod cluster;
+mod connector;
+mod explain;
+mod fault;
+mod forward;
+mod kubeconfig;
+mod open;
+mod pods;
+mod pulse;
+mod settings;
+mod tunnel;
+
+pub use forward::forward;
+pub use settings::{Clocks, Pods, Settings};
+pub use tunnel::Tunnel;

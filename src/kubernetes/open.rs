@@ -1,0 +1,46 @@
+//! The websocket to one pod.
+
+use std::io;
+
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::Request;
+use kube::{Error, Resource};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::Clocks;
+use super::channel::{Channel, limits};
+use super::cluster::Access;
+use super::explain::{Asked, answer};
+use super::fault::Fault;
+
+/// Opens a stream to `port` of `pod`. A pod that refuses the port is noticed if it does so at once.
+pub(super) async fn open(
+    access: &Access,
+    pod: &str,
+    port: u16,
+    clocks: &Clocks,
+) -> Result<Channel<TokioIo<Upgraded>>, Fault> {
+    let connecting = async {
+        let request = Request::new(Pod::url_path(&(), Some(&access.namespace)));
+        let request = request.portforward(pod, &[port]).map_err(Error::BuildRequest)?;
+        access.client.connect(request).await
+    };
+    let connection = answer(access, Asked::Forward { pod }, clocks.answer, connecting).await?;
+    // Nothing was read through it yet, so it can be taken apart and given smaller buffers.
+    let socket = connection.into_stream().into_inner();
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(limits())).await;
+    let mut channel = Channel::new(socket, pod, clocks);
+    channel.hear_out(clocks.second_thoughts).await.map_err(|error| not_reached(pod, port, &error))?;
+    Ok(channel)
+}
+
+fn not_reached(pod: &str, port: u16, error: &io::Error) -> Fault {
+    let (pod, reason) = (pod.to_owned(), error.to_string());
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Fault::PortRefused { pod, port, reason },
+        _ => Fault::PodUnreachable { pod, reason },
+    }
+}

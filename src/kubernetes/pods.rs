@@ -1,0 +1,188 @@
+//! Which pods there are, and in which order they are tried.
+
+use k8s_openapi::api::core::v1::{ContainerState, Pod, Service};
+use kube::Api;
+use kube::api::ListParams;
+
+use super::cluster::Access;
+use super::explain::{Asked, answer};
+use super::fault::Fault;
+use super::{Clocks, Pods};
+
+/// How many pods a sentence names.
+const NAMED: usize = 4;
+
+/// Pods to try, best first.
+pub(super) struct Candidates {
+    pub(super) names: Vec<String>,
+    /// Whether any of them is ready.
+    pub(super) ready: bool,
+}
+
+/// The label selector that finds the pods.
+pub(super) async fn labels(access: &Access, pods: &Pods, clocks: &Clocks) -> Result<String, Fault> {
+    match pods {
+        Pods::Deployment(name) => Ok(format!("app.kubernetes.io/name={name}")),
+        Pods::Selector(selector) => Ok(selector.clone()),
+        Pods::Service(name) => {
+            let services = Api::<Service>::namespaced(access.client.clone(), &access.namespace);
+            let service = answer(access, Asked::Service(name), clocks.answer, services.get(name)).await?;
+            selector_of(&service).ok_or_else(|| Fault::ServiceWithoutSelector {
+                service: name.clone(),
+                namespace: access.namespace.clone(),
+            })
+        }
+    }
+}
+
+/// Lists the running pods. `turn` counts the connections, so that they go round.
+pub(super) async fn candidates(
+    access: &Access,
+    labels: &str,
+    turn: usize,
+    clocks: &Clocks,
+) -> Result<Candidates, Fault> {
+    let running = ListParams::default().labels(labels).fields("status.phase=Running");
+    let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
+    let pods = answer(access, Asked::Pods, clocks.answer, pods.list(&running)).await?;
+    Ok(in_turn(pods.items, turn))
+}
+
+/// Says why there is no pod to connect to: none at all, or in which state they are.
+pub(super) async fn diagnose(access: &Access, labels: &str, clocks: &Clocks) -> Fault {
+    let all = ListParams::default().labels(labels);
+    let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
+    let pods = match answer(access, Asked::Pods, clocks.answer, pods.list(&all)).await {
+        Ok(pods) => pods.items,
+        Err(fault) => return fault,
+    };
+    let (labels, namespace) = (labels.to_owned(), access.namespace.clone());
+    if pods.is_empty() {
+        return Fault::NoPod { labels, namespace, server: access.server.clone() };
+    }
+    let mut states: Vec<_> = pods.iter().take(NAMED).map(state_of).collect();
+    if pods.len() > NAMED {
+        states.push(format!("and {} more", pods.len() - NAMED));
+    }
+    Fault::NotReady { labels, namespace, states: states.join(", ") }
+}
+
+fn selector_of(service: &Service) -> Option<String> {
+    let selector = service.spec.as_ref()?.selector.as_ref()?;
+    let terms: Vec<_> = selector.iter().map(|(label, value)| format!("{label}={value}")).collect();
+    (!terms.is_empty()).then(|| terms.join(","))
+}
+
+/// Ready pods by turns, newest first; behind them those that are not ready, for a deployment whose probe is wrong.
+/// A pod that is being deleted still reports `Running` but must not be picked.
+fn in_turn(pods: Vec<Pod>, turn: usize) -> Candidates {
+    let mut alive: Vec<_> =
+        pods.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
+    alive.sort_by(|one, other| other.metadata.creation_timestamp.cmp(&one.metadata.creation_timestamp));
+    let (mut ready, unready): (Vec<_>, Vec<_>) = alive.into_iter().partition(is_ready);
+    if !ready.is_empty() {
+        let first = turn % ready.len();
+        ready.rotate_left(first);
+    }
+    let any = !ready.is_empty();
+    let names = ready.into_iter().chain(unready).filter_map(|pod| pod.metadata.name).collect();
+    Candidates { names, ready: any }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// `NAME is STATE`, with the reason its first unhappy container waits for.
+fn state_of(pod: &Pod) -> String {
+    let name = pod.metadata.name.as_deref().unwrap_or("?");
+    if pod.metadata.deletion_timestamp.is_some() {
+        return format!("{name} is terminating");
+    }
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Unknown");
+    let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    let reason = containers.iter().find_map(|container| unhappy(container.state.as_ref()?));
+    let reason = reason.or_else(|| status?.reason.as_deref());
+    match reason {
+        Some(reason) => format!("{name} is {phase} ({reason})"),
+        None if phase == "Running" => format!("{name} is Running but not ready"),
+        None => format!("{name} is {phase}"),
+    }
+}
+
+fn unhappy(state: &ContainerState) -> Option<&str> {
+    let waiting = state.waiting.as_ref().and_then(|waiting| waiting.reason.as_deref());
+    waiting.or_else(|| state.terminated.as_ref().and_then(|terminated| terminated.reason.as_deref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(name: &str, created: &str, ready: bool, terminating: bool) -> Pod {
+        let mut value = serde_json::json!({
+            "metadata": {"name": name, "creationTimestamp": created},
+            "status": {"phase": "Running", "conditions": [
+                {"type": "Initialized", "status": "True"},
+                {"type": "Ready", "status": if ready { "True" } else { "False" }},
+            ]},
+        });
+        if terminating {
+            value["metadata"]["deletionTimestamp"] = created.into();
+        }
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn world() -> Vec<Pod> {
+        vec![
+            pod("old", "2024-01-01T00:00:00Z", true, false),
+            pod("leaving", "2024-01-04T00:00:00Z", true, true),
+            pod("starting", "2024-01-05T00:00:00Z", false, false),
+            pod("new", "2024-01-03T00:00:00Z", true, false),
+        ]
+    }
+
+    #[test]
+    fn ready_pods_take_turns_newest_first() {
+        assert_eq!(in_turn(world(), 0).names, ["new", "old", "starting"]);
+        assert_eq!(in_turn(world(), 1).names, ["old", "new", "starting"]);
+        assert_eq!(in_turn(world(), 2).names, ["new", "old", "starting"]);
+    }
+
+    #[test]
+    fn a_pod_that_is_not_ready_is_the_last_resort() {
+        let only = in_turn(vec![pod("starting", "2024-01-05T00:00:00Z", false, false)], 7);
+        assert_eq!(only.names, ["starting"]);
+        assert!(!only.ready);
+        assert!(in_turn(vec![pod("leaving", "2024-01-04T00:00:00Z", true, true)], 0).names.is_empty());
+    }
+
+    #[test]
+    fn states_are_told_in_words() {
+        let states: Vec<_> = world().iter().map(state_of).collect();
+        assert_eq!(states.get(1).unwrap(), "leaving is terminating");
+        assert_eq!(states.get(2).unwrap(), "starting is Running but not ready");
+        let stuck: Pod = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p"},
+            "status": {"phase": "Pending", "containerStatuses": [{
+                "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"waiting": {"reason": "ImagePullBackOff"}},
+            }]},
+        }))
+        .unwrap();
+        assert_eq!(state_of(&stuck), "p is Pending (ImagePullBackOff)");
+    }
+
+    #[test]
+    fn a_service_names_its_pods() {
+        let service = |selector: serde_json::Value| -> Service {
+            serde_json::from_value(serde_json::json!({"metadata": {}, "spec": {"selector": selector}}))
+                .unwrap()
+        };
+        let both = service(serde_json::json!({"app": "proxy", "tier": "db"}));
+        assert_eq!(selector_of(&both).as_deref(), Some("app=proxy,tier=db"));
+        assert_eq!(selector_of(&service(serde_json::json!({}))), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! What a tunnel has to know.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where a tunnel ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The kubeconfig. Absent: the files of `KUBECONFIG`, else `~/.kube/config`, else the service account of the pod
+    /// this runs in.
+    pub kube_config: Option<PathBuf>,
+    /// The context of the kubeconfig. Absent: its current one.
+    pub context: Option<String>,
+    /// The namespace. Absent: the one of the context, else `default`.
+    pub namespace: Option<String>,
+    /// The pods.
+    pub pods: Pods,
+    /// The port in the pod.
+    pub remote_port: u16,
+}
+
+/// Which pods a tunnel may end in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pods {
+    /// Those with the label `app.kubernetes.io/name` of this value.
+    Deployment(String),
+    /// Those a label selector matches, such as `app=proxy,tier!=test`.
+    Selector(String),
+    /// Those a Service selects. To look it up takes the right to get services.
+    Service(String),
+}
+
+/// How long a tunnel waits. The default is right for real clusters; tests are in more of a hurry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// How long a connection waits for a pod when there is none. The handshake of a session may take 15 s in all,
+    /// of which this leaves a little for what comes after.
+    pub wait_for_pod: Duration,
+    /// Between two looks for a pod.
+    pub pause: Duration,
+    /// For one answer of the API server.
+    pub answer: Duration,
+    /// For the credential plugin of the kubeconfig.
+    pub plugin: Duration,
+    /// How long a pod that accepted has to say that it refuses after all. It is spent on every connection.
+    pub second_thoughts: Duration,
+    /// Between two pings; after two more of these without a sign of life the path is dead.
+    pub ping: Duration,
+    /// How long a stream whose local side was shut down waits for more from the pod: the protocol cannot pass the end
+    /// on, so the pod may never close.
+    pub linger: Duration,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self {
+            wait_for_pod: Duration::from_secs(13),
+            pause: Duration::from_millis(500),
+            answer: Duration::from_secs(5),
+            plugin: Duration::from_secs(12),
+            second_thoughts: Duration::from_millis(10),
+            ping: Duration::from_secs(20),
+            linger: Duration::from_secs(10),
+        }
+    }
+}
+
+impl fmt::Display for Pods {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deployment(name) => write!(formatter, "deployment {name}"),
+            Self::Selector(selector) => write!(formatter, "selector {selector}"),
+            Self::Service(name) => write!(formatter, "service {name}"),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The entry: a stream to a pod that is picked at that moment.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, sleep};
+use tracing::debug;
+
+use super::channel::Channel;
+use super::cluster::{Access, Cluster};
+use super::fault::{Cure, Fault};
+use super::open::open;
+use super::pods::{candidates, diagnose, labels};
+use super::{Clocks, Settings};
+use crate::net::{Socket, Stream};
+use crate::target::{Boxed, Dial};
+
+/// What [`Cure::Patience`] is, as a share of the time a connection waits for a pod.
+const PATIENCE: u32 = 4;
+
+type Opened = Channel<TokioIo<Upgraded>>;
+
+/// Opens streams to the pods of an upstream proxy. Nothing is read, asked or started before the first of them.
+pub struct Tunnel {
+    settings: Settings,
+    clocks: Clocks,
+    cluster: Cluster,
+    turn: AtomicUsize,
+}
+
+impl Tunnel {
+    /// A tunnel that has not been used yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self::with_clocks(settings, Clocks::default())
+    }
+
+    /// The same with other times to wait.
+    #[must_use]
+    pub fn with_clocks(settings: Settings, clocks: Clocks) -> Self {
+        let cluster = Cluster::new(settings.clone(), clocks.plugin);
+        Self { settings, clocks, cluster, turn: AtomicUsize::new(0) }
+    }
+
+    async fn open(&self) -> Result<Opened, Fault> {
+        let start = Instant::now();
+        let mut second_chance = true;
+        loop {
+            let access = self.cluster.access().await?;
+            let fault = match self.attempt(&access).await {
+                Ok(channel) => return Ok(channel),
+                Err(fault) => fault,
+            };
+            debug!(%fault, "no stream to a pod");
+            let wait = match fault.cure() {
+                Cure::None => return Err(fault),
+                Cure::Again | Cure::Renew => {
+                    if !std::mem::take(&mut second_chance) {
+                        return Err(fault);
+                    }
+                    if fault.cure() == Cure::Renew {
+                        self.cluster.forget(&access).await;
+                    }
+                    continue;
+                }
+                Cure::Patience => self.clocks.wait_for_pod / PATIENCE,
+                Cure::Wait => self.clocks.wait_for_pod,
+            };
+            if start.elapsed() + self.clocks.pause > wait {
+                return Err(fault);
+            }
+            sleep(self.clocks.pause).await;
+        }
+    }
+
+    /// One look at the pods, and one try of each.
+    async fn attempt(&self, access: &Access) -> Result<Opened, Fault> {
+        let labels = labels(access, &self.settings.pods, &self.clocks).await?;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let found = candidates(access, &labels, turn, &self.clocks).await?;
+        let mut last = None;
+        for pod in &found.names {
+            match open(access, pod, self.settings.remote_port, &self.clocks).await {
+                Ok(channel) => {
+                    debug!(pod, namespace = access.namespace, "a stream to a pod is open");
+                    return Ok(channel);
+                }
+                Err(fault) if fault.is_of_one_pod() => last = Some(fault),
+                Err(fault) => return Err(fault),
+            }
+        }
+        match last {
+            Some(fault) if found.ready => Err(fault),
+            _ => Err(diagnose(access, &labels, &self.clocks).await),
+        }
+    }
+}
+
+impl Dial for Tunnel {
+    fn dial(&self) -> Boxed<'_, io::Result<Stream>> {
+        Box::pin(async {
+            let channel = self.open().await?;
+            Ok(Stream::Plain(Socket::Tunnel(Box::new(channel))))
+        })
+    }
+}
