@@ -1,7 +1,7 @@
 //! The client for the cluster: built when it is first needed, and again when its credentials went bad.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use kube::Client;
 use tokio::runtime::Handle;
@@ -13,7 +13,7 @@ use tracing::debug;
 use super::explain::not_built;
 use super::fault::Fault;
 use super::kubeconfig::{Fingerprint, find, fingerprint};
-use super::{Settings, connector};
+use super::{Clocks, Settings, connector};
 
 /// What requests are sent with.
 pub(super) struct Access {
@@ -23,12 +23,14 @@ pub(super) struct Access {
     pub(super) server: String,
     /// The credential plugin, for people to read.
     pub(super) plugin: Option<String>,
+    /// By the clock on the wall, which goes on while a laptop sleeps.
+    built: SystemTime,
 }
 
 /// One cluster, with the one set of credentials that was found for it last.
 pub(super) struct Cluster {
     settings: Settings,
-    plugin_limit: Duration,
+    clocks: Clocks,
     state: Mutex<State>,
 }
 
@@ -41,17 +43,19 @@ struct State {
 }
 
 impl Cluster {
-    pub(super) fn new(settings: Settings, plugin_limit: Duration) -> Self {
-        Self { settings, plugin_limit, state: Mutex::default() }
+    pub(super) fn new(settings: Settings, clocks: Clocks) -> Self {
+        Self { settings, clocks, state: Mutex::default() }
     }
 
-    /// The client as it is, unless the kubeconfig was changed; else a new one, for all who wait for it.
+    /// The client as it is, unless the kubeconfig was changed or the plugin's credentials are about to expire; else a
+    /// new one, for all who wait for it.
     pub(super) async fn access(&self) -> Result<Arc<Access>, Fault> {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
         let seen = fingerprint(&self.settings);
         if let Some((read, access)) = &state.ready
             && *read == seen
+            && !self.is_stale(access)
         {
             return Ok(Arc::clone(access));
         }
@@ -76,12 +80,17 @@ impl Cluster {
         }
     }
 
+    /// The client would run the plugin by itself, but in the middle of a request that has little time.
+    fn is_stale(&self, access: &Access) -> bool {
+        access.plugin.is_some() && access.built.elapsed().is_ok_and(|age| age >= self.clocks.renewal)
+    }
+
     async fn build(&self, state: &mut State, seen: Fingerprint) -> Result<Arc<Access>, Fault> {
         let begin = || (seen, spawn_blocking(building(self.settings.clone())));
         let (read, building) = state.building.get_or_insert_with(begin);
         let read = read.clone();
-        let Ok(built) = timeout(self.plugin_limit, building).await else {
-            return Err(Fault::PluginSilent { after: self.plugin_limit });
+        let Ok(built) = timeout(self.clocks.plugin, building).await else {
+            return Err(Fault::PluginSilent { after: self.clocks.plugin });
         };
         state.building = None;
         let crashed = |error| Err(Fault::Kubeconfig { reason: format!("reading it failed: {error}") });
@@ -99,6 +108,6 @@ fn building(settings: Settings) -> impl FnOnce() -> Result<Access, Fault> + Send
         let namespace = settings.namespace.unwrap_or_else(|| found.config.default_namespace.clone());
         let client = connector::client(found.config, found.proxy.as_deref());
         let client = client.map_err(|error| not_built(&error, found.plugin.as_deref()))?;
-        Ok(Access { client, namespace, server, plugin: found.plugin })
+        Ok(Access { client, namespace, server, plugin: found.plugin, built: SystemTime::now() })
     }
 }

@@ -43,6 +43,8 @@ pub struct Clocks {
     pub answer: Duration,
     /// For the credential plugin of the kubeconfig.
     pub plugin: Duration,
+    /// How long what the plugin gave is used before it is run again. Tokens of EKS live for 14 minutes.
+    pub renewal: Duration,
     /// How long a pod that accepted has to say that it refuses after all. It is spent on every connection.
     pub second_thoughts: Duration,
     /// Between two pings; after two more of these without a sign of life the path is dead.
@@ -59,6 +61,7 @@ impl Default for Clocks {
             pause: Duration::from_millis(500),
             answer: Duration::from_secs(5),
             plugin: Duration::from_secs(12),
+            renewal: Duration::from_mins(10),
             second_thoughts: Duration::from_millis(10),
             ping: Duration::from_secs(20),
             linger: Duration::from_secs(10),

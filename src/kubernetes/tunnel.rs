@@ -40,7 +40,7 @@ impl Tunnel {
     /// The same with other times to wait.
     #[must_use]
     pub fn with_clocks(settings: Settings, clocks: Clocks) -> Self {
-        let cluster = Cluster::new(settings.clone(), clocks.plugin);
+        let cluster = Cluster::new(settings.clone(), clocks);
         Self { settings, clocks, cluster, turn: AtomicUsize::new(0) }
     }
 

@@ -1,0 +1,374 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
+
+use super::pki::Pki;
+
+/// A stand-in for an API server with its kubelets: lists pods and services, and forwards ports over websockets.
+pub(crate) struct ApiServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) state: Arc<State>,
+    _accepting: JoinSet<()>,
+}
+
+/// What the cluster looks like now.
+pub(crate) struct State {
+    cluster: Mutex<Cluster>,
+    /// Names of pods that die.
+    deaths: broadcast::Sender<(String, Death)>,
+}
+
+#[derive(Default)]
+pub(crate) struct Cluster {
+    pub(crate) pods: Vec<Pod>,
+    pub(crate) services: BTreeMap<String, Value>,
+    /// Tokens that are good; `None` asks for nothing.
+    pub(crate) tokens: Option<Vec<String>>,
+    /// Whether a client certificate is asked for.
+    pub(crate) certificate: bool,
+    /// Resource and the message of the refusal.
+    pub(crate) forbidden: BTreeMap<String, String>,
+    /// Answers this many lists with 429.
+    pub(crate) busy: usize,
+    /// Answers an upgrade with 200.
+    pub(crate) no_websocket: bool,
+    /// Every request line.
+    pub(crate) requests: Vec<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Pod {
+    pub(crate) name: String,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) phase: &'static str,
+    pub(crate) ready: bool,
+    pub(crate) terminating: bool,
+    pub(crate) created: u32,
+    pub(crate) port: Port,
+}
+
+/// What a forwarded port leads to.
+#[derive(Clone, Copy)]
+pub(crate) enum Port {
+    /// A listener; if it is closed, the refusal comes on the error channel.
+    Listener(SocketAddr),
+    /// A kubelet that the API server cannot reach.
+    NoKubelet,
+    /// A pod that is gone when it is dialled.
+    Gone,
+}
+
+/// How the streams of a pod end.
+#[derive(Clone)]
+pub(crate) enum Death {
+    /// The kubelet closes the websocket as after a FIN of the pod.
+    Closed,
+    /// It reports an error of the pod's side.
+    Error(String),
+    /// The TCP connection ends without a word.
+    Cut,
+}
+
+impl ApiServer {
+    pub(crate) async fn start(pki: &Pki) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = TlsAcceptor::from(pki.server_config());
+        let state = Arc::new(State { cluster: Mutex::default(), deaths: broadcast::channel(64).0 });
+        let mut accepting = JoinSet::new();
+        let shared = Arc::clone(&state);
+        accepting.spawn(async move {
+            let mut serving = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let (acceptor, state) = (acceptor.clone(), Arc::clone(&shared));
+                serving.spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        let certified = stream.get_ref().1.peer_certificates().is_some();
+                        // A client that hangs up in the middle is none of the server's business.
+                        drop(serve(BufReader::new(stream), certified, state).await);
+                    }
+                });
+            }
+        });
+        Self { address, state, _accepting: accepting }
+    }
+
+    pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {
+        self.state.cluster.lock().unwrap()
+    }
+
+    /// Ends the streams of a pod.
+    pub(crate) fn kill(&self, pod: &str, death: Death) {
+        // Without streams there is nobody to tell.
+        drop(self.state.deaths.send((pod.to_owned(), death)));
+    }
+}
+
+struct Request {
+    path: String,
+    query: BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
+}
+
+async fn serve<S>(mut stream: BufReader<S>, certified: bool, state: Arc<State>) -> std::io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    while let Some(request) = read(&mut stream).await? {
+        let answer = state.cluster.lock().unwrap().answer(&request, certified);
+        match answer {
+            Answer::Json(code, value) => write(&mut stream, code, &value).await?,
+            Answer::Forward(pod, port) => return forward(stream, &request, pod, port, state).await,
+        }
+    }
+    Ok(())
+}
+
+async fn read<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<Option<Request>> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(None);
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        lines.push(line.trim().to_owned());
+    }
+    let target = lines[0].split(' ').nth(1).unwrap().to_owned();
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let query = query.split('&').filter_map(|pair| pair.split_once('='));
+    let query = query.map(|(name, value)| {
+        let value = percent_encoding::percent_decode_str(value).decode_utf8().unwrap();
+        (name.to_owned(), value.into_owned())
+    });
+    let headers = lines[1..].iter().filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    Ok(Some(Request { path: path.to_owned(), query: query.collect(), headers: headers.collect() }))
+}
+
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, code: u16, value: &Value) -> std::io::Result<()> {
+    let body = value.to_string();
+    let head = format!(
+        "HTTP/1.1 {code} Whatever\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await?;
+    stream.flush().await
+}
+
+enum Answer {
+    Json(u16, Value),
+    Forward(String, Port),
+}
+
+fn status(code: u16, message: impl Into<String>) -> Answer {
+    let message = message.into();
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message,
+        "reason": "Whatever", "code": code});
+    Answer::Json(code, status)
+}
+
+impl Cluster {
+    fn answer(&mut self, request: &Request, certified: bool) -> Answer {
+        self.requests.push(request.path.clone());
+        if !self.knows(request, certified) {
+            return status(401, "Unauthorized");
+        }
+        let parts: Vec<_> = request.path.trim_matches('/').split('/').collect();
+        let resource = match parts[..] {
+            ["api", "v1", "namespaces", _, "pods"] => "pods",
+            ["api", "v1", "namespaces", _, "services", _] => "services",
+            ["api", "v1", "namespaces", _, "pods", _, "portforward"] => "pods/portforward",
+            _ => return status(404, "the server could not find the requested resource"),
+        };
+        if let Some(message) = self.forbidden.get(resource) {
+            return status(403, message.clone());
+        }
+        match resource {
+            "pods" if self.busy > 0 => {
+                self.busy -= 1;
+                status(429, "the server is currently unable to handle the request")
+            }
+            "pods" => Answer::Json(200, self.list(request)),
+            "services" => match self.services.get(parts[5]) {
+                Some(selector) => Answer::Json(
+                    200,
+                    json!({"kind": "Service", "apiVersion": "v1",
+                    "metadata": {"name": parts[5]}, "spec": {"selector": selector}}),
+                ),
+                None => status(404, format!("services \"{}\" not found", parts[5])),
+            },
+            _ if self.no_websocket => Answer::Json(200, json!({})),
+            _ => self.forward(parts[5]),
+        }
+    }
+
+    fn knows(&self, request: &Request, certified: bool) -> bool {
+        let bearer = request.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let token = self
+            .tokens
+            .as_ref()
+            .is_none_or(|good| bearer.is_some_and(|token| good.iter().any(|good| good == token)));
+        token && (certified || !self.certificate)
+    }
+
+    fn forward(&self, name: &str) -> Answer {
+        match self.pods.iter().find(|pod| pod.name == name) {
+            None | Some(Pod { port: Port::Gone, .. }) => status(404, format!("pods \"{name}\" not found")),
+            Some(Pod { port: Port::NoKubelet, .. }) => {
+                status(500, "error dialing backend: dial tcp 10.0.0.7:10250: connect: no route to host")
+            }
+            Some(pod) => Answer::Forward(pod.name.clone(), pod.port),
+        }
+    }
+
+    fn list(&self, request: &Request) -> Value {
+        let labels = request.query.get("labelSelector").cloned().unwrap_or_default();
+        let wanted: Vec<_> = labels.split(',').filter_map(|term| term.split_once('=')).collect();
+        let running =
+            request.query.get("fieldSelector").is_some_and(|fields| fields == "status.phase=Running");
+        let chosen = self.pods.iter().filter(|pod| {
+            let has =
+                |(label, value): &(&str, &str)| pod.labels.iter().any(|(l, v)| l == label && v == value);
+            wanted.iter().all(has) && (!running || pod.phase == "Running")
+        });
+        json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"},
+            "items": chosen.map(Pod::to_json).collect::<Vec<_>>()})
+    }
+}
+
+impl Pod {
+    fn to_json(&self) -> Value {
+        let ready = if self.ready { "True" } else { "False" };
+        let created = format!(
+            "2024-01-01T{:02}:{:02}:{:02}Z",
+            self.created / 3600,
+            self.created / 60 % 60,
+            self.created % 60
+        );
+        let labels: BTreeMap<_, _> = self.labels.iter().cloned().collect();
+        let mut pod = json!({
+            "metadata": {"name": self.name, "creationTimestamp": created, "labels": labels},
+            "status": {"phase": self.phase, "conditions": [{"type": "Ready", "status": ready}]},
+        });
+        if self.terminating {
+            pod["metadata"]["deletionTimestamp"] = json!("2024-01-02T00:00:00Z");
+        }
+        pod
+    }
+}
+
+/// As apiserver and kubelet do it: the upgrade first, the port numbers on both channels, only then the dial.
+async fn forward<S>(
+    mut stream: BufReader<S>,
+    request: &Request,
+    pod: String,
+    port: Port,
+    state: Arc<State>,
+) -> std::io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let protocols = &request.headers["sec-websocket-protocol"];
+    assert!(protocols.contains("v4.channel.k8s.io"), "{protocols}");
+    let number: u16 = request.query["ports"].parse().unwrap();
+    let accept = derive_accept_key(request.headers["sec-websocket-key"].as_bytes());
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-accept: {accept}\r\nsec-websocket-protocol: v4.channel.k8s.io\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.flush().await?;
+    let mut deaths = state.deaths.subscribe();
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    let [low, high] = number.to_le_bytes();
+    for channel in [0, 1] {
+        socket.send(Message::binary(vec![channel, low, high])).await.map_err(std::io::Error::other)?;
+    }
+    let Port::Listener(address) = port else { return Ok(()) };
+    let error = match TcpStream::connect(address).await {
+        Ok(backend) => {
+            backend.set_nodelay(true).unwrap();
+            let copied = tokio::select! {
+                copied = copy(&mut socket, backend) => copied,
+                death = death_of(&pod, &mut deaths) => Err(death),
+            };
+            match copied {
+                Ok(()) | Err(Death::Closed) => None,
+                Err(Death::Error(text)) => Some(text),
+                Err(Death::Cut) => return Ok(()),
+            }
+        }
+        Err(error) => Some(format!(
+            "error forwarding port {number} to pod {pod}, uid : failed to execute portforward in network namespace: \
+             failed to connect to localhost:{number} inside namespace, IPv4: dial tcp4 127.0.0.1:{number}: {error}"
+        )),
+    };
+    if let Some(error) = error {
+        let mut message = vec![1];
+        message.extend_from_slice(error.as_bytes());
+        socket.send(Message::binary(message)).await.map_err(std::io::Error::other)?;
+    }
+    let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    socket.close(Some(normal)).await.map_err(std::io::Error::other)
+}
+
+async fn death_of(pod: &str, deaths: &mut broadcast::Receiver<(String, Death)>) -> Death {
+    loop {
+        let (name, death) = deaths.recv().await.unwrap();
+        if name == pod {
+            return death;
+        }
+    }
+}
+
+async fn copy<S>(socket: &mut WebSocketStream<BufReader<S>>, backend: TcpStream) -> Result<(), Death>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut from_pod, mut to_pod) = backend.into_split();
+    let (mut to_client, mut from_client) = socket.split();
+    let up = async {
+        while let Some(message) = from_client.next().await {
+            match message.map_err(|_| Death::Cut)? {
+                Message::Binary(bytes) if bytes.first() == Some(&0) => {
+                    to_pod.write_all(&bytes[1..]).await.map_err(|error| Death::Error(error.to_string()))?;
+                }
+                Message::Close(_) => break,
+                _ => {}
+            }
+        }
+        Err(Death::Cut)
+    };
+    let down = async {
+        let mut buffer = vec![0; 32 * 1024 + 1];
+        loop {
+            let got = from_pod.read(&mut buffer[1..]).await;
+            let got = got.map_err(|error| Death::Error(error.to_string()))?;
+            if got == 0 {
+                return Ok(());
+            }
+            let message = Message::binary(buffer[..=got].to_vec());
+            to_client.send(message).await.map_err(|_| Death::Cut)?;
+        }
+    };
+    tokio::select! { ended = up => ended, ended = down => ended }
+}

@@ -1,0 +1,133 @@
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// What listens in a pod. The first byte says what is wanted: `E` everything back, `U` take as many bytes as the next
+/// eight say and answer with their checksum, `D` send as many, `L` the same but 300 ms later, `N` its name, `Q` hang up.
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
+    pub(crate) accepted: Arc<AtomicUsize>,
+    accepting: JoinHandle<()>,
+}
+
+impl Backend {
+    pub(crate) async fn start(name: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (count, name) = (Arc::clone(&accepted), name.to_owned());
+        let accepting = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
+                // What goes wrong with one connection is seen at its other end.
+                drop(tokio::spawn(serve(stream, name.clone())));
+            }
+        });
+        Self { address, accepted, accepting }
+    }
+
+    /// Stops listening; connections go on.
+    pub(crate) fn close(&self) {
+        self.accepting.abort();
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+async fn serve(mut stream: TcpStream, name: String) -> std::io::Result<()> {
+    match stream.read_u8().await? {
+        b'E' => {
+            let (mut from, mut to) = stream.split();
+            tokio::io::copy(&mut from, &mut to).await?;
+        }
+        b'U' => {
+            let amount = stream.read_u64().await?;
+            let sum = checksum(&mut stream, amount).await?;
+            stream.write_all(&sum).await?;
+            stream.read_u8().await?;
+        }
+        b'D' => {
+            let amount = stream.read_u64().await?;
+            send(&mut stream, amount).await?;
+        }
+        b'L' => {
+            let amount = stream.read_u64().await?;
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            send(&mut stream, amount).await?;
+        }
+        b'N' => stream.write_all(name.as_bytes()).await?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Block `number` of a long row of bytes, no two of which that are near each other are alike.
+fn block(number: u64) -> &'static [u8] {
+    static ROW: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        (0..BLOCK as u64 + 4096).map(|index| ((index * 2_654_435_761) >> 13) as u8).collect()
+    });
+    let start = (number as usize * 61) % 4096;
+    &ROW[start..start + BLOCK]
+}
+
+/// The size of a block in bytes.
+const BLOCK: usize = 65_536;
+
+/// Sends that many bytes of the row.
+pub(crate) async fn send(to: &mut (impl AsyncWrite + Unpin), amount: u64) -> std::io::Result<()> {
+    let mut left = amount;
+    for number in 0.. {
+        if left == 0 {
+            break;
+        }
+        let block = block(number);
+        let part = left.min(block.len() as u64);
+        to.write_all(&block[..part as usize]).await?;
+        left -= part;
+    }
+    to.flush().await
+}
+
+/// The checksum of that many bytes of the row.
+pub(crate) fn expected(amount: u64) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    let mut left = amount;
+    for number in 0.. {
+        if left == 0 {
+            break;
+        }
+        let block = block(number);
+        let part = left.min(block.len() as u64);
+        hash.update(&block[..part as usize]);
+        left -= part;
+    }
+    hash.finish().as_ref().try_into().unwrap()
+}
+
+/// The checksum of what comes.
+pub(crate) async fn checksum(from: &mut (impl AsyncRead + Unpin), amount: u64) -> std::io::Result<[u8; 32]> {
+    let mut hash = Context::new(&SHA256);
+    let mut buffer = vec![0; 65_536];
+    let mut left = amount;
+    while left > 0 {
+        let part = (left as usize).min(buffer.len());
+        let got = from.read(&mut buffer[..part]).await?;
+        if got == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        hash.update(&buffer[..got]);
+        left -= got as u64;
+    }
+    Ok(hash.finish().as_ref().try_into().unwrap())
+}

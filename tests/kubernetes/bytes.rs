@@ -1,0 +1,94 @@
+use std::time::{Duration, Instant};
+
+use rds_auth_proxy::target::Dial;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::backend::{checksum, expected, send};
+use super::world::{World, echo, echoing};
+
+const MANY: u64 = 100_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_up() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let mut stream = world.tunnel().dial().await.unwrap();
+    stream.write_all(b"U").await.unwrap();
+    stream.write_u64(MANY).await.unwrap();
+    send(&mut stream, MANY).await.unwrap();
+    let mut sum = [0; 32];
+    stream.read_exact(&mut sum).await.unwrap();
+    assert_eq!(sum, expected(MANY));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_down() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let mut stream = world.tunnel().dial().await.unwrap();
+    stream.write_all(b"D").await.unwrap();
+    stream.write_u64(MANY).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(checksum(&mut stream, MANY).await.unwrap(), expected(MANY));
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the pod's end is the stream's end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_after_a_local_close_still_arrives() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let mut stream = world.tunnel().dial().await.unwrap();
+    let amount = 50_000_000;
+    stream.write_all(b"L").await.unwrap();
+    stream.write_u64(amount).await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(checksum(&mut stream, amount).await.unwrap(), expected(amount));
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+}
+
+/// A writer that nobody reads from is stopped, rather than its bytes being heaped up.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_directions_push_back() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let mut stream = echoing(&*world.tunnel()).await.unwrap();
+    let block = vec![7; 65_536];
+    let mut sent = 0_usize;
+    while let Ok(written) = tokio::time::timeout(Duration::from_millis(500), stream.write(&block)).await {
+        sent += written.unwrap();
+        assert!(sent < 200_000_000, "somebody buffers without a limit");
+    }
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let reading = async {
+        let mut got = vec![0; 65_536];
+        let mut left = sent;
+        while left > 0 {
+            let got =
+                tokio::time::timeout(Duration::from_secs(5), reader.read(&mut got)).await.unwrap().unwrap();
+            assert_ne!(got, 0);
+            left -= got;
+        }
+    };
+    let (flushed, ()) = tokio::join!(writer.flush(), reading);
+    flushed.unwrap();
+    let mut stream = reader.unsplit(writer);
+    echo(&mut stream, "and on it goes").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_connection_is_quick() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let tunnel = world.tunnel();
+    echoing(&*tunnel).await.unwrap();
+    let mut times = Vec::new();
+    for _ in 0..100 {
+        let start = Instant::now();
+        let stream = echoing(&*tunnel).await.unwrap();
+        times.push(start.elapsed());
+        drop(stream);
+    }
+    times.sort();
+    println!("a new connection: p50 {:?}, p90 {:?}, p99 {:?}", times[50], times[90], times[99]);
+    assert!(times[50] < Duration::from_millis(60), "p50 is {:?}", times[50]);
+}

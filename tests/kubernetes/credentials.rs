@@ -1,0 +1,178 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
+use rds_auth_proxy::target::Dial;
+
+use super::world::{World, echoing, hurried, name};
+
+/// Writes a plugin and makes the kubeconfig use it. It notes every run in the file `runs`.
+fn plugin(world: &World, body: &str) {
+    let script = format!("#!/bin/sh\ncd \"$(dirname \"$0\")\"\necho run >> runs\n{body}\n");
+    let path = world.directory.path().join("plugin");
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    world.user("{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: IfAvailable}}");
+}
+
+fn runs(world: &World) -> usize {
+    fs::read_to_string(world.directory.path().join("runs")).unwrap_or_default().lines().count()
+}
+
+const TOKEN: &str = r#"printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"%s"}}' "$(cat token)""#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_gives_a_token_once() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().tokens = Some(vec!["good".to_owned()]);
+    fs::write(world.directory.path().join("token"), "good").unwrap();
+    plugin(&world, TOKEN);
+    let tunnel = world.tunnel();
+    for _ in 0..3 {
+        assert_eq!(name(&*tunnel).await, "p");
+    }
+    assert_eq!(runs(&world), 1);
+}
+
+/// What expired while this ran is renewed by the next connection, without a restart and without a failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_is_renewed() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().tokens = Some(vec!["first".to_owned()]);
+    fs::write(world.directory.path().join("token"), "first").unwrap();
+    plugin(&world, TOKEN);
+    let tunnel = world.tunnel();
+    assert_eq!(name(&*tunnel).await, "p");
+    world.api.cluster().tokens = Some(vec!["second".to_owned()]);
+    fs::write(world.directory.path().join("token"), "second").unwrap();
+    assert_eq!(name(&*tunnel).await, "p");
+    assert_eq!(runs(&world), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_renewed_before_it_expires() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    fs::write(world.directory.path().join("token"), "t").unwrap();
+    plugin(&world, TOKEN);
+    let clocks = Clocks { renewal: Duration::from_millis(400), ..hurried() };
+    let tunnel = Tunnel::with_clocks(world.settings(), clocks);
+    assert_eq!(name(&tunnel).await, "p");
+    assert_eq!(name(&tunnel).await, "p");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(name(&tunnel).await, "p");
+    assert_eq!(runs(&world), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_wants_a_login_is_quoted() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    plugin(&world, "echo s3cret; echo 'Error loading SSO Token: Token for dev does not exist' >&2; exit 255");
+    let tunnel = world.tunnel();
+    let error = tunnel.dial().await.err().unwrap();
+    let text = error.to_string();
+    assert!(text.starts_with("the credential plugin \""), "{text}");
+    assert!(
+        text.ends_with(
+            "plugin\" of the kubeconfig failed: Error loading SSO Token: Token for dev does not exist; log in to the \
+             cluster in a terminal until `kubectl get pods` works there, then connect again"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("s3cret"), "what it printed may be a credential: {text}");
+    fs::write(world.directory.path().join("token"), "t").unwrap();
+    plugin(&world, TOKEN);
+    assert_eq!(name(&*tunnel).await, "p", "after the login the next connection works");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_not_there() {
+    let world = World::new().await;
+    world.user("{exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, interactiveMode: Never}}");
+    let text = world.refusal().await;
+    assert!(
+        text.starts_with("the credential plugin \"no-such-plugin\" of the kubeconfig cannot be started"),
+        "{text}"
+    );
+    assert!(text.contains("put it on the PATH"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_prints_nonsense() {
+    let world = World::new().await;
+    plugin(&world, "echo '{\"token\": \"s3cret\"'");
+    let text = world.refusal().await;
+    assert!(text.contains("it printed no ExecCredential") && !text.contains("s3cret"), "{text}");
+}
+
+/// A plugin that waits for its user is not started again by every connection, and its answer counts when it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_takes_its_time() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    fs::write(world.directory.path().join("token"), "t").unwrap();
+    plugin(&world, &format!("sleep 2\n{TOKEN}"));
+    let clocks = Clocks { plugin: Duration::from_millis(400), ..hurried() };
+    let tunnel = std::sync::Arc::new(Tunnel::with_clocks(world.settings(), clocks));
+    let start = Instant::now();
+    let dials: Vec<_> = (0..5)
+        .map(|_| {
+            tokio::spawn({
+                let tunnel = std::sync::Arc::clone(&tunnel);
+                async move { tunnel.dial().await.err().unwrap().to_string() }
+            })
+        })
+        .collect();
+    for dial in dials {
+        let text = dial.await.unwrap();
+        assert!(text.contains("may be waiting for a login"), "{text}");
+    }
+    assert!(start.elapsed() < Duration::from_millis(1500), "those who wait together are told together");
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    assert_eq!(name(&*tunnel).await, "p");
+    assert_eq!(runs(&world), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_expired() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().tokens = Some(vec!["good".to_owned()]);
+    world.user("{token: stale}");
+    let tunnel = world.tunnel();
+    let text = tunnel.dial().await.err().unwrap().to_string();
+    assert!(text.contains("does not accept the credentials of the kubeconfig (401)"), "{text}");
+    assert!(text.contains("kubectl get pods") && !text.contains("stale"), "{text}");
+    world.user("{token: good}");
+    assert_eq!(name(&*tunnel).await, "p", "the kubeconfig is read again when it changes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_logs_in() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().certificate = true;
+    assert!(world.refusal().await.contains("(401)"));
+    let (certificate, key) = world.pki.client("dev");
+    fs::write(world.directory.path().join("c.pem"), certificate).unwrap();
+    fs::write(world.directory.path().join("c.key"), key).unwrap();
+    world.user("{client-certificate: c.pem, client-key: c.key}");
+    echoing(&*world.tunnel()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_may_give_a_client_certificate() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().certificate = true;
+    let (certificate, key) = world.pki.client("dev");
+    let credential = serde_json::json!({"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
+        "status": {"clientCertificateData": certificate, "clientKeyData": key}});
+    fs::write(world.directory.path().join("credential"), credential.to_string()).unwrap();
+    plugin(&world, "cat credential");
+    echoing(&*world.tunnel()).await.unwrap();
+}

@@ -1,0 +1,149 @@
+use std::time::{Duration, Instant};
+
+use rds_auth_proxy::kubernetes::{Pods, Settings, Tunnel};
+use rds_auth_proxy::target::Dial;
+use serde_json::json;
+
+use super::api_server::Port;
+use super::world::{World, hurried, pod};
+
+async fn refusal_of(settings: Settings) -> String {
+    let tunnel = Tunnel::with_clocks(settings, hurried());
+    tunnel.dial().await.err().expect("there must be no stream").to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_does_not_exist() {
+    let world = World::new().await;
+    let start = Instant::now();
+    let text = world.refusal().await;
+    assert!(start.elapsed() < hurried().wait_for_pod, "a wrong name is told soon");
+    assert_eq!(
+        text,
+        format!(
+            "there is no pod with app.kubernetes.io/name=proxy in namespace apps of https://{}; check that the \
+             deployment exists there, and port_forward's deployment, namespace and context",
+            world.api.address
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_pod_that_is_ready() {
+    let world = World::new().await;
+    let mut starting = pod("starting", Port::Gone);
+    starting.ready = false;
+    let mut leaving = pod("leaving", Port::Gone);
+    leaving.terminating = true;
+    let mut pending = pod("pending", Port::Gone);
+    (pending.phase, pending.ready) = ("Pending", false);
+    for pod in [starting, leaving, pending] {
+        world.add(pod);
+    }
+    let start = Instant::now();
+    assert_eq!(
+        world.refusal().await,
+        "no pod with app.kubernetes.io/name=proxy in namespace apps is ready: starting is Running but not ready, \
+         leaving is terminating, pending is Pending; see `kubectl -n apps describe pods -l app.kubernetes.io/name=proxy`"
+    );
+    assert!(start.elapsed() > hurried().wait_for_pod / 2, "a pod may become ready, so it is waited for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_that_are_missing() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let cases =
+        [("pods", "list", "[\"get\", \"list\"]"), ("pods/portforward", "create", "[\"get\", \"create\"]")];
+    for (resource, verb, verbs) in cases {
+        let message = format!(
+            "pods is forbidden: User \"dev\" cannot {verb} resource \"{resource}\" in API group \"\" in the namespace \"apps\""
+        );
+        world.api.cluster().forbidden = [(resource.to_owned(), message)].into();
+        assert_eq!(
+            world.refusal().await,
+            format!(
+                "Kubernetes does not let user dev {verb} {resource} in namespace apps; its role there lacks the rule \
+                 {{apiGroups: [\"\"], resources: [\"{resource}\"], verbs: {verbs}}}"
+            )
+        );
+    }
+    world.api.cluster().forbidden = [("pods".to_owned(), "no".to_owned())].into();
+    let text = world.refusal().await;
+    assert!(text.starts_with("Kubernetes does not let you list pods in namespace apps; "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_that_lead_nowhere() {
+    let world = World::new().await;
+    let settings = Settings { pods: Pods::Service("db".to_owned()), ..world.settings() };
+    let text = refusal_of(settings.clone()).await;
+    assert!(text.starts_with("there is no service \"db\" in namespace apps; "), "{text}");
+    world.api.cluster().services.insert("db".to_owned(), json!({}));
+    let text = refusal_of(settings).await;
+    assert!(text.starts_with("the service \"db\" in namespace apps selects no pods; "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_where_nobody_listens() {
+    let world = World::new().await;
+    let backend = world.pod("p").await;
+    backend.close();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let text = world.refusal().await;
+    assert!(text.starts_with("pod p refuses connections on port 8000: "), "{text}");
+    assert!(
+        text.ends_with("check that port_forward.remote_port is where the proxy in the pod listens"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_out_of_reach() {
+    let world = World::new().await;
+    world.add(pod("p", Port::NoKubelet));
+    let text = world.refusal().await;
+    assert!(text.starts_with("pod p cannot be reached by its node: error dialing backend"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_out_of_reach() {
+    let world = World::new().await;
+    world.kubeconfig("https://127.0.0.1:1", "{}", "");
+    let text = world.refusal().await;
+    assert!(
+        text.starts_with("the API server https://127.0.0.1:1 cannot be reached: Connection refused"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_another_authority_vouches_for() {
+    let world = World::new().await;
+    let other = World::new().await;
+    std::fs::copy(other.directory.path().join("ca.pem"), world.directory.path().join("ca.pem")).unwrap();
+    let text = world.refusal().await;
+    assert!(text.contains(" cannot be reached: ") && text.contains("certificate"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_strips_websockets() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().no_websocket = true;
+    let text = world.refusal().await;
+    assert!(text.contains("answers without a websocket") && text.contains("200"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_that_does_not_exist() {
+    let world = World::new().await;
+    let settings = Settings { context: Some("there".to_owned()), ..world.settings() };
+    assert_eq!(
+        refusal_of(settings).await,
+        "the kubeconfig has no context \"there\"; it has: here; set port_forward.context to one of them"
+    );
+    let settings = Settings { kube_config: Some("/nowhere/config".into()), ..world.settings() };
+    let text = refusal_of(settings).await;
+    assert!(text.starts_with("the kubeconfig cannot be used: /nowhere/config: No such file"), "{text}");
+}

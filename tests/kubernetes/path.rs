@@ -1,0 +1,264 @@
+use std::env;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rds_auth_proxy::kubernetes::{Clocks, Pods, Settings, Tunnel};
+use rds_auth_proxy::target::Dial;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::world::{World, echo, echoing, hurried, name};
+
+/// A wire between the tunnel and the API server that can be frozen: connections stay open and swallow everything.
+struct Wire {
+    address: SocketAddr,
+    frozen: watch::Sender<bool>,
+    _accepting: JoinSet<()>,
+}
+
+impl Wire {
+    async fn to(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (frozen, state) = watch::channel(false);
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            let mut wires = JoinSet::new();
+            loop {
+                let (near, _) = listener.accept().await.unwrap();
+                let far = TcpStream::connect(target).await.unwrap();
+                let (near_read, near_write) = near.into_split();
+                let (far_read, far_write) = far.into_split();
+                wires.spawn(carry(near_read, far_write, state.clone()));
+                wires.spawn(carry(far_read, near_write, state.clone()));
+            }
+        });
+        Self { address, frozen, _accepting: accepting }
+    }
+}
+
+/// What is on the wire when it freezes is lost, and so is every later byte of that connection.
+async fn carry(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    mut frozen: watch::Receiver<bool>,
+) {
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let got = tokio::select! {
+            biased;
+            () = stopped(&mut frozen) => return std::future::pending().await,
+            got = from.read(&mut buffer) => got.unwrap_or(0),
+        };
+        if got == 0 || to.write_all(&buffer[..got]).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn stopped(frozen: &mut watch::Receiver<bool>) {
+    // The sender outlives the wire.
+    drop(frozen.wait_for(|frozen| *frozen).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_path_is_noticed_and_the_next_connection_works() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let wire = Wire::to(world.api.address).await;
+    world.kubeconfig(&format!("https://{}", wire.address), "{}", "");
+    let clocks = Clocks { ping: Duration::from_millis(200), answer: Duration::from_millis(500), ..hurried() };
+    let tunnel = Tunnel::with_clocks(world.settings(), clocks);
+    let mut session = echoing(&tunnel).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    echo(&mut session, "pings keep a silent session alive").await.unwrap();
+
+    wire.frozen.send(true).unwrap();
+    let start = Instant::now();
+    let error = session.read(&mut [0]).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert!(error.to_string().starts_with("nothing was heard from the API server for 400ms"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+
+    let text = tunnel.dial().await.err().unwrap().to_string();
+    assert!(text.contains("cannot be reached: no answer within 500ms"), "{text}");
+    wire.frozen.send(false).unwrap();
+    echoing(&tunnel).await.unwrap();
+}
+
+/// An application that does not read for a while keeps its session: its answers wait, so nothing can be heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let clocks = Clocks { ping: Duration::from_millis(100), ..hurried() };
+    let mut session = Tunnel::with_clocks(world.settings(), clocks).dial().await.unwrap();
+    let amount = 20_000_000;
+    session.write_all(b"D").await.unwrap();
+    session.write_u64(amount).await.unwrap();
+    session.flush().await.unwrap();
+    session.read_exact(&mut [0]).await.unwrap();
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        session.flush().await.unwrap();
+    }
+    let mut left = amount - 1;
+    let mut buffer = vec![0; 65_536];
+    while left > 0 {
+        let got = session.read(&mut buffer).await.unwrap();
+        assert_ne!(got, 0);
+        left -= got as u64;
+    }
+}
+
+/// A proxy that speaks CONNECT and finds the API server under every name.
+async fn proxy(
+    to: SocketAddr,
+    authorization: Option<&'static str>,
+) -> (SocketAddr, Arc<AtomicUsize>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let used = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&used);
+    let mut accepting = JoinSet::new();
+    accepting.spawn(async move {
+        loop {
+            let (near, _) = listener.accept().await.unwrap();
+            let count = Arc::clone(&count);
+            drop(tokio::spawn(connect(near, to, authorization, count)));
+        }
+    });
+    (address, used, accepting)
+}
+
+async fn connect(near: TcpStream, to: SocketAddr, authorization: Option<&str>, count: Arc<AtomicUsize>) {
+    let mut near = BufReader::new(near);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(near.read_line(&mut head).await.unwrap(), 0);
+    }
+    assert!(head.starts_with("CONNECT "), "{head}");
+    if let Some(authorization) = authorization {
+        let line = format!("proxy-authorization: {authorization}\r\n");
+        assert!(head.to_ascii_lowercase().contains(&line.to_ascii_lowercase()), "{head}");
+    }
+    count.fetch_add(1, Ordering::Relaxed);
+    near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    let mut far = TcpStream::connect(to).await.unwrap();
+    // Ends as its ends do.
+    drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kubeconfig_may_name_a_proxy() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let (address, used, _running) = proxy(world.api.address, Some("Basic dXNlcjpwYXNz")).await;
+    world.kubeconfig(
+        "https://kubernetes.test:6443",
+        "{}",
+        &format!(", proxy-url: 'http://user:pass@{address}'"),
+    );
+    assert_eq!(name(&*world.tunnel()).await, "p");
+    assert_ne!(used.load(Ordering::Relaxed), 0);
+}
+
+/// The variables are those of the process, so another process has to be asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_may_name_a_proxy() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let (address, used, _running) = proxy(world.api.address, None).await;
+    world.kubeconfig("https://kubernetes.test:6443", "{}", "");
+    let variables = [("HTTPS_PROXY", format!("http://{address}"))];
+    let output = child("path::child_that_dials", &world, &variables).await;
+    assert!(output.contains("reached p"), "{output}");
+    assert_ne!(used.swap(0, Ordering::Relaxed), 0);
+
+    let variables =
+        [("HTTPS_PROXY", format!("http://{address}")), ("NO_PROXY", ".test,10.0.0.0/8".to_owned())];
+    let output = child("path::child_that_dials", &world, &variables).await;
+    assert!(
+        output.contains("not reached: the API server https://kubernetes.test:6443 cannot be reached"),
+        "{output}"
+    );
+    assert_eq!(used.load(Ordering::Relaxed), 0);
+
+    world.user("{}");
+    let variables = [("HTTPS_PROXY", format!("http://{address}"))];
+    let output = child("path::child_that_dials", &world, &variables).await;
+    assert!(output.contains("reached p"), "{output}");
+    assert_eq!(used.load(Ordering::Relaxed), 0, "a cluster on this machine needs no proxy, as with kubectl");
+}
+
+/// `KUBECONFIG` is a list whose missing files are passed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_may_name_kubeconfigs() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let list = env::join_paths(["/nowhere/config".into(), world.kube_config()]).unwrap();
+    let variables = [("KUBECONFIG", list.into_string().unwrap()), ("DIAL_KUBECONFIG", String::new())];
+    let output = child("path::child_that_dials", &world, &variables).await;
+    assert!(output.contains("reached p"), "{output}");
+    let variables = [("HOME", "/nowhere".to_owned()), ("DIAL_KUBECONFIG", String::new())];
+    let output = child("path::child_that_dials", &world, &variables).await;
+    assert!(output.contains("not reached: there is no kubeconfig; set port_forward.kube_config"), "{output}");
+}
+
+/// Everything that goes through the tunnel is somebody's secret, and so are the credentials for the cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_secret_is_logged() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().tokens = Some(vec!["t0ken-of-the-cluster".to_owned()]);
+    world.user("{token: t0ken-of-the-cluster}");
+    let output = child("path::child_that_dials", &world, &[("DIAL_TRACE", "1".to_owned())]).await;
+    assert!(output.contains("reached p"), "{output}");
+    assert!(output.contains("a stream to a pod is open"), "the log is there");
+    for secret in ["t0ken-of-the-cluster", "pa55word", &hex::encode("pa55word")] {
+        assert!(!output.contains(secret), "{secret} was logged");
+    }
+}
+
+async fn child(test: &str, world: &World, variables: &[(&str, String)]) -> String {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]);
+    for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "KUBECONFIG"] {
+        command.env_remove(name);
+    }
+    command.env("DIAL_KUBECONFIG", world.kube_config());
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    let output = command.stdin(Stdio::null()).output().await.unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// What runs in the other process.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs as a child of other tests"]
+async fn child_that_dials() {
+    if env::var_os("DIAL_TRACE").is_some() {
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).init();
+    }
+    let kube_config = env::var("DIAL_KUBECONFIG").unwrap();
+    let settings = Settings {
+        kube_config: (!kube_config.is_empty()).then(|| kube_config.into()),
+        context: None,
+        namespace: None,
+        pods: Pods::Deployment("proxy".to_owned()),
+        remote_port: 8000,
+    };
+    match Tunnel::with_clocks(settings.clone(), hurried()).dial().await {
+        Ok(mut stream) => {
+            stream.write_all(b"E").await.unwrap();
+            echo(&mut stream, "pa55word").await.unwrap();
+            println!("reached {}", name(&Tunnel::with_clocks(settings, hurried())).await);
+        }
+        Err(error) => println!("not reached: {error}"),
+    }
+}

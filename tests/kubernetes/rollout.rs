@@ -1,0 +1,241 @@
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rds_auth_proxy::kubernetes::{Pods, Tunnel};
+use rds_auth_proxy::target::Dial;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::api_server::{Death, Port};
+use super::backend::Backend;
+use super::world::{World, echo, echoing, hurried, name, pod};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ready_pods_take_turns() {
+    let world = World::new().await;
+    let _one = world.pod("one").await;
+    let _two = world.pod("two").await;
+    let tunnel = world.tunnel();
+    let mut names = Vec::new();
+    for _ in 0..4 {
+        names.push(name(&*tunnel).await);
+    }
+    names.sort();
+    assert_eq!(names, ["one", "one", "two", "two"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminating_pod_is_never_picked() {
+    let world = World::new().await;
+    let leaving = world.pod("leaving").await;
+    let _staying = world.pod("staying").await;
+    world.change("leaving", |pod| {
+        pod.terminating = true;
+        pod.created = 100;
+    });
+    let tunnel = world.tunnel();
+    for _ in 0..20 {
+        assert_eq!(name(&*tunnel).await, "staying");
+    }
+    assert_eq!(leaving.accepted.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_fails_is_passed_over() {
+    let world = World::new().await;
+    world.add(pod("gone", Port::Gone));
+    world.add(pod("unreachable", Port::NoKubelet));
+    let closed = world.pod("closed").await;
+    closed.close();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let _good = world.pod("good").await;
+    let tunnel = world.tunnel();
+    for _ in 0..8 {
+        assert_eq!(name(&*tunnel).await, "good");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_waits_for_a_pod() {
+    let world = World::new().await;
+    let backend = Backend::start("late").await;
+    let mut late = pod("late", Port::Listener(backend.address));
+    late.phase = "Pending";
+    late.ready = false;
+    world.add(late);
+    let tunnel = world.tunnel();
+    let waiting = tokio::spawn(async move { name(&*tunnel).await });
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(!waiting.is_finished());
+    world.change("late", |pod| {
+        pod.phase = "Running";
+        pod.ready = true;
+    });
+    assert_eq!(waiting.await.unwrap(), "late");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_api_server_is_asked_again() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().busy = 3;
+    assert_eq!(name(&*world.tunnel()).await, "p");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn selectors_and_services_name_pods() {
+    let world = World::new().await;
+    let _deployment = world.pod("proxy").await;
+    let other = Backend::start("other").await;
+    let mut labelled = pod("other", Port::Listener(other.address));
+    labelled.labels = vec![("app".to_owned(), "other".to_owned()), ("tier".to_owned(), "db".to_owned())];
+    world.add(labelled);
+    world.api.cluster().services.insert("other-service".to_owned(), json!({"app": "other", "tier": "db"}));
+    for pods in [Pods::Selector("app=other,tier=db".to_owned()), Pods::Service("other-service".to_owned())] {
+        let tunnel = Tunnel::with_clocks(rds_settings(&world, pods), hurried());
+        assert_eq!(name(&tunnel).await, "other");
+    }
+}
+
+fn rds_settings(world: &World, pods: Pods) -> rds_auth_proxy::kubernetes::Settings {
+    rds_auth_proxy::kubernetes::Settings { pods, namespace: Some("elsewhere".to_owned()), ..world.settings() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_namespace_is_the_configured_one_else_the_one_of_the_context() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    name(&*world.tunnel()).await;
+    name(&Tunnel::with_clocks(rds_settings(&world, world.settings().pods), hurried())).await;
+    let requests = std::mem::take(&mut world.api.cluster().requests);
+    assert_eq!(
+        requests,
+        [
+            "/api/v1/namespaces/apps/pods",
+            "/api/v1/namespaces/apps/pods/p/portforward",
+            "/api/v1/namespaces/elsewhere/pods",
+            "/api/v1/namespaces/elsewhere/pods/p/portforward",
+        ]
+    );
+}
+
+/// A refusal in the pod and the death of one stream leave the others alone. (One `kubectl port-forward` would end here.)
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_leaves_other_sessions_alone() {
+    let world = World::new().await;
+    let backend = world.pod("p").await;
+    let tunnel = world.tunnel();
+    let mut session = echoing(&*tunnel).await.unwrap();
+    backend.close();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let error = tunnel.dial().await.err().unwrap();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert!(error.to_string().starts_with("pod p refuses connections on port 8000: "), "{error}");
+    echo(&mut session, "still here").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_a_lost_pod_are_told_at_once() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let tunnel = world.tunnel();
+    let deaths = [
+        (
+            Death::Error("lost connection to pod".to_owned()),
+            "the stream to pod p broke off: lost connection to pod",
+        ),
+        (Death::Cut, "the connection to the API server broke off: "),
+    ];
+    for (death, text) in deaths {
+        let mut session = echoing(&*tunnel).await.unwrap();
+        world.api.kill("p", death);
+        let start = Instant::now();
+        let error = session.read(&mut [0]).await.unwrap_err();
+        assert!(error.to_string().starts_with(text), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(1));
+        let error = session.write_all(b"more").await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+        echoing(&*tunnel).await.expect("the next connection works");
+    }
+    let mut session = echoing(&*tunnel).await.unwrap();
+    world.api.kill("p", Death::Closed);
+    assert_eq!(session.read(&mut [0]).await.unwrap(), 0, "a pod that closes orderly is an end, not an error");
+}
+
+/// After our own end a pod's reset is no news: PostgreSQL often resets a TLS connection that was closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_after_a_local_close_is_an_end() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let mut session = echoing(&*world.tunnel()).await.unwrap();
+    session.shutdown().await.unwrap();
+    world.api.kill("p", Death::Error("read: connection reset by peer".to_owned()));
+    assert_eq!(session.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_closed_here_does_not_linger_for_ever() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let clocks = rds_auth_proxy::kubernetes::Clocks { linger: Duration::from_millis(300), ..hurried() };
+    let mut session = echoing(&Tunnel::with_clocks(world.settings(), clocks)).await.unwrap();
+    session.shutdown().await.unwrap();
+    let start = Instant::now();
+    assert_eq!(session.read(&mut [0]).await.unwrap(), 0);
+    assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+/// Two pods are replaced one after the other, each: a new one starts, becomes ready, the old one is marked, stops
+/// listening while lists still show it for a moment, and vanishes. No connection fails meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_connections_through_a_rolling_update() {
+    let world = World::new().await;
+    let tunnel = world.tunnel();
+    let mut backends = vec![
+        (String::from("old-0"), world.pod("old-0").await),
+        (String::from("old-1"), world.pod("old-1").await),
+    ];
+    let connecting = tokio::spawn(async move {
+        for number in 0..200 {
+            let mut stream =
+                echoing(&*tunnel).await.unwrap_or_else(|error| panic!("connection {number}: {error}"));
+            echo(&mut stream, "query").await.unwrap();
+        }
+    });
+    for round in 0.. {
+        if connecting.is_finished() {
+            break;
+        }
+        let (old, backend) = backends.remove(0);
+        // The order a hurried node has it: the listener is gone before the list says so.
+        let fresh = format!("new-{round}");
+        let starting = Backend::start(&fresh).await;
+        let mut newcomer = pod(&fresh, Port::Listener(starting.address));
+        newcomer.ready = false;
+        newcomer.created = round + 1;
+        world.add(newcomer);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        world.change(&fresh, |pod| pod.ready = true);
+        backend.close();
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        world.change(&old, |pod| pod.terminating = true);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        world.api.cluster().pods.retain(|pod| pod.name != old);
+        backends.push((fresh, starting));
+    }
+    connecting.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_pod_may_be_replaced() {
+    let world = World::new().await;
+    let first = world.pod("first").await;
+    let tunnel = world.tunnel();
+    assert_eq!(name(&*tunnel).await, "first");
+    world.change("first", |pod| pod.terminating = true);
+    first.close();
+    let waiting = tokio::spawn(async move { name(&*tunnel).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let _second = world.pod("second").await;
+    assert_eq!(waiting.await.unwrap(), "second");
+}

@@ -1,0 +1,140 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rds_auth_proxy::kubernetes::{Clocks, Pods, Settings, Tunnel};
+use rds_auth_proxy::net::Stream;
+use rds_auth_proxy::target::Dial;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::api_server::{ApiServer, Pod, Port};
+use super::backend::Backend;
+use super::pki::Pki;
+
+/// The label that finds the pods of the deployment `proxy`.
+pub(crate) const LABEL: (&str, &str) = ("app.kubernetes.io/name", "proxy");
+
+/// A cluster, and a directory with a kubeconfig for it.
+pub(crate) struct World {
+    pub(crate) api: ApiServer,
+    pub(crate) pki: Pki,
+    pub(crate) directory: TempDir,
+}
+
+/// Times that fail a test in seconds, not minutes.
+pub(crate) fn hurried() -> Clocks {
+    Clocks {
+        wait_for_pod: Duration::from_millis(1500),
+        pause: Duration::from_millis(50),
+        answer: Duration::from_secs(2),
+        plugin: Duration::from_secs(5),
+        ..Clocks::default()
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let pki = Pki::new();
+        let api = ApiServer::start(&pki).await;
+        let world = Self { api, pki, directory: tempfile::tempdir().unwrap() };
+        std::fs::write(world.directory.path().join("ca.pem"), &world.pki.ca_pem).unwrap();
+        world.user("{}");
+        world
+    }
+
+    /// Writes the kubeconfig with these credentials.
+    pub(crate) fn user(&self, user: &str) {
+        self.kubeconfig(&format!("https://{}", self.api.address), user, "");
+    }
+
+    /// Writes the kubeconfig; `more` goes into the cluster.
+    pub(crate) fn kubeconfig(&self, server: &str, user: &str, more: &str) {
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: here\n\
+             clusters: [{{name: c, cluster: {{server: '{server}', certificate-authority: ca.pem{more}}}}}]\n\
+             contexts: [{{name: here, context: {{cluster: c, user: u, namespace: apps}}}}]\n\
+             users: [{{name: u, user: {user}}}]\n"
+        );
+        std::fs::write(self.kube_config(), text).unwrap();
+    }
+
+    pub(crate) fn kube_config(&self) -> PathBuf {
+        self.directory.path().join("config")
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            kube_config: Some(self.kube_config()),
+            context: None,
+            namespace: None,
+            pods: Pods::Deployment("proxy".to_owned()),
+            remote_port: 8000,
+        }
+    }
+
+    pub(crate) fn tunnel(&self) -> Arc<Tunnel> {
+        Arc::new(Tunnel::with_clocks(self.settings(), hurried()))
+    }
+
+    /// What the application reads when there is no stream.
+    pub(crate) async fn refusal(&self) -> String {
+        self.tunnel().dial().await.err().expect("there must be no stream").to_string()
+    }
+
+    /// A pod that is ready, and what listens in it.
+    pub(crate) async fn pod(&self, name: &str) -> Backend {
+        let backend = Backend::start(name).await;
+        self.add(pod(name, Port::Listener(backend.address)));
+        backend
+    }
+
+    pub(crate) fn add(&self, pod: Pod) {
+        self.api.cluster().pods.push(pod);
+    }
+
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Pod)) {
+        change(self.api.cluster().pods.iter_mut().find(|pod| pod.name == name).unwrap());
+    }
+}
+
+/// A ready pod of the deployment.
+pub(crate) fn pod(name: &str, port: Port) -> Pod {
+    Pod {
+        name: name.to_owned(),
+        labels: vec![(LABEL.0.to_owned(), LABEL.1.to_owned())],
+        phase: "Running",
+        ready: true,
+        terminating: false,
+        created: 0,
+        port,
+    }
+}
+
+/// Sends `text` to an echo and expects it back.
+pub(crate) async fn echo(stream: &mut Stream, text: &str) -> std::io::Result<()> {
+    stream.write_all(text.as_bytes()).await?;
+    stream.flush().await?;
+    let mut back = vec![0; text.len()];
+    stream.read_exact(&mut back).await?;
+    assert_eq!(back, text.as_bytes());
+    Ok(())
+}
+
+/// A stream to an echo that works.
+pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Stream> {
+    let mut stream = tunnel.dial().await?;
+    stream.write_all(b"E").await?;
+    echo(&mut stream, "hello").await?;
+    Ok(stream)
+}
+
+/// The pod that a new stream leads to.
+pub(crate) async fn name(tunnel: &dyn Dial) -> String {
+    let mut stream = tunnel.dial().await.unwrap();
+    stream.write_all(b"N").await.unwrap();
+    stream.flush().await.unwrap();
+    let mut name = String::new();
+    stream.read_to_string(&mut name).await.unwrap();
+    name
+}
