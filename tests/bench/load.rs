@@ -1,0 +1,129 @@
+//! The loads that are put on both ways, by PostgreSQL's own programs.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::setup::{NARROW, Setup, WIDE, Way, output};
+
+/// Connections of one round; a tick of 10 ms is then 0.04 ms a connection.
+const CONNECTIONS: u32 = 250;
+
+/// A load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// `pgbench --select-only` with this protocol and number of clients.
+    Select { clients: u32, protocol: &'static str },
+    /// `\copy … to` of a table.
+    CopyOut { table: &'static str },
+    /// `\copy … from` of rows of 100 bytes.
+    CopyIn,
+    /// One connection after the other, with one query each.
+    Connect,
+    /// The same with IAM, for which there is no direct way.
+    ConnectWithIam,
+}
+
+/// What was measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Measured {
+    /// How much was done in a second: transactions, bytes or connections.
+    pub(crate) speed: f64,
+    /// Processor time of all proxies for one of them, in seconds.
+    pub(crate) cpu: f64,
+}
+
+impl Load {
+    /// In the order of the table.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Select { clients: 1, protocol: "simple" },
+        Self::Select { clients: 8, protocol: "simple" },
+        Self::Select { clients: 8, protocol: "prepared" },
+        Self::CopyOut { table: "wide" },
+        Self::CopyOut { table: "narrow" },
+        Self::CopyIn,
+        Self::Connect,
+        Self::ConnectWithIam,
+    ];
+
+    /// Whether there is something to compare with.
+    pub(crate) fn goes(self, way: Way) -> bool {
+        (self, way) != (Self::ConnectWithIam, Way::Direct)
+    }
+
+    /// Puts the load on.
+    pub(crate) fn measure(self, setup: &Setup, way: Way, time: Duration) -> Measured {
+        let file = setup.world.directory.join("rows");
+        if self == Self::CopyIn && !file.exists() {
+            copy(setup, Way::Direct, &format!("\\copy narrow to '{}'", file.display()));
+        }
+        let before = setup.cpu();
+        let (amount, seconds) = self.run(setup, way, time, &file);
+        let cpu = setup.cpu().saturating_sub(before).as_secs_f64();
+        Measured { speed: amount / seconds, cpu: cpu / amount }
+    }
+
+    /// How much was done, in how many seconds.
+    fn run(self, setup: &Setup, way: Way, time: Duration, file: &Path) -> (f64, f64) {
+        let size = |(rows, width)| f64::from(rows) * f64::from(width);
+        match self {
+            Self::Select { clients, protocol } => select(setup, way, time, clients, protocol),
+            Self::CopyOut { table } => {
+                let bytes = size(if table == "wide" { WIDE } else { NARROW });
+                (bytes, copy(setup, way, &format!("\\copy {table} to '/dev/null'")))
+            }
+            Self::CopyIn => {
+                let bytes = fs::metadata(file).unwrap().len();
+                let seconds = copy(setup, way, &format!("\\copy sink from '{}'", file.display()));
+                (f64::from(u32::try_from(bytes).unwrap()), seconds)
+            }
+            Self::Connect => connect(&mut setup.command(way, "pgbench"), 1, CONNECTIONS),
+            Self::ConnectWithIam => connect(&mut setup.iam_command("pgbench"), 1, CONNECTIONS),
+        }
+    }
+}
+
+fn select(setup: &Setup, way: Way, time: Duration, clients: u32, protocol: &str) -> (f64, f64) {
+    let mut command = setup.command(way, "pgbench");
+    command.args(["--select-only", "--no-vacuum", "--protocol", protocol]).args([
+        "--client",
+        &clients.to_string(),
+        "--time",
+        &time.as_secs().to_string(),
+    ]);
+    let report = output(&mut command);
+    let transactions = field(&report, "number of transactions actually processed: ");
+    (transactions, transactions / field(&report, "tps = "))
+}
+
+/// Makes `each` connections from each of `clients`, one after the other.
+pub(crate) fn connect(pgbench: &mut std::process::Command, clients: u32, each: u32) -> (f64, f64) {
+    pgbench.args(["--connect", "--no-vacuum", "--file", "/dev/stdin"]);
+    pgbench.args(["--client", &clients.to_string(), "--transactions", &each.to_string()]);
+    pgbench.stdin(script("SELECT 1;\n"));
+    let report = output(pgbench);
+    let transactions = field(&report, "number of transactions actually processed: ");
+    (transactions, transactions / field(&report, "tps = "))
+}
+
+/// A pipe that holds this text.
+fn script(text: &str) -> std::process::Stdio {
+    use std::io::Write;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(text.as_bytes()).unwrap();
+    reader.into()
+}
+
+/// Seconds that psql took for a `\copy`.
+fn copy(setup: &Setup, way: Way, copy: &str) -> f64 {
+    let mut command = setup.command(way, "psql");
+    command.args(["-X", "-v", "ON_ERROR_STOP=1", "-c", "TRUNCATE sink", "-c", "\\timing on", "-c", copy]);
+    field(&output(&mut command), "Time: ") / 1000.0
+}
+
+/// The number that follows `name` in a report, such as 1000 in `1000/1000`.
+fn field(report: &str, name: &str) -> f64 {
+    let rest = report.lines().find_map(|line| line.strip_prefix(name));
+    let number = rest.and_then(|rest| rest.split([' ', '/']).next()?.parse().ok());
+    number.unwrap_or_else(|| panic!("no `{name}` in {report}"))
+}

@@ -1,0 +1,145 @@
+//! The table: medians of all rounds, and whether the marks are met.
+
+use std::fmt::Write;
+
+use crate::load::{Load, Measured};
+use crate::process::Holdings;
+use crate::setup::{NARROW, WIDE};
+
+/// Marks, for both layers together unless they say otherwise.
+const MOST_CPU_PER_TRANSACTION: f64 = 80e-6;
+const LEAST_TPS: f64 = 0.25;
+const LEAST_COPY_OUT: f64 = 0.7;
+const MOST_CPU_PER_CONNECTION: f64 = 3e-3;
+/// In bytes, for each layer.
+const MOST_PER_IDLE_SESSION: i64 = 40 * 1024;
+/// In bytes, for each layer: below this it is the allocator's business, a kilobyte a connection would be a leak.
+const MOST_LEFT_BEHIND: i64 = 512 * 1024;
+
+/// The rounds of one load.
+pub(crate) struct Rounds {
+    pub(crate) load: Load,
+    pub(crate) direct: Vec<Measured>,
+    pub(crate) chain: Vec<Measured>,
+}
+
+/// The loads.
+pub(crate) fn loads(rounds: &[Rounds]) -> String {
+    let mut table = String::from(
+        "| load | direct TLS | both layers | ratio (spread) | proxy CPU (spread) | mark | met |\n\
+         |---|--:|--:|--:|--:|---|---|\n",
+    );
+    for rounds in rounds {
+        rounds.row(&mut table);
+    }
+    table
+}
+
+/// Idle sessions and what 1,000 connections leave behind.
+pub(crate) fn sessions(count: usize, idle: [i64; 2], left: [Holdings; 2]) -> String {
+    let mut table = String::from("| memory | client | server | mark | met |\n|---|--:|--:|---|---|\n");
+    let kib = |bytes: i64| format!("{} KB", bytes.div_euclid(1024));
+    let met = idle.iter().all(|bytes| *bytes <= MOST_PER_IDLE_SESSION);
+    let (client, server) = (kib(idle[0]), kib(idle[1]));
+    writeln!(table, "| one of {count} idle sessions | {client} | {server} | ≤ 40 KB each | {} |", word(met))
+        .unwrap();
+    let what = |left: Holdings| {
+        format!("{}, {} descriptors, {} threads", kib(left.resident), left.descriptors, left.threads)
+    };
+    let clean =
+        |left: &Holdings| left.resident <= MOST_LEFT_BEHIND && left.descriptors <= 0 && left.threads <= 0;
+    let met = left.iter().all(clean);
+    let (client, server) = (what(left[0]), what(left[1]));
+    writeln!(table, "| left by 1,000 connections | {client} | {server} | nothing | {} |", word(met)).unwrap();
+    table
+}
+
+impl Rounds {
+    fn row(&self, table: &mut String) {
+        let speeds = |rounds: &[Measured]| rounds.iter().map(|round| round.speed).collect::<Vec<_>>();
+        let (direct, chain) = (speeds(&self.direct), speeds(&self.chain));
+        let ratios: Vec<_> = direct.iter().zip(&chain).map(|(direct, chain)| chain / direct).collect();
+        let cpus: Vec<_> = self.chain.iter().map(|round| round.cpu).collect();
+        let (mark, met) = self.mark(median(&ratios), median(&cpus));
+        let cells = [
+            self.name(),
+            self.speed(&direct),
+            self.speed(&chain),
+            spread(&ratios, 100.0, 0, "%"),
+            self.cpu(&cpus),
+            mark.to_owned(),
+            met.map_or("", word).to_owned(),
+        ];
+        writeln!(table, "| {} |", cells.join(" | ")).unwrap();
+    }
+
+    fn name(&self) -> String {
+        match self.load {
+            Load::Select { clients: 1, protocol } => format!("SELECT, 1 client, {protocol}"),
+            Load::Select { clients, protocol } => format!("SELECT, {clients} clients, {protocol}"),
+            Load::CopyOut { table: "wide" } => format!("COPY out, rows of {} bytes", WIDE.1),
+            Load::CopyOut { .. } => format!("COPY out, rows of {} bytes", NARROW.1),
+            Load::CopyIn => format!("COPY in, rows of {} bytes", NARROW.1),
+            Load::Connect => "new connection, password".to_owned(),
+            Load::ConnectWithIam => "new connection, IAM".to_owned(),
+        }
+    }
+
+    fn speed(&self, rounds: &[f64]) -> String {
+        if rounds.is_empty() {
+            return String::new();
+        }
+        let median = median(rounds);
+        match self.load {
+            Load::Select { .. } => format!("{median:.0} tps"),
+            Load::CopyOut { .. } | Load::CopyIn => format!("{:.0} MB/s", median / 1e6),
+            Load::Connect | Load::ConnectWithIam => format!("{:.1} ms", 1e3 / median),
+        }
+    }
+
+    fn cpu(&self, rounds: &[f64]) -> String {
+        match self.load {
+            Load::Select { .. } => spread(rounds, 1e6, 0, "µs"),
+            Load::CopyOut { .. } | Load::CopyIn => spread(rounds, 1e9, 2, "s/GB"),
+            Load::Connect | Load::ConnectWithIam => spread(rounds, 1e3, 2, "ms"),
+        }
+    }
+
+    fn mark(&self, ratio: f64, cpu: f64) -> (&'static str, Option<bool>) {
+        match self.load {
+            Load::Select { clients: 1, .. } | Load::CopyIn => ("", None),
+            Load::Select { .. } => {
+                ("≥ 25 %, ≤ 80 µs", Some(ratio >= LEAST_TPS && cpu <= MOST_CPU_PER_TRANSACTION))
+            }
+            Load::CopyOut { .. } => ("≥ 70 %", Some(ratio >= LEAST_COPY_OUT)),
+            Load::Connect | Load::ConnectWithIam => ("≤ 3 ms CPU", Some(cpu <= MOST_CPU_PER_CONNECTION)),
+        }
+    }
+}
+
+fn word(met: bool) -> &'static str {
+    if met { "yes" } else { "**no**" }
+}
+
+/// The median, and the lowest and the highest round, in units of 1/`scale`; empty without rounds.
+fn spread(rounds: &[f64], scale: f64, decimals: usize, unit: &str) -> String {
+    let sorted = sorted(rounds);
+    let (Some(lowest), Some(highest)) = (sorted.first(), sorted.last()) else { return String::new() };
+    let show = |value: f64| format!("{:.decimals$}", value * scale);
+    format!("{} {unit} ({}–{})", show(median(rounds)), show(*lowest), show(*highest))
+}
+
+fn median(rounds: &[f64]) -> f64 {
+    let sorted = sorted(rounds);
+    if sorted.is_empty() {
+        return f64::NAN;
+    }
+    let (low, high) = ((sorted.len() - 1) / 2, sorted.len() / 2);
+    f64::midpoint(sorted[low], sorted[high])
+}
+
+fn sorted(rounds: &[f64]) -> Vec<f64> {
+    let mut sorted = rounds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
