@@ -33,6 +33,11 @@ pub(super) enum Command {
     GenCert(GenCertArguments),
     /// Print the completion script for a shell
     Completion(CompletionArguments),
+    /// Ask a server on this machine whether it is ready: exit code 0 if it is, 1 if not
+    Healthcheck(HealthcheckArguments),
+    /// Write manual pages into a directory
+    #[command(hide = true)]
+    Man(ManArguments),
     /// Print version, commit and date of this program
     Version(VersionArguments),
 }
@@ -107,6 +112,23 @@ pub(super) struct CompletionArguments {
     pub(super) shell: Shell,
 }
 
+/// Arguments of `healthcheck`.
+#[derive(Args)]
+#[command(after_help = HEALTHCHECK_EXAMPLES)]
+pub(super) struct HealthcheckArguments {
+    /// The configuration of the server that is asked
+    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CONFIGFILE", value_hint = ValueHint::FilePath)]
+    pub(super) configfile: Option<PathBuf>,
+}
+
+/// Arguments of `man`.
+#[derive(Args)]
+pub(super) struct ManArguments {
+    /// Where the pages go; it is made if it does not exist
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(super) directory: PathBuf,
+}
+
 /// Arguments of `version`.
 #[derive(Args)]
 #[command(after_help = VERSION_EXAMPLES)]
@@ -163,6 +185,10 @@ Examples:
   In every fish from now on:
     rds-auth-proxy completion fish > ~/.config/fish/completions/rds-auth-proxy.fish";
 
+const HEALTHCHECK_EXAMPLES: &str = "\
+Examples:
+  rds-auth-proxy healthcheck --configfile /etc/rds-auth-proxy/config.yaml";
+
 const VERSION_EXAMPLES: &str = "\
 Examples:
   rds-auth-proxy version
@@ -175,6 +201,11 @@ impl Arguments {
         let matches = command.try_get_matches_from_mut(arguments)?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
+}
+
+/// The whole command line, for what is generated from it.
+pub(super) fn command() -> clap::Command {
+    Arguments::command()
 }
 
 fn without_empty_variables(command: clap::Command) -> clap::Command {

@@ -10,13 +10,13 @@ use super::choose::{Choice, Kind, choose};
 use super::failure::Failure;
 use super::output::{self, Style};
 use super::start::{self, Prepared};
-use super::{observe, password};
+use super::{observe, password, tunnel};
 use crate::client::{Client, Via};
 use crate::config::{Config, Mode, Upstream, UpstreamRoute};
-use crate::net::Address;
+use crate::net::{Address, HostPort};
 use crate::session::{Engine, Hop, Way};
 use crate::shutdown::Shutdown;
-use crate::target::{Directory, Mint, Target};
+use crate::target::{Directory, LookupError, Mint, Target};
 use crate::tls;
 
 /// Puts the client together, and says what to type.
@@ -34,13 +34,16 @@ pub(super) async fn prepare(mut arguments: ClientArguments) -> Result<Prepared<C
 
     let shutdown = Shutdown::new();
     observe::admin(&config, recorder, &directory, &shutdown).await?;
-    let via = upstream.map_or(Ok(Via::Direct), via)?;
+    let via = match upstream {
+        Some(upstream) => via(upstream, &shutdown).await?,
+        None => Via::Direct,
+    };
     if let Some(aws) = aws.clone() {
         // For the HINT of a refused login; nobody waits for it.
         tokio::spawn(async move { aws.identity().await });
     }
     let mint = aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
-    let (listener, bound) = start::listen(&listen_address(&config.listen, &target)).await?;
+    let (listener, bound) = start::listen(&listen_address(&config.listen, &target), "listening").await?;
     let banner = Banner {
         target: &target.name,
         address: &target.address,
@@ -80,23 +83,22 @@ fn choose_upstream<'a>(config: &'a Config, wanted: &str) -> Result<&'a Upstream,
 fn upstream_choice(upstream: &Upstream) -> Choice {
     let description = match &upstream.route {
         UpstreamRoute::Host(address) => address.to_string(),
-        UpstreamRoute::PortForward(forward) => format!("port-forward into namespace {}", forward.namespace),
+        UpstreamRoute::PortForward(forward) => match &forward.namespace {
+            Some(namespace) => format!("port-forward into the namespace {namespace}"),
+            None => "port-forward".into(),
+        },
     };
     Choice { name: upstream.name.clone(), description }
 }
 
 /// The directory is asked first: it takes addresses too, and knows why a target is not among the choices.
 async fn choose_target(directory: &Directory, wanted: Option<&str>) -> Result<Target, Failure> {
-    let mut refused = None;
     if let Some(wanted) = wanted {
         match directory.by_name(wanted).await {
             Ok(target) => return Ok(target),
-            Err(crate::target::LookupError::Unknown { .. }) => {}
-            Err(other) => refused = Some(other),
+            Err(LookupError::Unknown { .. }) => {}
+            Err(refused) => return Err(Failure::usage(refused)),
         }
-    }
-    if let Some(refused) = refused {
-        return Err(Failure::usage(refused));
     }
     let targets = directory.targets();
     let choices: Vec<_> = targets.iter().map(target_choice).collect();
@@ -110,7 +112,7 @@ fn target_choice(target: &Target) -> Choice {
     Choice { name: target.name.clone(), description: format!("{}{region}", target.address) }
 }
 
-fn via(upstream: &Upstream) -> Result<Via, Failure> {
+async fn via(upstream: &Upstream, shutdown: &Shutdown) -> Result<Via, Failure> {
     if upstream.tls.mode() == tls::Mode::Require && !upstream.tls.verifies() {
         warn!(
             upstream = upstream.name,
@@ -119,13 +121,7 @@ fn via(upstream: &Upstream) -> Result<Via, Failure> {
     }
     let way = match &upstream.route {
         UpstreamRoute::Host(address) => Way::Address(address.clone()),
-        UpstreamRoute::PortForward(_) => {
-            return Err(Failure::usage(format!(
-                "the upstream proxy {} uses port_forward, which this build cannot do; forward a port with kubectl and \
-                 set host instead",
-                upstream.name
-            )));
-        }
+        UpstreamRoute::PortForward(forward) => tunnel::way(forward, shutdown).await?,
     };
     let hop =
         Hop { name: format!("the upstream proxy {}", upstream.name), way, tls: Arc::clone(&upstream.tls) };
@@ -135,9 +131,7 @@ fn via(upstream: &Upstream) -> Result<Via, Failure> {
 /// The address to listen on: a target may have a port of its own.
 fn listen_address(configured: &Address, target: &Target) -> Address {
     match (configured, target.local_port) {
-        (Address::Tcp(address), Some(port)) => {
-            Address::Tcp(crate::net::HostPort { host: address.host.clone(), port })
-        }
+        (Address::Tcp(address), Some(port)) => Address::Tcp(HostPort { host: address.host.clone(), port }),
         _ => configured.clone(),
     }
 }

@@ -1,14 +1,12 @@
 //! `completion`: scripts that teach a shell our flags.
 
-use clap::CommandFactory;
-
-use super::args::{Arguments, CompletionArguments};
+use super::args::{CompletionArguments, command};
 use super::failure::Failure;
 use super::output;
 
 /// Prints the script for the shell.
 pub(super) fn run(arguments: &CompletionArguments) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "rds-auth-proxy", &mut script);
+    clap_complete::generate(arguments.shell, &mut command(), "rds-auth-proxy", &mut script);
     output::print(script)
 }

@@ -8,7 +8,9 @@ mod completion;
 mod failure;
 mod gen_cert;
 mod harden;
+mod healthcheck;
 mod logging;
+mod man;
 mod observe;
 mod output;
 mod password;
@@ -17,6 +19,7 @@ mod runtime;
 mod server;
 mod start;
 mod stop;
+mod tunnel;
 mod version;
 
 use std::ffi::OsString;
@@ -45,6 +48,8 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Command::Server(arguments) => run_mode(Format::Json, start::run(server::prepare(arguments))),
         Command::GenCert(arguments) => gen_cert::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),
+        Command::Healthcheck(arguments) => healthcheck::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
     }
 }

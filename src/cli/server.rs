@@ -16,7 +16,7 @@ pub(super) async fn prepare(arguments: ServerArguments) -> Result<Prepared<Serve
     let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
-    let (listener, _) = start::listen(&config.listen).await?;
+    let (listener, _) = start::listen(&config.listen, "listening").await?;
     let aws = start::aws(&config).await;
     let directory = start::directory(&config, aws.as_ref())?;
     let shutdown = Shutdown::new();

@@ -47,12 +47,12 @@ pub(super) fn policy(config: &Config) -> Policy {
     Policy { fixed: config.targets.clone(), acl: config.acl.clone(), tls: config.default_tls.clone() }
 }
 
-/// Binds, and says where.
-pub(super) async fn listen(address: &Address) -> Result<(Listener, Address), Failure> {
+/// Binds, and says in the log what is where.
+pub(super) async fn listen(address: &Address, what: &str) -> Result<(Listener, Address), Failure> {
     let failed = |error| Failure::Runtime(format!("cannot listen on {address}: {error}"));
     let listener = Listener::bind(address).await.map_err(failed)?;
     let bound = listener.address().map_err(failed)?;
-    info!(address = %bound, "listening");
+    info!(address = %bound, "{what}");
     Ok((listener, bound))
 }
 

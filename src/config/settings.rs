@@ -121,8 +121,8 @@ pub struct PortForward {
     pub kube_config: Option<PathBuf>,
     /// The context in it; absent: its current one.
     pub context: Option<String>,
-    /// The namespace of the pods.
-    pub namespace: String,
+    /// The namespace of the pods; absent: that of the context.
+    pub namespace: Option<String>,
     /// Which pods.
     pub pods: Pods,
     /// The local port that the Go program opened for the tunnel; absent where none is asked for.

@@ -7,8 +7,7 @@ use super::tls::Connectors;
 use super::written;
 use crate::tls::Mode;
 
-/// The namespace and the port of a server that was installed without a thought.
-const NAMESPACE: &str = "default";
+/// The port of a server that was installed without a thought.
 const REMOTE_PORT: u16 = 8000;
 
 /// One entry of `upstream_proxies`.
@@ -49,7 +48,7 @@ fn port_forward(
     Ok(PortForward {
         kube_config,
         context: written.context,
-        namespace: written.namespace.unwrap_or_else(|| NAMESPACE.into()),
+        namespace: written.namespace,
         pods,
         local_port: written.local_port.map(|port| port.0),
         remote_port: written.remote_port.map_or(REMOTE_PORT, |port| port.0),

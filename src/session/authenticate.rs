@@ -10,6 +10,7 @@ use super::message::{FromHop, flush_to_app, flush_to_hop, read_from_hop, read_pa
 use super::password::Exchange;
 use crate::net::Framed;
 use crate::secret::Secret;
+use crate::tls::Mode;
 use crate::wire::{Authentication, BackendMessage, CancelRequest, ErrorResponse, Header, StartupMessage};
 
 /// The most a hop may say before the login is over. PostgreSQL sends some hundred bytes, and notices of login
@@ -29,6 +30,8 @@ pub(super) struct Attempt<'a> {
     pub(super) identity: Option<&'a str>,
     /// How the hop is called in errors.
     pub(super) hop_name: &'a str,
+    /// The hop is reached in clear, and only because it has no TLS: no password may go there.
+    pub(super) unprotected: bool,
 }
 
 /// Two sides in the middle of a login.
@@ -37,6 +40,7 @@ struct Conversation<'a> {
     hop: &'a mut Framed,
     hop_name: &'a str,
     user: String,
+    unprotected: bool,
     identity: Option<&'a str>,
     withheld_binding: bool,
     lost_binding: bool,
@@ -50,7 +54,7 @@ pub(super) async fn authenticate(
     attempt: Attempt<'_>,
     deadline: &mut Deadline,
 ) -> Result<Option<CancelRequest>, Failure> {
-    let Attempt { startup, password, identity, hop_name } = attempt;
+    let Attempt { startup, password, identity, hop_name, unprotected } = attempt;
     let user_bytes = startup.get("user").unwrap_or_default().to_vec();
     let user = String::from_utf8_lossy(&user_bytes).into_owned();
     let mut exchange = password.map(|password| Exchange::new(password, &user_bytes, hop_name));
@@ -65,6 +69,7 @@ pub(super) async fn authenticate(
         hop_name,
         user,
         identity,
+        unprotected,
         withheld_binding: false,
         lost_binding: false,
         cancel: None,
@@ -138,6 +143,9 @@ impl Conversation<'_> {
     async fn ask(&mut self, request: Authentication<'_>, deadline: &mut Deadline) -> Result<(), Failure> {
         let request = match request {
             Authentication::Sasl { mechanisms } => self.without_binding(&mechanisms)?,
+            Authentication::CleartextPassword | Authentication::Md5Password { .. } if self.unprotected => {
+                return Err(Failure::NoTls { hop: self.hop_name.to_owned(), mode: Mode::Prefer });
+            }
             Authentication::Other { code, .. } => {
                 return Err(Failure::UnsupportedMethod { hop: self.hop_name.to_owned(), code });
             }

@@ -99,10 +99,12 @@ pub enum Failure {
         source: io::Error,
     },
     /// The connection to the hop was lost in the middle of a session.
-    #[error("the connection to {hop} was lost; what a running statement did is not known")]
+    #[error("the connection to {hop} was lost{}; what a running statement did is not known", because(reason.as_ref()))]
     HopLost {
         /// The name of the hop.
         hop: String,
+        /// How, where it broke and did not simply end.
+        reason: Option<io::Error>,
     },
     /// The hop sent what is no PostgreSQL.
     #[error("{hop} broke the protocol: {source}")]
@@ -308,11 +310,22 @@ impl Failure {
             return None;
         }
         let response =
-            ErrorResponse::new(Severity::Fatal, self.sqlstate(), format!("rds-auth-proxy: {self}"));
+            ErrorResponse::new(Severity::Fatal, self.sqlstate(), format!("rds-auth-proxy: {}", self.text()));
         Some(match self.hint() {
             Some(hint) => response.with_hint(hint),
             None => response,
         })
+    }
+
+    /// Why this proxy cannot list the databases is for those who run it: the reason names its AWS identity.
+    fn text(&self) -> String {
+        match self {
+            Self::Lookup(LookupError::Stale { wanted, .. }) => format!(
+                "the target \"{wanted}\" is not known, and the list of RDS databases may be out of date; the log of \
+                 the proxy tells why"
+            ),
+            _ => self.to_string(),
+        }
     }
 
     fn sqlstate(&self) -> SqlState {
@@ -356,4 +369,8 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+fn because(reason: Option<&io::Error>) -> String {
+    reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
 }

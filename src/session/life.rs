@@ -19,6 +19,7 @@ use super::{Errand, Failure, Hop, Limits, Opening, Request, Role, Route};
 use crate::net::{Accepted, Framed, Socket, Stream};
 use crate::secret::Secret;
 use crate::shutdown::Shutdown;
+use crate::tls::Mode;
 use crate::wire::{CancelRequest, ErrorResponse, StartupMessage};
 
 /// How long an application may take to read the last words to it.
@@ -117,6 +118,7 @@ impl<R: Role> Life<'_, R> {
             password: password.as_ref(),
             identity: identity.as_deref(),
             hop_name: &hop.name,
+            unprotected: hop.tls.mode() == Mode::Prefer && !framed.stream().is_tls(),
         };
         let cancel = authenticate(app, &mut framed, attempt, deadline).await?;
         self.record.ready();
@@ -139,7 +141,8 @@ impl<R: Role> Life<'_, R> {
         let last_words = match end {
             End::Shutdown => Some(Failure::ShuttingDown),
             End::Idle(limit) => Some(Failure::Idle(limit)),
-            End::Broken(Side::Hop, _) | End::Closed(Side::Hop) => Some(Failure::HopLost { hop: hop.name }),
+            End::Broken(Side::Hop, error) => Some(Failure::HopLost { hop: hop.name, reason: Some(error) }),
+            End::Closed(Side::Hop) => Some(Failure::HopLost { hop: hop.name, reason: None }),
             _ => None,
         };
         let response = last_words.filter(|_| splice.may_speak()).and_then(|failure| failure.response());

@@ -148,7 +148,7 @@ upstream_proxies:
     let plain = PortForward {
         kube_config: None,
         context: None,
-        namespace: "default".into(),
+        namespace: None,
         pods: Pods::Deployment("rds-auth-proxy".into()),
         local_port: None,
         remote_port: 8000,
@@ -158,7 +158,7 @@ upstream_proxies:
     let named = PortForward {
         kube_config: Some("/home/someone/.kube/config".into()),
         context: Some("dev".into()),
-        namespace: "databases".into(),
+        namespace: Some("databases".into()),
         pods: Pods::Selector("app=proxy,tier=db".into()),
         local_port: Some(8001),
         remote_port: 9000,

@@ -1,0 +1,37 @@
+//! The tunnel of an upstream proxy, from what the configuration says about it.
+
+use std::sync::Arc;
+
+use super::failure::Failure;
+use super::start;
+use crate::config::{Pods, PortForward};
+use crate::kubernetes::{self, Settings, Tunnel, forward};
+use crate::net::{Address, HostPort};
+use crate::session::Way;
+use crate::shutdown::Shutdown;
+use crate::target::Dial;
+
+/// The name that the certificate at the end of the tunnel has to have where pods are chosen by labels only; it is what
+/// `gen-cert` writes if nothing else is asked for.
+const NAME: &str = "rds-auth-proxy";
+
+/// The way through the tunnel. Where `local_port` is set, other tools get a port of this machine in front of it too.
+pub(super) async fn way(settings: &PortForward, shutdown: &Shutdown) -> Result<Way, Failure> {
+    let (pods, host) = match &settings.pods {
+        Pods::Deployment(name) => (kubernetes::Pods::Deployment(name.clone()), name.as_str()),
+        Pods::Service(name) => (kubernetes::Pods::Service(name.clone()), name.as_str()),
+        Pods::Selector(labels) => (kubernetes::Pods::Selector(labels.clone()), NAME),
+    };
+    let tunnel: Arc<dyn Dial> = Arc::new(Tunnel::new(Settings {
+        kube_config: settings.kube_config.clone(),
+        context: settings.context.clone(),
+        namespace: settings.namespace.clone(),
+        pods,
+        remote_port: settings.remote_port,
+    }));
+    if let Some(port) = settings.local_port {
+        let (listener, _) = start::listen(&Address::Tcp(HostPort::new("127.0.0.1", port)), "tunnel").await?;
+        tokio::spawn(forward(listener, Arc::clone(&tunnel), shutdown.clone()));
+    }
+    Ok(Way::Tunnel { dial: tunnel, host: host.to_owned() })
+}
