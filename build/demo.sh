@@ -98,7 +98,7 @@ psql=(psql -X -h 127.0.0.1 -p "$port" -U alice -d app)
 client_lines=$(wc -l <"$directory/client.log")
 server_lines=$(wc -l <"$directory/server.log")
 printf '\n%s$ psql -h 127.0.0.1 -p %s -U alice -d app%s\n' "$bold" "$port" "$plain"
-env -u PGPASSWORD PGPASSFILE=/dev/null "${psql[@]}" -w -P pager=off -c "$query" </dev/null ||
+env -u PGPASSWORD PGPASSFILE="$directory/none" "${psql[@]}" -w -P pager=off -c "$query" </dev/null ||
     fail "the query did not get through" "$directory/server.log"
 sleep 0.5   # for the last lines of the logs
 
@@ -114,10 +114,10 @@ hop() {
 
 # {"timestamp":…,"level":…,"message":"session ended","user":"alice"} becomes: session ended user=alice
 from_json() {
-    sed -E 's/"(timestamp|level|target|span|spans)":("[^"]*"|\{[^}]*\}|\[[^]]*\]),?//g
-            s/"fields":\{([^}]*)\}/\1/; s/"message":"([^"]*)",?/\1 /; s/[{}]//g; s/"([a-z_.]+)":/\1=/g; s/,([a-z_.]+=)/ \1/g; s/"//g'
+    sed -E 's/"(timestamp|level|module)":"[^"]*",?//g; s/,?"[a-z_]+":""//g
+            s/"message":"([^"]*)",?/\1 /; s/[{}]//g; s/"([a-z_.]+)":/\1=/g; s/,([a-z_.]+=)/ \1/g; s/"//g'
 }
-from_text() { sed -E 's/^[^ ]+ +[A-Z]+ +//'; }
+from_text() { sed -E 's/^[^ ]+ +[A-Z]+ +//; s/ [a-z_]+=""//g'; }
 
 say "What happened at each hop"
 tail -n +"$((client_lines + 1))" "$directory/client.log" | from_text | hop client
