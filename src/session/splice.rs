@@ -11,6 +11,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::net::{Buffer, Stream};
 
+#[cfg(test)]
+mod tests;
+
 /// How long the second side may go on in silence once the first has closed.
 const LINGER: Duration = Duration::from_secs(10);
 

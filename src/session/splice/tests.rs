@@ -1,0 +1,147 @@
+//! The splice between two in-memory streams, at sizes and speeds that sockets seldom show.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::net::Socket;
+
+/// A splice that runs, and the far ends of its two streams.
+struct Joined {
+    app: DuplexStream,
+    hop: DuplexStream,
+    splice: JoinHandle<(Splice, End)>,
+}
+
+/// `room` is how many bytes each stream holds before a write has to wait.
+fn join(room: usize, idle: Option<Duration>) -> Joined {
+    let (app, near_app) = duplex(room);
+    let (hop, near_hop) = duplex(room);
+    let stream = |near: DuplexStream| Stream::Plain(Socket::Tunnel(Box::new(near)));
+    let mut splice = Splice::new(stream(near_app), stream(near_hop), idle);
+    let splice = tokio::spawn(async move {
+        let end = splice.run().await;
+        (splice, end)
+    });
+    Joined { app, hop, splice }
+}
+
+fn bytes(length: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[tokio::test]
+async fn no_byte_is_lost_however_narrow_the_way() {
+    for room in [1, 7, 4096, 1 << 20] {
+        let length = if room < 100 { 10_000 } else { 3_000_000 };
+        let Joined { app, hop, splice } = join(room, None);
+        let (mut from_app, mut to_app) = tokio::io::split(app);
+        let (mut from_hop, mut to_hop) = tokio::io::split(hop);
+        let sent = bytes(length);
+        let (up, down) = (sent.clone(), sent.clone());
+        let write_up = async move {
+            to_app.write_all(&up).await.unwrap();
+            to_app
+        };
+        let write_down = async move {
+            to_hop.write_all(&down).await.unwrap();
+            to_hop
+        };
+        let (mut at_hop, mut at_app) = (vec![0; length], vec![0; length]);
+        let (to_app, to_hop, ..) = tokio::join!(
+            write_up,
+            write_down,
+            async { from_hop.read_exact(&mut at_hop).await.unwrap() },
+            async { from_app.read_exact(&mut at_app).await.unwrap() },
+        );
+        assert!(at_hop == sent && at_app == sent, "room {room}");
+        drop((from_app, to_app));
+        assert_eq!(from_hop.read(&mut [0]).await.unwrap(), 0, "the end is passed on");
+        drop((from_hop, to_hop));
+        let (splice, end) = splice.await.unwrap();
+        assert!(matches!(end, End::Closed(Side::App)), "{end:?}");
+        assert_eq!((splice.sent(), splice.received()), (length as u64, length as u64));
+    }
+}
+
+#[tokio::test]
+async fn what_follows_a_half_close_still_arrives() {
+    let Joined { mut app, mut hop, splice } = join(1024, None);
+    app.write_all(b"query").await.unwrap();
+    app.shutdown().await.unwrap();
+    let mut query = Vec::new();
+    hop.read_to_end(&mut query).await.unwrap();
+    assert_eq!(query, b"query");
+    hop.write_all(b"answer").await.unwrap();
+    drop(hop);
+    let mut answer = [0; 6];
+    app.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"answer");
+    assert!(matches!(splice.await.unwrap().1, End::Closed(Side::App)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends_it_only_where_it_is_asked_to() {
+    let Joined { mut app, mut hop, splice } = join(1024, Some(Duration::from_mins(1)));
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        app.write_all(b"x").await.unwrap();
+        hop.read_exact(&mut [0]).await.unwrap();
+    }
+    let began = Instant::now();
+    assert!(matches!(splice.await.unwrap().1, End::Idle(_)));
+    assert_eq!(began.elapsed().as_secs(), 60, "counted from the last byte");
+
+    let patient = join(1024, None);
+    tokio::time::sleep(Duration::from_hours(24)).await;
+    assert!(!patient.splice.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hop_that_does_not_follow_is_waited_for_a_while() {
+    let Joined { app, hop, splice } = join(1024, None);
+    drop(app);
+    let began = Instant::now();
+    assert!(matches!(splice.await.unwrap().1, End::Lingered(Side::App)));
+    assert_eq!(began.elapsed(), LINGER);
+    drop(hop);
+}
+
+#[tokio::test]
+async fn it_speaks_only_between_messages() {
+    let cases: [(&[u8], &[u8], bool); 5] = [
+        (b"", b"", true),
+        (b"", b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I", true),
+        (b"", b"D\0\0\0\x20half a row", false),
+        (b"", b"E\0\0\0\x09SFATAL\0\0", false),
+        (b"X\0\0\0\x04", b"Z\0\0\0\x05I", false),
+    ];
+    for (up, down, may_speak) in cases {
+        let Joined { mut app, mut hop, splice } = join(1024, None);
+        app.write_all(up).await.unwrap();
+        hop.read_exact(&mut vec![0; up.len()]).await.unwrap();
+        hop.write_all(down).await.unwrap();
+        app.read_exact(&mut vec![0; down.len()]).await.unwrap();
+        drop(hop);
+        let (splice, _) = splice.await.unwrap();
+        assert_eq!(splice.may_speak(), may_speak, "{down:?} after {up:?}");
+    }
+}
+
+#[test]
+fn the_tail_is_the_same_however_the_bytes_come() {
+    let all = bytes(100);
+    for size in [1, 2, 5, 6, 7, 50] {
+        let mut direction = Direction::new(Side::Hop);
+        for chunk in all.chunks(size) {
+            direction.remember(chunk);
+        }
+        assert_eq!(direction.tail, all[all.len() - TAIL..], "in pieces of {size}");
+        assert_eq!(direction.moved, 100);
+    }
+}
