@@ -10,7 +10,7 @@ use super::choose::{Choice, Kind, choose};
 use super::failure::Failure;
 use super::output::{self, Style};
 use super::start::{self, Prepared};
-use super::{observe, password, tunnel};
+use super::{harden, observe, password, tunnel};
 use crate::client::{Client, Via};
 use crate::config::{Config, Mode, Upstream, UpstreamRoute};
 use crate::net::{Address, HostPort};
@@ -23,6 +23,7 @@ use crate::tls;
 pub(super) async fn prepare(mut arguments: ClientArguments) -> Result<Prepared<Client>, Failure> {
     let password = password::password(&mut arguments)?;
     let (_, config) = start::configuration(arguments.configfile.as_deref(), Mode::Client)?;
+    harden::check_file_limit(config.limits.max_connections);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
     let upstream =

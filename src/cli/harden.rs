@@ -45,6 +45,29 @@ fn raise_file_limit() {
     }
 }
 
+/// What else needs descriptors: the listeners, the runtime, AWS and the log.
+const OTHER_FILES: u64 = 64;
+
+/// Warns where the system allows fewer open files than `max_connections` sessions of two sockets each may need. Then
+/// accepting pauses while all are in use.
+pub(super) fn check_file_limit(max_connections: usize) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+
+        let needed = (max_connections as u64).saturating_mul(2).saturating_add(OTHER_FILES);
+        if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < needed) {
+            tracing::warn!(
+                limit,
+                needed,
+                "the limit of open files is too low for max_connections; raise it or lower max_connections"
+            );
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (max_connections, OTHER_FILES);
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};

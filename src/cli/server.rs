@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::args::ServerArguments;
 use super::failure::Failure;
 use super::start::{self, Prepared};
-use super::{observe, reload};
+use super::{harden, observe, reload};
 use crate::config::Mode;
 use crate::server::Server;
 use crate::session::Engine;
@@ -14,6 +14,7 @@ use crate::shutdown::Shutdown;
 /// Puts the server together.
 pub(super) async fn prepare(arguments: ServerArguments) -> Result<Prepared<Server>, Failure> {
     let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
+    harden::check_file_limit(config.limits.max_connections);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
     let (listener, _) = start::listen(&config.listen, "listening").await?;

@@ -168,3 +168,26 @@ async fn a_changed_configuration_counts_for_new_connections() {
     drop(running);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn more_connections_than_files_is_told_at_the_start() {
+    let world = World::new().with_server("proxy: {max_connections: 100000000}").start().await;
+    world.server().wait_for_log("the limit of open files is too low for max_connections").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_container_can_ask_whether_it_is_healthy() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let yaml = format!("proxy: {{admin_addr: '{free}'}}");
+    let mut world = World::new().with_server(&yaml).without_client().start().await;
+    until_ready(world.server(), 200).await;
+    let config = world.directory.join("server.yaml");
+    let ask = || Launch::new("healthcheck", &["healthcheck", "--configfile", config.to_str().unwrap()]).run();
+    assert_eq!(ask().await.code, Some(0));
+    world.proxy_mut("server").stop().await;
+    let ended = ask().await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("the proxy is not ready"), "{}", ended.stderr);
+    drop(world);
+}
