@@ -71,6 +71,9 @@ COPY build/ca/rds-bundle.pem /etc/rds-auth-proxy/rds-bundle.pem
 WORKDIR /etc/rds-auth-proxy
 USER 65532:65532
 EXPOSE 8000 9090
+# It reads the configuration that `server` reads: from the working directory, or where RDS_AUTH_PROXY_CONFIGFILE says.
+# Kubernetes does not look at it.
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 CMD ["/usr/local/bin/rds-auth-proxy", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/rds-auth-proxy"]
 CMD ["server"]
 
