@@ -1,0 +1,158 @@
+//! The dashboard, the alerts and the page about operations speak of the metrics that the program has, and of all of them.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot read the source ends with a panic"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+const PREFIX: &str = "rds_auth_proxy_";
+const DASHBOARD: &str = "build/monitoring/dashboard.json";
+const ALERTS: &str = "build/monitoring/alerts.yaml";
+const ALERTS_TEST: &str = "build/monitoring/alerts-test.yaml";
+const PAGE: &str = "docs/operations.md";
+
+/// What Prometheus makes of a histogram.
+const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
+
+#[test]
+fn what_is_shown_and_explained_exists() {
+    let known = metrics_of_the_source();
+    assert!(known.len() > 10, "{known:?}");
+    for file in [DASHBOARD, ALERTS, ALERTS_TEST, PAGE] {
+        let used = names(&fs::read_to_string(file).unwrap());
+        assert!(!used.is_empty(), "{file} names no metric");
+        let unknown: Vec<_> = used.iter().filter(|name| !known.contains(base(name, &known))).collect();
+        assert!(unknown.is_empty(), "{file} names metrics that the program does not have: {unknown:?}");
+    }
+}
+
+#[test]
+fn every_metric_is_explained_and_shown() {
+    let known = metrics_of_the_source();
+    for file in [PAGE, DASHBOARD] {
+        let text = fs::read_to_string(file).unwrap();
+        let used: BTreeSet<_> = names(&text).iter().map(|name| base(name, &known).to_owned()).collect();
+        let missing: Vec<_> = known.difference(&used).collect();
+        assert!(missing.is_empty(), "{file} does not name {missing:?}");
+    }
+}
+
+#[test]
+fn every_reason_and_ending_is_explained() {
+    let page = fs::read_to_string(PAGE).unwrap();
+    let words = [
+        body("src/session/failure.rs", "pub fn reason("),
+        body("src/session/audit.rs", "fn blame("),
+        body("src/session/failure.rs", "pub fn name("),
+    ];
+    let words: BTreeSet<_> = words.iter().flat_map(|body| quoted(body)).collect();
+    for expected in ["hop_tls", "vanished", "database"] {
+        assert!(words.contains(expected), "{expected} was not found in the source: {words:?}");
+    }
+    let missing: Vec<_> = words.iter().filter(|word| !page.contains(&format!("`{word}`"))).collect();
+    assert!(missing.is_empty(), "{PAGE} does not explain {missing:?}");
+}
+
+#[test]
+fn alerts_only_ask_for_reasons_that_exist() {
+    let source = body("src/session/failure.rs", "pub fn reason(");
+    let reasons: BTreeSet<_> = quoted(&source).into_iter().collect();
+    let text = fs::read_to_string(ALERTS).unwrap();
+    let asked: Vec<_> = text
+        .split("reason")
+        .skip(1)
+        .filter_map(|rest| rest.trim_start_matches(['=', '!', '~']).strip_prefix('"'))
+        .filter_map(|rest| rest.split_once('"'))
+        .flat_map(|(values, _)| values.split('|'))
+        .collect();
+    assert!(asked.contains(&"login_refused"), "{asked:?}");
+    for reason in asked {
+        assert!(reasons.contains(reason), "{ALERTS} asks for the reason {reason}");
+    }
+}
+
+#[test]
+fn every_alert_is_whole_explained_and_tested() {
+    let alerts: Value = serde_yaml::from_str(&fs::read_to_string(ALERTS).unwrap()).unwrap();
+    let (page, tests) = (fs::read_to_string(PAGE).unwrap(), fs::read_to_string(ALERTS_TEST).unwrap());
+    let rules = alerts["groups"][0]["rules"].as_array().unwrap();
+    assert!(rules.len() > 5);
+    for rule in rules {
+        let name = rule["alert"].as_str().unwrap();
+        assert!(!names(rule["expr"].as_str().unwrap()).is_empty(), "{name} asks for nothing");
+        assert!(rule["labels"]["severity"].is_string(), "{name} has no severity");
+        for part in ["summary", "description"] {
+            assert!(rule["annotations"][part].is_string(), "{name} has no {part}");
+        }
+        assert!(page.contains(&format!("`{name}`")), "{PAGE} does not explain {name}");
+        assert!(tests.contains(&format!("\"{name}\"")), "{ALERTS_TEST} does not test {name}");
+    }
+}
+
+#[test]
+fn panels_have_numbers_of_their_own_and_ask_for_something() {
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let numbers: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+    assert_eq!(numbers.len(), panels.len());
+    for panel in panels {
+        for target in panel["targets"].as_array().unwrap() {
+            assert!(!names(target["expr"].as_str().unwrap()).is_empty(), "{}", panel["title"]);
+        }
+    }
+}
+
+/// The names in the source, outside its tests.
+fn metrics_of_the_source() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    collect(Path::new("src"), &mut found);
+    found
+}
+
+fn collect(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            // A quotation mark before the name: the crate's own name has the same beginning.
+            let quoted = text.split('"').skip(1).filter(|word| word.starts_with(PREFIX));
+            found.extend(quoted.flat_map(names));
+        }
+    }
+}
+
+/// Every metric name in a text.
+fn names(text: &str) -> BTreeSet<String> {
+    let starts = text.match_indices(PREFIX).map(|(at, _)| &text[at..]);
+    let name = |rest: &str| -> String {
+        rest.chars().take_while(|letter| letter.is_ascii_lowercase() || *letter == '_').collect()
+    };
+    starts.map(name).filter(|name| name.len() > PREFIX.len()).collect()
+}
+
+/// The name in the program of what Prometheus calls so.
+fn base<'a>(name: &'a str, known: &BTreeSet<String>) -> &'a str {
+    let histogram = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
+    histogram.filter(|histogram| known.contains(*histogram)).unwrap_or(name)
+}
+
+/// The text of a function, from its name to the line that closes it.
+fn body(file: &str, start: &str) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let from = &text[text.find(start).unwrap_or_else(|| panic!("{file} has no {start}"))..];
+    let lines = from.lines().skip(1).take_while(|line| !matches!(*line, "}" | "    }"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Every word in quotation marks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('"').skip(1).step_by(2).collect()
+}
