@@ -11,6 +11,7 @@ use super::audit::Record;
 use super::authenticate::{Attempt, authenticate};
 use super::cancel::{cancel_left_behind, deliver};
 use super::connect::connect;
+use super::contract::CANCEL;
 use super::deadline::Deadline;
 use super::limits::Place;
 use super::negotiate::{Refused, negotiate};
@@ -79,10 +80,14 @@ impl<R: Role> Life<'_, R> {
         let (mut app, opening) = deadline.within(doing, negotiation).await?;
         let request = Request { opening };
         self.record.negotiated(&app, &request);
-        if let (Some(failure), Opening::Startup(_)) = (beyond_limits, &request.opening) {
-            return Err(Refused { app: Some(app), failure });
-        }
-        match self.reach(&mut app, request, &mut deadline).await {
+        let beyond_limits = match beyond_limits {
+            // A refused session is not worth a lookup or a token.
+            Some(failure) if !may_cancel(&request.opening) => {
+                return Err(Refused { app: Some(app), failure });
+            }
+            other => other,
+        };
+        match self.reach(&mut app, request, beyond_limits, &mut deadline).await {
             Ok(Some((framed, hop, cancel))) => {
                 Ok(Some(Ready { app: app.into_stream(), stream: framed.into_stream(), hop, cancel }))
             }
@@ -96,6 +101,7 @@ impl<R: Role> Life<'_, R> {
         &mut self,
         app: &mut Framed,
         request: Request,
+        beyond_limits: Option<Failure>,
         deadline: &mut Deadline,
     ) -> Result<Option<(Framed, Hop, Option<CancelRequest>)>, Failure> {
         let deciding = self.engine.role.authorize(request);
@@ -110,6 +116,9 @@ impl<R: Role> Life<'_, R> {
             }
             Errand::Session { startup, password, identity } => (startup, password, identity),
         };
+        if let Some(failure) = beyond_limits {
+            return Err(failure);
+        }
         let secret = carries_password(&startup, password.as_ref());
         let mut framed = deadline.within("connecting to the next hop", connect(&hop, limit, secret)).await?;
         self.record.connected(&framed);
@@ -147,6 +156,15 @@ impl<R: Role> Life<'_, R> {
         };
         let response = last_words.filter(|_| splice.may_speak()).and_then(|failure| failure.response());
         part(Framed::new(splice.into_app()), response).await;
+    }
+}
+
+/// Whether this may turn out to be a cancel request, which is heard beyond all limits. One that comes from a client is
+/// a startup packet with a parameter; whether that counts is for the role to say.
+fn may_cancel(opening: &Opening) -> bool {
+    match opening {
+        Opening::Cancel(_) => true,
+        Opening::Startup(startup) => startup.get(CANCEL).is_some(),
     }
 }
 
