@@ -118,7 +118,7 @@ async fn a_cancel_request_does_not_hurt_a_server_that_does_not_know_it() {
     let session = Raw::log_in(world.client().port(), &APPLICATION).await.unwrap();
     let mut cancel = Raw::connect(world.client().port()).await;
     cancel.send(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\x10\x92\0\x01\xe2\x40").await;
-    assert!(cancel.hear().await.is_none(), "a cancel request is not answered");
+    assert!(cancel.message().await.is_none(), "a cancel request is not answered");
     let seen = server.seen();
     let endpoint = world.rds().endpoint();
     assert_eq!(pairs(&seen[1]), [("host", &*endpoint), ("rds-auth-proxy.cancel", "4242:0001e240")]);

@@ -47,3 +47,24 @@ mod commands;
 
 /// On the wire with the other implementation of the contract.
 mod interoperation;
+
+/// Ctrl-C.
+mod cancel;
+
+/// What passes through a session.
+mod session;
+
+/// How proxies stop, and what a session hears when a side of it is gone.
+mod stop;
+
+/// What breaks naive implementations of the protocol.
+mod protocol;
+
+/// A next hop that lies, hangs or breaks.
+mod hostile;
+
+/// What many connections do to a proxy.
+mod limits;
+
+/// Failures with a secret at hand.
+mod secrets;

@@ -3,7 +3,7 @@
 //! From the bottom up:
 //! `runtime`, `scratch`: threads and files. `certificates`, `identity`, `token`: TLS and IAM.
 //! `postgres`, `roles`: the database. `protocol`, `carry`, `rds`: the RDS-like listener before it.
-//! `raw`: a client that says what no driver would.
+//! `raw`, `fake`: an application and a database that say what no driver and no PostgreSQL would.
 //! `catalog`, `fault`, `aws`: the AWS endpoint. `proxy`, `output`: the binary under test and what it prints.
 //! `instance`, `plan`, `world`: all of it put together; `World::new().with_instance("db-1").start()` begins a test.
 
@@ -21,8 +21,10 @@ pub mod roles;
 
 pub mod carry;
 pub mod protocol;
-pub mod raw;
 pub mod rds;
+
+pub mod fake;
+pub mod raw;
 
 pub mod aws;
 pub mod catalog;

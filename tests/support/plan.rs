@@ -20,8 +20,8 @@ use super::world::Running;
 /// Without a word it has one instance `db-1` with IAM, a client whose target it is, a server, and plain TCP between the
 /// two as over a port-forward. YAML given for a mode is laid over that mode's configuration, and
 /// `<NAME>` in it stands for the endpoint of the database NAME, `<postgres>` for that of the real PostgreSQL,
-/// `<ca>` and `<foreign-ca>` for CA files, `<directory>` for the world's own directory, and in the client's
-/// configuration `<server-port>` for the port of the server.
+/// `<ca>` and `<foreign-ca>` for CA files, `<certificate>` and `<key>` for those of the proxies, `<directory>` for the
+/// world's own directory, and in the client's configuration `<server-port>` for the port of the server.
 pub struct World {
     instances: Vec<Instance>,
     clusters: Vec<Cluster>,
@@ -33,6 +33,7 @@ pub struct World {
     target: Option<String>,
     page_size: Option<usize>,
     own_postgres: bool,
+    postgres: Option<Arc<Postgres>>,
     server_tls: bool,
     servers: &'static [&'static str],
     no_client: bool,
@@ -58,6 +59,7 @@ impl World {
             target: None,
             page_size: None,
             own_postgres: false,
+            postgres: None,
             server_tls: false,
             servers: &["server"],
             no_client: false,
@@ -143,10 +145,22 @@ impl World {
         Self { own_postgres: true, ..self }
     }
 
+    /// This PostgreSQL behind everything.
+    #[must_use]
+    pub fn with_postgres(self, postgres: Arc<Postgres>) -> Self {
+        Self { postgres: Some(postgres), ..self }
+    }
+
     /// TLS between client and server, verified in full.
     #[must_use]
     pub fn with_server_tls(self) -> Self {
         Self { server_tls: true, ..self }
+    }
+
+    /// TLS between application and client, with the same certificate as the server's.
+    #[must_use]
+    pub fn with_client_tls(self) -> Self {
+        self.with_client("proxy: {ssl: {enabled: true, certificate: '<certificate>', private_key: '<key>'}}")
     }
 
     /// A second server, the client's upstream proxy `second`.
@@ -189,7 +203,11 @@ impl World {
     }
 
     async fn start_surroundings(&self) -> Running {
-        let postgres = if self.own_postgres { Postgres::start().await } else { Postgres::shared().await };
+        let postgres = match &self.postgres {
+            Some(postgres) => postgres.clone(),
+            None if self.own_postgres => Postgres::start().await,
+            None => Postgres::shared().await,
+        };
         let identities = Identities::default();
         let key = self.key.clone().unwrap_or_else(AccessKey::lasting);
         // The server may look databases up. That it could log in with its own identity would be a hole.

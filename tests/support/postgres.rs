@@ -65,8 +65,16 @@ impl Postgres {
 
     /// A cluster of one's own, for a test that breaks it.
     pub async fn start() -> Arc<Self> {
-        let postgres = runtime::within(async {
-            let installation = Installation::find();
+        Self::start_installed(Installation::find()).await
+    }
+
+    /// One of another version, from the directory of its binaries.
+    pub async fn start_from(binaries: &Path) -> Arc<Self> {
+        Self::start_installed(Installation::at(binaries.to_owned())).await
+    }
+
+    async fn start_installed(installation: Installation) -> Arc<Self> {
+        let postgres = runtime::within(async move {
             let layout = Layout::create();
             installation.initialize(&layout);
             installation.start(&layout).await
@@ -123,6 +131,10 @@ impl Installation {
     fn find() -> Self {
         let binaries = candidates().into_iter().find(|directory| directory.join("initdb").exists());
         let binaries = binaries.expect("no PostgreSQL found: install it or set RDS_AUTH_PROXY_TEST_PG_BIN");
+        Self::at(binaries)
+    }
+
+    fn at(binaries: PathBuf) -> Self {
         let user = rustix::process::geteuid().is_root().then(unprivileged_user);
         Self { binaries, user }
     }

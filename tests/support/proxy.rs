@@ -158,6 +158,13 @@ impl Proxy {
         self.child.id().unwrap_or_else(|| panic!("the {} has ended", self.name))
     }
 
+    /// The most memory it ever had, in kB; none where the system does not tell (`proc_pid_status`, `VmHWM`).
+    pub fn peak_memory(&self) -> Option<usize> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         self.stderr.text()

@@ -1,26 +1,41 @@
-//! A client that says exactly what a test wants said, for what no driver can be brought to send.
+//! An application that is written byte by byte, for everything that no driver would do.
 //!
-//! From the PostgreSQL manual, "Message Formats", without `rds_auth_proxy::wire` like [`super::protocol`].
+//! From the PostgreSQL manual, "Message Formats", and like [`super::protocol`] on purpose without
+//! `rds_auth_proxy::wire`.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
-/// How long an answer may take.
+use super::certificates::{Authority, roots};
+use super::roles::DATABASE;
+
+/// The packet that asks for TLS.
+pub const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
+/// The packet that asks for GSSAPI encryption.
+pub const GSSENC_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 48];
+/// The message `Terminate`.
+pub const TERMINATE: &[u8] = &[b'X', 0, 0, 0, 4];
+/// Protocol 3.0.
+pub const V3_0: u32 = 0x3_0000;
+
+/// How long any one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Version 3.0 of the protocol.
-const VERSION: u32 = 3 << 16;
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// A connection on which nothing was said yet, or a startup packet.
-pub struct Raw {
-    stream: TcpStream,
-}
+/// A connection, in clear or in TLS.
+pub struct Raw(Box<dyn Stream>);
 
-/// A message of the server.
-#[derive(Debug)]
+/// A message of the other side.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Message {
     pub tag: u8,
     pub body: Vec<u8>,
@@ -32,84 +47,213 @@ pub struct Refusal {
     fields: Vec<(u8, String)>,
 }
 
+/// A startup packet, its length included.
+pub fn startup(version: u32, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = version.to_be_bytes().to_vec();
+    for (name, value) in parameters {
+        for text in [name, value] {
+            body.extend_from_slice(text.as_bytes());
+            body.push(0);
+        }
+    }
+    body.push(0);
+    packet(&body)
+}
+
+/// The usual startup packet: protocol 3.0, this user, the database of the test world.
+pub fn login(user: &str) -> Vec<u8> {
+    startup(V3_0, &[("user", user), ("database", DATABASE)])
+}
+
+/// `body` with its length word before it.
+pub fn packet(body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap();
+    [&length.to_be_bytes(), body].concat()
+}
+
+/// A tagged message, its length included.
+pub fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    [&[tag], packet(body).as_slice()].concat()
+}
+
+/// The message `Query`.
+pub fn query(sql: &str) -> Vec<u8> {
+    message(b'Q', &[sql.as_bytes(), &[0]].concat())
+}
+
+/// TLS as `sslmode=verify-full` with the trusted authority, offering `alpn`.
+pub fn tls(alpn: &[&[u8]]) -> TlsConnector {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots(&Authority::trusted().path))
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    TlsConnector::from(Arc::new(config))
+}
+
 impl Raw {
-    /// Connects to a loopback port.
+    /// A TCP connection to a loopback port.
     pub async fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream }
+        Self::over(TcpStream::connect(("127.0.0.1", port)).await.unwrap())
     }
 
-    /// Connects and sends a startup packet of version 3.0 with these parameters, in this order.
-    pub async fn start(port: u16, parameters: &[(&str, &str)]) -> Self {
-        let mut raw = Self::connect(port).await;
-        raw.send(&startup(parameters)).await;
-        raw
-    }
-
-    /// Logs in: succeeds at `ReadyForQuery`, and has all messages up to there.
+    /// Logs in with protocol 3.0 and these parameters, in this order. Has all messages up to `ReadyForQuery`.
     pub async fn log_in(port: u16, parameters: &[(&str, &str)]) -> Result<(Self, Vec<Message>), Refusal> {
-        let mut raw = Self::start(port, parameters).await;
-        let messages = raw.until(b'Z').await?;
+        let mut raw = Self::connect(port).await;
+        raw.send(&startup(V3_0, parameters)).await;
+        let messages = raw.ready().await?;
         Ok((raw, messages))
     }
 
-    /// Sends bytes as they are.
+    /// Goes on with a connection that has begun otherwise.
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+
+    /// Puts TLS on it, without asking first.
+    pub async fn encrypt(self, connector: &TlsConnector) -> io::Result<Self> {
+        let name = ServerName::try_from("localhost").unwrap();
+        let encrypted = tokio::time::timeout(PATIENCE, connector.connect(name, self.0));
+        encrypted.await.expect("the TLS handshake hangs").map(|stream| Self(Box::new(stream)))
+    }
+
+    /// Asks for TLS and puts it on.
+    pub async fn ask_for_tls(mut self) -> Self {
+        self.send(SSL_REQUEST).await;
+        assert_eq!(self.byte().await, Some(b'S'));
+        self.encrypt(&tls(&[])).await.unwrap()
+    }
+
+    /// Sends bytes.
     pub async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
+        self.try_send(bytes).await.unwrap();
     }
 
-    /// Sends a message with a tag.
-    pub async fn say(&mut self, tag: u8, body: &[u8]) {
-        let length = u32::try_from(body.len() + 4).unwrap();
-        self.send(&[&[tag][..], &length.to_be_bytes(), body].concat()).await;
+    /// Sends bytes to somebody who may have hung up.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes).await?;
+        self.0.flush().await
     }
 
-    /// The next message; none once the server has closed.
-    pub async fn hear(&mut self) -> Option<Message> {
-        let read = async {
-            let tag = self.stream.read_u8().await?;
-            let length = self.stream.read_u32().await? as usize;
-            let mut body = vec![0; length - 4];
-            self.stream.read_exact(&mut body).await?;
-            Ok::<_, io::Error>(Message { tag, body })
-        };
-        tokio::time::timeout(PATIENCE, read).await.expect("the server says nothing").ok()
+    /// Sends no more, but goes on reading.
+    pub async fn end(&mut self) {
+        self.0.shutdown().await.unwrap();
     }
 
-    /// All messages up to one with this tag, or the error that came instead.
-    pub async fn until(&mut self, tag: u8) -> Result<Vec<Message>, Refusal> {
+    /// The next byte; none at the end.
+    pub async fn byte(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        (self.read(&mut byte).await == 1).then_some(byte[0])
+    }
+
+    /// The next message; none at the end.
+    pub async fn message(&mut self) -> Option<Message> {
+        let tag = self.byte().await?;
+        let mut length = [0; 4];
+        self.read_all(&mut length).await;
+        let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
+        self.read_all(&mut body).await;
+        Some(Message { tag, body })
+    }
+
+    /// Everything up to and with `ReadyForQuery`, or the error that came instead.
+    pub async fn ready(&mut self) -> Result<Vec<Message>, Refusal> {
         let mut messages = Vec::new();
         loop {
-            let message = self.hear().await.unwrap_or_else(|| panic!("it closed after {messages:?}"));
+            let message = self.message().await;
+            let message = message.unwrap_or_else(|| panic!("the connection ended after {messages:?}"));
             if message.tag == b'E' {
-                return Err(Refusal::parse(&message.body));
+                return Err(message.refusal());
             }
+            let ready = message.tag == b'Z';
             messages.push(message);
-            if messages.last().is_some_and(|last| last.tag == tag) {
+            if ready {
                 return Ok(messages);
             }
         }
     }
 
+    /// Everything up to and with `ReadyForQuery`, and no error.
+    pub async fn until_ready(&mut self) -> Vec<Message> {
+        self.ready().await.unwrap()
+    }
+
     /// Runs a query: the first column of its first row.
     pub async fn query(&mut self, sql: &str) -> Result<String, Refusal> {
-        self.say(b'Q', &[sql.as_bytes(), &[0]].concat()).await;
-        let messages = self.until(b'Z').await?;
-        let row = messages.iter().find(|message| message.tag == b'D').expect("no row");
+        self.send(&query(sql)).await;
+        let messages = self.ready().await?;
+        Ok(messages.iter().find(|message| message.tag == b'D').expect("no row").column())
+    }
+
+    /// Expects to be refused: notices at most, an `ErrorResponse`, and the end.
+    pub async fn refused(&mut self) -> Refusal {
+        loop {
+            match self.message().await {
+                Some(message) if message.tag == b'N' => {}
+                Some(message) => {
+                    let refusal = message.refusal();
+                    assert_eq!(self.message().await, None, "after {refusal:?}");
+                    return refusal;
+                }
+                None => panic!("the connection was closed without a word"),
+            }
+        }
+    }
+
+    /// Everything up to the end, byte by byte.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        while let Some(byte) = self.byte().await {
+            rest.push(byte);
+        }
+        rest
+    }
+
+    /// Expects nothing to come for this long.
+    pub async fn silent(&mut self, time: Duration) {
+        let mut byte = [0];
+        let read = tokio::time::timeout(time, self.0.read(&mut byte)).await;
+        assert!(read.is_err(), "{read:?} instead of silence");
+    }
+
+    async fn read_all(&mut self, buffer: &mut [u8]) {
+        let read = tokio::time::timeout(PATIENCE, self.0.read_exact(buffer)).await;
+        read.expect("it hangs in the middle of a message").expect("a message was cut off");
+    }
+
+    /// A reset and TLS without a goodbye are ends as well.
+    async fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let read = tokio::time::timeout(PATIENCE, self.0.read(buffer)).await;
+        match read.expect("no answer comes, and no end either") {
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof) => 0,
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset) => 0,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl Message {
+    /// What an `ErrorResponse` says.
+    pub fn refusal(&self) -> Refusal {
+        assert_eq!(self.tag, b'E', "{self:?} is no ErrorResponse");
+        let fields = self.body.split(|byte| *byte == 0).filter(|field| !field.is_empty());
+        let field = |field: &[u8]| (field[0], String::from_utf8_lossy(&field[1..]).into_owned());
+        Refusal { fields: fields.map(field).collect() }
+    }
+
+    /// The first column of a `DataRow`.
+    pub fn column(&self) -> String {
+        assert_eq!(self.tag, b'D', "{self:?} is no DataRow");
         // Two bytes count the columns, four the length of the first one.
-        let length = u32::from_be_bytes(row.body[2..6].try_into().unwrap()) as usize;
-        Ok(String::from_utf8(row.body[6..6 + length].to_vec()).unwrap())
+        let length = u32::from_be_bytes(self.body[2..6].try_into().unwrap()) as usize;
+        String::from_utf8(self.body[6..6 + length].to_vec()).unwrap()
     }
 }
 
 impl Refusal {
-    fn parse(body: &[u8]) -> Self {
-        let fields = body.split(|byte| *byte == 0).filter(|field| !field.is_empty());
-        let field = |field: &[u8]| (field[0], String::from_utf8_lossy(&field[1..]).into_owned());
-        Self { fields: fields.map(field).collect() }
-    }
-
     /// The five characters.
     pub fn sqlstate(&self) -> &str {
         self.field(b'C').unwrap()
@@ -125,18 +269,16 @@ impl Refusal {
         self.field(b'H')
     }
 
+    /// Expects this SQLSTATE and each of these texts in message and hint.
+    pub fn expect(&self, sqlstate: &str, texts: &[&str]) {
+        let said = format!("{} {}", self.message(), self.hint().unwrap_or_default());
+        assert_eq!(self.sqlstate(), sqlstate, "{said}");
+        for text in texts {
+            assert!(said.contains(text), "`{text}` is not in `{said}`");
+        }
+    }
+
     fn field(&self, kind: u8) -> Option<&str> {
         self.fields.iter().find(|(known, _)| *known == kind).map(|(_, value)| value.as_str())
     }
-}
-
-/// A startup packet of version 3.0.
-pub fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = VERSION.to_be_bytes().to_vec();
-    for text in parameters.iter().flat_map(|(name, value)| [name, value]) {
-        body.extend_from_slice(text.as_bytes());
-        body.push(0);
-    }
-    body.push(0);
-    [&u32::try_from(body.len() + 4).unwrap().to_be_bytes()[..], &body].concat()
 }

@@ -168,6 +168,8 @@ impl Running {
             .replace("<postgres>", &format!("localhost:{}", self.postgres.port))
             .replace("<ca>", &Authority::trusted().path.display().to_string())
             .replace("<foreign-ca>", &Authority::foreign().path.display().to_string())
+            .replace("<certificate>", &self.server_certificate.path.display().to_string())
+            .replace("<key>", &self.server_certificate.key_path.display().to_string())
             .replace("<directory>", &self.directory.display().to_string());
         if let Some(server) = self.proxies.iter().find(|proxy| proxy.name == "server") {
             text = text.replace("<server-port>", &server.port().to_string());

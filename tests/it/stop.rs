@@ -1,0 +1,188 @@
+//! How proxies stop, and what a session hears when a side of it is gone.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tokio::net::TcpStream;
+
+use crate::cancel::wait_for_queries;
+use crate::support::plan::World;
+use crate::support::raw::{Raw, login, query};
+use crate::support::scratch::unique;
+use crate::support::world::Running;
+
+const LOST: &[&str] = &["rds-auth-proxy: the connection to", "was lost"];
+
+#[tokio::test]
+async fn the_query_of_a_killed_application_is_cancelled_by_the_server() {
+    let world = World::new().start().await;
+    let sql = format!("select pg_sleep(300) as {}", unique("vanished"));
+    let mut command = world.psql_command(world.client(), "alice");
+    let mut psql = command.args(["-c", &sql]).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_queries(&world, &sql, 1).await;
+    psql.kill().await.unwrap();
+    wait_for_queries(&world, &sql, 0).await;
+    assert_eq!(world.rds().cancels(), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_that_vanishes_is_told_to_an_idle_application() {
+    let world = World::new().start().await;
+    let mut idle = session(&world).await;
+    world.rds().cut();
+    idle.refused().await.expect("08006", LOST);
+    world.psql("alice", "select 1").await.unwrap();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_that_vanishes_in_the_middle_of_a_statement_is_an_end_without_words() {
+    let world = World::new().start().await;
+    let mut busy = session(&world).await;
+    busy.send(&query("select repeat('x', 100000); select pg_sleep(300)")).await;
+    assert_eq!(busy.message().await.unwrap().tag, b'T');
+    world.rds().cut();
+    // An error put there by the proxy could be taken for a part of the answer.
+    let rest = busy.rest().await;
+    assert!(!String::from_utf8_lossy(&rest).contains("rds-auth-proxy"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_words_of_a_database_pass_word_for_word() {
+    let world = World::new().with_own_postgres().start().await;
+    let mut ended = session(&world).await;
+    let terminate = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'alice'";
+    world.postgres.value(terminate).await.unwrap();
+    assert_eq!(
+        ended.refused().await.message(),
+        "terminating connection due to administrator command",
+        "the database says why it ends a session"
+    );
+    let mut crashed = session(&world).await;
+    world.postgres.stop();
+    // PostgreSQL calls these last words a warning.
+    let warning = crashed.message().await.unwrap();
+    assert!(String::from_utf8_lossy(&warning.body).contains("immediate shutdown"), "{warning:?}");
+    assert_eq!(crashed.message().await, None);
+
+    let mut next = Raw::connect(world.client().port()).await;
+    next.send(&login("by_trust")).await;
+    next.refused().await.expect("08006", &["the database db-1 at localhost:", "hung up"]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_is_told_to_an_idle_application() {
+    let mut world = World::new().start().await;
+    let mut idle = session(&world).await;
+    world.proxy_mut("server").kill();
+    idle.refused().await.expect("08006", LOST);
+    let mut next = Raw::connect(world.client().port()).await;
+    next.send(&login("alice")).await;
+    next.refused().await.expect("08001", &["the upstream proxy default cannot be reached", "refused"]);
+}
+
+#[tokio::test]
+async fn a_stopping_proxy_lets_sessions_finish_and_takes_no_new_ones() {
+    for name in ["server", "client"] {
+        let mut world = World::new().start().await;
+        let mut running = session(&world).await;
+        let port = world.proxy(name).port();
+        world.proxy(name).signal(Signal::TERM);
+        wait_until_refused(port).await;
+        for _ in 0..3 {
+            running.send(&query("select 1")).await;
+            running.until_ready().await;
+        }
+        let leaving = Instant::now();
+        drop(running);
+        assert!(world.proxy_mut(name).wait().await.success());
+        assert!(leaving.elapsed() < Duration::from_secs(8), "the {name} waited for nothing");
+    }
+}
+
+#[tokio::test]
+async fn after_drain_timeout_an_idle_session_reads_57p01() {
+    for name in ["server", "client"] {
+        let mut world = draining(name, "1s").await;
+        let mut idle = session(&world).await;
+        world.proxy(name).signal(Signal::TERM);
+        idle.silent(Duration::from_millis(500)).await;
+        idle.refused().await.expect("57P01", &["rds-auth-proxy: this proxy is shutting down"]);
+        drop(idle);
+        assert!(world.proxy_mut(name).wait().await.success());
+    }
+}
+
+#[tokio::test]
+async fn after_drain_timeout_a_session_that_waits_for_an_answer_reads_57p01_in_its_place() {
+    let mut world = draining("server", "1s").await;
+    let mut busy = session(&world).await;
+    let sql = format!("select pg_sleep(300) as {}", unique("drained"));
+    busy.send(&query(&sql)).await;
+    wait_for_queries(&world, &sql, 1).await;
+    world.server().signal(Signal::TERM);
+    busy.refused().await.expect("57P01", &["rds-auth-proxy: this proxy is shutting down"]);
+    assert!(world.proxy_mut("server").wait().await.success());
+}
+
+#[tokio::test]
+async fn after_drain_timeout_a_session_in_the_middle_of_an_answer_is_closed_without_words() {
+    let mut world = draining("server", "1s").await;
+    let mut busy = session(&world).await;
+    busy.send(&query("select repeat('x', 100000); select pg_sleep(300)")).await;
+    assert_eq!(busy.message().await.unwrap().tag, b'T');
+    world.proxy_mut("server").stop().await;
+    // An error put there by the proxy could be taken for a part of the answer.
+    assert!(!String::from_utf8_lossy(&busy.rest().await).contains("rds-auth-proxy"));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_everything_at_once() {
+    for (name, signal) in [("server", Signal::TERM), ("client", Signal::INT)] {
+        let mut world = draining(name, "1h").await;
+        let mut idle = session(&world).await;
+        world.proxy(name).signal(signal);
+        idle.silent(Duration::from_millis(500)).await;
+        world.proxy(name).signal(signal);
+        idle.refused().await.expect("57P01", &["shutting down"]);
+        drop(idle);
+        assert!(world.proxy_mut(name).wait().await.success());
+    }
+}
+
+#[tokio::test]
+async fn during_shutdown_delay_new_connections_are_still_served() {
+    let mut world = World::new().with_server("proxy: {shutdown_delay: 3s}").start().await;
+    world.server().signal(Signal::TERM);
+    world.server().wait_for_log("stopping").await;
+    world.psql("alice", "select 1").await.unwrap();
+    assert!(world.proxy_mut("server").wait().await.success());
+}
+
+async fn draining(name: &str, timeout: &str) -> Running {
+    let yaml = format!("proxy: {{drain_timeout: {timeout}}}");
+    let world = World::new();
+    let world = if name == "server" { world.with_server(&yaml) } else { world.with_client(&yaml) };
+    world.start().await
+}
+
+async fn session(world: &Running) -> Raw {
+    let mut raw = Raw::connect(world.client().port()).await;
+    raw.send(&login("alice")).await;
+    raw.until_ready().await;
+    raw
+}
+
+async fn wait_until_refused(port: u16) {
+    for _ in 0..200 {
+        if TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("connections are still accepted");
+}
