@@ -3,11 +3,11 @@
 use bytes::BufMut;
 use postgres_protocol::authentication::sasl::SCRAM_SHA_256_PLUS;
 
-use super::Failure;
 use super::deadline::Deadline;
 use super::explain::{Circumstances, explain, misses_channel_binding};
 use super::message::{FromHop, flush_to_app, flush_to_hop, read_from_hop, read_password};
 use super::password::Exchange;
+use super::{Failure, Fault};
 use crate::net::Framed;
 use crate::secret::Secret;
 use crate::tls::Mode;
@@ -200,6 +200,7 @@ impl Conversation<'_> {
     }
 
     async fn flush_to_app(&mut self, deadline: &Deadline) -> Result<(), Failure> {
-        deadline.within("telling the application about the login", flush_to_app(self.app)).await
+        let doing = "telling the application about the login";
+        deadline.blaming(Fault::Application, doing, flush_to_app(self.app)).await
     }
 }

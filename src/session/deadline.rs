@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Failure;
+use super::{Failure, Fault};
 
 /// How long an application may take to type a password it is asked for.
 const APPLICATION_IS_ASKED: Duration = Duration::from_mins(1);
@@ -21,13 +21,24 @@ impl Deadline {
         Self { allowed, until: Instant::now() + allowed }
     }
 
-    /// Runs a part of the handshake; `doing` is what the application reads when there is no time left for it.
+    /// Runs a part of the handshake; `doing` is what the application reads when there is no time left for it, which
+    /// is the hop's fault.
     pub(super) async fn within<T, E: From<Failure>>(
         &self,
         doing: &'static str,
         part: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let timeout = || Failure::Timeout { doing, allowed: self.allowed };
+        self.blaming(Fault::Hop, doing, part).await
+    }
+
+    /// Runs a part that is slow by somebody else's fault.
+    pub(super) async fn blaming<T, E: From<Failure>>(
+        &self,
+        fault: Fault,
+        doing: &'static str,
+        part: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let timeout = || Failure::Timeout { doing, allowed: self.allowed, fault };
         timeout_at(self.until, part).await.unwrap_or_else(|_| Err(timeout().into()))
     }
 
@@ -37,10 +48,12 @@ impl Deadline {
         part: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let asked = Instant::now();
-        let allowed = APPLICATION_IS_ASKED;
-        let answer = timeout(allowed, part)
-            .await
-            .unwrap_or(Err(Failure::Timeout { doing: "waiting for the application's password", allowed }));
+        let (doing, allowed) = ("waiting for the application's password", APPLICATION_IS_ASKED);
+        let answer = timeout(allowed, part).await.unwrap_or(Err(Failure::Timeout {
+            doing,
+            allowed,
+            fault: Fault::Application,
+        }));
         self.until += asked.elapsed();
         answer
     }

@@ -81,6 +81,8 @@ pub enum Failure {
         doing: &'static str,
         /// How long was allowed.
         allowed: Duration,
+        /// Who let it run out.
+        fault: Fault,
     },
     /// The hop cannot be reached.
     #[error("{hop} cannot be reached: {source}")]
@@ -259,6 +261,7 @@ impl Failure {
             | Self::TooManyConnectionsOfPeer { .. }
             | Self::ShuttingDown => Fault::Proxy,
             Self::Refused { .. } => Fault::Database,
+            Self::Timeout { fault, .. } => *fault,
             _ => Fault::Hop,
         }
     }

@@ -16,7 +16,7 @@ use super::deadline::Deadline;
 use super::limits::Place;
 use super::negotiate::{Refused, negotiate};
 use super::splice::{End, Side, Splice};
-use super::{Errand, Failure, Hop, Limits, Opening, Request, Role, Route};
+use super::{Errand, Failure, Fault, Hop, Limits, Opening, Request, Role, Route};
 use crate::net::{Accepted, Framed, Socket, Stream};
 use crate::secret::Secret;
 use crate::shutdown::Shutdown;
@@ -77,7 +77,7 @@ impl<R: Role> Life<'_, R> {
         let mut deadline = Deadline::new(self.limits.handshake_timeout);
         let negotiation = negotiate(socket, self.engine.acceptor.as_ref());
         let doing = "waiting for the application's startup packet";
-        let (mut app, opening) = deadline.within(doing, negotiation).await?;
+        let (mut app, opening) = deadline.blaming(Fault::Application, doing, negotiation).await?;
         let request = Request { opening };
         self.record.negotiated(&app, &request);
         let beyond_limits = match beyond_limits {
@@ -105,7 +105,7 @@ impl<R: Role> Life<'_, R> {
         deadline: &mut Deadline,
     ) -> Result<Option<(Framed, Hop, Option<CancelRequest>)>, Failure> {
         let deciding = self.engine.role.authorize(request);
-        let route = deadline.within("deciding where the connection goes", deciding).await?;
+        let route = deadline.blaming(Fault::Proxy, "deciding where the connection goes", deciding).await?;
         self.record.authorized(&route);
         let Route { hop, errand, .. } = route;
         let limit = self.limits.connect_timeout;

@@ -64,6 +64,9 @@ async fn silent_connections_do_not_block_an_application_and_end_after_handshake_
         for raw in &mut silent {
             assert_eq!(raw.rest().await, b"");
         }
+        let log = world.proxy(name).log();
+        assert!(log.contains("while waiting for the application's startup packet"));
+        assert!(!log.contains("connection failed"), "the hop was blamed");
         world.stop().await;
     }
 }
