@@ -49,5 +49,5 @@ async fn dial_tcp(address: &HostPort, until: Instant) -> io::Result<Socket> {
 }
 
 fn timed_out(after: Duration) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {after:.1?}"))
+    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {:.1} s", after.as_secs_f64()))
 }

@@ -199,7 +199,7 @@ async fn a_hop_that_swallows_connections_is_given_up_after_connect_timeout() {
     raw.send(&login("alice")).await;
     raw.refused()
         .await
-        .expect("08001", &["the database full at 127.0.0.1:", "cannot be reached", "no answer within"]);
+        .expect("08001", &["the database full at 127.0.0.1:", "cannot be reached", "no answer within 1.0 s"]);
     world.stop().await;
 }
 
