@@ -103,7 +103,7 @@ async fn expect_ok(world: &Running, mut command: Command) {
         .env("PGDATABASE", DATABASE)
         .env("HOME", &world.directory)
         .kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(120), command.output()).await;
+    let output = tokio::time::timeout(Duration::from_mins(2), command.output()).await;
     let output = output.expect("the script hangs").unwrap();
     let (said, complained) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -164,9 +164,7 @@ async fn install(name: &str, packages: &[&str], how: &str) -> Option<PathBuf> {
     let mut command = Command::new("sh");
     command.args(["-c", how, "install"]).args(packages).current_dir(&place).kill_on_drop(true);
     let run =
-        runtime::within(
-            async move { tokio::time::timeout(Duration::from_secs(240), command.output()).await },
-        );
+        runtime::within(async move { tokio::time::timeout(Duration::from_mins(4), command.output()).await });
     let why = match run.await {
         Ok(Ok(output)) if output.status.success() => {
             std::fs::write(note, wanted).unwrap();
