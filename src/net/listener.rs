@@ -151,14 +151,22 @@ mod unix {
     }
 
     impl UnixListener {
-        /// Binds with mode 0600. A socket file that nobody listens on any more is replaced; anything else stays.
+        /// Binds with mode 0600 from the first moment. A socket file that nobody listens on any more is replaced; anything else stays.
         pub(super) fn bind(path: &Path) -> io::Result<Self> {
             let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
             if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
                 fs::remove_file(path)?;
             }
-            let inner = tokio::net::UnixListener::bind(path)?;
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+            // Bound under another name first: at its own name nobody ever finds it with the mode that the umask gives.
+            let mut provisional = path.as_os_str().to_owned();
+            provisional.push(format!(".{}", std::process::id()));
+            let provisional = PathBuf::from(provisional);
+            if fs::symlink_metadata(path).is_ok() {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            let inner = tokio::net::UnixListener::bind(&provisional)?;
+            fs::set_permissions(&provisional, fs::Permissions::from_mode(0o600))?;
+            fs::rename(&provisional, path)?;
             Ok(Self { inner, path: path.to_owned() })
         }
     }
@@ -168,5 +176,34 @@ mod unix {
             // It may have been removed by hand, which is what we want anyway.
             let _removed = fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_unix_socket_is_private_and_cleans_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let address = Address::Unix(directory.path().join(".s.PGSQL.5432"));
+        let mut listener = Listener::bind(&address).await.unwrap();
+        assert_eq!(listener.address().unwrap(), address);
+        let Address::Unix(path) = &address else { panic!() };
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        let connected = tokio::net::UnixStream::connect(path).await;
+        assert_eq!(listener.accept().await.peer, Peer::Unix);
+        drop(connected);
+
+        let second = Listener::bind(&address).await.err().unwrap();
+        assert_eq!(second.kind(), io::ErrorKind::AddrInUse, "one that is in use is not taken over");
+        drop(listener);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+
+        drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+        Listener::bind(&address).await.expect("one that was left behind is");
     }
 }

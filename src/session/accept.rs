@@ -8,7 +8,7 @@ use tracing::{Instrument, info_span, warn};
 
 use super::life::live;
 use super::limits::Places;
-use super::{Limits, Role};
+use super::{Limits, Role, meter};
 use crate::net::{Accepted, Listener};
 use crate::shutdown::Shutdown;
 use crate::tls::Acceptor;
@@ -26,11 +26,13 @@ impl<R: Role> Engine<R> {
     /// Puts the parts together.
     #[must_use]
     pub fn new(role: R, acceptor: Option<Acceptor>, limits: Limits) -> Self {
+        meter::limited(&limits);
         Self { role, acceptor, limits: RwLock::new(Arc::new(limits)) }
     }
 
     /// Other limits, for connections to come.
     pub fn limit(&self, limits: Limits) {
+        meter::limited(&limits);
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
     }
 
@@ -50,6 +52,7 @@ pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shut
             () = shutdown.draining() => break,
         };
         let Some(place) = places.take(&engine.limits(), accepted.peer.ip()) else {
+            meter::unheard();
             warn!(peer = %accepted.peer, "closed unheard: far more connections than max_connections");
             continue;
         };

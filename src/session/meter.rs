@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use super::splice::Splice;
+use super::{Fault, Limits};
 
 /// How long the steps of a handshake take, in seconds.
 pub const HANDSHAKE_SECONDS: &str = "rds_auth_proxy_handshake_seconds";
@@ -13,6 +14,7 @@ pub const HANDSHAKE_SECONDS: &str = "rds_auth_proxy_handshake_seconds";
 const SESSIONS_OPEN: &str = "rds_auth_proxy_sessions_open";
 const SESSIONS: &str = "rds_auth_proxy_sessions_total";
 const CONNECTIONS_OPEN: &str = "rds_auth_proxy_connections_open";
+const MAX_CONNECTIONS: &str = "rds_auth_proxy_max_connections";
 const CONNECTIONS: &str = "rds_auth_proxy_connections_total";
 const REFUSALS: &str = "rds_auth_proxy_refused_total";
 const CANCELS: &str = "rds_auth_proxy_cancel_requests_total";
@@ -22,12 +24,18 @@ const BYTES: &str = "rds_auth_proxy_bytes_total";
 pub fn describe() {
     describe_gauge!(CONNECTIONS_OPEN, "Connections accepted and not yet closed, in whatever step.");
     describe_counter!(CONNECTIONS, "Connections accepted.");
+    describe_gauge!(MAX_CONNECTIONS, "The limit on sessions, max_connections.");
     describe_gauge!(SESSIONS_OPEN, "Sessions that are ready for queries, by target.");
     describe_counter!(SESSIONS, "Sessions that have ended, by target, who ended them and how.");
     describe_counter!(REFUSALS, "Connections that did not become a session, by whose fault it was and why.");
     describe_counter!(CANCELS, "Cancel requests delivered, by target.");
     describe_counter!(BYTES, Unit::Bytes, "Bytes of ended sessions, by target and direction.");
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "Time from accept to ready, by step.");
+}
+
+/// Notes the limit that is in force.
+pub(super) fn limited(limits: &Limits) {
+    gauge!(MAX_CONNECTIONS).set(u32::try_from(limits.max_connections).unwrap_or(u32::MAX));
 }
 
 /// A connection that is open; counted off when dropped.
@@ -84,6 +92,11 @@ pub(super) fn session_ended(target: &str, ended_by: &'static str, outcome: &'sta
 
 pub(super) fn refused(fault: &'static str, reason: &'static str) {
     counter!(REFUSALS, "fault" => fault, "reason" => reason).increment(1);
+}
+
+/// Counts a connection that was closed before it could say anything.
+pub(super) fn unheard() {
+    refused(Fault::Proxy.name(), "unheard");
 }
 
 pub(super) fn cancelled(target: &str) {
