@@ -60,7 +60,7 @@ async fn any_server_can_cancel_what_runs_through_another() {
     let (mut session, key) = sleeper(&world, world.client()).await;
     request_cancel(&second, &key).await;
     expect_cancelled(&mut session).await;
-    assert!(world.proxy("server-2").log().contains("cancel request delivered"));
+    world.proxy("server-2").wait_for_log("cancel request delivered").await;
     assert!(!world.proxy("server").log().contains("cancel request delivered"));
     drop(session);
     second.stop().await;

@@ -55,7 +55,7 @@ async fn a_generated_certificate_does_for_every_mode() {
         logs_in(&client).await;
         assert_eq!(client.log().matches(warning).count(), warnings, "{}", client.log());
     }
-    assert!(world.server().log().contains(r#""app_tls":"TLSv1_3""#));
+    assert!(world.server().log().contains(r#""app_tls":"TLSv1.3""#));
     for (name, sentence) in [
         ("wrong-name", "it is not valid for the name \"127.0.0.1\"; it is for localhost"),
         ("wrong-ca", "is not among the 1 root certificates of"),
