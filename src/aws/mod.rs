@@ -24,6 +24,9 @@ mod clusters;
 mod discovery;
 mod fault;
 mod files;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod instances;
 mod minter;

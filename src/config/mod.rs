@@ -15,6 +15,9 @@ mod error;
 mod expand;
 mod fault;
 mod find;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod locate;
 mod pair;
 mod resolve;

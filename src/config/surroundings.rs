@@ -20,7 +20,7 @@ impl Surroundings {
         Self { variable: Box::new(|name| env::var(name).ok()) }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn of(variables: &'static [(&'static str, &'static str)]) -> Self {
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
         Self { variable: Box::new(move |name| find(name).map(|(_, value)| (*value).to_owned())) }

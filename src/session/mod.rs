@@ -23,6 +23,9 @@ pub mod contract;
 mod deadline;
 mod explain;
 mod failure;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod life;
 mod limits;
 mod message;

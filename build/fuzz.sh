@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for a bounded time, beginning with its corpus. Ends by itself; fails on the first finding.
+#
+#     build/fuzz.sh              10 seconds for each target
+#     build/fuzz.sh 300          300 seconds
+#     build/fuzz.sh 60 config    one target; several can be named
+#
+# FUZZ_KEEP=DIRECTORY keeps the inputs that reached new code, for a later run to begin with. Nothing else is written
+# but tests/fuzz/artifacts (what was found), tests/fuzz/Cargo.lock and the build, none of which git sees.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=0.13.2   # of cargo-fuzz
+memory=2048      # MB; the memory checker takes several times what the program does
+seconds=${1:-10}
+case $seconds in
+    '' | *[!0-9]* | 0*) echo "usage: build/fuzz.sh [SECONDS [TARGET…]]" >&2; exit 2 ;;
+esac
+shift || true
+
+if ! cargo +nightly --version >/dev/null 2>&1; then
+    echo "skipped: no nightly toolchain (rustup toolchain install nightly --profile minimal)"
+    exit 0
+fi
+if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
+    cargo +nightly install cargo-fuzz --locked --version "$version"
+fi
+
+root=$PWD
+fuzz=$root/tests/fuzz
+cp Cargo.lock "$fuzz/Cargo.lock"   # what is fuzzed is what is shipped
+cargo +nightly fuzz build --fuzz-dir "$fuzz"
+
+targets=("$@")
+if [ ${#targets[@]} -eq 0 ]; then
+    mapfile -t targets < <(cargo +nightly fuzz list --fuzz-dir "$fuzz")
+fi
+
+empty=$(mktemp -d)
+trap 'rm -rf "$empty"' EXIT
+kept=${FUZZ_KEEP:-$empty/kept}
+mkdir -p "$empty/place" "$kept"
+kept=$(cd "$kept" && pwd)
+cd "$empty/place"   # relative paths in configurations lead nowhere
+for target in "${targets[@]}"; do
+    printf '\n==> %s for %s s (%s)\n' "$target" "$seconds" "$(date +%T)"
+    mkdir -p "$kept/$target"
+    log=$empty/log
+    if ! cargo +nightly fuzz run --fuzz-dir "$fuzz" "$target" "$kept/$target" "$fuzz/corpus/$target" -- \
+        -max_total_time="$seconds" -rss_limit_mb="$memory" -timeout=20 -print_final_stats=1 >"$log" 2>&1; then
+        tail -n 200 "$log"
+        echo "$target: found something; the input is below tests/fuzz/artifacts/$target" >&2
+        exit 1
+    fi
+    grep -E '^(Done|stat::(average_exec_per_sec|new_units_added|peak_rss_mb))' "$log"
+done

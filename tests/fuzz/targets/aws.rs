@@ -1,0 +1,104 @@
+//! Discovery with any answers of the RDS API: the SDK's own reading of HTTP status and XML, paging, the errors made of
+//! refusals, and what is taken from a list. Only the connection is not real: bytes go in where an HTTP client would
+//! have read them, so HTTP framing itself is not covered.
+//!
+//! An input is answers with `----` lines between: the first for DescribeDBInstances, the second for
+//! DescribeDBClusters, the third for DescribeDBClusterEndpoints, then the second pages in the same order. Each begins
+//! with a line with its status.
+
+#![no_main]
+
+use std::sync::{Arc, LazyLock, Mutex};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use libfuzzer_sys::fuzz_target;
+use rds_auth_proxy::aws::{Discovery, fuzzing};
+use rds_auth_proxy::net::HostPort;
+use rds_auth_proxy::target::{Discover, Discovered};
+use tokio::runtime::{Builder, Runtime};
+
+const ACTIONS: [&[u8]; 3] =
+    [b"Action=DescribeDBInstances&", b"Action=DescribeDBClusters&", b"Action=DescribeDBClusterEndpoints&"];
+
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("a runtime"));
+static RDS: LazyLock<Rds> = LazyLock::new(Rds::default);
+static DISCOVERY: LazyLock<Discovery> =
+    LazyLock::new(|| RUNTIME.block_on(fuzzing::discovery(RDS.clone())).expect("a region"));
+
+/// The RDS API as the input has it.
+#[derive(Clone, Debug, Default)]
+struct Rds(Arc<Mutex<Script>>);
+
+#[derive(Debug, Default)]
+struct Script {
+    answers: Vec<Vec<u8>>,
+    asked: [usize; ACTIONS.len()],
+}
+
+fuzz_target!(|data: &[u8]| {
+    let discovery = &*DISCOVERY;
+    *RDS.0.lock().expect("one thread") = Script { answers: answers(data), ..Script::default() };
+    match RUNTIME.block_on(discovery.discover()) {
+        Ok(found) => check(&found),
+        Err(error) => assert!(!error.reason.is_empty() && error.region == "us-east-1"),
+    }
+});
+
+fn check(found: &[Discovered]) {
+    assert!(found.is_sorted_by_key(|database| (&database.name, &database.address)));
+    for database in found {
+        assert!(!database.name.is_empty() && !database.region.is_empty(), "{database:?}");
+        assert!(database.local_port != Some(0) && database.database.as_deref() != Some(""));
+        let address: HostPort = database.address.to_string().parse().expect("an address that can be written");
+        assert!(address == database.address && address.port != 0);
+    }
+}
+
+fn answers(data: &[u8]) -> Vec<Vec<u8>> {
+    const BETWEEN: &[u8] = b"\n----\n";
+    let mut answers = Vec::new();
+    let mut rest = data;
+    while let Some(at) = rest.windows(BETWEEN.len()).position(|bytes| bytes == BETWEEN) {
+        answers.push(rest[..at].to_vec());
+        rest = &rest[at + BETWEEN.len()..];
+    }
+    answers.push(rest.to_vec());
+    answers
+}
+
+impl Script {
+    /// The next answer to this request; the pages of a list go round.
+    fn answer(&mut self, request: &[u8]) -> HttpResponse {
+        let is = |action: &&[u8]| request.windows(action.len()).any(|bytes| bytes == *action);
+        let action = ACTIONS.iter().position(is).expect("nothing else is asked");
+        let at = (action + ACTIONS.len() * self.asked[action]) % self.answers.len();
+        self.asked[action] += 1;
+        let answer = &self.answers[at];
+        let end = answer.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+        let (status, body) = answer.split_at(end);
+        let status = std::str::from_utf8(status).ok().and_then(|status| status.parse::<u16>().ok());
+        let status = status.and_then(|status| StatusCode::try_from(status).ok());
+        let ok = StatusCode::try_from(200).expect("a status");
+        HttpResponse::new(status.unwrap_or(ok), SdkBody::from(body.trim_ascii_start().to_vec()))
+    }
+}
+
+impl HttpConnector for Rds {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = request.body().bytes().unwrap_or_default();
+        HttpConnectorFuture::ready(Ok(self.0.lock().expect("one thread").answer(body)))
+    }
+}
+
+impl HttpClient for Rds {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
