@@ -45,6 +45,9 @@ mod credentials;
 /// The command line of the client.
 mod commands;
 
+/// Through a Kubernetes API to a server in a pod.
+mod tunnel;
+
 /// On the wire with the other implementation of the contract.
 mod interoperation;
 

@@ -256,6 +256,19 @@ impl Cluster {
 }
 
 impl Pod {
+    /// A ready pod with the label of this deployment.
+    pub(crate) fn of(deployment: &str, name: &str, port: Port) -> Self {
+        Self {
+            name: name.to_owned(),
+            labels: vec![("app.kubernetes.io/name".to_owned(), deployment.to_owned())],
+            phase: "Running",
+            ready: true,
+            terminating: false,
+            created: 0,
+            port,
+        }
+    }
+
     fn to_json(&self) -> Value {
         let ready = if self.ready { "True" } else { "False" };
         let created = format!(

@@ -12,8 +12,8 @@ use super::api_server::{ApiServer, Pod, Port};
 use super::backend::Backend;
 use super::pki::Pki;
 
-/// The label that finds the pods of the deployment `proxy`.
-pub(crate) const LABEL: (&str, &str) = ("app.kubernetes.io/name", "proxy");
+/// The deployment whose pods the tunnel leads to.
+const DEPLOYMENT: &str = "proxy";
 
 /// A cluster, and a directory with a kubeconfig for it.
 pub(crate) struct World {
@@ -68,7 +68,7 @@ impl World {
             kube_config: Some(self.kube_config()),
             context: None,
             namespace: None,
-            pods: Pods::Deployment("proxy".to_owned()),
+            pods: Pods::Deployment(DEPLOYMENT.to_owned()),
             remote_port: 8000,
         }
     }
@@ -100,15 +100,7 @@ impl World {
 
 /// A ready pod of the deployment.
 pub(crate) fn pod(name: &str, port: Port) -> Pod {
-    Pod {
-        name: name.to_owned(),
-        labels: vec![(LABEL.0.to_owned(), LABEL.1.to_owned())],
-        phase: "Running",
-        ready: true,
-        terminating: false,
-        created: 0,
-        port,
-    }
+    Pod::of(DEPLOYMENT, name, port)
 }
 
 /// Sends `text` to an echo and expects it back.

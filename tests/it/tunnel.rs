@@ -1,0 +1,146 @@
+//! The tunnel: a client whose upstream proxy is a pod behind a Kubernetes API.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+use tokio::process::Child;
+
+use crate::support::plan::World;
+use crate::support::raw::Raw;
+use crate::support::roles::DATABASE;
+use crate::support::world::Running;
+use cluster::Cluster;
+
+/// The stand-in for an API server, with the kubelets behind it.
+#[path = "../kubernetes/api_server.rs"]
+#[allow(dead_code, reason = "its own tests use all of it")]
+mod api_server;
+/// Its certificates.
+#[path = "../kubernetes/pki.rs"]
+mod pki;
+
+/// A cluster in which the servers of a world run.
+mod cluster;
+/// What an application reads when there is no way to a pod.
+mod faults;
+/// Which ports are open on this machine.
+#[cfg(target_os = "linux")]
+mod listeners;
+/// Pods that come and go.
+mod rollout;
+/// TLS inside of the tunnel.
+mod tls;
+
+/// A world whose client goes through the tunnel into `cluster`.
+fn tunnelled(cluster: &Cluster) -> World {
+    World::new().with_client(&cluster.upstream("default")).with_env("RUST_LOG", "trace")
+}
+
+/// A world with its cluster, in which the server is the pod `pod-1`.
+async fn world_of_one_pod() -> (Cluster, Running) {
+    let cluster = Cluster::start().await;
+    let plain = "upstream_proxies: {plain: {host: 'localhost:<server-port>', ssl: {mode: disable}}}";
+    let world = tunnelled(&cluster).with_client(plain).start().await;
+    world.add_secret(&cluster.token);
+    cluster.add("pod-1", world.server());
+    (cluster, world)
+}
+
+#[tokio::test]
+async fn an_iam_user_logs_in_through_the_tunnel() {
+    let (cluster, world) = world_of_one_pod().await;
+    let answer = world.psql("alice", "select current_user || '@' || current_database()").await.unwrap();
+    assert_eq!(answer, "alice@app");
+    assert!(world.rds().tokens()[0].contains(&world.key.id));
+    assert!(world.client().log().contains("a stream to a pod is open"), "it logs all it can");
+    assert_eq!(
+        cluster.api.cluster().requests,
+        ["/api/v1/namespaces/apps/pods", "/api/v1/namespaces/apps/pods/pod-1/portforward"]
+    );
+    world.stop().await;
+}
+
+/// The key is in a file, so nothing but our own carelessness could print it.
+#[tokio::test]
+async fn a_client_certificate_of_the_kubeconfig_stays_a_secret() {
+    let (cluster, world) = world_of_one_pod().await;
+    let key = cluster.log_in_with_certificate();
+    for line in key.lines().filter(|line| line.len() >= 16 && !line.starts_with("---")) {
+        world.add_secret(line);
+    }
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    world.stop().await;
+}
+
+/// A plugin's output is a credential, and its arguments and environment may hold more.
+#[tokio::test]
+async fn what_a_credential_plugin_prints_stays_a_secret() {
+    let (cluster, world) = world_of_one_pod().await;
+    let secrets = cluster.log_in_with_plugin();
+    for secret in &secrets {
+        world.add_secret(secret);
+    }
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    cluster.api.cluster().tokens = Some(vec!["another-token".to_owned()]);
+    let refused = world.refusal("alice").await;
+    assert!(refused.message().contains("(401)"), "{refused}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_running_query_is_cancelled_through_the_tunnel() {
+    let (cluster, world) = world_of_one_pod().await;
+    let sql = "select pg_sleep(120) /* through the tunnel */";
+    let mut psql = world.psql_command(world.client(), "alice");
+    let psql = psql.args(["-c", sql]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    until_it_runs(&world, sql).await;
+    interrupt(&psql);
+    let output = tokio::time::timeout(Duration::from_secs(20), psql.wait_with_output()).await;
+    let error = String::from_utf8_lossy(&output.expect("psql does not end").unwrap().stderr).into_owned();
+    assert!(error.contains("canceling statement due to user request"), "{error}");
+    assert_eq!(world.rds().cancels(), 1);
+    let forwards = cluster.forwards();
+    assert_eq!(forwards, ["pod-1", "pod-1"], "the cancel request has a stream of its own");
+    world.stop().await;
+}
+
+async fn until_it_runs(world: &Running, sql: &str) {
+    let text = sql.replace('\'', "''");
+    let running = format!("select 1 from pg_stat_activity where query = '{text}' and state = 'active'");
+    for _ in 0..400 {
+        if world.postgres.value(&running).await.is_some() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it never runs: {sql}");
+}
+
+fn interrupt(child: &Child) {
+    let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::INT).unwrap();
+}
+
+/// What the tunnel adds to a login, in a debug build: less than one of its pauses, or it paused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_connection_is_quick() {
+    let (_cluster, world) = world_of_one_pod().await;
+    let plain = world.start_client(&["--proxy-target", "plain"]).await;
+    let (mut through_tunnel, mut straight) = (Vec::new(), Vec::new());
+    for round in 0..31 {
+        for (client, times) in [(world.client(), &mut through_tunnel), (&plain, &mut straight)] {
+            let start = Instant::now();
+            let session = Raw::log_in(client.port(), &[("user", "alice"), ("database", DATABASE)]).await;
+            if round > 0 {
+                times.push(start.elapsed());
+            }
+            drop(session.unwrap());
+        }
+    }
+    through_tunnel.sort();
+    straight.sort();
+    let (tunnel, tcp) = (through_tunnel[15], straight[15]);
+    println!("a new login: p50 {tunnel:.1?} through the tunnel, {tcp:.1?} over TCP");
+    assert!(tunnel < tcp + Duration::from_millis(400), "{tunnel:?} through the tunnel, {tcp:?} over TCP");
+    world.stop().await;
+}

@@ -1,0 +1,196 @@
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+
+use super::api_server::Port;
+use super::cluster::Cluster;
+use crate::support::plan::World;
+use crate::support::postgres::free_port;
+use crate::support::scratch::random_text;
+use crate::support::world::refusal;
+
+/// The whole login may take this long, and a sentence has to come before it is cut off (`handshake_timeout`).
+const HANDSHAKE: Duration = Duration::from_secs(15);
+
+/// One thing that is wrong with a cluster, and what the application reads of it.
+struct Case {
+    name: &'static str,
+    cluster: Cluster,
+    start: String,
+    end: &'static str,
+}
+
+impl Case {
+    async fn new(
+        name: &'static str,
+        arrange: impl AsyncFnOnce(&Cluster) -> String,
+        end: &'static str,
+    ) -> Self {
+        let cluster = Cluster::start().await;
+        let start = arrange(&cluster).await;
+        Self { name, cluster, start, end }
+    }
+}
+
+const LOG_IN: &str =
+    "; log in to the cluster in a terminal until `kubectl get pods` works there, then connect again";
+
+/// Those in which waiting may help, with everything that is waited for.
+async fn slow_cases() -> Vec<Case> {
+    vec![
+        Case::new(
+            "refused-in-pod",
+            async |cluster| {
+                cluster.add_pod("p", Port::Listener(([127, 0, 0, 1], free_port()).into()));
+                "pod p refuses connections on port 8000: the stream to pod p broke off: error forwarding".into()
+            },
+            "; check that port_forward.remote_port is where the proxy in the pod listens",
+        )
+        .await,
+        Case::new(
+            "not-ready",
+            async |cluster| {
+                cluster.add_pod("p", Port::Gone);
+                cluster.terminate("p");
+                "no pod with app.kubernetes.io/name=rds-auth-proxy in namespace apps is ready: p is terminating".into()
+            },
+            "; see `kubectl -n apps describe pods -l app.kubernetes.io/name=rds-auth-proxy`",
+        )
+        .await,
+        Case::new(
+            "silent-plugin",
+            async |cluster| {
+                cluster.plugin("exec sleep 60", "");
+                "the credential plugin of the kubeconfig has not answered for 12 s and may be waiting for a login".into()
+            },
+            "; run `kubectl get pods` in a terminal and log in, then connect again",
+        )
+        .await,
+    ]
+}
+
+/// Those that are told at once, or nearly.
+async fn quick_cases() -> Vec<Case> {
+    let forbidden = |resource: &'static str, verb: &'static str| {
+        async move |cluster: &Cluster| {
+            cluster.add_pod("p", Port::Gone);
+            let message = format!(
+                "pods is forbidden: User \"dev\" cannot {verb} resource \"{resource}\" in API group \"\" in the \
+                 namespace \"apps\""
+            );
+            cluster.api.cluster().forbidden = [(resource.to_owned(), message)].into();
+            format!("Kubernetes does not let user dev {verb} {resource} in namespace apps")
+        }
+    };
+    vec![
+        Case::new(
+            "no-pod",
+            async |cluster| {
+                format!(
+                    "there is no pod with app.kubernetes.io/name=rds-auth-proxy in namespace apps of https://{}",
+                    cluster.api.address
+                )
+            },
+            "; check that the deployment exists there, and port_forward's deployment, namespace and context",
+        )
+        .await,
+        Case::new(
+            "may-not-list",
+            forbidden("pods", "list"),
+            "its role there lacks the rule {apiGroups: [\"\"], resources: [\"pods\"], verbs: [\"get\", \"list\"]}",
+        )
+        .await,
+        Case::new(
+            "may-not-forward",
+            forbidden("pods/portforward", "create"),
+            "{apiGroups: [\"\"], resources: [\"pods/portforward\"], verbs: [\"get\", \"create\"]}",
+        )
+        .await,
+        Case::new(
+            "expired",
+            async |cluster| {
+                cluster.api.cluster().tokens = Some(vec![random_text(40)]);
+                format!(
+                    "the API server https://{} does not accept the credentials of the kubeconfig (401), which may \
+                     have expired",
+                    cluster.api.address
+                )
+            },
+            LOG_IN,
+        )
+        .await,
+        Case::new(
+            "wants-a-login",
+            async |cluster| {
+                cluster.plugin("echo 'Error loading SSO Token: Token for dev does not exist' >&2; exit 255", "");
+                "the credential plugin \"".into()
+            },
+            "failed: Error loading SSO Token: Token for dev does not exist; log in to the cluster in a terminal until \
+             `kubectl get pods` works there, then connect again",
+        )
+        .await,
+        Case::new(
+            "unreachable",
+            async |cluster| {
+                let server = format!("https://127.0.0.1:{}", free_port());
+                cluster.kubeconfig(&server, "{}");
+                format!("the API server {server} cannot be reached: Connection refused")
+            },
+            "; check the network, the VPN and the kubeconfig",
+        )
+        .await,
+    ]
+}
+
+/// Starts a client for each case and has a user log in, all at the same time. Returns when all have read their
+/// sentence, which must be in time.
+async fn every_sentence_reaches_the_application(cases: Vec<Case>) {
+    let mut world = World::new().without_client();
+    for case in &cases {
+        world = world.with_client(&case.cluster.upstream(case.name));
+    }
+    let world = world.start().await;
+    let reading = cases.iter().map(async |case| {
+        world.add_secret(&case.cluster.token);
+        let client = world.start_client(&["--proxy-target", case.name]).await;
+        let start = Instant::now();
+        let error = refusal(&client, "alice").await;
+        let took = start.elapsed();
+        assert_eq!(error.code().code(), "08001", "after {took:?}: {error}");
+        assert_eq!(error.severity(), "FATAL");
+        let start =
+            format!("rds-auth-proxy: the upstream proxy {} cannot be reached: {}", case.name, case.start);
+        assert!(error.message().starts_with(&start), "{error}\n{start}");
+        assert!(error.message().ends_with(case.end), "{error}\n{}", case.end);
+        assert!(took < HANDSHAKE, "{took:?}: {error}");
+    });
+    futures_util::future::join_all(reading).await;
+    assert_eq!(world.rds().connections(), 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_only_a_person_can_mend_is_told_soon() {
+    every_sentence_reaches_the_application(quick_cases().await).await;
+}
+
+#[tokio::test]
+async fn what_may_mend_itself_is_told_before_the_handshake_ends() {
+    every_sentence_reaches_the_application(slow_cases().await).await;
+}
+
+/// An API server that takes connections and says nothing, as behind a VPN that is half up.
+#[tokio::test]
+async fn a_silent_api_server_is_told_before_the_handshake_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("https://{}", listener.local_addr().unwrap());
+    let case = Case::new(
+        "silent",
+        async |cluster| {
+            cluster.kubeconfig(&server, "{}");
+            format!("the API server {server} cannot be reached: no answer within 5s")
+        },
+        "; check the network, the VPN and the kubeconfig",
+    );
+    every_sentence_reaches_the_application(vec![case.await]).await;
+}

@@ -1,0 +1,69 @@
+use std::fs;
+
+use tokio_postgres::NoTls;
+
+use super::api_server::Death;
+use super::cluster::{Cluster, DEPLOYMENT};
+use super::tunnelled;
+use crate::support::proxy::Launch;
+use crate::support::raw::Raw;
+use crate::support::roles::DATABASE;
+use crate::support::scratch;
+use crate::support::world::Running;
+
+/// A world whose server shows a certificate that `gen-cert` made for `host`, which the client verifies in full.
+async fn world_with_certificate_for(host: &str) -> (Cluster, Running) {
+    let directory = scratch::fresh("gen-cert");
+    let path = |name: &str| directory.join(name).display().to_string();
+    let (certificate, key) = (path("server.pem"), path("server.key"));
+    let arguments = ["gen-cert", "--certificate", &certificate, "--key", &key, "--hosts", host];
+    let ended = Launch::new("gen-cert", &arguments).run().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+
+    let cluster = Cluster::start().await;
+    let ssl = format!("{{mode: verify-full, root_certificate: {certificate}}}");
+    let world = tunnelled(&cluster)
+        .with_client(&format!("upstream_proxies: {{default: {{ssl: {ssl}}}}}"))
+        .with_server(&format!(
+            "proxy: {{ssl: {{enabled: true, certificate: {certificate}, private_key: {key}}}}}"
+        ))
+        .start()
+        .await;
+    world.add_secret(&cluster.token);
+    world.add_secret(fs::read_to_string(&key).unwrap().lines().nth(1).unwrap());
+    cluster.add("pod-1", world.server());
+    (cluster, world)
+}
+
+/// The name is that of the deployment: pods come and go, and have no names that a certificate could hold.
+#[tokio::test]
+async fn tls_inside_the_tunnel_is_verified_in_full() {
+    let (cluster, world) = world_with_certificate_for(DEPLOYMENT).await;
+    let session = world.connect("alice").await.unwrap();
+    let text = "x".repeat(8 << 20);
+    let row = session.query_one("select length($1), repeat('y', 16777216)", &[&text]).await.unwrap();
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>(1).len()), (8 << 20, 16 << 20));
+    assert!(world.server().log().contains(r#""app_tls":"TLSv1.3""#), "{}", world.server().log());
+    drop(session);
+
+    let login = [("user", "alice"), ("database", DATABASE)];
+    let (mut session, _) = Raw::log_in(world.client().port(), &login).await.unwrap();
+    cluster.api.kill("pod-1", Death::Cut);
+    let lost = session.until(b'Z').await.unwrap_err();
+    assert_eq!(lost.sqlstate(), "08006");
+    assert!(lost.message().contains("the connection to the upstream proxy default was lost"), "{lost:?}");
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused() {
+    let (_cluster, world) = world_with_certificate_for("another-deployment").await;
+    let error = world.client().config("alice").connect(NoTls).await.err().unwrap();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code().code(), "08001");
+    let sentence = "it is not valid for the name \"rds-auth-proxy\"; it is for another-deployment";
+    assert!(error.message().contains(sentence), "{error}");
+    assert_eq!(world.rds().connections(), 0);
+    world.stop().await;
+}
