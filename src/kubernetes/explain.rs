@@ -32,10 +32,15 @@ pub(super) async fn answer<T>(
 ) -> Result<T, Fault> {
     match timeout(limit, request).await {
         Ok(answer) => answer.map_err(|error| explain(&error, access, asked)),
-        Err(_) => Err(Fault::Unreachable {
-            server: access.server.clone(),
-            reason: format!("no answer within {limit:.0?}"),
-        }),
+        Err(_) => Err(silent(access, asked, format!("no answer within {limit:.0?}"))),
+    }
+}
+
+/// The API server that has just listed the pods is there; who says nothing is the node it asks for the stream.
+fn silent(access: &Access, asked: Asked<'_>, reason: String) -> Fault {
+    match asked {
+        Asked::Forward { pod } => Fault::PodUnreachable { pod: pod.to_owned(), reason },
+        _ => Fault::Unreachable { server: access.server.clone(), reason },
     }
 }
 

@@ -44,6 +44,10 @@ pub(super) enum Fault {
         "Kubernetes does not let {user} {verb} {resource} in namespace {namespace}; its role there lacks the rule {{apiGroups: [\"\"], resources: [\"{resource}\"], verbs: {verbs}}}"
     )]
     Forbidden { user: String, verb: String, resource: String, namespace: String, verbs: &'static str },
+    #[error(
+        "no pod was reached within {} s; the credential plugin of the kubeconfig or the API server is slow: see how long `kubectl get pods` takes in a terminal, then connect again", .after.as_secs()
+    )]
+    Slow { after: Duration },
     #[error("the API server {server} refuses the request: {reason}")]
     Refused { server: String, reason: String },
     #[error("the API server {server} is busy: {reason}; try again in a moment")]
@@ -113,7 +117,7 @@ impl Fault {
 
     fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::PluginSilent { .. } => io::ErrorKind::TimedOut,
+            Self::PluginSilent { .. } | Self::Slow { .. } => io::ErrorKind::TimedOut,
             Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::PluginFailed { .. } => {
                 io::ErrorKind::PermissionDenied
             }

@@ -37,6 +37,9 @@ pub struct Clocks {
     /// How long a connection waits for a pod when there is none. The handshake of a session may take 15 s in all,
     /// of which this leaves a little for what comes after.
     pub wait_for_pod: Duration,
+    /// For everything together, plugin and slow answers included. It ends before the handshake does, so that the
+    /// application reads what is wrong with the cluster and not that time ran out.
+    pub in_all: Duration,
     /// Between two looks for a pod.
     pub pause: Duration,
     /// For one answer of the API server.
@@ -58,6 +61,7 @@ impl Default for Clocks {
     fn default() -> Self {
         Self {
             wait_for_pod: Duration::from_secs(13),
+            in_all: Duration::from_secs(14),
             pause: Duration::from_millis(500),
             answer: Duration::from_secs(5),
             plugin: Duration::from_secs(12),

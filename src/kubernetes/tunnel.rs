@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::channel::Channel;
@@ -45,6 +45,14 @@ impl Tunnel {
     }
 
     async fn open(&self) -> Result<Opened, Fault> {
+        let limit = self.clocks.in_all;
+        let mut last = None;
+        let opened = timeout(limit, self.keep_trying(&mut last)).await;
+        opened.unwrap_or_else(|_| Err(last.unwrap_or(Fault::Slow { after: limit })))
+    }
+
+    /// Tries until it works or there is no hope or no time left. `last` is what went wrong before the present try.
+    async fn keep_trying(&self, last: &mut Option<Fault>) -> Result<Opened, Fault> {
         let start = Instant::now();
         let mut second_chance = true;
         loop {
@@ -63,6 +71,7 @@ impl Tunnel {
                     if fault.cure() == Cure::Renew {
                         self.cluster.forget(&access).await;
                     }
+                    *last = Some(fault);
                     continue;
                 }
                 Cure::Patience => self.clocks.wait_for_pod / PATIENCE,
@@ -71,6 +80,7 @@ impl Tunnel {
             if start.elapsed() + self.clocks.pause > wait {
                 return Err(fault);
             }
+            *last = Some(fault);
             sleep(self.clocks.pause).await;
         }
     }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -43,6 +44,8 @@ pub(crate) struct Cluster {
     pub(crate) forbidden: BTreeMap<String, String>,
     /// Answers this many lists with 429.
     pub(crate) busy: usize,
+    /// Answers so much later.
+    pub(crate) delay: Duration,
     /// Answers an upgrade with 200.
     pub(crate) no_websocket: bool,
     /// Every request line.
@@ -67,6 +70,8 @@ pub(crate) enum Port {
     Listener(SocketAddr),
     /// A kubelet that the API server cannot reach.
     NoKubelet,
+    /// A kubelet whose node has just lost its power: the API server still waits for it.
+    Silent,
     /// A pod that is gone when it is dialled.
     Gone,
 }
@@ -130,8 +135,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     while let Some(request) = read(&mut stream).await? {
-        let answer = state.cluster.lock().unwrap().answer(&request, certified);
+        let (answer, delay) = {
+            let mut cluster = state.cluster.lock().unwrap();
+            (cluster.answer(&request, certified), cluster.delay)
+        };
+        tokio::time::sleep(delay).await;
         match answer {
+            Answer::Forward(_, Port::Silent) => std::future::pending().await,
             Answer::Json(code, value) => write(&mut stream, code, &value).await?,
             Answer::Forward(pod, port) => return forward(stream, &request, pod, port, state).await,
         }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use rds_auth_proxy::kubernetes::{Pods, Settings, Tunnel};
+use rds_auth_proxy::kubernetes::{Clocks, Pods, Settings, Tunnel};
 use rds_auth_proxy::target::Dial;
 use serde_json::json;
 
@@ -104,6 +104,35 @@ async fn a_node_out_of_reach() {
     world.add(pod("p", Port::NoKubelet));
     let text = world.refusal().await;
     assert!(text.starts_with("pod p cannot be reached by its node: error dialing backend"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_says_nothing() {
+    let world = World::new().await;
+    world.add(pod("p", Port::Silent));
+    let clocks = Clocks { answer: Duration::from_millis(300), ..hurried() };
+    let error = Tunnel::with_clocks(world.settings(), clocks).dial().await.err().unwrap();
+    assert_eq!(error.to_string(), "pod p cannot be reached by its node: no answer within 300ms");
+}
+
+/// The handshake of a session has a deadline of its own; what the application reads must not be that.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_is_slow() {
+    let world = World::new().await;
+    let mut leaving = pod("leaving", Port::Gone);
+    leaving.terminating = true;
+    world.add(leaving);
+    world.api.cluster().delay = Duration::from_millis(400);
+    let clocks = Clocks { in_all: Duration::from_millis(1200), ..hurried() };
+    let tunnel = Tunnel::with_clocks(world.settings(), clocks);
+    let start = Instant::now();
+    let text = tunnel.dial().await.err().unwrap().to_string();
+    assert!(text.contains(" is ready: leaving is terminating; "), "{text}");
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+
+    world.api.cluster().delay = Duration::from_secs(2);
+    let text = tunnel.dial().await.err().unwrap().to_string();
+    assert!(text.starts_with("no pod was reached within 1 s; the credential plugin"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rds_auth_proxy::kubernetes::{Pods, Tunnel};
+use rds_auth_proxy::kubernetes::{Clocks, Pods, Tunnel};
 use rds_auth_proxy::target::Dial;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -52,6 +53,25 @@ async fn a_pod_that_fails_is_passed_over() {
     let tunnel = world.tunnel();
     for _ in 0..8 {
         assert_eq!(name(&*tunnel).await, "good");
+    }
+}
+
+/// A node without power is ready for another 40 s, and half of the connections begin with its pod.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_on_a_silent_node_is_passed_over() {
+    let world = World::new().await;
+    world.add(pod("silent", Port::Silent));
+    let _good = world.pod("good").await;
+    let clocks = Clocks { answer: Duration::from_millis(300), ..hurried() };
+    let tunnel = Arc::new(Tunnel::with_clocks(world.settings(), clocks));
+    let dials: Vec<_> = (0..16)
+        .map(|_| {
+            let tunnel = Arc::clone(&tunnel);
+            tokio::spawn(async move { name(&*tunnel).await })
+        })
+        .collect();
+    for dial in dials {
+        assert_eq!(dial.await.unwrap(), "good");
     }
 }
 
@@ -177,7 +197,7 @@ async fn an_error_after_a_local_close_is_an_end() {
 async fn a_stream_that_was_closed_here_does_not_linger_for_ever() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let clocks = rds_auth_proxy::kubernetes::Clocks { linger: Duration::from_millis(300), ..hurried() };
+    let clocks = Clocks { linger: Duration::from_millis(300), ..hurried() };
     let mut session = echoing(&Tunnel::with_clocks(world.settings(), clocks)).await.unwrap();
     session.shutdown().await.unwrap();
     let start = Instant::now();

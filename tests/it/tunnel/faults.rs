@@ -58,6 +58,17 @@ async fn slow_cases() -> Vec<Case> {
         )
         .await,
         Case::new(
+            "slow-api-server",
+            async |cluster| {
+                cluster.add_pod("p", Port::Gone);
+                cluster.terminate("p");
+                cluster.api.cluster().delay = Duration::from_millis(4500);
+                "no pod with app.kubernetes.io/name=rds-auth-proxy in namespace apps is ready: p is terminating".into()
+            },
+            "; see `kubectl -n apps describe pods -l app.kubernetes.io/name=rds-auth-proxy`",
+        )
+        .await,
+        Case::new(
             "silent-plugin",
             async |cluster| {
                 cluster.plugin("exec sleep 60", "");

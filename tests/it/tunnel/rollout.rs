@@ -6,7 +6,7 @@ use super::api_server::Death;
 use super::cluster::Cluster;
 use super::tunnelled;
 use crate::support::proxy::Proxy;
-use crate::support::raw::{Raw, Refusal};
+use crate::support::raw::{self, Raw, Refusal};
 use crate::support::roles::DATABASE;
 use crate::support::world::Running;
 
@@ -21,9 +21,9 @@ async fn log_in(world: &Running) -> Raw {
 /// The last words to an application that said nothing itself.
 async fn last_words(session: &mut Raw) -> Refusal {
     let start = Instant::now();
-    let words = session.until(b'Z').await.unwrap_err();
+    let words = session.ready().await.unwrap_err();
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
-    assert!(session.hear().await.is_none(), "then the connection is closed");
+    assert!(session.message().await.is_none(), "then the connection is closed");
     words
 }
 
@@ -71,7 +71,7 @@ async fn a_server_that_is_killed_takes_only_its_sessions_along() {
     cluster.add("doomed", &doomed);
     let mut idle = log_in(&world).await;
     let mut busy = log_in(&world).await;
-    busy.say(b'Q', b"select pg_sleep(120)\0").await;
+    busy.send(&raw::query("select pg_sleep(120)")).await;
     cluster.add("healthy", world.server());
     doomed.kill();
     for session in [&mut idle, &mut busy] {

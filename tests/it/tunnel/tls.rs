@@ -49,7 +49,7 @@ async fn tls_inside_the_tunnel_is_verified_in_full() {
     let login = [("user", "alice"), ("database", DATABASE)];
     let (mut session, _) = Raw::log_in(world.client().port(), &login).await.unwrap();
     cluster.api.kill("pod-1", Death::Cut);
-    let lost = session.until(b'Z').await.unwrap_err();
+    let lost = session.ready().await.unwrap_err();
     assert_eq!(lost.sqlstate(), "08006");
     assert!(lost.message().contains("the connection to the upstream proxy default was lost"), "{lost:?}");
     assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
