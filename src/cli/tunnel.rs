@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use super::start;
-use crate::config::{Pods, PortForward};
-use crate::kubernetes::{self, Settings, Tunnel, forward};
+use crate::kubernetes::{Tunnel, forward};
 use crate::net::{Address, HostPort};
 use crate::session::Way;
 use crate::shutdown::Shutdown;
-use crate::target::Dial;
+use crate::target::{Dial, Pods, PortForward};
 
 /// The name that the certificate at the end of the tunnel has to have where pods are chosen by labels only; it is what
 /// `gen-cert` writes if nothing else is asked for.
@@ -17,18 +16,11 @@ const NAME: &str = "rds-auth-proxy";
 
 /// The way through the tunnel. Where `local_port` is set, other tools get a port of this machine in front of it too.
 pub(super) async fn way(settings: &PortForward, shutdown: &Shutdown) -> Result<Way, Failure> {
-    let (pods, host) = match &settings.pods {
-        Pods::Deployment(name) => (kubernetes::Pods::Deployment(name.clone()), name.as_str()),
-        Pods::Service(name) => (kubernetes::Pods::Service(name.clone()), name.as_str()),
-        Pods::Selector(labels) => (kubernetes::Pods::Selector(labels.clone()), NAME),
+    let host = match &settings.pods {
+        Pods::Deployment(name) | Pods::Service(name) => name,
+        Pods::Selector(_) => NAME,
     };
-    let tunnel: Arc<dyn Dial> = Arc::new(Tunnel::new(Settings {
-        kube_config: settings.kube_config.clone(),
-        context: settings.context.clone(),
-        namespace: settings.namespace.clone(),
-        pods,
-        remote_port: settings.remote_port,
-    }));
+    let tunnel: Arc<dyn Dial> = Arc::new(Tunnel::new(settings.clone()));
     if let Some(port) = settings.local_port {
         let (listener, _) = start::listen(&Address::Tcp(HostPort::new("127.0.0.1", port)), "tunnel").await?;
         tokio::spawn(forward(listener, Arc::clone(&tunnel), shutdown.clone()));

@@ -39,9 +39,7 @@ use serde::Deserialize;
 
 pub use error::ConfigError;
 pub use find::find;
-pub use settings::{
-    Config, Drain, Mode, Pods, PortForward, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamRoute,
-};
+pub use settings::{Config, Drain, Mode, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamRoute};
 
 use expand::Origins;
 use fault::Fault;

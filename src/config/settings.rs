@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::net::Address;
 use crate::session::Limits;
-use crate::target::{Acl, DefaultTls, StaticTarget};
+use crate::target::{Acl, DefaultTls, PortForward, StaticTarget};
 use crate::tls::{Connector, ServerIdentity};
 
 /// The names in certificates that are made at start.
@@ -112,32 +112,4 @@ pub enum UpstreamRoute {
     Host(Address),
     /// A pod, through the Kubernetes API.
     PortForward(PortForward),
-}
-
-/// What the Kubernetes API has to be asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortForward {
-    /// The kubeconfig file; absent: `$KUBECONFIG`, `~/.kube/config`, or the service account, as Kubernetes tools do.
-    pub kube_config: Option<PathBuf>,
-    /// The context in it; absent: its current one.
-    pub context: Option<String>,
-    /// The namespace of the pods; absent: that of the context.
-    pub namespace: Option<String>,
-    /// Which pods.
-    pub pods: Pods,
-    /// The local port that the Go program opened for the tunnel; absent where none is asked for.
-    pub local_port: Option<u16>,
-    /// The port in the pod.
-    pub remote_port: u16,
-}
-
-/// Which pods can serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pods {
-    /// Those of the deployment with this name.
-    Deployment(String),
-    /// Those that match this label selector, such as `app=proxy,tier=db`.
-    Selector(String),
-    /// Those behind the service with this name.
-    Service(String),
 }

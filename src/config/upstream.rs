@@ -2,9 +2,10 @@
 
 use super::fault::{Fault, KeyPath};
 use super::pair;
-use super::settings::{Pods, PortForward, Upstream, UpstreamRoute};
+use super::settings::{Upstream, UpstreamRoute};
 use super::tls::Connectors;
 use super::written;
+use crate::target::{Pods, PortForward};
 use crate::tls::Mode;
 
 /// The port of a server that was installed without a thought.

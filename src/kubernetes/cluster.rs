@@ -13,7 +13,8 @@ use tracing::debug;
 use super::explain::not_built;
 use super::fault::Fault;
 use super::kubeconfig::{Fingerprint, find, fingerprint};
-use super::{Clocks, Settings, connector};
+use super::{Clocks, connector};
+use crate::target::PortForward;
 
 /// What requests are sent with.
 pub(super) struct Access {
@@ -29,7 +30,7 @@ pub(super) struct Access {
 
 /// One cluster, with the one set of credentials that was found for it last.
 pub(super) struct Cluster {
-    settings: Settings,
+    settings: PortForward,
     clocks: Clocks,
     state: Mutex<State>,
 }
@@ -43,7 +44,7 @@ struct State {
 }
 
 impl Cluster {
-    pub(super) fn new(settings: Settings, clocks: Clocks) -> Self {
+    pub(super) fn new(settings: PortForward, clocks: Clocks) -> Self {
         Self { settings, clocks, state: Mutex::default() }
     }
 
@@ -101,7 +102,7 @@ impl Cluster {
 }
 
 /// Reads files and runs the credential plugin, so it is for a thread that may block.
-fn building(settings: Settings) -> impl FnOnce() -> Result<Access, Fault> + Send + 'static {
+fn building(settings: PortForward) -> impl FnOnce() -> Result<Access, Fault> + Send + 'static {
     move || {
         let found = Handle::current().block_on(find(&settings))?;
         let server = found.config.cluster_url.to_string().trim_end_matches('/').to_owned();

@@ -10,8 +10,8 @@ use std::time::SystemTime;
 use kube::Config;
 use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
-use super::Settings;
 use super::fault::Fault;
+use crate::target::PortForward;
 
 /// A cluster and credentials for it.
 pub(super) struct Found {
@@ -27,7 +27,7 @@ pub(super) struct Found {
 pub(super) struct Fingerprint(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
 
 /// Looks at the files without reading them.
-pub(super) fn fingerprint(settings: &Settings) -> Fingerprint {
+pub(super) fn fingerprint(settings: &PortForward) -> Fingerprint {
     let look = |path: PathBuf| {
         let seen = fs::metadata(&path).ok();
         let seen = seen.and_then(|seen| Some((seen.modified().ok()?, seen.len())));
@@ -37,7 +37,7 @@ pub(super) fn fingerprint(settings: &Settings) -> Fingerprint {
 }
 
 /// Reads the kubeconfig, or finds the service account of the pod this runs in.
-pub(super) async fn find(settings: &Settings) -> Result<Found, Fault> {
+pub(super) async fn find(settings: &PortForward) -> Result<Found, Fault> {
     let Some(kubeconfig) = read(settings)? else {
         let config = Config::incluster().map_err(|_| Fault::NoKubeconfig)?;
         return Ok(Found { config, proxy: None, plugin: None });
@@ -51,7 +51,7 @@ pub(super) async fn find(settings: &Settings) -> Result<Found, Fault> {
     Ok(Found { config, proxy, plugin })
 }
 
-fn files(settings: &Settings) -> Vec<PathBuf> {
+fn files(settings: &PortForward) -> Vec<PathBuf> {
     if let Some(path) = &settings.kube_config {
         return vec![path.clone()];
     }
@@ -64,7 +64,7 @@ fn files(settings: &Settings) -> Vec<PathBuf> {
 }
 
 /// Merges the files; of `KUBECONFIG` those that do not exist are passed over, as kubectl does. Nothing if there is none.
-fn read(settings: &Settings) -> Result<Option<Kubeconfig>, Fault> {
+fn read(settings: &PortForward) -> Result<Option<Kubeconfig>, Fault> {
     let mut merged = None;
     for path in files(settings) {
         let read = match Kubeconfig::read_from(&path) {
@@ -124,7 +124,7 @@ fn quiet_plugin(config: &mut Config) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubernetes::Pods;
+    use crate::target::Pods;
 
     const TWO: &str = r"
 apiVersion: v1
@@ -140,13 +140,14 @@ users:
 - {name: u, user: {token: a-token}}
 ";
 
-    fn settings(path: &Path, context: Option<&str>) -> Settings {
-        Settings {
+    fn settings(path: &Path, context: Option<&str>) -> PortForward {
+        PortForward {
             kube_config: Some(path.to_owned()),
             context: context.map(str::to_owned),
             namespace: None,
             pods: Pods::Deployment("proxy".to_owned()),
             remote_port: 8000,
+            local_port: None,
         }
     }
 

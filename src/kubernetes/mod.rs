@@ -18,6 +18,7 @@
 //! | `forward` | a local port in front of the tunnel, for other tools |
 
 mod channel;
+mod clocks;
 mod cluster;
 mod connector;
 mod explain;
@@ -27,9 +28,8 @@ mod kubeconfig;
 mod open;
 mod pods;
 mod pulse;
-mod settings;
 mod tunnel;
 
+pub use clocks::Clocks;
 pub use forward::forward;
-pub use settings::{Clocks, Pods, Settings};
 pub use tunnel::Tunnel;

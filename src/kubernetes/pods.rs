@@ -4,10 +4,11 @@ use k8s_openapi::api::core::v1::{ContainerState, Pod, Service};
 use kube::Api;
 use kube::api::ListParams;
 
+use super::Clocks;
 use super::cluster::Access;
 use super::explain::{Asked, answer};
 use super::fault::Fault;
-use super::{Clocks, Pods};
+use crate::target::Pods;
 
 /// How many pods a sentence names.
 const NAMED: usize = 4;

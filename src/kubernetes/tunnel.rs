@@ -8,13 +8,14 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
+use super::Clocks;
 use super::channel::Channel;
 use super::cluster::{Access, Cluster};
 use super::fault::{Cure, Fault};
 use super::open::open;
 use super::pods::{candidates, diagnose, labels};
-use super::{Clocks, Settings};
 use crate::net::{Socket, Stream};
+use crate::target::PortForward;
 use crate::target::{Boxed, Dial};
 
 /// What [`Cure::Patience`] is, as a share of the time a connection waits for a pod.
@@ -24,7 +25,7 @@ type Opened = Channel<TokioIo<Upgraded>>;
 
 /// Opens streams to the pods of an upstream proxy. Nothing is read, asked or started before the first of them.
 pub struct Tunnel {
-    settings: Settings,
+    settings: PortForward,
     clocks: Clocks,
     cluster: Cluster,
     turn: AtomicUsize,
@@ -33,13 +34,13 @@ pub struct Tunnel {
 impl Tunnel {
     /// A tunnel that has not been used yet.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: PortForward) -> Self {
         Self::with_clocks(settings, Clocks::default())
     }
 
     /// The same with other times to wait.
     #[must_use]
-    pub fn with_clocks(settings: Settings, clocks: Clocks) -> Self {
+    pub fn with_clocks(settings: PortForward, clocks: Clocks) -> Self {
         let cluster = Cluster::new(settings.clone(), clocks);
         Self { settings, clocks, cluster, turn: AtomicUsize::new(0) }
     }

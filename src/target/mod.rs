@@ -5,6 +5,7 @@ mod acl;
 mod directory;
 mod merge;
 mod meter;
+mod port_forward;
 mod ports;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use acl::{Acl, Refusal, Tag};
 pub use directory::{Directory, LookupError, Policy};
 pub use merge::DefaultTls;
 pub use meter::describe;
+pub use port_forward::{Pods, PortForward};
 pub use ports::{Boxed, Dial, Discover, DiscoverError, Mint, MintError, Minted};
 
 /// A Postgres database that a session can go to.

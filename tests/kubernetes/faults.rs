@@ -1,13 +1,14 @@
 use std::time::{Duration, Instant};
 
-use rds_auth_proxy::kubernetes::{Clocks, Pods, Settings, Tunnel};
+use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
 use rds_auth_proxy::target::Dial;
+use rds_auth_proxy::target::{Pods, PortForward};
 use serde_json::json;
 
 use super::api_server::Port;
 use super::world::{World, hurried, pod};
 
-async fn refusal_of(settings: Settings) -> String {
+async fn refusal_of(settings: PortForward) -> String {
     let tunnel = Tunnel::with_clocks(settings, hurried());
     tunnel.dial().await.err().expect("there must be no stream").to_string()
 }
@@ -76,7 +77,7 @@ async fn rights_that_are_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn services_that_lead_nowhere() {
     let world = World::new().await;
-    let settings = Settings { pods: Pods::Service("db".to_owned()), ..world.settings() };
+    let settings = PortForward { pods: Pods::Service("db".to_owned()), ..world.settings() };
     let text = refusal_of(settings.clone()).await;
     assert!(text.starts_with("there is no service \"db\" in namespace apps; "), "{text}");
     world.api.cluster().services.insert("db".to_owned(), json!({}));
@@ -167,12 +168,12 @@ async fn a_proxy_that_strips_websockets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_context_that_does_not_exist() {
     let world = World::new().await;
-    let settings = Settings { context: Some("there".to_owned()), ..world.settings() };
+    let settings = PortForward { context: Some("there".to_owned()), ..world.settings() };
     assert_eq!(
         refusal_of(settings).await,
         "the kubeconfig has no context \"there\"; it has: here; set port_forward.context to one of them"
     );
-    let settings = Settings { kube_config: Some("/nowhere/config".into()), ..world.settings() };
+    let settings = PortForward { kube_config: Some("/nowhere/config".into()), ..world.settings() };
     let text = refusal_of(settings).await;
     assert!(text.starts_with("the kubeconfig cannot be used: /nowhere/config: No such file"), "{text}");
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rds_auth_proxy::kubernetes::{Clocks, Pods, Settings, Tunnel};
+use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
 use rds_auth_proxy::target::Dial;
+use rds_auth_proxy::target::{Pods, PortForward};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
@@ -246,12 +247,13 @@ async fn child_that_dials() {
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).init();
     }
     let kube_config = env::var("DIAL_KUBECONFIG").unwrap();
-    let settings = Settings {
+    let settings = PortForward {
         kube_config: (!kube_config.is_empty()).then(|| kube_config.into()),
         context: None,
         namespace: None,
         pods: Pods::Deployment("proxy".to_owned()),
         remote_port: 8000,
+        local_port: None,
     };
     match Tunnel::with_clocks(settings.clone(), hurried()).dial().await {
         Ok(mut stream) => {

@@ -2,9 +2,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rds_auth_proxy::kubernetes::{Clocks, Pods, Settings, Tunnel};
+use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
 use rds_auth_proxy::net::Stream;
 use rds_auth_proxy::target::Dial;
+use rds_auth_proxy::target::{Pods, PortForward};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -63,13 +64,14 @@ impl World {
         self.directory.path().join("config")
     }
 
-    pub(crate) fn settings(&self) -> Settings {
-        Settings {
+    pub(crate) fn settings(&self) -> PortForward {
+        PortForward {
             kube_config: Some(self.kube_config()),
             context: None,
             namespace: None,
             pods: Pods::Deployment(DEPLOYMENT.to_owned()),
             remote_port: 8000,
+            local_port: None,
         }
     }
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{client, read, server};
-use crate::config::{Mode, Pods, UpstreamRoute};
+use crate::config::{Mode, UpstreamRoute};
+use crate::target::Pods;
 use crate::tls;
 
 #[test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{client, read, server};
-use crate::config::{Drain, Mode, Pods, PortForward, Rds, Stop, UpstreamRoute};
+use crate::config::{Drain, Mode, Rds, Stop, UpstreamRoute};
 use crate::session::Limits;
 use crate::target::Tag;
+use crate::target::{Pods, PortForward};
 use crate::tls::{self, ServerIdentity};
 
 #[test]

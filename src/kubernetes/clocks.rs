@@ -1,35 +1,6 @@
-//! What a tunnel has to know.
+//! How long a tunnel waits.
 
-use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
-
-/// Where a tunnel ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The kubeconfig. Absent: the files of `KUBECONFIG`, else `~/.kube/config`, else the service account of the pod
-    /// this runs in.
-    pub kube_config: Option<PathBuf>,
-    /// The context of the kubeconfig. Absent: its current one.
-    pub context: Option<String>,
-    /// The namespace. Absent: the one of the context, else `default`.
-    pub namespace: Option<String>,
-    /// The pods.
-    pub pods: Pods,
-    /// The port in the pod.
-    pub remote_port: u16,
-}
-
-/// Which pods a tunnel may end in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pods {
-    /// Those with the label `app.kubernetes.io/name` of this value.
-    Deployment(String),
-    /// Those a label selector matches, such as `app=proxy,tier!=test`.
-    Selector(String),
-    /// Those a Service selects. To look it up takes the right to get services.
-    Service(String),
-}
 
 /// How long a tunnel waits. The default is right for real clusters; tests are in more of a hurry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,16 +40,6 @@ impl Default for Clocks {
             second_thoughts: Duration::from_millis(10),
             ping: Duration::from_secs(20),
             linger: Duration::from_secs(10),
-        }
-    }
-}
-
-impl fmt::Display for Pods {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Deployment(name) => write!(formatter, "deployment {name}"),
-            Self::Selector(selector) => write!(formatter, "selector {selector}"),
-            Self::Service(name) => write!(formatter, "service {name}"),
         }
     }
 }
