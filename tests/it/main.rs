@@ -74,3 +74,6 @@ mod secrets;
 
 /// Drivers of other languages.
 mod drivers;
+
+/// A network that is late, breaks and falls silent, on every leg.
+mod faults;

@@ -5,7 +5,9 @@
 //! `postgres`, `roles`: the database. `protocol`, `carry`, `rds`: the RDS-like listener before it.
 //! `raw`, `fake`: an application and a database that say what no driver and no PostgreSQL would.
 //! `catalog`, `fault`, `aws`: the AWS endpoint. `proxy`, `output`: the binary under test and what it prints.
+//! `relay`, `exchange`, `holdings`: a bad network, an application that notices, what proxies hold.
 //! `instance`, `plan`, `world`: all of it put together; `World::new().with_instance("db-1").start()` begins a test.
+//! `legs`: the chain with a relay on each leg.
 
 #![allow(dead_code, unreachable_pub, reason = "each binary that includes the world uses a part of it")]
 
@@ -33,6 +35,12 @@ pub mod fault;
 pub mod output;
 pub mod proxy;
 
+pub mod exchange;
+pub mod holdings;
+pub mod relay;
+
 pub mod instance;
 pub mod plan;
 pub mod world;
+
+pub mod legs;
