@@ -15,7 +15,7 @@ pub enum Failure {
     #[error("the application broke the protocol: {0}")]
     Application(DecodeError),
     /// The application hung up.
-    #[error("the application hung up during the login: {0}")]
+    #[error("the application hung up during the login{}", how(.0))]
     ApplicationGone(io::Error),
     /// TLS with the application failed.
     #[error("{0}")]
@@ -93,7 +93,7 @@ pub enum Failure {
         source: io::Error,
     },
     /// The hop hung up.
-    #[error("{hop} hung up during the login: {source}")]
+    #[error("{hop} hung up during the login{}", how(source))]
     HopGone {
         /// The name of the hop.
         hop: String,
@@ -372,6 +372,11 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// A plain end has no reason; what the libraries say of it is about their own interfaces.
+fn how(source: &io::Error) -> String {
+    if source.kind() == io::ErrorKind::UnexpectedEof { String::new() } else { format!(": {source}") }
 }
 
 fn because(reason: Option<&io::Error>) -> String {
