@@ -13,7 +13,7 @@ use crate::support::relay::Fault;
 const WARM_UP: u64 = 200;
 
 /// Sessions at once: fewer than the proxies have places, since those that fell silent keep theirs for a while.
-const AT_ONCE: usize = PLACES / 2;
+const AT_ONCE: usize = PLACES * 2 / 3;
 
 /// A reset is what a network does most; what falls silent costs seconds.
 const FAULTS: &[Fault] = &[

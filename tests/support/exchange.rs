@@ -102,6 +102,15 @@ async fn run(stream: &mut TcpStream, user: &str, work: Work, ready: &mut bool) -
     match reader.read_u8().await {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
         Err(_) => Err(Stop::Gone),
+        // A side that the Terminate did not get to may have seen the session break, or idle for too long.
+        Ok(b'E') => {
+            let length = reader.read_u32().await? as usize;
+            if !(4..LARGEST).contains(&length) {
+                return Err(Stop::Corrupt(format!("an error of {length} bytes after the end")));
+            }
+            let (body, whole) = read_body(&mut reader, length - 4).await;
+            Err(if whole { refused(&body) } else { Stop::Gone })
+        }
         Ok(byte) => Err(Stop::Corrupt(format!("the byte {byte} after the end"))),
     }
 }

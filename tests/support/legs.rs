@@ -20,9 +20,9 @@ use super::world::Running;
 pub const PLACES: usize = 24;
 
 /// Timeouts of the server; the client's are longer, so that the server has the first word.
-const SERVER: &str = "proxy: {admin_addr: '127.0.0.1:0', handshake_timeout: 1s, connect_timeout: 500ms, \
+const SERVER: &str = "proxy: {admin_addr: '127.0.0.1:0', handshake_timeout: 2s, connect_timeout: 500ms, \
                       idle_timeout: 2s, max_connections: 24}";
-const CLIENT: &str = "proxy: {admin_addr: '127.0.0.1:0', handshake_timeout: 2s, connect_timeout: 1s, \
+const CLIENT: &str = "proxy: {admin_addr: '127.0.0.1:0', handshake_timeout: 3s, connect_timeout: 1s, \
                       idle_timeout: 3s, max_connections: 24}";
 
 /// When an application has surely been told: the longest timeout, the time the proxies give an application to read
@@ -167,7 +167,7 @@ impl Legs {
     /// Shows that every place can be taken: all sessions at once, and each of them complete.
     pub async fn fill(&self) {
         self.treat_well();
-        let work = |seed| Work { queries: 2, length: 1000, seed, patience: Duration::from_secs(60) };
+        let work = |seed| Work { queries: 2, length: 1000, seed, patience: Duration::from_mins(1) };
         let sessions: Vec<_> = (0..PLACES as u64).map(|seed| self.spawn(work(seed))).collect();
         for session in sessions {
             assert_eq!(session.await.unwrap(), Outcome::Complete);
