@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-use super::raw::startup;
+use super::raw::{V3_0, startup};
 use super::roles::DATABASE;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -88,7 +88,7 @@ impl Application {
 
 async fn run(stream: &mut TcpStream, user: &str, work: Work, ready: &mut bool) -> Result<(), Stop> {
     let (mut reader, mut writer) = stream.split();
-    let greeting = startup(&[("user", user), ("database", DATABASE)]);
+    let greeting = startup(V3_0, &[("user", user), ("database", DATABASE)]);
     // What cannot be sent is no end yet: there may be an error to read.
     let _ = writer.write_all(&greeting).await;
     until_ready(&mut reader, None).await?;
