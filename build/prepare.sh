@@ -9,9 +9,13 @@ command -v psql >/dev/null || packages+=(postgresql-client)
 command -v setpriv >/dev/null || packages+=(util-linux)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null ||
     [ -n "${RDS_AUTH_PROXY_TEST_PG_BIN:-}" ] || packages+=(postgresql)
+# Further ones as COMMAND, or COMMAND=PACKAGE where the package is called otherwise.
 for extra in "$@"; do
-    command -v "$extra" >/dev/null || packages+=("$extra")
+    command -v "${extra%%=*}" >/dev/null || packages+=("${extra##*=}")
 done
+if [[ " $* " == *" python3 "* ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then
+    packages+=(python3-venv)   # Debian splits it off
+fi
 
 if [ "${#packages[@]}" -gt 0 ]; then
     if ! command -v apt-get >/dev/null; then

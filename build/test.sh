@@ -14,7 +14,7 @@ install_tools() {
 }
 
 step "What is missing"
-bash build/prepare.sh shellcheck python3 node npm
+bash build/prepare.sh shellcheck python3 node=nodejs npm
 install_tools
 
 step "Formatting"
