@@ -105,11 +105,15 @@ async fn a_database_without_tls_gets_no_password() {
     let password = world.postgres.password("by_password");
     log_in(&world, "by_password", "trusted-net", &password).await.unwrap();
     assert_eq!(world.database("trusted-net").logins()[0].tls, None, "the configuration says so");
-    // Without a password, `prefer` goes on in clear, as in libpq.
+    // Without a password, `prefer` goes on in clear, as in libpq; nor is the application asked for one then.
     let host = world.database("prefers").endpoint();
-    Raw::log_in(world.server().port(), &[("user", "by_trust"), ("database", "app"), ("host", &host)])
-        .await
-        .unwrap();
+    let as_user = |user| [("user", user), ("database", "app"), ("host", host.as_str())];
+    let port = world.server().port();
+    Raw::log_in(port, &as_user("by_trust")).await.unwrap();
+    for user in ["by_password", "by_md5"] {
+        let Err(refusal) = Raw::log_in(port, &as_user(user)).await else { panic!("{user} got in") };
+        refusal.expect("08001", &["has TLS turned off, but the TLS mode prefer needs it to send a password"]);
+    }
     world.stop().await;
 }
 
