@@ -57,7 +57,8 @@ fn describe(
     region: &str,
     remarks: &mut BTreeMap<String, Remark>,
 ) -> Result<Discovered, Remark> {
-    let name = instance.db_instance_identifier().ok_or(Remark::Incomplete("identifier"))?;
+    let name = instance.db_instance_identifier().filter(|name| !name.is_empty());
+    let name = name.ok_or(Remark::Incomplete("identifier"))?;
     let endpoint = instance.endpoint().ok_or(Remark::NoEndpoint)?;
     let address = address(endpoint.address(), endpoint.port())?;
     // In a cluster the switch is the cluster's, and the instance may report it late or not at all.

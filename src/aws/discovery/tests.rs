@@ -180,6 +180,7 @@ async fn what_cannot_be_used_is_left_out_with_a_reason() {
             instance(&Instance { id: "no-iam", iam: false, ..PLAIN }),
             instance(&Instance { id: "odd-port", tags: &[("rds-auth-proxy:local-port", "0")], ..PLAIN }),
             instance(&Instance { id: "no host", ..PLAIN }),
+            instance(&Instance { id: "", ..PLAIN }),
         ];
         account(asked, &instances.concat(), "", "")
     })
@@ -195,6 +196,7 @@ async fn what_cannot_be_used_is_left_out_with_a_reason() {
     assert_eq!(told("no-iam"), Remark::IamOff);
     assert_eq!(told("odd-port"), Remark::LocalPort("0".into()));
     assert_eq!(told("no host"), Remark::Incomplete("endpoint"));
+    assert_eq!(told(""), Remark::Incomplete("identifier"), "nobody could ask for it");
 }
 
 #[tokio::test]
