@@ -30,6 +30,10 @@ root=$PWD
 fuzz=$root/tests/fuzz
 cp Cargo.lock "$fuzz/Cargo.lock"   # what is fuzzed is what is shipped
 cargo +nightly fuzz build --fuzz-dir "$fuzz"
+# Started from where they were built: cargo may find a reason to build again each time it is asked.
+programs=$(cargo +nightly metadata --manifest-path "$fuzz/Cargo.toml" --format-version 1 --no-deps |
+    sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/$(rustc +nightly -vV | sed -n 's/^host: //p')/release
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_odr_violation=0}   # as cargo-fuzz does
 
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
@@ -46,8 +50,10 @@ for target in "${targets[@]}"; do
     printf '\n==> %s for %s s (%s)\n' "$target" "$seconds" "$(date +%T)"
     mkdir -p "$kept/$target"
     log=$empty/log
-    if ! cargo +nightly fuzz run --fuzz-dir "$fuzz" "$target" "$kept/$target" "$fuzz/corpus/$target" -- \
-        -max_total_time="$seconds" -rss_limit_mb="$memory" -timeout=20 -print_final_stats=1 >"$log" 2>&1; then
+    artifacts=$fuzz/artifacts/$target
+    mkdir -p "$artifacts"
+    if ! "$programs/$target" -artifact_prefix="$artifacts/" -max_total_time="$seconds" -rss_limit_mb="$memory" \
+        -timeout=20 -print_final_stats=1 "$kept/$target" "$fuzz/corpus/$target" >"$log" 2>&1; then
         tail -n 200 "$log"
         echo "$target: found something; the input is below tests/fuzz/artifacts/$target" >&2
         exit 1

@@ -192,6 +192,7 @@ amazonaws.com</Endpoint></DBClusterEndpointList>"
     yield "pages", [instances(instance, "p2"), clusters, endpoints, instances(creating)]
     yield "endless", [instances(instance, "p2"), empty, endpoints]
     yield "none", [instances(""), empty]
+    yield "nameless", [instances(instance.replace(">db-1</DBI", "></DBI")), empty]
     yield "denied", [error(403, "AccessDenied", "User: arn:aws:iam::123456789012:user/x is not authorized")]
     yield "expired", [error(403, "ExpiredToken", "The security token included in the request is expired")]
     yield "throttled", [error(400, "Throttling", "Rate exceeded")]

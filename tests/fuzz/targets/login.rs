@@ -25,6 +25,10 @@ fuzz_target!(|data: &[u8]| {
     let Some((app_says, hop_says)) = rest.split_at_checked(u16::from_be_bytes(*length).into()) else {
         return;
     };
+    // What somebody else says may be passed on.
+    if tells_password(data) {
+        return;
+    }
     let ours = (flags & 1 == 1).then(|| Secret::new(PASSWORD));
     let (app, app_end) = duplex(65_536);
     let (hop, hop_end) = duplex(65_536);
@@ -32,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
         tokio::join!(log_in(app_end, hop_end, ours.as_ref()), talk(app, app_says), talk(hop, hop_says))
     });
     check_app(&app_hears, logged_in);
-    check_hop(&hop_hears, ours.is_none());
+    check_hop(&hop_hears);
 });
 
 async fn log_in(app: DuplexStream, hop: DuplexStream, password: Option<&Secret>) -> bool {
@@ -61,7 +65,7 @@ async fn talk(socket: DuplexStream, says: &[u8]) -> Vec<u8> {
 
 /// The application hears whole messages that a driver takes, the end of the login last, and no password.
 fn check_app(heard: &[u8], logged_in: bool) {
-    assert!(!heard.windows(PASSWORD.len()).any(|bytes| bytes == PASSWORD));
+    assert!(!tells_password(heard));
     let mut rest = heard;
     let mut last = 0;
     while let Some((header, behind)) = rest.split_first_chunk() {
@@ -78,7 +82,7 @@ fn check_app(heard: &[u8], logged_in: bool) {
 }
 
 /// The database hears the startup packet and answers to its password requests.
-fn check_hop(heard: &[u8], relayed: bool) {
+fn check_hop(heard: &[u8]) {
     let word = heard.first_chunk().expect("a startup packet");
     let mut rest = &heard[u32::from_be_bytes(*word) as usize..];
     while let Some((header, behind)) = rest.split_first_chunk::<{ Header::LENGTH }>() {
@@ -88,5 +92,8 @@ fn check_hop(heard: &[u8], relayed: bool) {
         rest = &behind[length..];
     }
     assert!(rest.is_empty());
-    assert!(!relayed || !heard.windows(PASSWORD.len()).any(|bytes| bytes == PASSWORD));
+}
+
+fn tells_password(bytes: &[u8]) -> bool {
+    bytes.windows(PASSWORD.len()).any(|some| some == PASSWORD)
 }
