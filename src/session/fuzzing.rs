@@ -11,7 +11,7 @@ use crate::tls::Acceptor;
 use crate::wire::{CancelRequest, StartupMessage};
 
 /// How long a login may take; nothing in memory takes as long.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// The step `negotiate`. A refusal comes with the connection if the application can still be told.
 pub async fn negotiate(
