@@ -16,9 +16,6 @@ use crate::session::Limits;
 use crate::target::{self, Acl, DefaultTls, StaticTarget};
 use crate::tls::{Acceptor, Mode as TlsMode, Roots, ServerIdentity};
 
-const MAX_CONNECTIONS: usize = 1000;
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Fills in the defaults of `mode`, refuses what contradicts itself, and loads certificates.
@@ -93,15 +90,20 @@ fn acceptor(
 fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, Fault> {
     let count = |written: &Option<Parsed<NonZeroUsize>>| written.as_ref().map(|number| number.0.get());
     let idle = proxy.idle_timeout.as_ref().map(|duration| duration.0);
+    let default = Limits::default();
     Ok(Limits {
-        max_connections: count(&proxy.max_connections).unwrap_or(MAX_CONNECTIONS),
+        max_connections: count(&proxy.max_connections).unwrap_or(default.max_connections),
         max_connections_per_peer: count(&proxy.max_connections_per_peer),
         handshake_timeout: deadline(
             "handshake_timeout",
             proxy.handshake_timeout.as_ref(),
-            HANDSHAKE_TIMEOUT,
+            default.handshake_timeout,
         )?,
-        connect_timeout: deadline("connect_timeout", proxy.connect_timeout.as_ref(), CONNECT_TIMEOUT)?,
+        connect_timeout: deadline(
+            "connect_timeout",
+            proxy.connect_timeout.as_ref(),
+            default.connect_timeout,
+        )?,
         idle_timeout: idle.filter(|duration| !duration.is_zero()),
         cancel_on_disconnect: proxy.cancel_on_disconnect.unwrap_or(mode == Mode::Server),
     })

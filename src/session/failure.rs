@@ -1,12 +1,13 @@
-//! What goes wrong with a connection: whose fault it is, and what the application reads.
+//! What goes wrong with a connection. `fault.rs` says whose fault it is, `response.rs` what the application reads.
 
 use std::io;
 use std::time::Duration;
 
+use super::Fault;
 use crate::net::InvalidAddress;
 use crate::target::{LookupError, MintError};
 use crate::tls::{Mode, TlsError};
-use crate::wire::{DecodeError, EncodeError, ErrorResponse, Severity, SqlState};
+use crate::wire::{DecodeError, EncodeError};
 
 /// The end of a connection before it became a session.
 #[derive(Debug, thiserror::Error)]
@@ -209,169 +210,6 @@ pub enum Failure {
         /// Its message.
         message: String,
     },
-}
-
-/// Who has to do something about a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The application or the one who started it.
-    Application,
-    /// This proxy, its configuration or its AWS credentials.
-    Proxy,
-    /// The next hop or the way to it.
-    Hop,
-    /// The database, which said so itself.
-    Database,
-}
-
-impl Fault {
-    /// Its name in logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Application => "application",
-            Self::Proxy => "proxy",
-            Self::Hop => "hop",
-            Self::Database => "database",
-        }
-    }
-}
-
-impl Failure {
-    /// Whose fault it is.
-    #[must_use]
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Application(_)
-            | Self::ApplicationGone(_)
-            | Self::ApplicationTls(_)
-            | Self::UnexpectedTls
-            | Self::DirectTlsWithoutAlpn
-            | Self::RepeatedRequest(_)
-            | Self::MissingParameter { .. }
-            | Self::CancelWithoutTarget
-            | Self::InvalidTarget(_)
-            | Self::Startup(_)
-            | Self::Password { .. }
-            | Self::Idle(_)
-            | Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => Fault::Application,
-            Self::Lookup(_)
-            | Self::Mint(_)
-            | Self::TooManyConnections { .. }
-            | Self::TooManyConnectionsOfPeer { .. }
-            | Self::ShuttingDown => Fault::Proxy,
-            Self::Refused { .. } => Fault::Database,
-            Self::Timeout { fault, .. } => *fault,
-            _ => Fault::Hop,
-        }
-    }
-
-    /// A word for it, for metrics.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Application(_)
-            | Self::UnexpectedTls
-            | Self::DirectTlsWithoutAlpn
-            | Self::RepeatedRequest(_) => "application_protocol",
-            Self::ApplicationGone(_) => "application_gone",
-            Self::ApplicationTls(_) => "application_tls",
-            Self::MissingParameter { .. }
-            | Self::InvalidTarget(_)
-            | Self::Startup(_)
-            | Self::Password { .. } => "startup_parameters",
-            Self::CancelWithoutTarget => "cancel_without_target",
-            Self::Lookup(LookupError::Refused { .. }) => "target_acl",
-            Self::Lookup(_) => "unknown_target",
-            Self::Mint(_) => "aws_credentials",
-            Self::TooManyConnections { .. } => "max_connections",
-            Self::TooManyConnectionsOfPeer { .. } => "max_connections_per_peer",
-            Self::ShuttingDown => "shutdown",
-            Self::Idle(_) => "idle_timeout",
-            Self::Timeout { .. } => "timeout",
-            Self::Unreachable { .. } => "unreachable",
-            Self::HopGone { .. } | Self::HopLost { .. } => "hop_gone",
-            Self::HopTls { .. }
-            | Self::NoTls { .. }
-            | Self::ErrorBeforeTls { .. }
-            | Self::HungUpBeforeTls { .. } => "hop_tls",
-            Self::HopProtocol { .. }
-            | Self::NotPostgres { .. }
-            | Self::UnaskedSasl { .. }
-            | Self::UnsupportedSasl { .. }
-            | Self::UnsupportedMethod { .. }
-            | Self::EndlessLogin { .. } => "hop_protocol",
-            Self::Scram { .. } | Self::Refused { .. } => "login_refused",
-        }
-    }
-
-    /// What the application reads; nothing where it has gone or the hop's own words were passed on already.
-    #[must_use]
-    pub fn response(&self) -> Option<ErrorResponse> {
-        // Who sends a cancel request expects no answer.
-        if matches!(self, Self::ApplicationGone(_) | Self::CancelWithoutTarget | Self::Refused { .. }) {
-            return None;
-        }
-        let response =
-            ErrorResponse::new(Severity::Fatal, self.sqlstate(), format!("rds-auth-proxy: {}", self.text()));
-        Some(match self.hint() {
-            Some(hint) => response.with_hint(hint),
-            None => response,
-        })
-    }
-
-    /// Why this proxy cannot list the databases is for those who run it: the reason names its AWS identity.
-    fn text(&self) -> String {
-        match self {
-            Self::Lookup(LookupError::Stale { wanted, .. }) => format!(
-                "the target \"{wanted}\" is not known, and the list of RDS databases may be out of date; the log of \
-                 the proxy tells why"
-            ),
-            _ => self.to_string(),
-        }
-    }
-
-    fn sqlstate(&self) -> SqlState {
-        match self {
-            Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => {
-                SqlState::InvalidCatalogName
-            }
-            Self::MissingParameter { .. } | Self::InvalidTarget(_) | Self::Lookup(_) | Self::Mint(_) => {
-                SqlState::InvalidAuthorizationSpecification
-            }
-            Self::TooManyConnections { .. } | Self::TooManyConnectionsOfPeer { .. } => {
-                SqlState::TooManyConnections
-            }
-            Self::ShuttingDown | Self::Idle(_) => SqlState::AdminShutdown,
-            Self::Timeout { .. } | Self::HopGone { .. } | Self::HopLost { .. } => SqlState::ConnectionFailure,
-            Self::Scram { .. } | Self::Password { .. } => SqlState::InvalidPassword,
-            Self::Application(DecodeError::UnsupportedMajor { .. })
-            | Self::UnsupportedSasl { .. }
-            | Self::UnsupportedMethod { .. } => SqlState::FeatureNotSupported,
-            Self::Unreachable { .. }
-            | Self::HopTls { .. }
-            | Self::NoTls { .. }
-            | Self::ErrorBeforeTls { .. }
-            | Self::NotPostgres { .. }
-            | Self::HungUpBeforeTls { .. } => SqlState::SqlclientUnableToEstablishSqlconnection,
-            _ => SqlState::ProtocolViolation,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Mint(error) => Some(error.remedy.clone()),
-            Self::NoTls { hop, .. } => Some(format!(
-                "Turn TLS on at {hop}, or set its ssl mode to disable if the network between is trusted."
-            )),
-            Self::Lookup(LookupError::Unknown { .. }) => Some(
-                "Check the name, that the database has IAM authentication on and the tags of target_acl, \
-                 and that the proxy's AWS identity may list it."
-                    .into(),
-            ),
-            _ => None,
-        }
-    }
 }
 
 /// A plain end has no reason; what the libraries say of it is about their own interfaces.

@@ -11,7 +11,7 @@ use super::audit::Record;
 use super::authenticate::{Attempt, authenticate};
 use super::cancel::{cancel_left_behind, deliver};
 use super::connect::connect;
-use super::contract::CANCEL;
+use super::contract::{CANCEL, PASSWORD};
 use super::deadline::Deadline;
 use super::limits::Place;
 use super::negotiate::{Refused, negotiate};
@@ -169,7 +169,7 @@ fn may_cancel(opening: &Opening) -> bool {
 }
 
 fn carries_password(startup: &StartupMessage, password: Option<&Secret>) -> bool {
-    password.is_some() || startup.get("password").is_some()
+    password.is_some() || startup.get(PASSWORD).is_some()
 }
 
 /// Says why it ends, if there is something to say, and closes so that the application gets to read everything: a

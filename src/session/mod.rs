@@ -9,9 +9,18 @@
 //! | authenticate | `authenticate.rs` | sends the startup packet, answers or relays the password request |
 //! | splice | `splice.rs` | bytes both ways until both are done |
 //!
-//! Beside them: `life.rs` walks the steps, `cancel.rs` delivers cancel requests, `password.rs` knows the password
-//! methods, `contract.rs` names the parameters
-//! between client and server, `failure.rs` says what went wrong and whose fault it is, `audit.rs` writes the line about the session.
+//! Beside them, `life.rs` walks the steps. What several of them need:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `contract.rs` | the startup parameters between client and server |
+//! | `message.rs` | whole messages from a conversation |
+//! | `deadline.rs`, `limits.rs` | how long and how many |
+//! | `password.rs` | the password methods, from the side that has the password |
+//! | `explain.rs` | hints for a login that the database refused |
+//! | `cancel.rs` | delivers cancel requests |
+//! | `failure.rs`, `fault.rs`, `response.rs` | what goes wrong, whose fault it is, what the application reads |
+//! | `audit.rs`, `meter.rs` | the lines and the numbers about a connection |
 
 mod accept;
 mod audit;
@@ -23,6 +32,7 @@ pub mod contract;
 mod deadline;
 mod explain;
 mod failure;
+mod fault;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -32,10 +42,12 @@ mod message;
 pub mod meter;
 mod negotiate;
 mod password;
+mod response;
 mod splice;
 
 pub use accept::{Engine, serve};
 pub use authorize::{Errand, Hop, Request, Role, Route, Way};
-pub use failure::{Failure, Fault};
+pub use failure::Failure;
+pub use fault::Fault;
 pub use limits::Limits;
 pub use negotiate::Opening;

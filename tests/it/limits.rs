@@ -114,10 +114,7 @@ async fn limited(name: &str, limits: &str) -> Running {
 }
 
 async fn session(world: &Running) -> Raw {
-    let mut raw = Raw::connect(world.client().port()).await;
-    raw.send(&login("alice")).await;
-    raw.until_ready().await;
-    raw
+    Raw::session(world.client().port(), "alice").await
 }
 
 async fn come_and_go(world: &Running) {

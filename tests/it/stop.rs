@@ -171,10 +171,7 @@ async fn draining(name: &str, timeout: &str) -> Running {
 }
 
 async fn session(world: &Running) -> Raw {
-    let mut raw = Raw::connect(world.client().port()).await;
-    raw.send(&login("alice")).await;
-    raw.until_ready().await;
-    raw
+    Raw::session(world.client().port(), "alice").await
 }
 
 async fn wait_until_refused(port: u16) {

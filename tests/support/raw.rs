@@ -107,6 +107,11 @@ impl Raw {
         Ok((raw, messages))
     }
 
+    /// A session of this user in the database of the test world.
+    pub async fn session(port: u16, user: &str) -> Self {
+        Self::log_in(port, &[("user", user), ("database", DATABASE)]).await.expect("it is let in").0
+    }
+
     /// Goes on with a connection that has begun otherwise.
     pub fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         Self(Box::new(stream))

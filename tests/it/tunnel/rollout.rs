@@ -7,15 +7,13 @@ use super::cluster::Cluster;
 use super::tunnelled;
 use crate::support::proxy::Proxy;
 use crate::support::raw::{self, Raw, Refusal};
-use crate::support::roles::DATABASE;
 use crate::support::world::Running;
 
 /// How soon an application has to know that its session is lost.
 const SOON: Duration = Duration::from_secs(3);
 
 async fn log_in(world: &Running) -> Raw {
-    let login = [("user", "alice"), ("database", DATABASE)];
-    Raw::log_in(world.client().port(), &login).await.unwrap().0
+    Raw::session(world.client().port(), "alice").await
 }
 
 /// The last words to an application that said nothing itself.

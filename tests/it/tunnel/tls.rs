@@ -7,7 +7,6 @@ use super::cluster::{Cluster, DEPLOYMENT};
 use super::tunnelled;
 use crate::support::proxy::Launch;
 use crate::support::raw::Raw;
-use crate::support::roles::DATABASE;
 use crate::support::scratch;
 use crate::support::world::Running;
 
@@ -46,8 +45,7 @@ async fn tls_inside_the_tunnel_is_verified_in_full() {
     assert!(world.server().log().contains(r#""app_tls":"TLSv1.3""#), "{}", world.server().log());
     drop(session);
 
-    let login = [("user", "alice"), ("database", DATABASE)];
-    let (mut session, _) = Raw::log_in(world.client().port(), &login).await.unwrap();
+    let mut session = Raw::session(world.client().port(), "alice").await;
     cluster.api.kill("pod-1", Death::Cut);
     let lost = session.ready().await.unwrap_err();
     assert_eq!(lost.sqlstate(), "08006");

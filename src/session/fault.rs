@@ -1,0 +1,99 @@
+//! Whose fault a failure is, for logs and metrics.
+
+use super::Failure;
+use crate::target::LookupError;
+
+/// Who has to do something about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The application or the one who started it.
+    Application,
+    /// This proxy, its configuration or its AWS credentials.
+    Proxy,
+    /// The next hop or the way to it.
+    Hop,
+    /// The database, which said so itself.
+    Database,
+}
+
+impl Fault {
+    /// Its name in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::Proxy => "proxy",
+            Self::Hop => "hop",
+            Self::Database => "database",
+        }
+    }
+}
+
+impl Failure {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Application(_)
+            | Self::ApplicationGone(_)
+            | Self::ApplicationTls(_)
+            | Self::UnexpectedTls
+            | Self::DirectTlsWithoutAlpn
+            | Self::RepeatedRequest(_)
+            | Self::MissingParameter { .. }
+            | Self::CancelWithoutTarget
+            | Self::InvalidTarget(_)
+            | Self::Startup(_)
+            | Self::Password { .. }
+            | Self::Idle(_)
+            | Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => Fault::Application,
+            Self::Lookup(_)
+            | Self::Mint(_)
+            | Self::TooManyConnections { .. }
+            | Self::TooManyConnectionsOfPeer { .. }
+            | Self::ShuttingDown => Fault::Proxy,
+            Self::Refused { .. } => Fault::Database,
+            Self::Timeout { fault, .. } => *fault,
+            _ => Fault::Hop,
+        }
+    }
+
+    /// A word for it, for metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Application(_)
+            | Self::UnexpectedTls
+            | Self::DirectTlsWithoutAlpn
+            | Self::RepeatedRequest(_) => "application_protocol",
+            Self::ApplicationGone(_) => "application_gone",
+            Self::ApplicationTls(_) => "application_tls",
+            Self::MissingParameter { .. }
+            | Self::InvalidTarget(_)
+            | Self::Startup(_)
+            | Self::Password { .. } => "startup_parameters",
+            Self::CancelWithoutTarget => "cancel_without_target",
+            Self::Lookup(LookupError::Refused { .. }) => "target_acl",
+            Self::Lookup(_) => "unknown_target",
+            Self::Mint(_) => "aws_credentials",
+            Self::TooManyConnections { .. } => "max_connections",
+            Self::TooManyConnectionsOfPeer { .. } => "max_connections_per_peer",
+            Self::ShuttingDown => "shutdown",
+            Self::Idle(_) => "idle_timeout",
+            Self::Timeout { .. } => "timeout",
+            Self::Unreachable { .. } => "unreachable",
+            Self::HopGone { .. } | Self::HopLost { .. } => "hop_gone",
+            Self::HopTls { .. }
+            | Self::NoTls { .. }
+            | Self::ErrorBeforeTls { .. }
+            | Self::HungUpBeforeTls { .. } => "hop_tls",
+            Self::HopProtocol { .. }
+            | Self::NotPostgres { .. }
+            | Self::UnaskedSasl { .. }
+            | Self::UnsupportedSasl { .. }
+            | Self::UnsupportedMethod { .. }
+            | Self::EndlessLogin { .. } => "hop_protocol",
+            Self::Scram { .. } | Self::Refused { .. } => "login_refused",
+        }
+    }
+}
