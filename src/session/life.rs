@@ -50,11 +50,7 @@ pub(super) async fn live<R: Role>(
 ) {
     let mut life = Life { engine, limits: engine.limits(), record: Record::new(accepted.peer) };
     // Boxed, so that a session in its long second phase does not carry the state of its short first one.
-    let established = tokio::select! {
-        established = Box::pin(life.establish(accepted.socket, place.refused.take())) => established,
-        () = shutdown.ended() => return,
-    };
-    match established {
+    match Box::pin(life.establish(accepted.socket, place.refused.take(), shutdown)).await {
         Ok(Some(ready)) => Box::pin(life.splice(ready, shutdown)).await,
         Ok(None) => life.record.cancelled(),
         Err(Refused { app, failure }) => {
@@ -73,11 +69,16 @@ impl<R: Role> Life<'_, R> {
         &mut self,
         socket: Socket,
         beyond_limits: Option<Failure>,
+        shutdown: &Shutdown,
     ) -> Result<Option<Ready>, Refused> {
         let mut deadline = Deadline::new(self.limits.handshake_timeout);
         let negotiation = negotiate(socket, self.engine.acceptor.as_ref());
         let doing = "waiting for the application's startup packet";
-        let (mut app, opening) = deadline.blaming(Fault::Application, doing, negotiation).await?;
+        let (mut app, opening) = tokio::select! {
+            negotiated = deadline.blaming(Fault::Application, doing, negotiation) => negotiated?,
+            // Who has not said what it wants waits for no answer.
+            () = shutdown.ended() => return Err(Failure::ShuttingDown.into()),
+        };
         let request = Request { opening };
         self.record.negotiated(&app, &request);
         let beyond_limits = match beyond_limits {
@@ -87,7 +88,11 @@ impl<R: Role> Life<'_, R> {
             }
             other => other,
         };
-        match self.reach(&mut app, request, beyond_limits, &mut deadline).await {
+        let reached = tokio::select! {
+            reached = self.reach(&mut app, request, beyond_limits, &mut deadline) => reached,
+            () = shutdown.ended() => Err(Failure::ShuttingDown),
+        };
+        match reached {
             Ok(Some((framed, hop, cancel))) => {
                 Ok(Some(Ready { app: app.into_stream(), stream: framed.into_stream(), hop, cancel }))
             }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::cancel::wait_for_queries;
 use crate::support::plan::World;
-use crate::support::raw::{Raw, login, query};
+use crate::support::raw::{Raw, V3_0, login, query, startup};
 use crate::support::scratch::unique;
 use crate::support::world::Running;
 
@@ -115,6 +115,19 @@ async fn after_drain_timeout_an_idle_session_reads_57p01() {
         drop(idle);
         assert!(world.proxy_mut(name).wait().await.success());
     }
+}
+
+#[tokio::test]
+async fn an_application_in_the_middle_of_its_login_reads_57p01() {
+    let mut world = draining("server", "0").await;
+    let host = world.rds().endpoint();
+    let mut app = Raw::connect(world.server().port()).await;
+    app.send(&startup(V3_0, &[("user", "by_password"), ("database", "app"), ("host", &host)])).await;
+    assert_eq!(app.message().await.unwrap().tag, b'R', "it is asked for its password");
+    world.server().signal(Signal::TERM);
+    app.refused().await.expect("57P01", &["rds-auth-proxy: this proxy is shutting down"]);
+    drop(app);
+    assert!(world.proxy_mut("server").wait().await.success());
 }
 
 #[tokio::test]
