@@ -1,8 +1,13 @@
 //! What the application reads of a failure: SQLSTATE, a sentence, and what to do.
 
+use std::io;
+
 use super::Failure;
 use crate::target::LookupError;
 use crate::wire::{DecodeError, ErrorResponse, Severity, SqlState};
+
+/// What to look at where somebody else answers than was meant, or nobody.
+const CHECK_ADDRESS: &str = "Check that it runs, and that its host and port are right in the configuration.";
 
 impl Failure {
     /// What the application reads; nothing where it has gone or the hop's own words were passed on already.
@@ -64,6 +69,10 @@ impl Failure {
             Self::NoTls { hop, .. } => Some(format!(
                 "Turn TLS on at {hop}, or set its ssl mode to disable if the network between is trusted."
             )),
+            Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                Some(CHECK_ADDRESS.into())
+            }
+            Self::NotPostgres { .. } | Self::HungUpBeforeTls { .. } => Some(CHECK_ADDRESS.into()),
             Self::Lookup(LookupError::Unknown { .. }) => Some(
                 "Check the name, that the database has IAM authentication on and the tags of target_acl, \
                  and that the proxy's AWS identity may list it."

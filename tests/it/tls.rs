@@ -99,6 +99,8 @@ async fn a_database_without_tls_gets_no_password() {
         let host = world.database(name).endpoint();
         assert!(refusal.message().contains(&format!("the database {name} at {host}")), "{refusal:?}");
         assert!(refusal.message().contains(sentence), "{refusal:?}");
+        let advised = refusal.hint().is_some_and(|hint| hint.contains("Check that it runs"));
+        assert_eq!(advised, ["garbage", "gone"].contains(&name), "{refusal:?}");
         assert!(world.database(name).logins().is_empty());
     }
 
