@@ -42,6 +42,9 @@ mod discovery;
 /// AWS credentials that change or end while the client runs.
 mod credentials;
 
+/// Where AWS credentials can come from.
+mod sources;
+
 /// The command line of the client.
 mod commands;
 

@@ -1,0 +1,188 @@
+//! Where the AWS credentials of a client can come from, besides its environment and its files.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{get, post, put};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_postgres::NoTls;
+
+use crate::support::identity::AccessKey;
+use crate::support::plan::World;
+use crate::support::proxy::Launch;
+use crate::support::runtime;
+use crate::support::world::Running;
+
+const LATER: &str = "2090-01-01T00:00:00Z";
+
+/// What the sign-on portal knows a session by.
+const PORTAL_TOKEN: &str = "portal-token-that-nobody-may-see";
+
+/// Where a session called `work-session` is cached: the SHA-1 of its name.
+const SESSION_FILE: &str = "e460ecf101daf4f10acff1ae5e54abb7df6501f8.json";
+
+/// Starts a client without an access key in its environment, and logs in with what it finds elsewhere.
+async fn logs_in_with(world: &Running, key: &AccessKey, prepare: impl FnOnce(Launch) -> Launch) {
+    let mut launch = world.client_launch(&[]);
+    let own = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    launch.environment.retain(|(name, _)| !own.contains(&name.as_str()));
+    let client = world.start_proxy(prepare(launch)).await;
+    drop(client.config("alice").connect(NoTls).await.unwrap());
+    let tokens = world.rds().tokens();
+    assert!(tokens.last().unwrap().contains(&key.id), "{tokens:?}");
+}
+
+async fn world() -> (Running, AccessKey) {
+    let world = World::new().without_client().start().await;
+    let key = AccessKey::session(std::time::Duration::from_hours(1));
+    world.identities.add(key.clone());
+    (world, key)
+}
+
+async fn serve(router: Router) -> SocketAddr {
+    let listener = runtime::within(TcpListener::bind("127.0.0.1:0")).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// As the agents of ECS and EKS Pod Identity answer.
+#[tokio::test]
+async fn a_container_agent() {
+    let (world, key) = world().await;
+    let answer = json!({
+        "AccessKeyId": key.id, "SecretAccessKey": key.secret, "Token": key.session_token, "Expiration": LATER,
+    })
+    .to_string();
+    let agent = serve(Router::new().route("/v1/credentials", get(|| async { answer }))).await;
+    logs_in_with(&world, &key, |launch| {
+        launch.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{agent}/v1/credentials"))
+    })
+    .await;
+    world.stop().await;
+}
+
+/// As EC2 answers, version 2: a token first.
+#[tokio::test]
+async fn an_instance_profile() {
+    let (world, key) = world().await;
+    let answer = json!({
+        "Code": "Success", "Type": "AWS-HMAC", "LastUpdated": "2026-01-01T00:00:00Z", "Expiration": LATER,
+        "AccessKeyId": key.id, "SecretAccessKey": key.secret, "Token": key.session_token,
+    })
+    .to_string();
+    let token = || async { ([("x-aws-ec2-metadata-token-ttl-seconds", "21600")], "a-token") };
+    let metadata = serve(
+        Router::new()
+            .route("/latest/api/token", put(token))
+            .route("/latest/meta-data/iam/security-credentials/", get(|| async { "a-role" }))
+            .route("/latest/meta-data/iam/security-credentials/a-role", get(|| async { answer })),
+    )
+    .await;
+    logs_in_with(&world, &key, |launch| {
+        launch
+            .env("AWS_EC2_METADATA_DISABLED", "false")
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{metadata}"))
+    })
+    .await;
+    world.stop().await;
+}
+
+/// As IRSA has it: a token of the cluster in a file, and STS.
+#[tokio::test]
+async fn a_web_identity() {
+    let (world, key) = world().await;
+    let AccessKey { id, secret, session_token, .. } = &key;
+    let session_token = session_token.clone().unwrap();
+    let answer = format!(
+        "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+         <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{id}</AccessKeyId>\
+         <SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{session_token}</SessionToken>\
+         <Expiration>{LATER}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
+         </AssumeRoleWithWebIdentityResponse>"
+    );
+    let assume = |body: String| async move {
+        let asked = ["Action=AssumeRoleWithWebIdentity", "WebIdentityToken=the-cluster-says-so"];
+        if asked.iter().all(|part| body.contains(part)) {
+            return answer.into_response();
+        }
+        StatusCode::BAD_REQUEST.into_response()
+    };
+    let sts = serve(Router::new().route("/", post(assume))).await;
+    let file = world.directory.join("web-identity");
+    fs::write(&file, "the-cluster-says-so").unwrap();
+    logs_in_with(&world, &key, |launch| {
+        launch
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", file.to_str().unwrap())
+            .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/test")
+            .env("AWS_ENDPOINT_URL_STS", format!("http://{sts}"))
+    })
+    .await;
+    world.stop().await;
+}
+
+/// As `aws sso login` leaves it: a session in the cache, and the portal that gives credentials for it.
+#[tokio::test]
+async fn a_single_sign_on() {
+    let (world, key) = world().await;
+    let answer = json!({"roleCredentials": {
+        "accessKeyId": key.id, "secretAccessKey": key.secret, "sessionToken": key.session_token,
+        "expiration": 3_786_912_000_000_u64,
+    }})
+    .to_string();
+    let credentials = |headers: HeaderMap| async move {
+        if headers.get("x-amz-sso_bearer_token").is_some_and(|token| token == PORTAL_TOKEN) {
+            return answer.into_response();
+        }
+        StatusCode::UNAUTHORIZED.into_response()
+    };
+    let portal = serve(Router::new().route("/federation/credentials", get(credentials))).await;
+    world.add_secret(PORTAL_TOKEN);
+    let cache = world.directory.join(".aws/sso/cache");
+    fs::create_dir_all(&cache).unwrap();
+    let session = json!({"accessToken": PORTAL_TOKEN, "expiresAt": LATER, "region": "us-east-1"});
+    fs::write(cache.join(SESSION_FILE), session.to_string()).unwrap();
+    let config = world.directory.join("aws-config");
+    write_profile(
+        &config,
+        "sso_session = work-session\nsso_account_id = 123456789012\nsso_role_name = developer\n\
+         [sso-session work-session]\nsso_region = us-east-1\nsso_start_url = https://login.example.com/start\n",
+    );
+    logs_in_with(&world, &key, |launch| {
+        launch
+            .env("HOME", world.directory.to_str().unwrap())
+            .env("AWS_CONFIG_FILE", config.to_str().unwrap())
+            .env("AWS_PROFILE", "work")
+            .env("AWS_ENDPOINT_URL_SSO", format!("http://{portal}"))
+    })
+    .await;
+    world.stop().await;
+}
+
+/// A program that prints credentials, named in a profile.
+#[tokio::test]
+async fn a_credential_process() {
+    let (world, key) = world().await;
+    let answer = json!({
+        "Version": 1, "AccessKeyId": key.id, "SecretAccessKey": key.secret,
+        "SessionToken": key.session_token, "Expiration": LATER,
+    });
+    let output = world.directory.join("process.json");
+    fs::write(&output, answer.to_string()).unwrap();
+    let config = world.directory.join("aws-config");
+    write_profile(&config, &format!("credential_process = cat {}\n", output.display()));
+    logs_in_with(&world, &key, |launch| {
+        launch.env("AWS_CONFIG_FILE", config.to_str().unwrap()).env("AWS_PROFILE", "work")
+    })
+    .await;
+    world.stop().await;
+}
+
+fn write_profile(path: &Path, text: &str) {
+    fs::write(path, format!("[profile work]\n{text}")).unwrap();
+}
