@@ -25,12 +25,11 @@ pub(super) async fn deliver(hop: &Hop, packet: &FirstPacket, limit: Duration) ->
     Ok(())
 }
 
-/// Cancels what an application that vanished left running. Nobody is left to hear of a failure.
+/// Cancels what a session that has ended left running, within this time. Nobody is left to hear of a failure.
 pub(super) async fn cancel_left_behind(hop: &Hop, cancel: CancelRequest, limit: Duration) {
-    let delivered = timeout(limit + ACTING, deliver(hop, &FirstPacket::Cancel(cancel), limit)).await;
-    match delivered {
-        Ok(Ok(())) => debug!("cancelled what the application left running"),
-        Ok(Err(error)) => debug!(%error, "what the application left running could not be cancelled"),
-        Err(_) => debug!("what the application left running could not be cancelled in time"),
+    match timeout(limit, deliver(hop, &FirstPacket::Cancel(cancel), limit)).await {
+        Ok(Ok(())) => debug!("cancelled what the session left running"),
+        Ok(Err(error)) => debug!(%error, "what the session left running could not be cancelled"),
+        Err(_) => debug!("what the session left running could not be cancelled in time"),
     }
 }

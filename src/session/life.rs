@@ -148,19 +148,37 @@ impl<R: Role> Life<'_, R> {
             () = shutdown.ended() => End::Shutdown,
         };
         self.record.ended(&splice, &end);
-        let left_behind = matches!(end, End::Broken(Side::App, _) | End::Lingered(Side::App));
-        if let (true, true, Some(cancel)) = (left_behind, self.limits.cancel_on_disconnect, cancel) {
-            cancel_left_behind(&hop, cancel, self.limits.connect_timeout).await;
-        }
-        let last_words = match end {
-            End::Shutdown => Some(Failure::ShuttingDown),
-            End::Idle(limit) => Some(Failure::Idle(limit)),
-            End::Broken(Side::Hop, error) => Some(Failure::HopLost { hop: hop.name, reason: Some(error) }),
-            End::Closed(Side::Hop) => Some(Failure::HopLost { hop: hop.name, reason: None }),
-            _ => None,
+        let left_behind = self.limits.cancel_on_disconnect && leaves_query_behind(&splice, &end);
+        let cancel = cancel.filter(|_| left_behind);
+        let limit = if let End::Shutdown = end { LAST_WORDS } else { self.limits.connect_timeout };
+        let response = last_words(end, &hop).filter(|_| splice.may_speak()).and_then(|last| last.response());
+        let cancelling = async {
+            if let Some(cancel) = cancel {
+                cancel_left_behind(&hop, cancel, limit).await;
+            }
         };
-        let response = last_words.filter(|_| splice.may_speak()).and_then(|failure| failure.response());
-        part(Framed::new(splice.into_app()), response).await;
+        tokio::join!(part(Framed::new(splice.into_app()), response), cancelling);
+    }
+}
+
+/// Whether the database may go on with a query that nobody waits for any more.
+fn leaves_query_behind(splice: &Splice, end: &End) -> bool {
+    match end {
+        End::Broken(Side::App, _) | End::Lingered(Side::App) => true,
+        End::Shutdown | End::Idle(_) => splice.may_be_busy(),
+        _ => false,
+    }
+}
+
+/// What there is to say to an application whose session did not end by its own doing.
+fn last_words(end: End, hop: &Hop) -> Option<Failure> {
+    let lost = |reason| Failure::HopLost { hop: hop.name.clone(), reason };
+    match end {
+        End::Shutdown => Some(Failure::ShuttingDown),
+        End::Idle(limit) => Some(Failure::Idle(limit)),
+        End::Broken(Side::Hop, error) => Some(lost(Some(error))),
+        End::Closed(Side::Hop) => Some(lost(None)),
+        _ => None,
     }
 }
 

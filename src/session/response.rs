@@ -47,7 +47,8 @@ impl Failure {
             Self::TooManyConnections { .. } | Self::TooManyConnectionsOfPeer { .. } => {
                 SqlState::TooManyConnections
             }
-            Self::ShuttingDown | Self::Idle(_) => SqlState::AdminShutdown,
+            Self::ShuttingDown => SqlState::AdminShutdown,
+            Self::Idle(_) => SqlState::IdleSessionTimeout,
             Self::Timeout { .. } | Self::HopGone { .. } | Self::HopLost { .. } => SqlState::ConnectionFailure,
             Self::Scram { .. } | Self::Password { .. } => SqlState::InvalidPassword,
             Self::Application(DecodeError::UnsupportedMajor { .. })

@@ -35,6 +35,7 @@ pub(super) struct Splice {
     idle: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
     last_move: Instant,
+    last_heard: Side,
     first_closed: Option<Side>,
 }
 
@@ -83,7 +84,7 @@ impl Splice {
     pub(super) fn new(app: Stream, hop: Stream, idle: Option<Duration>) -> Self {
         let last_move = Instant::now();
         let (up, down) = (Direction::new(Side::App), Direction::new(Side::Hop));
-        Self { app, hop, up, down, idle, timer: None, last_move, first_closed: None }
+        Self { app, hop, up, down, idle, timer: None, last_move, last_heard: Side::Hop, first_closed: None }
     }
 
     /// Moves bytes until it ends. May be dropped and called again; no byte is lost by that.
@@ -104,9 +105,13 @@ impl Splice {
     /// Whether the application is surely between two messages and has not taken its leave: an ErrorResponse of our
     /// own can be put there without being taken for a part of something else.
     pub(super) fn may_speak(&self) -> bool {
-        let nothing_pending = self.down.buffer.is_none();
-        let ready = self.down.moved == 0 || self.down.tail.starts_with(READY_FOR_QUERY);
-        nothing_pending && ready && !self.up.tail.ends_with(TERMINATE)
+        self.answered() && !self.took_leave()
+    }
+
+    /// Whether the database may be at work for this session: something was said to it since it was last ready for a
+    /// query, or it is in the middle of an answer.
+    pub(super) fn may_be_busy(&self) -> bool {
+        (self.last_heard == Side::App || !self.answered()) && !self.took_leave()
     }
 
     /// The application's side, to say something last.
@@ -114,8 +119,18 @@ impl Splice {
         self.app
     }
 
+    /// Whether the last that the hop said, and the application has got, was that it is ready for a query.
+    fn answered(&self) -> bool {
+        let nothing_said = self.down.moved == 0;
+        self.down.buffer.is_none() && (nothing_said || self.down.tail.starts_with(READY_FOR_QUERY))
+    }
+
+    fn took_leave(&self) -> bool {
+        self.up.tail.ends_with(TERMINATE)
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
-        let before = self.up.moved + self.down.moved;
+        let (sent, received) = (self.up.moved, self.down.moved);
         let up = self.up.poll(context, &mut self.app, &mut self.hop);
         let down = self.down.poll(context, &mut self.hop, &mut self.app);
         for direction in [up, down] {
@@ -130,8 +145,10 @@ impl Splice {
         if let (Some(side), true) = (self.first_closed, self.down.is_done()) {
             return Poll::Ready(End::Closed(side));
         }
-        if self.up.moved + self.down.moved != before {
+        if (self.up.moved, self.down.moved) != (sent, received) {
             self.last_move = Instant::now();
+            // Where both moved, what came down may have been the answer to something earlier.
+            self.last_heard = if self.up.moved == sent { Side::Hop } else { Side::App };
         }
         self.poll_timer(context)
     }
@@ -140,7 +157,7 @@ impl Splice {
     fn closed(&self) -> Option<Side> {
         let mut directions = [&self.up, &self.down].into_iter();
         let side = directions.find(|direction| direction.state != State::Open)?.from;
-        Some(if self.up.tail.ends_with(TERMINATE) { Side::App } else { side })
+        Some(if self.took_leave() { Side::App } else { side })
     }
 
     /// Ends a session that is silent for too long; how long depends on whether a side has closed.

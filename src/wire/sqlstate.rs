@@ -27,6 +27,8 @@ pub enum SqlState {
     QueryCanceled,
     /// 57P01: the server, or this proxy, shuts down.
     AdminShutdown,
+    /// 57P05: the session was idle for too long.
+    IdleSessionTimeout,
     /// 57P03: the server starts up or recovers.
     CannotConnectNow,
     /// XX000: a fault of the proxy itself.
@@ -49,6 +51,7 @@ impl SqlState {
             Self::TooManyConnections => "53300",
             Self::QueryCanceled => "57014",
             Self::AdminShutdown => "57P01",
+            Self::IdleSessionTimeout => "57P05",
             Self::CannotConnectNow => "57P03",
             Self::InternalError => "XX000",
         }

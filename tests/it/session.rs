@@ -93,7 +93,7 @@ async fn an_idle_session_ends_with_the_reason_after_idle_timeout() {
         // A session that moves bytes starts anew.
         ask(&mut idle, "select 1").await;
         idle.silent(Duration::from_millis(600)).await;
-        idle.refused().await.expect("57P01", &["rds-auth-proxy: ", "idle for 1 s", "idle_timeout"]);
+        idle.refused().await.expect("57P05", &["rds-auth-proxy: ", "idle for 1 s", "idle_timeout"]);
         world.stop().await;
     }
 }

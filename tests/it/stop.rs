@@ -114,6 +114,7 @@ async fn after_drain_timeout_an_idle_session_reads_57p01() {
         idle.refused().await.expect("57P01", &["rds-auth-proxy: this proxy is shutting down"]);
         drop(idle);
         assert!(world.proxy_mut(name).wait().await.success());
+        assert_eq!(world.rds().cancels(), 0, "nothing was running");
     }
 }
 
@@ -139,7 +140,22 @@ async fn after_drain_timeout_a_session_that_waits_for_an_answer_reads_57p01_in_i
     wait_for_queries(&world, &sql, 1).await;
     world.server().signal(Signal::TERM);
     busy.refused().await.expect("57P01", &["rds-auth-proxy: this proxy is shutting down"]);
+    drop(busy);
     assert!(world.proxy_mut("server").wait().await.success());
+    assert_eq!(world.rds().cancels(), 1);
+    wait_for_queries(&world, &sql, 0).await;
+}
+
+#[tokio::test]
+async fn a_query_that_is_silent_for_idle_timeout_does_not_outlive_its_session() {
+    let world = World::new().with_server("proxy: {idle_timeout: 1s}").start().await;
+    let mut silent = session(&world).await;
+    let sql = format!("select pg_sleep(300) as {}", unique("silent"));
+    silent.send(&query(&sql)).await;
+    wait_for_queries(&world, &sql, 1).await;
+    silent.refused().await.expect("57P05", &["the session was idle for 1 s"]);
+    wait_for_queries(&world, &sql, 0).await;
+    world.stop().await;
 }
 
 #[tokio::test]

@@ -133,6 +133,42 @@ async fn it_speaks_only_between_messages() {
     }
 }
 
+#[tokio::test]
+async fn it_knows_whether_the_database_may_be_at_work() {
+    const READY: &[u8] = b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I";
+    let up: fn(&'static [u8]) -> (Side, &'static [u8]) = |bytes| (Side::App, bytes);
+    let down: fn(&'static [u8]) -> (Side, &'static [u8]) = |bytes| (Side::Hop, bytes);
+    let cases = [
+        (vec![], false),
+        (vec![up(b"query")], true),
+        (vec![up(b"query"), down(b"D\0\0\0\x20half a row")], true),
+        (vec![up(b"query"), down(READY)], false),
+        (vec![up(b"query"), down(READY), up(b"query")], true),
+        (vec![up(b"query"), down(b"E\0\0\0\x09SFATAL\0\0"), up(b"X\0\0\0\x04")], false),
+    ];
+    for (conversation, busy) in cases {
+        let Joined { mut app, mut hop, splice } = join(1024, None);
+        for (from, bytes) in &conversation {
+            let mut got = vec![0; bytes.len()];
+            match from {
+                Side::App => {
+                    app.write_all(bytes).await.unwrap();
+                    hop.read_exact(&mut got).await.unwrap();
+                }
+                Side::Hop => {
+                    hop.write_all(bytes).await.unwrap();
+                    app.read_exact(&mut got).await.unwrap();
+                }
+            }
+            // What was heard last is known once the splice has come to rest.
+            tokio::task::yield_now().await;
+        }
+        drop((app, hop));
+        let (splice, _) = splice.await.unwrap();
+        assert_eq!(splice.may_be_busy(), busy, "{conversation:?}");
+    }
+}
+
 #[test]
 fn the_tail_is_the_same_however_the_bytes_come() {
     let all = bytes(100);
