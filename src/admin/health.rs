@@ -1,9 +1,9 @@
 //! Whether the proxy can take on work, and if not, which part of it is missing.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use metrics::gauge;
+use metrics::{Gauge, gauge};
 
 use crate::shutdown::Shutdown;
 use crate::target::Directory;
@@ -19,8 +19,28 @@ pub struct Health {
     pub directory: Arc<Directory>,
     /// Must not have been given.
     pub shutdown: Shutdown,
-    /// Certificate files whose end is watched.
-    pub certificates: Vec<PathBuf>,
+    /// Whose end is watched.
+    pub certificates: Certificates,
+}
+
+/// Certificate files.
+#[derive(Clone, Default)]
+pub struct Certificates(Arc<RwLock<Vec<PathBuf>>>);
+
+impl Certificates {
+    /// Watches these from now on, and no others.
+    pub fn watch(&self, files: Vec<PathBuf>) {
+        let before = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), files);
+        let now = self.files();
+        for file in before.iter().filter(|file| !now.contains(file)) {
+            // A gauge cannot be taken back, and the last value would go on to raise alarms.
+            end_of(file).set(f64::NAN);
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Health {
@@ -38,16 +58,19 @@ impl Health {
     pub(super) fn measure(&self) {
         gauge!("rds_auth_proxy_ready").set(if self.faults().is_empty() { 1.0 } else { 0.0 });
         self.directory.measure();
-        for path in &self.certificates {
+        for file in self.certificates.files() {
             // One that cannot be read any more keeps its last value; the log has the reason when it is loaded.
-            if let Ok(Some(end)) = expiry(path) {
-                let file = path.display().to_string();
+            if let Ok(Some(end)) = expiry(&file) {
                 #[expect(
                     clippy::cast_precision_loss,
                     reason = "seconds since 1970 are exact in a double for ages"
                 )]
-                gauge!(CERTIFICATE_END, "file" => file).set(end as f64);
+                end_of(&file).set(end as f64);
             }
         }
     }
+}
+
+fn end_of(file: &Path) -> Gauge {
+    gauge!(CERTIFICATE_END, "file" => file.display().to_string())
 }

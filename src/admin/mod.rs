@@ -15,7 +15,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-pub use health::Health;
+pub use health::{Certificates, Health};
 pub use recorder::Recorder;
 
 /// The media type of the Prometheus text format:

@@ -8,6 +8,7 @@ use super::args::ClientArguments;
 use super::banner::Banner;
 use super::choose::{Choice, Kind, choose};
 use super::failure::Failure;
+use super::logging::Level;
 use super::output::{self, Style};
 use super::start::{self, Prepared};
 use super::{harden, observe, password, tunnel};
@@ -20,9 +21,10 @@ use crate::target::{Directory, LookupError, Mint, Target};
 use crate::tls;
 
 /// Puts the client together, and says what to type.
-pub(super) async fn prepare(mut arguments: ClientArguments) -> Result<Prepared<Client>, Failure> {
+pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Result<Prepared<Client>, Failure> {
     let password = password::password(&mut arguments)?;
     let (_, config) = start::configuration(arguments.configfile.as_deref(), Mode::Client)?;
+    log.configure(config.log_level);
     harden::check_file_limit(config.limits.max_connections);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;

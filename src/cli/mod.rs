@@ -27,7 +27,10 @@ use std::process::ExitCode;
 
 use args::{Arguments, Command};
 use failure::Failure;
-use logging::Format;
+use logging::{Format, Level};
+use start::Prepared;
+
+use crate::session::Role;
 
 /// Runs the command that the arguments name, the program's own name being the first of them, and reports what goes
 /// wrong on standard error. Exit codes: 0, 1 for a failure while running, 2 for arguments or a configuration that
@@ -44,8 +47,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     match Arguments::read(arguments).map_err(Failure::Arguments)?.command {
-        Command::Client(arguments) => run_mode(Format::Human, start::run(client::prepare(arguments))),
-        Command::Server(arguments) => run_mode(Format::Json, start::run(server::prepare(arguments))),
+        Command::Client(arguments) => run_mode(Format::Human, |log| client::prepare(arguments, log)),
+        Command::Server(arguments) => run_mode(Format::Json, |log| server::prepare(arguments, log)),
         Command::GenCert(arguments) => gen_cert::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
@@ -55,8 +58,11 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
 }
 
 /// Runs a mode to its end, with logs of this format.
-fn run_mode(format: Format, mode: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    logging::start(format)?;
+fn run_mode<R: Role, P>(format: Format, prepare: impl FnOnce(Level) -> P) -> Result<(), Failure>
+where
+    P: Future<Output = Result<Prepared<R>, Failure>>,
+{
+    let level = logging::start(format)?;
     harden::harden();
-    runtime::run(mode)
+    runtime::run(start::run(prepare(level)))
 }

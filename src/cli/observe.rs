@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tracing::{error, info};
 
 use super::failure::Failure;
-use crate::admin::{self, Admin, Health, Recorder};
+use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::config::Config;
 use crate::net::Address;
 use crate::session::meter;
@@ -25,14 +25,16 @@ pub(super) fn recorder(config: &Config) -> Result<Option<Recorder>, Failure> {
     Ok(Some(recorder))
 }
 
-/// Answers on the admin address from now on.
+/// Answers on the admin address from now on, where there is one. Returns the certificate files whose end is watched.
 pub(super) async fn admin(
     config: &Config,
     recorder: Option<Recorder>,
     directory: &Arc<Directory>,
     shutdown: &Shutdown,
-) -> Result<(), Failure> {
-    let (Some(address), Some(recorder)) = (&config.admin, recorder) else { return Ok(()) };
+) -> Result<Certificates, Failure> {
+    let certificates = Certificates::default();
+    certificates.watch(config.certificates());
+    let (Some(address), Some(recorder)) = (&config.admin, recorder) else { return Ok(certificates) };
     let Address::Tcp(address) = address else {
         return Err(Failure::usage(
             "proxy.admin_addr has to be HOST:PORT; probes cannot reach a Unix socket",
@@ -44,7 +46,7 @@ pub(super) async fn admin(
     let health = Health {
         directory: Arc::clone(directory),
         shutdown: shutdown.clone(),
-        certificates: config.certificates(),
+        certificates: certificates.clone(),
     };
     let admin = Admin { health, recorder };
     tokio::spawn(async move {
@@ -52,7 +54,7 @@ pub(super) async fn admin(
             error!(%error, "the admin listener ended");
         }
     });
-    Ok(())
+    Ok(certificates)
 }
 
 /// Tells systemd that the service is up, and from then on that it is alive (`sd_notify(3)`); elsewhere nobody asks.

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
+use super::logging::Level;
 use super::start::policy;
+use crate::admin::Certificates;
 use crate::config::{self, Config, Mode};
 use crate::session::{Engine, Role};
 use crate::target::Directory;
@@ -14,37 +16,47 @@ use crate::target::Directory;
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Reads the file again after SIGHUP and whenever it has changed: targets, access list and limits are replaced, and
-/// certificates with them. A file that cannot be used changes nothing and is reported. Never returns.
-pub(super) async fn follow<R: Role>(
-    path: PathBuf,
-    started_with: Config,
-    directory: Arc<Directory>,
-    engine: Arc<Engine<R>>,
-) {
-    let mut hangup = Hangup::new();
-    let mut stamp = stamp_of(&path);
-    loop {
-        let asked = tokio::select! {
-            () = hangup.received() => true,
-            () = tokio::time::sleep(LOOK) => false,
-        };
-        let now = stamp_of(&path);
-        if !asked && now == stamp {
-            continue;
-        }
-        stamp = now;
-        match config::load(&path, Mode::Server) {
-            Ok(config) => {
-                warn_of_restart(&started_with, &config);
-                directory.replace(policy(&config));
-                engine.limit(config.limits);
-                info!(file = %path.display(), "the configuration was loaded again");
+/// What a changed configuration is put into.
+pub(super) struct Running<R> {
+    pub(super) path: PathBuf,
+    pub(super) started_with: Config,
+    pub(super) directory: Arc<Directory>,
+    pub(super) engine: Arc<Engine<R>>,
+    pub(super) certificates: Certificates,
+    pub(super) log: Level,
+}
+
+impl<R: Role> Running<R> {
+    /// Reads the file again after SIGHUP and whenever it has changed. A file that cannot be used changes nothing and
+    /// is reported. Never returns.
+    pub(super) async fn follow(self, mut hangup: Hangup) {
+        let mut stamp = stamp_of(&self.path);
+        loop {
+            let asked = tokio::select! {
+                () = hangup.received() => true,
+                () = tokio::time::sleep(LOOK) => false,
+            };
+            let now = stamp_of(&self.path);
+            if !asked && now == stamp {
+                continue;
             }
-            Err(error) => {
-                warn!(%error, "the configuration cannot be used; what was loaded before stays in use");
+            stamp = now;
+            match config::load(&self.path, Mode::Server) {
+                Ok(config) => self.take_over(config),
+                Err(error) => {
+                    warn!(%error, "the configuration cannot be used; what was loaded before stays in use");
+                }
             }
         }
+    }
+
+    fn take_over(&self, config: Config) {
+        warn_of_restart(&self.started_with, &config);
+        self.directory.replace(policy(&config));
+        self.certificates.watch(config.certificates());
+        self.log.configure(config.log_level);
+        self.engine.limit(config.limits);
+        info!(file = %self.path.display(), "the configuration was loaded again");
     }
 }
 
@@ -67,14 +79,14 @@ fn stamp_of(path: &Path) -> Option<(SystemTime, u64)> {
     Some((found.modified().ok()?, found.len()))
 }
 
-/// SIGHUP, where there is one.
-struct Hangup {
+/// SIGHUP, where there is one. From the moment this exists it no longer kills the process.
+pub(super) struct Hangup {
     #[cfg(unix)]
     signal: Option<tokio::signal::unix::Signal>,
 }
 
 impl Hangup {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         #[cfg(unix)]
         {
             Self { signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok() }

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use super::args::ServerArguments;
 use super::failure::Failure;
+use super::logging::Level;
+use super::reload::{Hangup, Running};
 use super::start::{self, Prepared};
-use super::{harden, observe, reload};
+use super::{harden, observe};
 use crate::config::Mode;
 use crate::server::Server;
 use crate::session::Engine;
 use crate::shutdown::Shutdown;
 
 /// Puts the server together.
-pub(super) async fn prepare(arguments: ServerArguments) -> Result<Prepared<Server>, Failure> {
+pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Prepared<Server>, Failure> {
+    let hangup = Hangup::new();
     let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
+    log.configure(config.log_level);
     harden::check_file_limit(config.limits.max_connections);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
@@ -21,13 +25,15 @@ pub(super) async fn prepare(arguments: ServerArguments) -> Result<Prepared<Serve
     let aws = start::aws(&config).await;
     let directory = start::directory(&config, aws.as_ref())?;
     let shutdown = Shutdown::new();
-    observe::admin(&config, recorder, &directory, &shutdown).await?;
+    let certificates = observe::admin(&config, recorder, &directory, &shutdown).await?;
 
     let (refreshed, draining) = (Arc::clone(&directory), shutdown.clone());
     tokio::spawn(async move { refreshed.keep_fresh(&draining).await });
 
     let engine = Engine::new(Server::new(Arc::clone(&directory)), acceptor, config.limits.clone());
     let (engine, stop) = (Arc::new(engine), config.stop);
-    tokio::spawn(reload::follow(path, config, directory, Arc::clone(&engine)));
+    let running =
+        Running { path, started_with: config, directory, engine: Arc::clone(&engine), certificates, log };
+    tokio::spawn(running.follow(hangup));
     Ok(Prepared { engine, listener, stop, shutdown })
 }

@@ -13,7 +13,7 @@ use crate::shutdown::Shutdown;
 pub(super) async fn on_signal(signals: &mut Signals, stop: Stop, shutdown: &Shutdown) {
     signals.next().await;
     shutdown.announce();
-    info!(delay = ?stop.delay, drain = ?stop.drain, "stopping; a second signal ends at once");
+    info!(shutdown_delay = ?stop.delay, drain_timeout = %stop.drain, "stopping; a second signal ends at once");
     let orderly = async {
         sleep(stop.delay).await;
         shutdown.drain();

@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
+
 use super::fault::{Fault, KeyPath};
 use super::pair::{self, WrittenPair};
 use super::scalars::Parsed;
@@ -37,6 +39,7 @@ pub(super) fn resolve(written: Written, mode: Mode, around: &Surroundings) -> Re
         rds: Rds { enabled: written.rds.enabled.unwrap_or(true), regions: written.rds.regions },
         listen: written.proxy.listen_addr.map_or_else(|| default_listen(mode), |address| address.0.0),
         admin: written.proxy.admin_addr.map(|address| address.0.0),
+        log_level: written.proxy.log_level.map_or(LevelFilter::INFO, |level| level.0),
         acl: acl(written.proxy.target_acl),
     })
 }

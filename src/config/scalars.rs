@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use tracing::level_filters::LevelFilter;
 
 use super::settings::Drain;
 use crate::net::{Address, HostPort};
@@ -113,6 +114,16 @@ impl Scalar for Mode {
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+impl Scalar for LevelFilter {
+    const EXPECTED: &'static str = "one of trace, debug, info, warn, error";
+
+    fn read(text: &str) -> Option<Self> {
+        // tracing takes numbers and `off` as well; a proxy that says nothing at all helps nobody.
+        let level: Self = text.parse().ok()?;
+        (level != Self::OFF && level.to_string() == text).then_some(level)
     }
 }
 

@@ -1,9 +1,12 @@
 //! What a configuration means: every default filled in, every file loaded.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
 
 use crate::net::Address;
 use crate::session::Limits;
@@ -37,6 +40,8 @@ pub struct Config {
     pub stop: Stop,
     /// `proxy.admin_addr`: health and metrics; absent: off.
     pub admin: Option<Address>,
+    /// `proxy.log_level`: what is logged where the environment does not say.
+    pub log_level: LevelFilter,
     /// `rds`: discovery.
     pub rds: Rds,
     /// `upstream_proxies` by name.
@@ -81,6 +86,15 @@ pub enum Drain {
     After(Duration),
     /// Until they end by themselves.
     Forever,
+}
+
+impl fmt::Display for Drain {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::After(time) => write!(formatter, "{time:?}"),
+            Self::Forever => formatter.write_str("forever"),
+        }
+    }
 }
 
 /// Discovery of databases.

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
 
 use super::scalars::{ListenAddress, Parsed, PathText};
 use super::settings::Drain;
@@ -27,6 +28,7 @@ pub(super) struct Proxy {
     pub(super) ssl: ProxySsl,
     pub(super) target_acl: TargetAcl,
     pub(super) admin_addr: Option<Parsed<ListenAddress>>,
+    pub(super) log_level: Option<Parsed<LevelFilter>>,
     pub(super) max_connections: Option<Parsed<NonZeroUsize>>,
     pub(super) max_connections_per_peer: Option<Parsed<NonZeroUsize>>,
     pub(super) handshake_timeout: Option<Parsed<Duration>>,

@@ -6,10 +6,12 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::certificates::{Authority, Certificate, Validity};
 use crate::support::fault::{Fault, Rule};
 use crate::support::instance::Instance;
 use crate::support::plan::World;
 use crate::support::proxy::{Launch, Proxy};
+use crate::support::world::Running;
 use rustix::process::Signal;
 
 const ADMIN: &str = "proxy: {admin_addr: '127.0.0.1:0'}";
@@ -167,6 +169,59 @@ async fn a_changed_configuration_counts_for_new_connections() {
     world.psql("alice", "select 1").await.expect("a changed file is noticed without a signal");
     drop(running);
     world.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_level_can_change_while_it_runs() {
+    let world = World::new().with_env("LOG_LEVEL", "").without_client().start().await;
+    let server = world.server();
+    let scan = || async { drop(TcpStream::connect(("127.0.0.1", server.port())).await.unwrap()) };
+    scan().await;
+    change(&world, |yaml| yaml.replace("proxy:", "proxy:\n  log_level: debug")).await;
+    scan().await;
+    server.wait_for_log("hung up without a startup packet").await;
+    assert_eq!(lines(server, "hung up without a startup packet").len(), 1, "only that at the level debug");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_each_certificate_in_use_is_told() {
+    let (first, second) = (certificate(), certificate());
+    let shown = |of: &Certificate| {
+        format!(
+            "ssl: {{client_certificate: {}, client_private_key: {}}}",
+            of.path.display(),
+            of.key_path.display()
+        )
+    };
+    let yaml = format!("proxy: {{admin_addr: '127.0.0.1:0', {}}}", shown(&first));
+    let world = World::new().with_server(&yaml).without_client().start().await;
+    let line = |of: &Certificate| {
+        format!("rds_auth_proxy_certificate_expiry_timestamp_seconds{{file=\"{}\"}} ", of.path.display())
+    };
+    let (_, text) = get(world.server(), "/metrics").await;
+    assert!(metric(&text, &line(&first)) > 1_000_000_000, "{text}");
+
+    let (old, new) = (first.path.display().to_string(), second.path.display().to_string());
+    let (old_key, new_key) = (first.key_path.display().to_string(), second.key_path.display().to_string());
+    change(&world, |yaml| yaml.replace(&old_key, &new_key).replace(&old, &new)).await;
+    let (_, text) = get(world.server(), "/metrics").await;
+    assert!(metric(&text, &line(&second)) > 1_000_000_000, "{text}");
+    assert!(text.contains(&format!("{}NaN", line(&first))), "no alarm for what is no longer used: {text}");
+    world.stop().await;
+}
+
+fn certificate() -> Certificate {
+    Authority::trusted().issue(&["client"], Validity::Now)
+}
+
+/// Writes the server's configuration anew and waits until it is in use.
+async fn change(world: &Running, edit: impl FnOnce(String) -> String) {
+    let path = world.directory.join("server.yaml");
+    let edited = edit(std::fs::read_to_string(&path).unwrap());
+    std::fs::write(&path, edited).unwrap();
+    world.server().signal(Signal::HUP);
+    world.server().wait_for_log("the configuration was loaded again").await;
 }
 
 #[tokio::test]

@@ -72,24 +72,24 @@ impl Wish {
         Ok(Self { rust_log: read("RUST_LOG")?, log_level: read("LOG_LEVEL")?, debug: read("DEBUG")? })
     }
 
-    /// The filter that grants it.
-    pub(super) fn filter(&self) -> Result<EnvFilter, InvalidWish> {
+    /// The filter that grants it; `configured` is for what it leaves open.
+    pub(super) fn filter(&self, configured: LevelFilter) -> Result<EnvFilter, InvalidWish> {
         let directives = match &self.rust_log {
             Some(text) => text.clone(),
-            None => directives(self.level()?),
+            None => directives(self.level()?.unwrap_or(configured)),
         };
         EnvFilter::builder()
             .parse(&directives)
             .map_err(|error| InvalidWish::RustLog { text: directives, reason: error.to_string() })
     }
 
-    fn level(&self) -> Result<LevelFilter, InvalidWish> {
+    fn level(&self) -> Result<Option<LevelFilter>, InvalidWish> {
         if let Some(text) = &self.log_level {
-            return level(text).ok_or_else(|| InvalidWish::LogLevel(text.clone()));
+            return level(text).map(Some).ok_or_else(|| InvalidWish::LogLevel(text.clone()));
         }
         match self.debug.as_deref().map(str::to_ascii_lowercase).as_deref() {
-            Some("true" | "1") => Ok(LevelFilter::DEBUG),
-            None | Some("false" | "0") => Ok(LevelFilter::INFO),
+            Some("true" | "1") => Ok(Some(LevelFilter::DEBUG)),
+            None | Some("false" | "0") => Ok(None),
             Some(_) => Err(InvalidWish::Debug(self.debug.clone().unwrap_or_default())),
         }
     }
@@ -133,7 +133,7 @@ mod tests {
     fn directives_of(rust_log: &str, log_level: &str, debug: &str) -> Result<String, InvalidWish> {
         let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let wish = Wish { rust_log: set(rust_log), log_level: set(log_level), debug: set(debug) };
-        wish.filter().map(|filter| filter.to_string())
+        wish.filter(LevelFilter::INFO).map(|filter| filter.to_string())
     }
 
     #[test]
@@ -149,6 +149,16 @@ mod tests {
         ] {
             assert_eq!(directives_of("", log_level, debug).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn the_configuration_counts_where_the_environment_says_nothing() {
+        let filter = |wish: Wish| wish.filter(LevelFilter::DEBUG).unwrap().to_string();
+        assert_eq!(filter(Wish::default()), "rds_auth_proxy=debug,warn");
+        let debug_off = Wish { debug: Some("false".into()), ..Wish::default() };
+        assert_eq!(filter(debug_off), "rds_auth_proxy=debug,warn");
+        let quiet = Wish { log_level: Some("warn".into()), ..Wish::default() };
+        assert_eq!(filter(quiet), "rds_auth_proxy=warn,warn");
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::io;
 use std::time::SystemTime;
 
 use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::failure::Failure;
 use super::output::Style;
@@ -26,17 +27,38 @@ pub(super) enum Format {
     Json,
 }
 
-/// Starts logging, for the whole process and for good. What is logged is said by `RUST_LOG`, else `LOG_LEVEL`, else
-/// `DEBUG`; nonsense in them is a usage error.
-pub(super) fn start(format: Format) -> Result<(), Failure> {
-    let wish = filter::Wish::of_environment().map_err(Failure::usage)?;
-    let filter = wish.filter().map_err(Failure::usage)?;
-    subscriber(format, filter, io::stderr)
-        .try_init()
-        .map_err(|error| Failure::Runtime(format!("logging cannot be started: {error}")))
+/// How much is logged, which can change while the program runs.
+#[derive(Clone)]
+pub(super) struct Level {
+    wish: filter::Wish,
+    filter: reload::Handle<EnvFilter, Registry>,
 }
 
-fn subscriber<W>(format: Format, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+impl Level {
+    /// What the configuration says counts from now on, for what the environment leaves open.
+    pub(super) fn configure(&self, level: LevelFilter) {
+        // The environment was read before and made sense, and the log lives as long as the process.
+        let _changed = self.wish.filter(level).map(|filter| self.filter.reload(filter));
+    }
+}
+
+/// Starts logging, for the whole process and for good. What is logged is said by `RUST_LOG`, else `LOG_LEVEL`, else
+/// `DEBUG`, else the configuration; nonsense in the variables is a usage error.
+pub(super) fn start(format: Format) -> Result<Level, Failure> {
+    let wish = filter::Wish::of_environment().map_err(Failure::usage)?;
+    let filter = wish.filter(LevelFilter::INFO).map_err(Failure::usage)?;
+    let (layer, filter) = reload::Layer::new(filter);
+    subscriber(format, layer, io::stderr)
+        .try_init()
+        .map_err(|error| Failure::Runtime(format!("logging cannot be started: {error}")))?;
+    Ok(Level { wish, filter })
+}
+
+fn subscriber<W>(
+    format: Format,
+    filter: impl Layer<Registry> + Send + Sync,
+    writer: W,
+) -> impl Subscriber + Send + Sync
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
@@ -49,7 +71,7 @@ where
         }
         Format::Json => lines.with_ansi(false).fmt_fields(JsonFields::new()).event_format(json::Json).boxed(),
     };
-    Registry::default().with(lines).with(filter).with(filter::ceiling())
+    Registry::default().with(filter).with(lines).with(filter::ceiling())
 }
 
 /// The time in UTC, to the second: what a person at a terminal needs.

@@ -24,7 +24,7 @@ fn logged(format: Format, directives: &str, work: impl FnOnce()) -> String {
     let written = Written::default();
     let writer = written.clone();
     let wish = filter::Wish { rust_log: Some(directives.to_owned()), ..filter::Wish::default() };
-    let subscriber = subscriber(format, wish.filter().unwrap(), move || writer.clone());
+    let subscriber = subscriber(format, wish.filter(LevelFilter::INFO).unwrap(), move || writer.clone());
     tracing::subscriber::with_default(subscriber, work);
     let bytes = written.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()

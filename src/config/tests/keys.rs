@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
+
 use super::{client, read, server};
 use crate::config::{Drain, Mode, Rds, Stop, UpstreamRoute};
 use crate::session::Limits;
@@ -16,6 +18,7 @@ fn an_empty_file_is_all_defaults() {
         let config = client(text);
         assert_eq!(config.listen.to_string(), "127.0.0.1:8001");
         assert!(config.acceptor.is_none() && config.admin.is_none());
+        assert_eq!(config.log_level, LevelFilter::INFO);
         assert!(config.upstreams.is_empty() && config.targets.is_empty());
         assert!(config.acl.allowed.is_empty() && config.acl.blocked.is_empty());
         assert_eq!(config.rds, Rds { enabled: true, regions: vec![] });
@@ -45,6 +48,7 @@ fn every_key_of_proxy_counts() {
 proxy:
   listen_addr: unix:/run/proxy.sock
   admin_addr: :9090
+  log_level: debug
   max_connections: 7
   max_connections_per_peer: "3"
   handshake_timeout: 1m
@@ -65,6 +69,7 @@ proxy:
     );
     assert_eq!(config.listen.to_string(), "unix:/run/proxy.sock");
     assert_eq!(config.admin.unwrap().to_string(), "0.0.0.0:9090");
+    assert_eq!(config.log_level, LevelFilter::DEBUG);
     let limits = Limits {
         max_connections: 7,
         max_connections_per_peer: Some(3),
