@@ -115,7 +115,7 @@ hop() {
 # {"timestamp":…,"level":…,"message":"session ended","user":"alice"} becomes: session ended user=alice
 from_json() {
     sed -E 's/"(timestamp|level|module)":"[^"]*",?//g; s/,?"[a-z_]+":""//g
-            s/"message":"([^"]*)",?/\1 /; s/[{}]//g; s/"([a-z_.]+)":/\1=/g; s/,([a-z_.]+=)/ \1/g; s/"//g'
+            s/"message":"([^"]*)",?/\1 /; s/[{}]//g; s/"([a-z_.]+)":/\1=/g; s/,([a-z_.]+=)/ \1/g; s/,$//; s/"//g'
 }
 from_text() { sed -E 's/^[^ ]+ +[A-Z]+ +//; s/ [a-z_]+=""//g'; }
 

@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use metrics::{Gauge, gauge};
+use tokio::runtime::Handle;
 
 use crate::shutdown::Shutdown;
 use crate::target::Directory;
 use crate::tls::expiry;
+
+/// How many asynchronous tasks are alive.
+pub(super) const TASKS: &str = "rds_auth_proxy_tasks";
 
 /// When each certificate file runs out, in seconds since 1970.
 pub(super) const CERTIFICATE_END: &str = "rds_auth_proxy_certificate_expiry_timestamp_seconds";
@@ -57,6 +61,8 @@ impl Health {
     /// Puts what is true now into the gauges.
     pub(super) fn measure(&self) {
         gauge!("rds_auth_proxy_ready").set(if self.faults().is_empty() { 1.0 } else { 0.0 });
+        let tasks = Handle::current().metrics().num_alive_tasks();
+        gauge!(TASKS).set(u32::try_from(tasks).unwrap_or(u32::MAX));
         self.directory.measure();
         for file in self.certificates.files() {
             // One that cannot be read any more keeps its last value; the log has the reason when it is loaded.

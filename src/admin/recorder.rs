@@ -1,6 +1,6 @@
 //! Collects what the proxy counts.
 
-use super::health::CERTIFICATE_END;
+use super::health::{CERTIFICATE_END, TASKS};
 use metrics::{describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -25,6 +25,10 @@ impl Recorder {
             .install_recorder()?;
         describe_gauge!("rds_auth_proxy_build_info", "Always 1; its labels tell the build.");
         describe_gauge!("rds_auth_proxy_ready", "1 while /readyz says that the proxy is ready, else 0.");
+        describe_gauge!(
+            TASKS,
+            "Asynchronous tasks that are alive: one for each connection, and some that serve all."
+        );
         describe_gauge!(CERTIFICATE_END, "When the certificate file runs out, in seconds since 1970.");
         gauge!("rds_auth_proxy_build_info", "version" => version, "commit" => commit).set(1.0);
         Ok(Self { handle })

@@ -31,14 +31,19 @@ impl Report {
         let faults = self.faults.iter().map(|(leg, fault)| format!("{leg:?}: {}", name(*fault)));
         table(&mut text, "fault injected", faults);
         table(&mut text, "how the application's session ended", self.outcomes.iter().map(kind));
-        let _ = writeln!(text, "\n| layer | memory at the start | at the end | sockets |\n|---|--:|--:|--:|");
+        let _ = writeln!(
+            text,
+            "\n| layer | memory at the start | at the end | tasks | sockets |\n|---|--:|--:|--:|--:|"
+        );
         for (layer, (before, after)) in ["client", "server"].iter().zip(self.before.iter().zip(&self.after)) {
             let sockets = |held: &Holdings| held.sockets.map_or("?".to_owned(), |count| count.to_string());
             let _ = writeln!(
                 text,
-                "| {layer} | {} KB | {} KB | {}, then {} |",
+                "| {layer} | {} KB | {} KB | {}, then {} | {}, then {} |",
                 before.resident,
                 after.resident,
+                before.tasks,
+                after.tasks,
                 sockets(before),
                 sockets(after)
             );

@@ -15,6 +15,8 @@ pub struct Holdings {
     /// Connections and sessions it counts as open.
     pub connections: u64,
     pub sessions: u64,
+    /// Asynchronous tasks, that which answers this question included.
+    pub tasks: u64,
     /// Open sockets. None where the kernel does not tell us: the proxy is not
     /// dumpable, so only root may look.
     pub sockets: Option<usize>,
@@ -23,9 +25,12 @@ pub struct Holdings {
 }
 
 impl Holdings {
-    /// Whether a connection is open, or more sockets are than before any was.
+    /// Whether a connection is open, or more tasks or sockets are than before any was.
     pub fn exceeds(&self, before: &Self) -> bool {
-        self.connections > 0 || self.sessions > 0 || self.sockets > before.sockets
+        self.connections > 0
+            || self.sessions > 0
+            || self.tasks > before.tasks
+            || self.sockets > before.sockets
     }
 
     /// Of a proxy with an `admin_addr`.
@@ -36,6 +41,7 @@ impl Holdings {
         Self {
             connections: sum(&text, "rds_auth_proxy_connections_open"),
             sessions: sum(&text, "rds_auth_proxy_sessions_open"),
+            tasks: sum(&text, "rds_auth_proxy_tasks"),
             sockets: sockets(proxy.id()),
             resident: resident(proxy.id()),
         }
