@@ -88,7 +88,7 @@ fn assert_told(way: Way, in_stream: bool, fault: Fault, outcome: &Outcome) {
     let what = format!("{fault:?} {way:?}, in the stream: {in_stream}: {outcome:?}");
     match outcome {
         Outcome::Refused { sqlstate, message, .. } => {
-            assert!(["08001", "08006", "57P01"].contains(&sqlstate.as_str()), "{what}");
+            assert!(["08001", "08006", "57P05"].contains(&sqlstate.as_str()), "{what}");
             assert!(message.starts_with("rds-auth-proxy: "), "{what}");
             // What libraries tell those who use them is of no use to an application.
             let jargon = ["close_notify", "https:", "eof"];
@@ -206,7 +206,7 @@ async fn a_silent_application_is_given_up() {
             (Way::Up, Outcome::Refused { ready: false, sqlstate, .. }) => {
                 after < login.up && sqlstate == "08006"
             }
-            (Way::Up, Outcome::Refused { sqlstate, .. }) => after > login.up && sqlstate == "57P01",
+            (Way::Up, Outcome::Refused { sqlstate, .. }) => after > login.up && sqlstate == "57P05",
             // Who says nothing, or half of a startup packet, is hung up on, as PostgreSQL does.
             (Way::Up, Outcome::Cut { ready }) => *ready == (after > login.up),
             (Way::Down, Outcome::Silent { .. }) => true,

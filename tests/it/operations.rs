@@ -173,10 +173,13 @@ async fn a_changed_configuration_counts_for_new_connections() {
 
 #[tokio::test]
 async fn the_log_level_can_change_while_it_runs() {
-    let world = World::new().with_env("LOG_LEVEL", "").without_client().start().await;
+    let world = World::new().with_env("LOG_LEVEL", "").with_server(ADMIN).without_client().start().await;
     let server = world.server();
     let scan = || async { drop(TcpStream::connect(("127.0.0.1", server.port())).await.unwrap()) };
     scan().await;
+    while !get(server, "/metrics").await.1.contains("reason=\"application_gone\"} 1") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     change(&world, |yaml| yaml.replace("proxy:", "proxy:\n  log_level: debug")).await;
     scan().await;
     server.wait_for_log("hung up without a startup packet").await;
