@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(target_os = "linux")]
+use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tracing::{error, info};
 
@@ -59,29 +61,32 @@ pub(super) async fn admin(
 
 /// Tells systemd that the service is up, and from then on that it is alive (`sd_notify(3)`); elsewhere nobody asks.
 #[cfg(target_os = "linux")]
-pub(super) fn ready(shutdown: &Shutdown) {
-    use sd_notify::NotifyState;
-
-    // Without systemd there is no socket to tell it to, which is no error.
-    let tell = |state: NotifyState<'_>| drop(sd_notify::notify(&[state]));
+pub(super) fn ready() {
     tell(NotifyState::Ready);
-    let shutdown = shutdown.clone();
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
     tokio::spawn(async move {
-        let alive = async {
-            let Some(limit) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
-            let mut beat = tokio::time::interval(limit / 2);
-            loop {
-                beat.tick().await;
-                tell(NotifyState::Watchdog);
-            }
-        };
-        let told_to_stop = async {
-            shutdown.draining().await;
-            tell(NotifyState::Stopping);
-        };
-        tokio::join!(alive, told_to_stop)
+        let mut beat = tokio::time::interval(limit / 2);
+        loop {
+            beat.tick().await;
+            tell(NotifyState::Watchdog);
+        }
     });
 }
 
+/// Tells systemd that the service begins to stop.
+#[cfg(target_os = "linux")]
+pub(super) fn stopping() {
+    tell(NotifyState::Stopping);
+}
+
+/// Without systemd there is no socket to tell it to, which is no error.
+#[cfg(target_os = "linux")]
+fn tell(state: NotifyState<'_>) {
+    drop(sd_notify::notify(&[state]));
+}
+
 #[cfg(not(target_os = "linux"))]
-pub(super) fn ready(_shutdown: &Shutdown) {}
+pub(super) fn ready() {}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn stopping() {}

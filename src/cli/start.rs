@@ -81,7 +81,7 @@ pub(super) async fn run<R: Role>(
         () = signals.next() => return Ok(()),
     };
     let Prepared { engine, listener, stop, shutdown } = prepared;
-    observe::ready(&shutdown);
+    observe::ready();
     let serving = serve(engine, listener, shutdown.clone());
     tokio::pin!(serving);
     tokio::select! {

@@ -5,6 +5,7 @@ use std::io;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use super::observe;
 use crate::config::{Drain, Stop};
 use crate::shutdown::Shutdown;
 
@@ -13,6 +14,7 @@ use crate::shutdown::Shutdown;
 pub(super) async fn on_signal(signals: &mut Signals, stop: Stop, shutdown: &Shutdown) {
     signals.next().await;
     shutdown.announce();
+    observe::stopping();
     info!(shutdown_delay = ?stop.delay, drain_timeout = %stop.drain, "stopping; a second signal ends at once");
     let orderly = async {
         sleep(stop.delay).await;

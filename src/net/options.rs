@@ -35,3 +35,28 @@ pub(super) fn apply(stream: &TcpStream) {
         debug!(%error, "a socket option could not be set");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Address, HostPort, Listener, Socket, dial};
+
+    #[tokio::test]
+    async fn every_connection_that_is_accepted_or_opened_has_them() {
+        let mut listener = Listener::bind(&Address::Tcp(HostPort::new("127.0.0.1", 0))).await.unwrap();
+        let address = listener.address().unwrap();
+        let (opened, accepted) = tokio::join!(dial(&address, Duration::from_secs(5)), listener.accept());
+        for socket in [opened.unwrap(), accepted.socket] {
+            let Socket::Tcp(stream) = socket else { panic!("a TCP address") };
+            let socket = SockRef::from(&stream);
+            assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+            #[cfg(target_os = "linux")]
+            {
+                assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+                assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+                assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+                assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+            }
+        }
+    }
+}

@@ -106,6 +106,25 @@ async fn a_thousand_connections_leave_nothing_behind() {
     panic!("before {before:?}, after {:?}", settled(&world).await);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn without_a_file_descriptor_left_it_waits_and_goes_on() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+    let world = World::new().start().await;
+    let server = world.server();
+    let limit = Rlimit { current: Some(40), maximum: Some(40) };
+    prlimit(Pid::from_raw(i32::try_from(server.id()).unwrap()), Resource::Nofile, limit).unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap());
+    }
+    server.wait_for_log("no connection can be accepted; trying again").await;
+    drop(silent);
+    connect_soon(&world).await;
+    world.stop().await;
+}
+
 async fn limited(name: &str, limits: &str) -> Running {
     let yaml = format!("proxy: {{{limits}}}");
     let world =

@@ -23,6 +23,7 @@ mod login;
 
 /// IAM logins that the database refuses.
 mod refusals;
+mod reload;
 
 /// Databases without IAM: each password method.
 mod passwords;
@@ -62,6 +63,7 @@ mod session;
 
 /// How proxies stop, and what a session hears when a side of it is gone.
 mod stop;
+mod systemd;
 
 /// What breaks naive implementations of the protocol.
 mod protocol;

@@ -6,24 +6,21 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::certificates::{Authority, Certificate, Validity};
 use crate::support::fault::{Fault, Rule};
-use crate::support::instance::Instance;
 use crate::support::plan::World;
 use crate::support::proxy::{Launch, Proxy};
-use crate::support::world::Running;
 use rustix::process::Signal;
 
-const ADMIN: &str = "proxy: {admin_addr: '127.0.0.1:0'}";
+pub(crate) const ADMIN: &str = "proxy: {admin_addr: '127.0.0.1:0'}";
 
 /// The log lines of a server with this message, as JSON.
-fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
+pub(crate) fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
     let log = proxy.log();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["message"] == message).collect()
 }
 
-async fn get(proxy: &Proxy, path: &str) -> (u16, String) {
+pub(crate) async fn get(proxy: &Proxy, path: &str) -> (u16, String) {
     proxy.wait_for_log("answering probes").await;
     let address = lines(proxy, "answering probes")[0]["admin_addr"].as_str().unwrap().to_owned();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -46,7 +43,7 @@ async fn until_ready(proxy: &Proxy, wanted: u16) -> String {
 }
 
 /// The value of a metric whose line begins with this.
-fn metric(text: &str, line: &str) -> u64 {
+pub(crate) fn metric(text: &str, line: &str) -> u64 {
     let found = text.lines().find_map(|candidate| candidate.strip_prefix(line));
     let found = found.unwrap_or_else(|| panic!("no line begins with {line} in\n{text}"));
     let value: f64 = found.trim().parse().unwrap();
@@ -134,97 +131,6 @@ async fn it_is_not_ready_before_discovery_nor_while_it_stops() {
     assert_eq!(body, "not ready: the RDS databases have not been listed yet\n");
     late.stop().await;
     world.stop().await;
-}
-
-#[tokio::test]
-async fn a_changed_configuration_counts_for_new_connections() {
-    let world = World::new().with_instance(Instance::new("db-1").tag("team", "a")).start().await;
-    world.psql("alice", "select 1").await.unwrap();
-    let running = world.connect("alice").await.unwrap();
-    let server = world.server();
-    let path = world.directory.join("server.yaml");
-    let good = std::fs::read_to_string(&path).unwrap();
-
-    let blocked = format!("{good}\n# changed\n")
-        .replace("proxy:", "proxy:\n  target_acl: {blocked_rds_tags: [{name: team, value: a}]}");
-    std::fs::write(&path, blocked).unwrap();
-    server.signal(Signal::HUP);
-    server.wait_for_log("the configuration was loaded again").await;
-    let refused = world.psql("alice", "select 1").await.unwrap_err();
-    assert!(refused.contains("its RDS tag team=a is in blocked_rds_tags"), "{refused}");
-    running.simple_query("select 1").await.expect("sessions that run go on");
-
-    std::fs::write(&path, "proxy: {listen_adr: x}").unwrap();
-    server.signal(Signal::HUP);
-    server.wait_for_log("the configuration cannot be used").await;
-    assert!(server.log().contains("listen_addr"), "the right name is suggested");
-
-    std::fs::write(&path, good).unwrap();
-    for _ in 0..100 {
-        if world.psql("alice", "select 1").await.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    world.psql("alice", "select 1").await.expect("a changed file is noticed without a signal");
-    drop(running);
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn the_log_level_can_change_while_it_runs() {
-    let world = World::new().with_env("LOG_LEVEL", "").with_server(ADMIN).without_client().start().await;
-    let server = world.server();
-    let scan = || async { drop(TcpStream::connect(("127.0.0.1", server.port())).await.unwrap()) };
-    scan().await;
-    while !get(server, "/metrics").await.1.contains("reason=\"application_gone\"} 1") {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    change(&world, |yaml| yaml.replace("proxy:", "proxy:\n  log_level: debug")).await;
-    scan().await;
-    server.wait_for_log("hung up without a startup packet").await;
-    assert_eq!(lines(server, "hung up without a startup packet").len(), 1, "only that at the level debug");
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn the_end_of_each_certificate_in_use_is_told() {
-    let (first, second) = (certificate(), certificate());
-    let shown = |of: &Certificate| {
-        format!(
-            "ssl: {{client_certificate: {}, client_private_key: {}}}",
-            of.path.display(),
-            of.key_path.display()
-        )
-    };
-    let yaml = format!("proxy: {{admin_addr: '127.0.0.1:0', {}}}", shown(&first));
-    let world = World::new().with_server(&yaml).without_client().start().await;
-    let line = |of: &Certificate| {
-        format!("rds_auth_proxy_certificate_expiry_timestamp_seconds{{file=\"{}\"}} ", of.path.display())
-    };
-    let (_, text) = get(world.server(), "/metrics").await;
-    assert!(metric(&text, &line(&first)) > 1_000_000_000, "{text}");
-
-    let (old, new) = (first.path.display().to_string(), second.path.display().to_string());
-    let (old_key, new_key) = (first.key_path.display().to_string(), second.key_path.display().to_string());
-    change(&world, |yaml| yaml.replace(&old_key, &new_key).replace(&old, &new)).await;
-    let (_, text) = get(world.server(), "/metrics").await;
-    assert!(metric(&text, &line(&second)) > 1_000_000_000, "{text}");
-    assert!(text.contains(&format!("{}NaN", line(&first))), "no alarm for what is no longer used: {text}");
-    world.stop().await;
-}
-
-fn certificate() -> Certificate {
-    Authority::trusted().issue(&["client"], Validity::Now)
-}
-
-/// Writes the server's configuration anew and waits until it is in use.
-async fn change(world: &Running, edit: impl FnOnce(String) -> String) {
-    let path = world.directory.join("server.yaml");
-    let edited = edit(std::fs::read_to_string(&path).unwrap());
-    std::fs::write(&path, edited).unwrap();
-    world.server().signal(Signal::HUP);
-    world.server().wait_for_log("the configuration was loaded again").await;
 }
 
 #[tokio::test]

@@ -170,6 +170,20 @@ async fn after_drain_timeout_a_session_in_the_middle_of_an_answer_is_closed_with
 }
 
 #[tokio::test]
+async fn forever_is_until_the_second_signal() {
+    let mut world = draining("server", "forever").await;
+    let mut idle = session(&world).await;
+    world.server().signal(Signal::TERM);
+    idle.silent(Duration::from_secs(2)).await;
+    idle.send(&query("select 1")).await;
+    idle.until_ready().await;
+    world.server().signal(Signal::TERM);
+    idle.refused().await.expect("57P01", &["shutting down"]);
+    drop(idle);
+    assert!(world.proxy_mut("server").wait().await.success());
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_everything_at_once() {
     for (name, signal) in [("server", Signal::TERM), ("client", Signal::INT)] {
         let mut world = draining(name, "1h").await;

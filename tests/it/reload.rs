@@ -1,0 +1,144 @@
+//! What changes while it runs: the configuration, certificates, the log level.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::net::TcpStream;
+
+use crate::operations::{ADMIN, get, lines, metric};
+use crate::support::certificates::{Authority, Certificate, Validity};
+use crate::support::instance::Instance;
+use crate::support::plan::World;
+use crate::support::scratch;
+use crate::support::world::Running;
+
+/// After this long the proxy looks at files again.
+const LOOK: Duration = Duration::from_millis(1200);
+
+#[tokio::test]
+async fn a_changed_configuration_counts_for_new_connections() {
+    let world = World::new().with_instance(Instance::new("db-1").tag("team", "a")).start().await;
+    world.psql("alice", "select 1").await.unwrap();
+    let running = world.connect("alice").await.unwrap();
+    let server = world.server();
+    let path = world.directory.join("server.yaml");
+    let good = fs::read_to_string(&path).unwrap();
+
+    let blocked = format!("{good}\n# changed\n")
+        .replace("proxy:", "proxy:\n  target_acl: {blocked_rds_tags: [{name: team, value: a}]}");
+    fs::write(&path, blocked).unwrap();
+    server.signal(Signal::HUP);
+    server.wait_for_log("the configuration was loaded again").await;
+    let refused = world.psql("alice", "select 1").await.unwrap_err();
+    assert!(refused.contains("its RDS tag team=a is in blocked_rds_tags"), "{refused}");
+    running.simple_query("select 1").await.expect("sessions that run go on");
+
+    fs::write(&path, "proxy: {listen_adr: x}").unwrap();
+    server.signal(Signal::HUP);
+    server.wait_for_log("the configuration cannot be used").await;
+    assert!(server.log().contains("listen_addr"), "the right name is suggested");
+
+    fs::write(&path, good).unwrap();
+    for _ in 0..100 {
+        if world.psql("alice", "select 1").await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.psql("alice", "select 1").await.expect("a changed file is noticed without a signal");
+    drop(running);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_to_the_next_application_and_a_broken_one_is_not() {
+    let files = scratch::fresh("renewed");
+    let renew = |authority: &Authority| {
+        let certificate = authority.issue(&["localhost"], Validity::Now);
+        fs::write(files.join("key.pem"), certificate.key_pem).unwrap();
+        fs::write(files.join("certificate.pem"), certificate.chain_pem).unwrap();
+    };
+    renew(Authority::trusted());
+    let at = files.display();
+    let yaml = format!(
+        "proxy: {{ssl: {{enabled: true, certificate: {at}/certificate.pem, private_key: {at}/key.pem}}}}"
+    );
+    let world = World::new().with_client(&yaml).start().await;
+    let trusts = async |authority: &Authority| {
+        let mut psql = world.psql_command(world.client(), "alice");
+        psql.env("PGSSLMODE", "verify-ca").env("PGSSLROOTCERT", &authority.path);
+        psql.args(["-c", "select 1"]).output().await.unwrap().status.success()
+    };
+    assert!(trusts(Authority::trusted()).await);
+    let running = world.connect("alice").await.unwrap();
+
+    renew(Authority::foreign());
+    tokio::time::sleep(LOOK).await;
+    assert!(trusts(Authority::foreign()).await, "{}", world.client().log());
+    assert!(!trusts(Authority::trusted()).await);
+
+    fs::write(files.join("certificate.pem"), "half a certifica").unwrap();
+    tokio::time::sleep(LOOK).await;
+    assert!(trusts(Authority::foreign()).await, "the old one stays");
+    world.client().wait_for_log("certificate files changed but cannot be used").await;
+    running.simple_query("select 1").await.expect("sessions that run go on");
+    drop(running);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_level_can_change_while_it_runs() {
+    let world = World::new().with_env("LOG_LEVEL", "").with_server(ADMIN).without_client().start().await;
+    let server = world.server();
+    let scan = || async { drop(TcpStream::connect(("127.0.0.1", server.port())).await.unwrap()) };
+    scan().await;
+    while !get(server, "/metrics").await.1.contains("reason=\"application_gone\"} 1") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    change(&world, |yaml| yaml.replace("proxy:", "proxy:\n  log_level: debug")).await;
+    scan().await;
+    server.wait_for_log("hung up without a startup packet").await;
+    assert_eq!(lines(server, "hung up without a startup packet").len(), 1, "only that at the level debug");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_each_certificate_in_use_is_told() {
+    let (first, second) = (certificate(), certificate());
+    let shown = |of: &Certificate| {
+        format!(
+            "ssl: {{client_certificate: {}, client_private_key: {}}}",
+            of.path.display(),
+            of.key_path.display()
+        )
+    };
+    let yaml = format!("proxy: {{admin_addr: '127.0.0.1:0', {}}}", shown(&first));
+    let world = World::new().with_server(&yaml).without_client().start().await;
+    let line = |of: &Certificate| {
+        format!("rds_auth_proxy_certificate_expiry_timestamp_seconds{{file=\"{}\"}} ", of.path.display())
+    };
+    let (_, text) = get(world.server(), "/metrics").await;
+    assert!(metric(&text, &line(&first)) > 1_000_000_000, "{text}");
+
+    let (old, new) = (first.path.display().to_string(), second.path.display().to_string());
+    let (old_key, new_key) = (first.key_path.display().to_string(), second.key_path.display().to_string());
+    change(&world, |yaml| yaml.replace(&old_key, &new_key).replace(&old, &new)).await;
+    let (_, text) = get(world.server(), "/metrics").await;
+    assert!(metric(&text, &line(&second)) > 1_000_000_000, "{text}");
+    assert!(text.contains(&format!("{}NaN", line(&first))), "no alarm for what is no longer used: {text}");
+    world.stop().await;
+}
+
+fn certificate() -> Certificate {
+    Authority::trusted().issue(&["client"], Validity::Now)
+}
+
+/// Writes the server's configuration anew and waits until it is in use.
+async fn change(world: &Running, edit: impl FnOnce(String) -> String) {
+    let path = world.directory.join("server.yaml");
+    let edited = edit(fs::read_to_string(&path).unwrap());
+    fs::write(&path, edited).unwrap();
+    world.server().signal(Signal::HUP);
+    world.server().wait_for_log("the configuration was loaded again").await;
+}
