@@ -92,6 +92,9 @@ fn path_of(error: &TlsError) -> Option<&Path> {
         TlsError::Unreadable { path, .. }
         | TlsError::Empty { path, .. }
         | TlsError::Unusable { path, .. } => Some(path),
-        TlsError::NoSystemRoots { .. } | TlsError::Setup(_) | TlsError::Handshake(_) => None,
+        TlsError::NoSystemRoots { .. }
+        | TlsError::Setup(_)
+        | TlsError::Handshake(_)
+        | TlsError::OwnCertificate { .. } => None,
     }
 }

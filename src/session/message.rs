@@ -1,8 +1,11 @@
 //! Whole messages from a conversation.
 
+use std::io;
+
 use super::Failure;
 use crate::net::Framed;
 use crate::secret::Secret;
+use crate::tls::TlsError;
 use crate::wire::{FirstPacket, Header, password_body_length, startup_body_length};
 
 /// A message of the hop during the login.
@@ -21,7 +24,7 @@ pub(super) async fn read_first_packet(app: &mut Framed, length: [u8; 4]) -> Resu
 
 /// The next message of the hop.
 pub(super) async fn read_from_hop(hop: &mut Framed, name: &str) -> Result<FromHop, Failure> {
-    let gone = |source| Failure::HopGone { hop: name.to_owned(), source };
+    let gone = |source| lost(name, source);
     let broken = |source| Failure::HopProtocol { hop: name.to_owned(), source };
     let header = Header::decode(hop.read_array().await.map_err(gone)?).map_err(broken)?;
     let body = hop.read_body(header.body_length).await.map_err(gone)?;
@@ -41,7 +44,16 @@ pub(super) async fn read_password(app: &mut Framed) -> Result<Secret, Failure> {
 
 /// Sends what was encoded for the hop.
 pub(super) async fn flush_to_hop(hop: &mut Framed, name: &str) -> Result<(), Failure> {
-    hop.flush().await.map_err(|source| Failure::HopGone { hop: name.to_owned(), source })
+    hop.flush().await.map_err(|source| lost(name, source))
+}
+
+/// What the end of the connection to the hop means.
+fn lost(name: &str, source: io::Error) -> Failure {
+    let hop = name.to_owned();
+    match TlsError::from_alert(name, &source) {
+        Some(source) => Failure::HopTls { hop, source },
+        None => Failure::HopGone { hop, source },
+    }
 }
 
 /// Sends what was encoded for the application.

@@ -4,10 +4,15 @@ use std::io;
 
 use super::Failure;
 use crate::target::LookupError;
+use crate::tls::TlsError;
 use crate::wire::{DecodeError, ErrorResponse, Severity, SqlState};
 
 /// What to look at where somebody else answers than was meant, or nobody.
 const CHECK_ADDRESS: &str = "Check that it runs, and that its host and port are right in the configuration.";
+
+/// What to do where the other side wants to know who we are.
+const SHOW_CERTIFICATE: &str =
+    "Set client_certificate and client_private_key to a certificate that the other side trusts.";
 
 impl Failure {
     /// What the application reads; nothing where it has gone or the hop's own words were passed on already.
@@ -70,6 +75,7 @@ impl Failure {
             Self::NoTls { hop, .. } => Some(format!(
                 "Turn TLS on at {hop}, or set its ssl mode to disable if the network between is trusted."
             )),
+            Self::HopTls { source: TlsError::OwnCertificate { .. }, .. } => Some(SHOW_CERTIFICATE.into()),
             Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Some(CHECK_ADDRESS.into())
             }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
 
 use super::reload::Reload;
+use super::shown::Shown;
 use super::verify::{Depth, Verifier};
 use super::{ALPN, Mode, Roots, SelfSigned, TlsError, pem, provider};
 use crate::net::{ReadAhead, Socket, Stream};
@@ -19,7 +21,7 @@ pub struct Settings {
     pub mode: Mode,
     /// Who may vouch for the server; absent: nobody was named, which is the system's roots where the mode verifies.
     pub roots: Option<Roots>,
-    /// The certificate to show when the server asks for one.
+    /// The certificate to show when the server asks for one that it may be.
     pub identity: ClientIdentity,
 }
 
@@ -78,8 +80,8 @@ impl Connector {
         self.certificate.as_deref()
     }
 
-    /// Makes the TLS handshake. `host` is the name that was dialled: it is always sent (SNI) and, with
-    /// `verify-full`, has to be in the certificate.
+    /// Makes the TLS handshake. `host` is the name that was dialled: it is sent (SNI), unless it is an IP
+    /// address, and with `verify-full` it has to be in the certificate.
     pub async fn connect(&self, socket: Socket, host: &str) -> Result<Stream, TlsError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             TlsError::Handshake(format!("\"{host}\" is not a name that a certificate can have"))
@@ -125,13 +127,15 @@ fn client_config(settings: &Settings, depth: Depth) -> Result<ClientConfig, TlsE
             (pem::certificates(certificate)?, pem::private_key(private_key)?, certificate.clone())
         }
     };
+    let unusable =
+        |error: rustls::Error| TlsError::Unusable { path: source.clone(), reason: error.to_string() };
+    let certified = CertifiedKey::from_der(chain, key, &provider).map_err(unusable)?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError::Setup(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(chain, key)
-        .map_err(|error| TlsError::Unusable { path: source, reason: error.to_string() })?;
+        .with_client_cert_resolver(Arc::new(Shown::new(certified)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }

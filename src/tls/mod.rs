@@ -10,6 +10,7 @@ mod pem;
 mod reload;
 mod roots;
 mod self_signed;
+mod shown;
 mod verify;
 
 pub use acceptor::{Acceptor, ServerIdentity};

@@ -179,7 +179,7 @@ async fn man_in_the_middle(database: u16) -> u16 {
     let listener = runtime::within(TcpListener::bind("127.0.0.1:0")).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let acceptor =
-        TlsAcceptor::from(Authority::foreign().issue(&["localhost"], Validity::Now).server_config());
+        TlsAcceptor::from(Authority::foreign().issue(&["localhost"], Validity::Now).server_config(false));
     runtime::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();

@@ -119,6 +119,40 @@ async fn a_database_without_tls_gets_no_password() {
     world.stop().await;
 }
 
+/// PostgreSQL with an `ssl_ca_file`, as on RDS, names the authority whose certificates it takes, and breaks off for any
+/// other; it goes on without one.
+#[tokio::test]
+async fn a_database_is_shown_a_certificate_only_if_it_may_take_it() {
+    for (authority, shown) in [(Authority::trusted_intermediate(), true), (Authority::foreign(), false)] {
+        let world = World::new().with_server(&shows(authority)).start().await;
+        world.psql("alice", "select 1").await.unwrap();
+        assert_eq!(world.rds().logins()[0].certificate, shown);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_demands_a_certificate_gets_it_or_says_so() {
+    let mutual = || World::new().with_instance(Instance::new("db-1").encryption(Encryption::Mutual));
+    let world = mutual().with_server(&shows(Authority::trusted())).start().await;
+    world.psql("alice", "select 1").await.unwrap();
+    world.stop().await;
+
+    let world = mutual().start().await;
+    let refusal = world.refusal("alice").await;
+    assert_eq!(refusal.code().code(), "08001", "{refusal:?}");
+    assert!(refusal.message().contains("with the alert CertificateRequired"), "{refusal:?}");
+    assert!(refusal.hint().unwrap().contains("client_certificate"), "{refusal:?}");
+    world.stop().await;
+}
+
+/// A server's configuration with a client certificate of this authority.
+fn shows(authority: &Authority) -> String {
+    let own = authority.issue(&["proxy"], Validity::Now);
+    let (certificate, key) = (own.path.display(), own.key_path.display());
+    format!("proxy: {{ssl: {{client_certificate: {certificate}, client_private_key: {key}}}}}")
+}
+
 #[tokio::test]
 async fn roots_may_be_a_directory_of_files() {
     let roots = scratch::fresh("roots");

@@ -12,6 +12,7 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 
 use super::scratch;
 
@@ -94,16 +95,20 @@ impl Authority {
 }
 
 impl Certificate {
-    /// A rustls configuration that serves this certificate, asks for no client certificate, and knows the ALPN
-    /// name that PostgreSQL uses.
-    pub fn server_config(&self) -> Arc<ServerConfig> {
+    /// A rustls configuration that serves this certificate and knows the ALPN name that PostgreSQL uses. As RDS does
+    /// (its `ssl_ca_file` is set), it asks for a certificate of the trusted authority and refuses any other; whether
+    /// none at all is good enough is for `demand` to say.
+    pub fn server_config(&self, demand: bool) -> Arc<ServerConfig> {
         let chain = CertificateDer::pem_slice_iter(self.chain_pem.as_bytes()).map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let trusted = Arc::new(roots(&Authority::trusted().path));
+        let verifier = WebPkiClientVerifier::builder_with_provider(trusted, provider.clone());
+        let verifier = if demand { verifier } else { verifier.allow_unauthenticated() };
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier.build().unwrap())
             .with_single_cert(chain, key)
             .unwrap();
         config.alpn_protocols = vec![b"postgresql".to_vec()];

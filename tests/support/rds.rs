@@ -27,6 +27,8 @@ pub enum Encryption {
     /// `S`; who starts without TLS is refused, as with `rds.force_ssl=1`. Direct TLS is served too.
     #[default]
     Required,
+    /// The same, for those who show a certificate of the trusted authority.
+    Mutual,
     /// `N`; everything goes on in clear.
     Off,
     /// This byte, and the connection is closed. (`E` is what an old PostgreSQL begins its error with.)
@@ -64,6 +66,8 @@ pub struct Login {
     pub tls: Option<String>,
     /// Whether the user is a member of `rds_iam`.
     pub iam: bool,
+    /// Whether the client showed a certificate.
+    pub certificate: bool,
     /// The name the client asked for in its first TLS message (SNI).
     pub server_name: Option<String>,
     /// The password an IAM user sent: a token, valid or not.
@@ -103,7 +107,9 @@ impl Rds {
             let port = listener.local_addr().unwrap().port();
             let (host, region) = (options.host.clone(), options.region.clone());
             let (gate, closed, record) = <(Gate, CancellationToken, Mutex<Record>)>::default();
-            let tls = TlsAcceptor::from(options.certificate.server_config());
+            let tls = TlsAcceptor::from(
+                options.certificate.server_config(options.encryption == Encryption::Mutual),
+            );
             let shared = Arc::new(Shared { options, tls, port, postgres, identities, gate, closed, record });
             tokio::spawn(accept(listener, shared.clone()));
             Self { host, port, region, shared }
@@ -185,14 +191,14 @@ impl Shared {
         self.gate.pass().await;
         let mut first = [0];
         stream.peek(&mut first).await?;
-        if first == [0x16] && self.options.encryption == Encryption::Required {
+        if first == [0x16] && self.has_tls() {
             return self.serve_tls(stream, true).await;
         }
         loop {
             match read_first(&mut stream).await? {
                 First::GssencRequest => stream.write_all(b"N").await?,
                 First::SslRequest => match self.options.encryption {
-                    Encryption::Required => {
+                    Encryption::Required | Encryption::Mutual => {
                         stream.write_all(b"S").await?;
                         return self.serve_tls(stream, false).await;
                     }
@@ -218,10 +224,11 @@ impl Shared {
         }
         let tls = session.protocol_version().map(|version| format!("{version:?}"));
         let server_name = session.server_name().map(str::to_owned);
+        let certificate = session.peer_certificates().is_some();
         match read_first(&mut stream).await? {
             First::CancelRequest(bytes) => self.cancel(&bytes).await,
             First::Startup(startup) => {
-                let login = Login { tls, server_name, ..Login::new(&startup) };
+                let login = Login { tls, certificate, server_name, ..Login::new(&startup) };
                 self.login(stream, &startup, login).await
             }
             First::SslRequest | First::GssencRequest => {
@@ -230,9 +237,13 @@ impl Shared {
         }
     }
 
+    fn has_tls(&self) -> bool {
+        matches!(self.options.encryption, Encryption::Required | Encryption::Mutual)
+    }
+
     async fn login(&self, mut stream: impl Stream, startup: &Startup, mut login: Login) -> io::Result<()> {
         let user = startup.user().to_owned();
-        if login.tls.is_none() && self.options.encryption == Encryption::Required {
+        if login.tls.is_none() && self.has_tls() {
             let database = startup.find("database").unwrap_or(&user);
             let text = format!(
                 r#"no pg_hba.conf entry for host "127.0.0.1", user "{user}", database "{database}", no encryption"#
@@ -304,6 +315,7 @@ impl Login {
             user: startup.user().to_owned(),
             parameters: startup.parameters.clone(),
             tls: None,
+            certificate: false,
             iam: false,
             server_name: None,
             token: None,

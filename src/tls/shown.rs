@@ -1,0 +1,39 @@
+//! The certificate that is shown to servers, and to which of them.
+
+use std::sync::Arc;
+
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
+use rustls::sign::CertifiedKey;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+/// Shows a certificate to a server that names no authorities, or names one that vouches for it. A server that names
+/// others breaks off when it sees it (PostgreSQL with an `ssl_ca_file`, which every database on RDS has), but may go
+/// on without one. Source: RFC 8446 section 4.2.4, RFC 5246 section 7.4.4.
+#[derive(Debug)]
+pub(super) struct Shown {
+    certified: Arc<CertifiedKey>,
+    /// The distinguished names of those who signed the chain, in DER.
+    issuers: Vec<Vec<u8>>,
+}
+
+impl Shown {
+    pub(super) fn new(certified: CertifiedKey) -> Self {
+        let parsed = certified.cert.iter().filter_map(|der| X509Certificate::from_der(der).ok());
+        let issuers = parsed.map(|(_, certificate)| certificate.issuer().as_raw().to_vec()).collect();
+        Self { certified: Arc::new(certified), issuers }
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let vouches = |authority: &&[u8]| self.issuers.iter().any(|issuer| issuer == authority);
+        let welcome = authorities.is_empty() || authorities.iter().any(vouches);
+        welcome.then(|| Arc::clone(&self.certified))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
