@@ -164,8 +164,9 @@ impl<R: Role> Life<'_, R> {
 /// Whether the database may go on with a query that nobody waits for any more.
 fn leaves_query_behind(splice: &Splice, end: &End) -> bool {
     match end {
-        End::Broken(Side::App, _) | End::Lingered(Side::App) => true,
-        End::Shutdown | End::Idle(_) => splice.may_be_busy(),
+        End::Broken(Side::App, _) | End::Lingered(Side::App) | End::Shutdown | End::Idle(_) => {
+            splice.may_be_busy()
+        }
         _ => false,
     }
 }

@@ -37,6 +37,7 @@ pub(super) struct Splice {
     last_move: Instant,
     last_heard: Side,
     first_closed: Option<Side>,
+    broken: Option<Broken>,
 }
 
 /// A side of a session.
@@ -69,6 +70,8 @@ struct Direction {
     moved: u64,
     tail: [u8; TAIL],
     state: State,
+    /// Why the source ended, where it broke.
+    failure: Option<io::Error>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,7 +87,8 @@ impl Splice {
     pub(super) fn new(app: Stream, hop: Stream, idle: Option<Duration>) -> Self {
         let last_move = Instant::now();
         let (up, down) = (Direction::new(Side::App), Direction::new(Side::Hop));
-        Self { app, hop, up, down, idle, timer: None, last_move, last_heard: Side::Hop, first_closed: None }
+        let (timer, last_heard, first_closed, broken) = (None, Side::Hop, None, None);
+        Self { app, hop, up, down, idle, timer, last_move, last_heard, first_closed, broken }
     }
 
     /// Moves bytes until it ends. May be dropped and called again; no byte is lost by that.
@@ -133,28 +137,46 @@ impl Splice {
         let (sent, received) = (self.up.moved, self.down.moved);
         let up = self.up.poll(context, &mut self.app, &mut self.hop);
         let down = self.down.poll(context, &mut self.hop, &mut self.app);
-        for direction in [up, down] {
-            if let Poll::Ready(Err((side, error))) = direction {
-                return Poll::Ready(End::Broken(side, error));
-            }
+        for broken in [up, down].into_iter().filter_map(broke) {
+            self.broken.get_or_insert(broken);
         }
         if self.first_closed.is_none() {
             self.first_closed = self.closed();
+            if self.first_closed.is_some() {
+                // What follows on a close is counted from the close, however silent it was before.
+                self.last_move = Instant::now();
+            }
         }
-        // A hop that has ended answers nothing more, so what the application may still send is of no use.
-        if let (Some(side), true) = (self.first_closed, self.down.is_done()) {
-            return Poll::Ready(End::Closed(side));
+        if let (Some(side), true) = (self.first_closed, self.is_over()) {
+            return Poll::Ready(self.or_broken(End::Closed(side)));
         }
         if (self.up.moved, self.down.moved) != (sent, received) {
             self.last_move = Instant::now();
             // Where both moved, what came down may have been the answer to something earlier.
             self.last_heard = if self.up.moved == sent { Side::Hop } else { Side::App };
         }
-        self.poll_timer(context)
+        let end = ready!(self.poll_timer(context));
+        Poll::Ready(self.or_broken(end))
+    }
+
+    fn or_broken(&mut self, end: End) -> End {
+        self.broken.take().map_or(end, |(side, error)| End::Broken(side, error))
+    }
+
+    /// Whether there is nothing more to move. What a side said before its connection broke still counts. A hop that
+    /// has ended answers nothing more, so what the application may still send is of no use.
+    fn is_over(&self) -> bool {
+        match self.broken {
+            Some((Side::App, _)) => self.up.is_done(),
+            Some((Side::Hop, _)) | None => self.down.is_done(),
+        }
     }
 
     /// Which side has closed. A hop that closes after the application took its leave only follows.
     fn closed(&self) -> Option<Side> {
+        if let Some((side, _)) = self.broken {
+            return Some(side);
+        }
         let mut directions = [&self.up, &self.down].into_iter();
         let side = directions.find(|direction| direction.state != State::Open)?.from;
         Some(if self.took_leave() { Side::App } else { side })
@@ -182,38 +204,58 @@ impl Splice {
     }
 }
 
+/// The side whose connection broke, and how.
 type Broken = (Side, io::Error);
+
+fn broke(polled: Poll<Result<(), Broken>>) -> Option<Broken> {
+    if let Poll::Ready(Err(broken)) = polled { Some(broken) } else { None }
+}
 
 impl Direction {
     fn new(from: Side) -> Self {
-        Self { from, buffer: None, moved: 0, tail: [0; TAIL], state: State::Open }
+        Self { from, buffer: None, moved: 0, tail: [0; TAIL], state: State::Open, failure: None }
     }
 
     fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Moves what can be moved now. Ready once the end was passed on.
+    /// Moves what can be moved now. Ready once the end was passed on, or a connection broke; both are for good.
     fn poll(
         &mut self,
         context: &mut Context<'_>,
         source: &mut Stream,
         sink: &mut Stream,
     ) -> Poll<Result<(), Broken>> {
+        let moved = ready!(self.poll_move(context, source, sink));
+        self.state = State::Done;
+        Poll::Ready(moved)
+    }
+
+    fn poll_move(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut Stream,
+        sink: &mut Stream,
+    ) -> Poll<Result<(), Broken>> {
+        let (from, to) = (self.from, self.from.other());
         loop {
             let filled = match self.state {
                 State::Done => return Poll::Ready(Ok(())),
                 State::Ended => Poll::Ready(()),
-                State::Open => self.fill(context, source).map_err(|error| (self.from, error))?,
+                State::Open => self.fill(context, source),
             };
-            self.drain(context, &mut *sink).map_err(|error| (self.from.other(), error))?;
+            self.drain(context, &mut *sink).map_err(|error| (to, error))?;
             if self.buffer.is_some() {
                 return Poll::Pending;
             }
+            if let Some(error) = self.failure.take() {
+                return Poll::Ready(Err((from, error)));
+            }
             if self.state == State::Ended {
-                ready!(self.pass_end_on(context, &mut *sink)).map_err(|error| (self.from.other(), error))?;
-                self.state = State::Done;
-            } else if filled.is_pending() {
+                return self.pass_end_on(context, sink).map_err(|error| (to, error));
+            }
+            if filled.is_pending() {
                 return Poll::Pending;
             }
         }
@@ -230,8 +272,8 @@ impl Direction {
     }
 
     /// Reads until the source has no more or the buffer is full, so that one write does for all of it. Ready if
-    /// there may be more to read.
-    fn fill(&mut self, context: &mut Context<'_>, source: &mut Stream) -> io::Result<Poll<()>> {
+    /// there may be more to read. What was read before a source broke is passed on as well.
+    fn fill(&mut self, context: &mut Context<'_>, source: &mut Stream) -> Poll<()> {
         let mut buffer = self.buffer.take().unwrap_or_else(Buffer::take);
         let filled = loop {
             let mut space = ReadBuf::new(buffer.free());
@@ -249,7 +291,11 @@ impl Direction {
                     self.state = State::Ended;
                     break Poll::Ready(());
                 }
-                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Err(error)) => {
+                    self.state = State::Ended;
+                    self.failure = Some(error);
+                    break Poll::Ready(());
+                }
                 Poll::Ready(Ok(())) => {
                     let amount = space.filled().len();
                     buffer.filled(amount);
@@ -257,7 +303,7 @@ impl Direction {
             }
         };
         self.buffer = (!buffer.unread().is_empty()).then_some(buffer);
-        Ok(filled)
+        filled
     }
 
     /// Writes what is buffered, as far as the sink takes it.

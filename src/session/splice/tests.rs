@@ -105,11 +105,64 @@ async fn silence_ends_it_only_where_it_is_asked_to() {
 #[tokio::test(start_paused = true)]
 async fn a_hop_that_does_not_follow_is_waited_for_a_while() {
     let Joined { app, hop, splice } = join(1024, None);
+    tokio::time::sleep(Duration::from_mins(1)).await;
     drop(app);
     let began = Instant::now();
     assert!(matches!(splice.await.unwrap().1, End::Lingered(Side::App)));
     assert_eq!(began.elapsed(), LINGER);
     drop(hop);
+}
+
+/// A side that says one thing and is gone.
+struct Breaking(Option<&'static [u8]>);
+
+impl AsyncRead for Breaking {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        space: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(word) = self.0.take() else {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        };
+        space.put_slice(word);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Breaking {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn what_was_said_before_a_connection_breaks_still_arrives() {
+    const WORD: &[u8] = b"C\0\0\0\x0bCOMMIT\0X\0\0\0\x04";
+    for (from, spoken_to) in [(Side::App, false), (Side::App, true), (Side::Hop, false), (Side::Hop, true)] {
+        let (mut far, near) = duplex(1024);
+        if spoken_to {
+            far.write_all(b"unheard").await.unwrap();
+        }
+        let whole = Stream::Plain(Socket::Tunnel(Box::new(near)));
+        let breaking = Stream::Plain(Socket::Tunnel(Box::new(Breaking(Some(WORD)))));
+        let (app, hop) = if from == Side::App { (breaking, whole) } else { (whole, breaking) };
+        let mut splice = Splice::new(app, hop, None);
+        let end = splice.run().await;
+        assert!(matches!(&end, End::Broken(side, _) if *side == from), "{from:?}: {end:?}");
+        drop(splice);
+        let mut heard = Vec::new();
+        far.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, WORD, "{from:?}, {spoken_to}");
+    }
 }
 
 #[tokio::test]
