@@ -13,8 +13,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 #[cfg(not(windows))]
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// How long sent bytes may stay unacknowledged (tcp(7), `TCP_USER_TIMEOUT`): keepalive does not probe while data is
-/// in flight.
+/// How long sent bytes may stay unacknowledged in a handshake (tcp(7), `TCP_USER_TIMEOUT`): keepalive does not probe
+/// while data is in flight.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
 
@@ -36,10 +36,22 @@ pub(super) fn apply(stream: &TcpStream) {
     }
 }
 
+/// Takes the user timeout off: it also counts the time in which a reader that is well has no room, and one that works
+/// on what it got, or is stopped, may pause for as long as it likes. A peer that is gone with data in flight is then
+/// given up by the system, on Linux after about 15 minutes (tcp(7), `tcp_retries2`).
+pub(super) fn allow_pauses(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(None) {
+        debug!(%error, "a reader that pauses for more than 90 s will be taken for dead");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Address, HostPort, Listener, Socket, dial};
+    use crate::net::{Address, HostPort, Listener, Socket, Stream, dial};
 
     #[tokio::test]
     async fn every_connection_that_is_accepted_or_opened_has_them() {
@@ -56,6 +68,10 @@ mod tests {
                 assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
                 assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
                 assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+                let settled = Stream::Plain(Socket::Tcp(stream));
+                settled.allow_pauses();
+                let Stream::Plain(Socket::Tcp(stream)) = settled else { unreachable!() };
+                assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), None);
             }
         }
     }

@@ -25,6 +25,11 @@ impl ReadAhead {
         }
         Self { socket, ahead }
     }
+
+    /// The socket itself, to set it up.
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
 }
 
 impl AsyncRead for ReadAhead {
