@@ -6,11 +6,10 @@
 #   server        what ships: the binary, CA certificates, the RDS bundle
 #   world         `--target world`: PostgreSQL behind an RDS-like listener, and an AWS stand-in, for build/compose.yaml
 #
-# Tags move. A release pins the base images by digest (docs/guides/deploy.md, "The image"):
-#   --build-arg RUST_IMAGE=rust:1.95-bookworm@sha256:… --build-arg RUNTIME_IMAGE=…@sha256:…
-ARG RUST_IMAGE=rust:1.95-bookworm
-ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
-ARG POSTGRES_IMAGE=postgres:15-bookworm
+# Tags move, digests do not: one commit always builds on the same bases. build/base-images.sh looks the digests up anew.
+ARG RUST_IMAGE=rust:1.95-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f
+ARG POSTGRES_IMAGE=postgres:15-bookworm@sha256:539ceaaae49b3a7c8a04467cf00cc6788d8e3f1675df41860d86eebc4c40524f
 
 # Runs on the machine that builds and compiles for the platform that is asked for: emulated, a build takes an hour.
 FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS toolchain
@@ -51,12 +50,13 @@ ARG REVISION=unknown
 ARG CREATED=unknown
 COPY src src
 COPY build/ca build/ca
-RUN RDS_AUTH_PROXY_BUILD_COMMIT="$REVISION" RDS_AUTH_PROXY_BUILD_DATE="${CREATED%%T*}" \
+RUN RDS_AUTH_PROXY_BUILD_COMMIT="$(printf %.12s "$REVISION")" RDS_AUTH_PROXY_BUILD_DATE="${CREATED%%T*}" \
         cargo build --release --locked --target "$(cat /target)" \
     && install -D "target/$(cat /target)/release/rds-auth-proxy" /out/rds-auth-proxy
 
 FROM ${RUNTIME_IMAGE} AS server
-ARG VERSION=0.1.0
+ARG RUNTIME_IMAGE
+ARG VERSION=unknown
 ARG REVISION=unknown
 ARG CREATED=unknown
 LABEL org.opencontainers.image.title="rds-auth-proxy" \
@@ -64,7 +64,8 @@ LABEL org.opencontainers.image.title="rds-auth-proxy" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}"
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 COPY --from=build /out/rds-auth-proxy /usr/local/bin/rds-auth-proxy
 COPY build/ca/rds-bundle.pem /etc/rds-auth-proxy/rds-bundle.pem
 # Where config.yaml is found without --configfile.
@@ -77,7 +78,16 @@ HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 CMD ["/u
 ENTRYPOINT ["/usr/local/bin/rds-auth-proxy"]
 CMD ["server"]
 
-FROM dependencies AS world-build
+# The test world's own crates, in the same way.
+FROM dependencies AS world-dependencies
+RUN mkdir -p src tests/support \
+    && echo 'fn main() {}' | tee src/main.rs > tests/support/main.rs \
+    && touch src/lib.rs \
+    && cargo build --release --locked --target "$(cat /target)" --example world \
+    && cargo clean --release --package rds-auth-proxy --target "$(cat /target)" \
+    && rm -r src tests
+
+FROM world-dependencies AS world-build
 COPY src src
 COPY tests tests
 COPY build/ca build/ca

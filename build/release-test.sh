@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tests release.sh, commit-lint.sh and package.sh in scratch repositories, and that the workflows pin their actions.
+# Tests release.sh, commit-lint.sh and package.sh in scratch repositories, base-images.sh on a copy of the Dockerfile, and
+# that the workflows pin their actions.
 # Nothing outside a temporary directory is changed.
 set -uo pipefail
 
@@ -325,6 +326,28 @@ TEXT
     check "and leaves no archive" bash -c "! ls '$scratch'/dist/*some-target* 2>/dev/null"
 }
 
+tests_of_the_base_images() {
+    local digest images='s/^ARG [A-Z]*_IMAGE=//p'
+    digest=sha256:$(printf 'ab%.0s' $(seq 32))
+    rm -rf "$scratch/image" && mkdir -p "$scratch/image/build" "$scratch/image/bin" && cd "$scratch/image" || exit 1
+    cp "$build/../Dockerfile" . && cp "$build/base-images.sh" build/
+    # Stands in for docker, and with it for the registries: answers the one call, with $answer.
+    # shellcheck disable=SC2016 # it expands them itself
+    printf '#!/bin/sh\n[ "$1 $2 $3" = "buildx imagetools inspect" ] && echo "$answer"\n' >bin/docker && chmod +x bin/docker
+    sed -n "$images" Dockerfile >pinned
+    check "the Dockerfile names three base images" same "$(wc -l <pinned)" 3
+
+    status=0
+    answer=nothing PATH=$PWD/bin:$PATH bash build/base-images.sh >"$scratch/out" 2>&1 || status=$?
+    check "what is no digest is refused" refused
+    check "and nothing is changed" same "$(sed -n "$images" Dockerfile)" "$(cat pinned)"
+    status=0
+    answer=$digest PATH=$PWD/bin:$PATH bash build/base-images.sh >"$scratch/out" 2>&1 || status=$?
+    check "the base images are looked up" done_well
+    check "and each is pinned to what its tag stands for" same "$(sed -n "$images" Dockerfile)" "$(sed "s/@.*/@$digest/" pinned)"
+    check "and nothing else is changed" same "$(grep -v '^ARG [A-Z]*_IMAGE=' Dockerfile)" "$(grep -v '^ARG [A-Z]*_IMAGE=' "$build/../Dockerfile")"
+}
+
 # A third-party action runs with the rights of the release: it is pinned by commit, its version beside it.
 tests_of_the_workflows() {
     cd "$build/.." || exit 1
@@ -346,6 +369,7 @@ tests_of_the_release
 tests_of_failure
 tests_of_the_lint
 tests_of_the_package
+tests_of_the_base_images
 tests_of_the_workflows
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,4 +1,4 @@
-"""The Dockerfile, .dockerignore and compose file fit each other; no container engine is needed to see that."""
+"""The Dockerfile, .dockerignore, compose file and release workflow fit each other; no container engine is needed to see that."""
 
 import fnmatch
 import pathlib
@@ -10,7 +10,33 @@ import yaml
 def check(root: pathlib.Path) -> list[str]:
     dockerfile = (root / "Dockerfile").read_text()
     compose = yaml.safe_load((root / "build/compose.yaml").read_text())
-    return unknown_targets(dockerfile, compose) + ignored_sources(root, dockerfile) + loose_containers(compose)
+    return (
+        unpinned_bases(dockerfile)
+        + unknown_arguments(root, dockerfile)
+        + unknown_targets(dockerfile, compose)
+        + ignored_sources(root, dockerfile)
+        + loose_containers(compose)
+    )
+
+
+def unpinned_bases(dockerfile: str) -> list[str]:
+    """Every base is an argument, and every such argument names a digest, in the form that build/base-images.sh renews."""
+    stages = re.findall(r"^FROM .* AS (\S+)$", dockerfile, re.M)
+    bases = re.findall(r"^FROM (?:--platform=\S+ )?(\S+)", dockerfile, re.M)
+    pinned = re.findall(r"^ARG ([A-Z]+_IMAGE)=\S+:\S+@sha256:[0-9a-f]{64}$", dockerfile, re.M)
+    allowed = stages + [f"${{{name}}}" for name in pinned]
+    return [f"Dockerfile: the base {base} is not pinned by digest" for base in bases if base not in allowed]
+
+
+def unknown_arguments(root: pathlib.Path, dockerfile: str) -> list[str]:
+    """Docker only warns of a build argument that no stage takes; the image then has the default in its place."""
+    known = re.findall(r"^ARG (\w+)", dockerfile, re.M)
+    faults = []
+    for path in (".github/workflows/release.yml", "docs/guides/deploy.md"):
+        passed = re.findall(r"--build-arg (\w+)=", (root / path).read_text())
+        faults += [f"{path}: the Dockerfile has no argument {name}" for name in passed if name not in known]
+        faults += [f"{path}: {name} is not passed" for name in ("VERSION", "REVISION", "CREATED") if name not in passed]
+    return faults
 
 
 def unknown_targets(dockerfile: str, compose: dict) -> list[str]:
