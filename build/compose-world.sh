@@ -34,7 +34,8 @@ identity() (
 mkdir "$directory/new"
 identity server
 identity client
-cp "$directory/server.yaml" "$directory/new/"
+# With it the image's health check sees whether the server is ready, not only whether it listens.
+sed 's/^proxy:$/&\n  admin_addr: 127.0.0.1:9090/' "$directory/server.yaml" > "$directory/new/server.yaml"
 # A published port arrives at the container's address, not on its loopback.
 sed 's/listen_addr: 127\.0\.0\.1:/listen_addr: 0.0.0.0:/' "$directory/client.yaml" > "$directory/new/client.yaml"
 # All at once: who starts too early finds nothing, never a half.

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Builds the image without Docker and without a registry, and runs it as a restricted pod would.
 #
-#   build/image-test.sh                               compiles in the image, as a release does: 10 minutes and more
+#   build/image-test.sh                               compiles in the image, as a release does: 15 minutes and more
 #   build/image-test.sh --quick                       the same without optimising: 5 minutes
 #   build/image-test.sh --binary FILE --world FILE    takes these programs instead (FILE of `cargo build`, and of
 #                                                     `cargo build --example world`): a minute; one of the two is fine
 #
 # Needs Debian or Ubuntu on amd64, root, and: apt-get install buildah podman runc mmdebstrap
 # The base images are made here and stand in for the upstream ones, which a machine without a container registry cannot
-# get; everything is kept in target/image-test and nothing of it in the machine's own container storage.
+# get; everything is kept in target/image-test and nothing of it in the machine's own container storage. What has been
+# compiled there is kept too. build/compose-test.sh goes on with these images.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,8 +28,13 @@ for tool in buildah podman runc mmdebstrap; do
 done
 [ "$(id -u)" = 0 ] || { echo "image-test: must run as root" >&2; exit 1; }
 
-passed=0
+passed=0 revision=0123456789abcdef0123456789abcdef01234567
 storage=(--root "$work/storage" --runroot "$work/run")
+mkdir -p "$work"
+# The default limits exceed what an unprivileged outer container may grant.
+printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n' > "$work/containers.conf"
+# Health checks are run here by hand; systemd, where there is one, is left alone.
+export CONTAINERS_CONF=$work/containers.conf DISABLE_HC_SYSTEMD=true
 ok() { passed=$((passed + 1)); echo "ok   $*"; }
 fail() { echo "FAIL $*" >&2; echo "$passed passed, 1 failed"; exit 1; }
 builder() { buildah "${storage[@]}" "$@"; }
@@ -48,6 +54,15 @@ make_debian() {
     mmdebstrap --quiet --variant=apt --mode=root "${options[@]}" \
         --include=gcc,libc6-dev,ca-certificates,postgresql-15,postgresql-client-15 bookworm "$work/debian.tar" "$source"
     pod import --quiet "$work/debian.tar" "$debian" > /dev/null
+}
+
+# The stand-in for the upstream Rust image: the same Debian, with the toolchain where the mount puts it.
+make_rust() {
+    local container
+    builder inspect --type image "$debian-rust" > /dev/null 2>&1 && return
+    container=$(builder from --pull-never "$debian")
+    builder config --env PATH=/usr/local/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+    builder commit --quiet --rm "$container" "$debian-rust" > /dev/null
 }
 
 # What a distroless image of this kind has: the C library, the CA certificates, two users; no shell, no programs.
@@ -72,17 +87,21 @@ make_runtime() {
 
 # --- the build -------------------------------------------------------------------------------------------------------
 
-build() { # build TARGET
+build() { # build TARGET CONTEXT
     local target=$1 options=()
     given "$binary" build rds-auth-proxy
     given "$world" world-build world
     if [ -z "$binary" ] || [ -z "$world" ]; then prepare_cargo; fi
-    builder bud --quiet --isolation chroot --pull-never --layers --format docker \
-        --build-arg RUST_IMAGE="$debian-rust" --build-arg RUNTIME_IMAGE="$runtime" --build-arg POSTGRES_IMAGE="$debian" \
-        --build-arg VERSION=0.0.0-test --build-arg REVISION=0123456789ab --build-arg CREATED=2001-02-03T04:05:06Z \
-        "${options[@]}" --target "$target" --tag "localhost/image-test-$target" . > "$work/build-$target.log" 2>&1 \
+    builder bud --isolation chroot --pull-never --layers --format docker \
+        --build-arg RUST_IMAGE="$(pinned "$debian-rust")" --build-arg RUNTIME_IMAGE="$(pinned "$runtime")" \
+        --build-arg POSTGRES_IMAGE="$(pinned "$debian")" \
+        --build-arg VERSION=0.0.0-test --build-arg REVISION="$revision" --build-arg CREATED=2001-02-03T04:05:06Z \
+        "${options[@]}" --target "$target" --tag "localhost/image-test-$target" "$2" > "$work/build-$target.log" 2>&1 \
         || { tail -30 "$work/build-$target.log" >&2; fail "the stage $target does not build"; }
 }
+
+# NAME:TAG@DIGEST, the form in which the Dockerfile names its bases.
+pinned() { echo "$1:latest@$(pod image inspect --format '{{.Digest}}' "$1")"; }
 
 # given FILE STAGE NAME: FILE, if there is one, in place of what that stage would have compiled.
 given() {
@@ -95,7 +114,6 @@ given() {
 # The machine's own toolchain and downloaded crates are mounted, so that nothing is fetched.
 prepare_cargo() {
     local cargo=${CARGO_HOME:-$HOME/.cargo} config=$work/cargo-config.toml
-    make_rust
     cargo fetch --quiet --locked
     : > "$config"
     [ ! -e "$cargo/config.toml" ] || cat "$cargo/config.toml" > "$config"
@@ -104,20 +122,45 @@ prepare_cargo() {
     options+=(--volume "$config:/root/.cargo/config.toml:ro" --build-arg CARGO_NET_OFFLINE=true)
 }
 
-# The stand-in for the upstream Rust image: the same Debian, with the toolchain where the mount puts it.
-make_rust() {
-    local container
-    builder inspect --type image "$debian-rust" > /dev/null 2>&1 && return
-    container=$(builder from --pull-never "$debian")
-    builder config --env PATH=/usr/local/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-    builder commit --quiet --rm "$container" "$debian-rust" > /dev/null
+# What reaches the build is what the stages copy, whatever else lies about.
+check_context() {
+    local copy=$work/context mount size
+    rm -rf "$copy"
+    mkdir "$copy"
+    cp -a .dockerignore Dockerfile Cargo.toml Cargo.lock src tests build docs "$copy/"
+    rm -rf "$copy"/tests/fuzz/{target,artifacts}
+    (cd "$copy" && find Cargo.toml Cargo.lock src tests build/build.rs build/ca build/compose-world.sh -type f | sort) > "$work/context.expected"
+    (cd "$copy" && mkdir -p .git .aws target tests/fuzz/{target,artifacts} src/proptest-regressions \
+        && touch .env .git/config .aws/credentials target/large tests/fuzz/{target,artifacts}/large \
+            src/.env.local src/server.key tests/ca.pem build/ca/ca.key src/proptest-regressions/seed)
+    printf 'FROM scratch\nCOPY . /\n' > "$work/context.Dockerfile"
+    builder bud --quiet --isolation chroot --ignorefile "$copy/.dockerignore" --file "$work/context.Dockerfile" \
+        --tag localhost/image-test-context "$copy" > "$work/build-context.log" 2>&1 || fail "the context cannot be copied"
+    mount=$(pod image mount localhost/image-test-context)
+    (cd "$mount" && find . -type f -printf '%P\n' | sort) > "$work/context.found"
+    size=$(du -s --apparent-size --block-size=1K "$mount" | cut -f1)
+    pod image unmount localhost/image-test-context > /dev/null
+    pod image rm localhost/image-test-context > /dev/null
+    diff "$work/context.expected" "$work/context.found" >&2 || fail "the context is another"
+    [ "$size" -lt 5000 ] || fail "the context has $size KB"
+    ok "the context: $(wc -l < "$work/context.found") files, $size KB, no secrets, nothing large"
+}
+
+# After a change below src no crate but ours is compiled: for the program, and for the world.
+check_layers() { # check_layers STAGE
+    local stage=$1 log=$work/build-$1.log compiled
+    echo "// Changed for $stage." >> "$work/context/src/main.rs"
+    build "$stage" "$work/context"
+    [ "$(grep -A1 'cargo build .*cargo clean' "$log" | grep -c 'Using cache')" = "$(grep -c 'cargo build .*cargo clean' "$log")" ] \
+        || fail "a layer with dependencies is built again, see $log"
+    compiled=$(sed -n 's/^ *Compiling \([^ ]*\) .*/\1/p' "$log" | sort -u)
+    [ "$compiled" = rds-auth-proxy ] || fail "after a change below src, compiled for $stage: $compiled"
+    ok "after a change below src only the program is compiled, by the stage $stage"
 }
 
 # --- running ---------------------------------------------------------------------------------------------------------
 
 names=() volume=image-test-world-$$
-# ulimits: the defaults exceed what an unprivileged outer container may grant.
-limits=(--ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
 
 clean_up() {
     [ "${#names[@]}" = 0 ] || pod rm --force --time 0 "${names[@]}" > /dev/null 2>&1 || true
@@ -125,20 +168,20 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# start NAME OPTIONS… -- ARGUMENTS…: the image as a restricted pod runs it, in the network of the world.
+# start NAME ROLE OPTIONS… -- ARGUMENTS…: the image as a restricted pod runs it, in the network of the world, with the AWS
+# identity of server or client.
 start() {
-    local name=$1 options=()
-    shift
+    local name=$1 role=$2 options=()
+    shift 2
     while [ "$1" != -- ]; do options+=("$1"); shift; done
     shift
     names=("$name" "${names[@]}")
-    pod run --detach --name "$name" --network "container:$volume" --pull never "${limits[@]}" \
+    pod run --detach --name "$name" --network "container:$volume" --pull never \
         --read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges \
-        --volume "$volume:/world:ro" --env AWS_EC2_METADATA_DISABLED=true "${options[@]}" \
+        --volume "$volume:/world:ro" --env AWS_EC2_METADATA_DISABLED=true \
+        --env "AWS_SHARED_CREDENTIALS_FILE=/world/compose/$role.credentials" --env "AWS_CONFIG_FILE=/world/compose/$role.aws" "${options[@]}" \
         localhost/image-test-server "$@" > /dev/null
 }
-
-aws_as() { echo "--env=AWS_SHARED_CREDENTIALS_FILE=/world/compose/$1.credentials --env=AWS_CONFIG_FILE=/world/compose/$1.aws"; }
 
 until_says() { # until_says NAME PATTERN
     for _ in $(seq 150); do
@@ -153,18 +196,22 @@ query() { # query SQL: as an application in the world's network does it, without
     pod exec "$volume" psql -X -w -A -t -h 127.0.0.1 -p 8001 -U alice -d app -c "$1" 2>&1
 }
 
-status_of() { grep -E "^$2:" "/proc/$(pod inspect --format '{{.State.Pid}}' "$1")/status" | tr -s '\t ' ' '; }
+proc_of() { echo "/proc/$(pod inspect --format '{{.State.Pid}}' "$1")"; }
+status_of() { grep -E "^$2:" "$(proc_of "$1")/status" | tr -s '\t ' ' '; }
 
 check_image() {
     local facts mount
     facts=$(pod image inspect --format '{{.Config.User}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.Config.WorkingDir}}' localhost/image-test-server)
     [ "$facts" = '65532:65532 [/usr/local/bin/rds-auth-proxy] [server] /etc/rds-auth-proxy' ] || fail "the image is: $facts"
     ok "user, entry point, command"
-    for label in title=rds-auth-proxy licenses=MIT version=0.0.0-test revision=0123456789ab created=2001-02-03T04:05:06Z; do
+    for label in title=rds-auth-proxy licenses=MIT version=0.0.0-test "revision=$revision" created=2001-02-03T04:05:06Z "base.name=$(pinned "$runtime")"; do
         [ "$(pod image inspect --format "{{index .Labels \"org.opencontainers.image.${label%%=*}\"}}" localhost/image-test-server)" = "${label#*=}" ] \
             || fail "label $label"
     done
     ok "labels"
+    facts=$(pod image inspect --format '{{with .HealthCheck}}{{.Test}}{{end}}' localhost/image-test-server)
+    [ "$facts" = '[CMD /usr/local/bin/rds-auth-proxy healthcheck]' ] || fail "the health check is: $facts"
+    ok "a health check without a shell"
     mount=$(pod image mount localhost/image-test-server)
     cmp -s "$mount/etc/rds-auth-proxy/rds-bundle.pem" build/ca/rds-bundle.pem || fail "the RDS bundle in the image is another"
     [ "$(find "$mount" -xdev -type f -perm /111 ! -name '*.so*' -printf '%P ')" = 'usr/local/bin/rds-auth-proxy ' ] \
@@ -173,7 +220,7 @@ check_image() {
     pod image unmount localhost/image-test-server > /dev/null
     ok "one program, the bundle, nothing writable"
     if [ -z "$binary" ]; then
-        pod run --rm --pull never --network none "${limits[@]}" localhost/image-test-server version | grep -q 0123456789ab \
+        pod run --rm --pull never --network none localhost/image-test-server version | grep -q "commit ${revision:0:12}, 2001-02-03" \
             || fail "the program does not know its commit"
         ok "the program knows its commit"
     fi
@@ -181,27 +228,38 @@ check_image() {
 
 check_login() { # check_login USER: server and client under that uid, a login, the end
     local user=$1 server=image-test-server-$$-${1%%:*} client=image-test-client-$$-${1%%:*} answer begun
-    # shellcheck disable=SC2046 # two words each
-    start "$server" --user "$user" $(aws_as server) -- server --configfile /world/compose/server.yaml
-    # shellcheck disable=SC2046
-    start "$client" --user "$user" $(aws_as client) -- client --configfile /world/compose/client.yaml --target db-1
+    start "$server" server --user "$user" --env RDS_AUTH_PROXY_CONFIGFILE=/world/compose/server.yaml --
+    start "$client" client --user "$user" -- client --configfile /world/compose/client.yaml --target db-1
     until_says "$server" listening
     until_says "$client" listening
     [ "$(status_of "$server" Uid)" = "Uid: ${user%%:*} ${user%%:*} ${user%%:*} ${user%%:*}" ] || fail "$(status_of "$server" Uid)"
     [ "$(status_of "$server" CapEff)$(status_of "$server" CapBnd)" = 'CapEff: 0000000000000000CapBnd: 0000000000000000' ] \
         || fail "it has capabilities: $(status_of "$server" CapBnd)"
     [ "$(status_of "$server" NoNewPrivs)" = 'NoNewPrivs: 1' ] || fail "it may gain privileges"
+    grep -Eq '^[0-9]+ [0-9]+ [0-9:]+ [^ ]+ / ro,' "$(proc_of "$server")/mountinfo" || fail "its root can be written to"
     ok "uid ${user%%:*}: runs without capabilities on a read-only root"
     answer=$(query "select current_user || ' of ' || current_database()") || fail "login: $answer"
     [ "$answer" = 'alice of app' ] || fail "login: $answer"
     ok "uid ${user%%:*}: alice logs in to PostgreSQL with an IAM token"
     # 0.0.0.0:8001, listening (proc(5), net/tcp): what a published port needs.
     pod exec "$volume" grep -q '00000000:1F41 00000000:0000 0A' /proc/net/tcp || fail "the client's port cannot be published"
+    check_health "$server"
     begun=$SECONDS
     pod stop --time 20 "$client" "$server" > /dev/null
     [ $((SECONDS - begun)) -lt 10 ] || fail "it takes $((SECONDS - begun)) s to stop"
     [ "$(pod inspect --format '{{.State.ExitCode}}' "$server")" = 0 ] || fail "it ends with $(pod inspect --format '{{.State.ExitCode}}' "$server")"
     ok "uid ${user%%:*}: ends on SIGTERM with 0"
+}
+
+check_health() { # check_health SERVER
+    local answer
+    answer=$(pod healthcheck run "$1" 2>&1) || fail "it serves, and its health check says: $answer"
+    pod kill --signal STOP "$1" > /dev/null
+    answer=$(pod healthcheck run "$1" 2>&1) && fail "it does not answer, and its health check says: $answer"
+    [ "$answer" = unhealthy ] || fail "the health check does not run: $answer"
+    pod kill --signal CONT "$1" > /dev/null
+    answer=$(pod healthcheck run "$1" 2>&1) || fail "it serves again, and its health check says: $answer"
+    ok "healthy while it serves, unhealthy while it does not answer"
 }
 
 # The bundle at its place in the image decides: as it ships it does not know the world's CA; with that CA behind it, it does.
@@ -214,10 +272,9 @@ check_bundle() {
     chmod 0644 "$work/bundled.yaml" "$work/bundle.pem"
     for options in '' "--volume=$work/bundle.pem:/etc/rds-auth-proxy/rds-bundle.pem:ro"; do
         number=$((number + 1))
-        # shellcheck disable=SC2046,SC2086
-        start "image-test-server-$$-bundle$number" $(aws_as server) --volume "$work/bundled.yaml:/etc/rds-auth-proxy/config.yaml:ro" $options -- server
-        # shellcheck disable=SC2046
-        start "image-test-client-$$-bundle$number" $(aws_as client) -- client --configfile /world/compose/client.yaml --target db-1
+        # shellcheck disable=SC2086 # none or one
+        start "image-test-server-$$-bundle$number" server --volume "$work/bundled.yaml:/etc/rds-auth-proxy/config.yaml:ro" $options --
+        start "image-test-client-$$-bundle$number" client -- client --configfile /world/compose/client.yaml --target db-1
         until_says "image-test-server-$$-bundle$number" listening
         until_says "image-test-client-$$-bundle$number" listening
         answer=$(query 'select 1') && [ "$number" = 1 ] && fail "a database with a foreign certificate was let through"
@@ -233,22 +290,34 @@ check_bundle() {
 # The configuration that the chart renders is one this image starts with.
 check_chart() {
     local name=image-test-server-$$-chart
-    # shellcheck disable=SC2046
-    start "$name" $(aws_as server) --volume "$PWD/build/helm/tests/golden/irsa.server.yaml:/etc/rds-auth-proxy/config/config.yaml:ro" \
+    start "$name" server --volume "$PWD/build/helm/tests/golden/irsa.server.yaml:/etc/rds-auth-proxy/config/config.yaml:ro" \
         -- server --configfile /etc/rds-auth-proxy/config/config.yaml
     until_says "$name" 'listening.*8000'
     pod stop --time 50 "$name" > /dev/null
     ok "starts with the chart's configuration"
 }
 
-mkdir -p "$work"
+# Sizes on disk, not compressed.
+print_sizes() {
+    local mount whole base
+    mount=$(pod image mount localhost/image-test-server)
+    whole=$(pod image inspect --format '{{.Size}}' localhost/image-test-server)
+    base=$(pod image inspect --format '{{.Size}}' "$runtime")
+    echo "binary $(stat -c %s "$mount/usr/local/bin/rds-auth-proxy") bytes; the image adds $((whole - base)) bytes to its base (here $base)"
+    pod image unmount localhost/image-test-server > /dev/null
+}
+
 make_debian
+make_rust
 make_runtime
-build server
-build world
+check_context
+build server .
+build world .
+[ -n "$binary" ] || check_layers build
+[ -n "$world" ] || check_layers world-build
 check_image
 names+=("$volume")
-pod run --detach --name "$volume" --network none --pull never "${limits[@]}" --volume "$volume:/world" \
+pod run --detach --name "$volume" --network none --pull never --volume "$volume:/world" \
     localhost/image-test-world > /dev/null
 until_says "$volume" '^ready'
 until pod exec "$volume" test -e /world/compose; do sleep 0.2; done
@@ -257,4 +326,5 @@ check_login 12345:0
 check_bundle
 check_chart
 echo
+print_sizes
 echo "$passed passed, 0 failed"
