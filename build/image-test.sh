@@ -88,16 +88,16 @@ make_runtime() {
 # --- the build -------------------------------------------------------------------------------------------------------
 
 build() { # build TARGET CONTEXT
-    local target=$1 options=()
+    local target=$1 options=(--isolation chroot --format docker)
+    options+=(--build-arg RUST_IMAGE="$(pinned "$debian-rust")" --build-arg RUNTIME_IMAGE="$(pinned "$runtime")")
+    options+=(--build-arg POSTGRES_IMAGE="$(pinned "$debian")")
+    options+=(--build-arg VERSION=0.0.0-test --build-arg REVISION="$revision" --build-arg CREATED=2001-02-03T04:05:06Z)
     given "$binary" build rds-auth-proxy
     given "$world" world-build world
     if [ -z "$binary" ] || [ -z "$world" ]; then prepare_cargo; fi
-    builder bud --isolation chroot --pull-never --layers --format docker \
-        --build-arg RUST_IMAGE="$(pinned "$debian-rust")" --build-arg RUNTIME_IMAGE="$(pinned "$runtime")" \
-        --build-arg POSTGRES_IMAGE="$(pinned "$debian")" \
-        --build-arg VERSION=0.0.0-test --build-arg REVISION="$revision" --build-arg CREATED=2001-02-03T04:05:06Z \
-        "${options[@]}" --target "$target" --tag "localhost/image-test-$target" "$2" > "$work/build-$target.log" 2>&1 \
-        || { tail -30 "$work/build-$target.log" >&2; fail "the stage $target does not build"; }
+    echo "${options[*]}" > "$work/build-options"   # for build/compose-test.sh
+    builder bud --pull-never --layers "${options[@]}" --target "$target" --tag "localhost/image-test-$target" "$2" \
+        > "$work/build-$target.log" 2>&1 || { tail -30 "$work/build-$target.log" >&2; fail "the stage $target does not build"; }
 }
 
 # NAME:TAG@DIGEST, the form in which the Dockerfile names its bases.
@@ -149,7 +149,7 @@ check_context() {
 # After a change below src no crate but ours is compiled: for the program, and for the world.
 check_layers() { # check_layers STAGE
     local stage=$1 log=$work/build-$1.log compiled
-    echo "// Changed for $stage." >> "$work/context/src/main.rs"
+    echo "// Changed at $(date +%s%N)." >> "$work/context/src/main.rs"
     build "$stage" "$work/context"
     [ "$(grep -A1 'cargo build .*cargo clean' "$log" | grep -c 'Using cache')" = "$(grep -c 'cargo build .*cargo clean' "$log")" ] \
         || fail "a layer with dependencies is built again, see $log"
