@@ -42,16 +42,27 @@ pub fn wipe(buffer: &mut BytesMut) {
     buffer.spare_capacity_mut().zeroize();
 }
 
+/// Makes room for `additional` bytes. Unlike `BytesMut::reserve` it wipes the memory that the buffer moves out of.
+pub fn make_room(buffer: &mut BytesMut, additional: usize) {
+    if buffer.capacity() - buffer.len() >= additional {
+        return;
+    }
+    let mut larger = BytesMut::with_capacity((buffer.len() + additional).max(2 * buffer.capacity()));
+    larger.extend_from_slice(buffer);
+    wipe(buffer);
+    *buffer = larger;
+}
+
 #[cfg(test)]
 #[cfg(target_os = "linux")]
-mod tests {
+pub(crate) mod tests {
     use std::fs::File;
     use std::os::unix::fs::FileExt;
 
     use super::*;
 
     /// Reads this process's memory as the kernel sees it: what a dump would hold.
-    fn memory_at(address: usize, length: usize) -> Vec<u8> {
+    pub(crate) fn memory_at(address: usize, length: usize) -> Vec<u8> {
         let mut bytes = vec![0xff; length];
         File::open("/proc/self/mem").unwrap().read_exact_at(&mut bytes, address as u64).unwrap();
         bytes
@@ -67,5 +78,19 @@ mod tests {
         wipe(&mut buffer);
         assert!(buffer.is_empty());
         assert_eq!(memory_at(address, length), vec![0; length]);
+    }
+
+    #[test]
+    fn a_buffer_that_grows_leaves_nothing_where_it_was() {
+        let mut buffer = BytesMut::with_capacity(64);
+        buffer.extend_from_slice(b"hunter2, and more of it, and more than that");
+        let (address, length) = (buffer.as_ptr() as usize, buffer.len());
+        make_room(&mut buffer, 64 - length);
+        assert_eq!(buffer.as_ptr() as usize, address, "there was room");
+        make_room(&mut buffer, 4096);
+        assert!(buffer.capacity() >= length + 4096);
+        assert_eq!(&buffer[..], b"hunter2, and more of it, and more than that");
+        // The allocator has written into its beginning by now.
+        assert_eq!(memory_at(address + 24, length - 24), vec![0; length - 24]);
     }
 }

@@ -9,7 +9,7 @@ use super::message::{FromHop, flush_to_app, flush_to_hop, read_from_hop, read_pa
 use super::password::Exchange;
 use super::{Failure, Fault};
 use crate::net::Framed;
-use crate::secret::Secret;
+use crate::secret::{Secret, make_room};
 use crate::tls::Mode;
 use crate::wire::{Authentication, BackendMessage, CancelRequest, ErrorResponse, Header, StartupMessage};
 
@@ -98,7 +98,7 @@ impl Conversation<'_> {
     ) -> Result<bool, Failure> {
         let hop = self.hop_name;
         let broken = |source| Failure::HopProtocol { hop: hop.to_owned(), source };
-        match BackendMessage::decode(message.tag, &message.body).map_err(broken)? {
+        match BackendMessage::decode(message.tag, message.body.expose()).map_err(broken)? {
             BackendMessage::Authentication(request) => match exchange {
                 Some(exchange) => self.answer(&request, exchange, deadline).await?,
                 None => self.ask(request, deadline).await?,
@@ -158,7 +158,7 @@ impl Conversation<'_> {
         self.flush_to_app(deadline).await?;
         let answer = deadline.while_asking(read_password(self.app)).await?;
         self.lost_binding |= self.withheld_binding && misses_channel_binding(answer.expose());
-        self.hop.out().reserve(answer.len());
+        make_room(self.hop.out(), answer.len());
         self.hop.out().put_slice(answer.expose());
         deadline.within("sending the password", flush_to_hop(self.hop, self.hop_name)).await
     }
@@ -192,7 +192,7 @@ impl Conversation<'_> {
 
     fn relay(&mut self, message: &FromHop) {
         Header { tag: message.tag, body_length: message.body.len() }.encode(self.app.out());
-        self.app.out().put_slice(&message.body);
+        self.app.out().put_slice(message.body.expose());
     }
 
     fn encode_for_app(&mut self, request: &Authentication<'_>) -> Result<(), Failure> {

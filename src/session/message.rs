@@ -11,14 +11,14 @@ use crate::wire::{FirstPacket, Header, password_body_length, startup_body_length
 /// A message of the hop during the login.
 pub(super) struct FromHop {
     pub(super) tag: u8,
-    pub(super) body: Vec<u8>,
+    /// It may be the key that cancels queries.
+    pub(super) body: Secret,
 }
 
 /// The first packet of an application, whose length word was already read.
 pub(super) async fn read_first_packet(app: &mut Framed, length: [u8; 4]) -> Result<FirstPacket, Failure> {
     let length = startup_body_length(length).map_err(Failure::Application)?;
-    // It may carry a password.
-    let body = Secret::new(app.read_body(length).await.map_err(Failure::ApplicationGone)?);
+    let body = app.read_body(length).await.map_err(Failure::ApplicationGone)?;
     FirstPacket::decode(body.expose()).map_err(Failure::Application)
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn read_from_hop(hop: &mut Framed, name: &str) -> Result<FromHo
 pub(super) async fn read_password(app: &mut Framed) -> Result<Secret, Failure> {
     let header = app.read_array::<{ Header::LENGTH }>().await.map_err(Failure::ApplicationGone)?;
     let length = password_body_length(header).map_err(Failure::Application)?;
-    let body = Secret::new(app.read_body(length).await.map_err(Failure::ApplicationGone)?);
+    let body = app.read_body(length).await.map_err(Failure::ApplicationGone)?;
     let mut message = Vec::with_capacity(header.len() + length);
     message.extend_from_slice(&header);
     message.extend_from_slice(body.expose());

@@ -4,6 +4,7 @@ use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{
     ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
 };
+use zeroize::Zeroizing;
 
 use super::Failure;
 use crate::net::Framed;
@@ -46,7 +47,7 @@ impl<'a> Exchange<'a> {
             Authentication::Ok => return Ok(false),
             Authentication::CleartextPassword => encode_password(password, hop.out()),
             Authentication::Md5Password { salt } => {
-                let hash = md5_hash(self.user, password, *salt);
+                let hash = Zeroizing::new(md5_hash(self.user, password, *salt));
                 encode_password(hash.as_bytes(), hop.out())
             }
             Authentication::Sasl { mechanisms } => self.choose(mechanisms, hop)?,

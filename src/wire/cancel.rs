@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::secret::Secret;
+use crate::secret::{Secret, make_room};
 use crate::wire::DecodeError;
 use crate::wire::reader::Reader;
 use crate::wire::request::CANCEL_CODE;
@@ -33,7 +33,7 @@ impl CancelRequest {
     /// Appends the whole packet, length word included. [Wipe](crate::secret::wipe) `out` once it is sent.
     pub fn encode(&self, out: &mut BytesMut) {
         let length = 12 + self.key.expose().len();
-        out.reserve(length);
+        make_room(out, length);
         out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
         out.put_u32(CANCEL_CODE);
         out.put_u32(self.process_id);

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::secret::make_room;
 use crate::wire::request::MAX_STARTUP_PACKET;
 use crate::wire::{CancelKey, DecodeError, EncodeError};
 
@@ -51,7 +52,7 @@ impl Header {
 
     /// Appends the header and makes room for the body, which the caller appends next.
     pub fn encode(self, out: &mut BytesMut) {
-        out.reserve(Self::LENGTH + self.body_length);
+        make_room(out, Self::LENGTH + self.body_length);
         out.put_u8(self.tag);
         // All bodies have their limit checked by the messages they belong to.
         out.put_u32(u32::try_from(self.body_length.saturating_add(4)).unwrap_or(u32::MAX));

@@ -6,7 +6,7 @@ use std::iter;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::secret::Secret;
+use crate::secret::{Secret, make_room};
 use crate::wire::error::{check_name, check_string};
 use crate::wire::reader::Reader;
 use crate::wire::request::MAX_STARTUP_PACKET;
@@ -118,7 +118,7 @@ impl StartupMessage {
             return Err(EncodeError::TooLong { what: WHAT, length, limit: MAX_STARTUP_PACKET });
         }
         let word = u32::try_from(4 + length).unwrap_or(u32::MAX);
-        out.reserve(4 + length);
+        make_room(out, 4 + length);
         out.put_u32(word);
         out.put_u32(self.version.to_wire());
         out.put_slice(self.pairs.expose());
