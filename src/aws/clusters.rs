@@ -122,7 +122,7 @@ fn describe(cluster: &DbCluster, name: &str, host: Option<&str>, region: &str) -
     Ok(Discovered {
         name: name.to_owned(),
         address: address(host, cluster.port())?,
-        region: region_of(cluster.db_cluster_arn(), region),
+        region: region_of(cluster.db_cluster_arn(), region)?,
         database: database(&tags, cluster.database_name()),
         local_port: None,
         tags,

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::chain::Chain;
 use super::skipped::{Remark, Told};
+use super::whole::Whole;
 use super::{clusters, instances};
 use crate::target::{Boxed, Discover, DiscoverError, Discovered};
 
@@ -31,7 +32,7 @@ impl Discovery {
     pub(super) fn new(config: &SdkConfig, regions: &[String], chain: Arc<Chain>) -> Self {
         let client = |region: &String| {
             let config = aws_sdk_rds::config::Builder::from(config).region(Region::new(region.clone()));
-            (region.clone(), Client::from_conf(config.build()))
+            (region.clone(), Client::from_conf(config.interceptor(Whole).build()))
         };
         let mut names = regions.to_vec();
         names.sort();

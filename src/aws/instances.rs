@@ -70,7 +70,7 @@ fn describe(
     Ok(Discovered {
         name: name.to_owned(),
         address,
-        region: region_of(instance.db_instance_arn(), region),
+        region: region_of(instance.db_instance_arn(), region)?,
         database: database(&tags, instance.db_name()),
         local_port: local_port(name, &tags, remarks),
         tags,
@@ -86,8 +86,11 @@ pub(super) fn address(host: Option<&str>, port: Option<i32>) -> Result<HostPort,
     text.parse().map_err(|_| Remark::Incomplete("endpoint"))
 }
 
-/// The region in `arn:PARTITION:rds:REGION:ACCOUNT:…`, else the one that was asked.
-pub(super) fn region_of(arn: Option<&str>, asked: &str) -> String {
-    let in_arn = arn.and_then(|arn| arn.split(':').nth(3)).filter(|region| !region.is_empty());
-    in_arn.unwrap_or(asked).to_owned()
+/// The region that was asked. The one in `arn:PARTITION:rds:REGION:ACCOUNT:…` has to be the same: tokens are signed for
+/// it, so an answer must not choose it.
+pub(super) fn region_of(arn: Option<&str>, asked: &str) -> Result<String, Remark> {
+    match arn.and_then(|arn| arn.split(':').nth(3)).filter(|region| !region.is_empty()) {
+        Some(other) if other != asked => Err(Remark::OtherRegion(other.to_owned())),
+        _ => Ok(asked.to_owned()),
+    }
 }

@@ -38,6 +38,7 @@ mod skipped;
 mod stand_in;
 mod tags;
 mod token;
+mod whole;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

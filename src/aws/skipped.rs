@@ -15,6 +15,8 @@ pub(super) enum Remark {
     IamOff,
     /// Left out: RDS described it without something that every database has.
     Incomplete(&'static str),
+    /// Left out: by its ARN it is in this region, which was not asked.
+    OtherRegion(String),
     /// Listed, without the port that its tag asks for.
     LocalPort(String),
 }
@@ -51,6 +53,11 @@ impl fmt::Display for Remark {
                 "IAM database authentication is off; modify the instance or its cluster to turn it on",
             ),
             Self::Incomplete(what) => write!(formatter, "RDS described it without a usable {what}"),
+            Self::OtherRegion(region) => write!(
+                formatter,
+                "its ARN names the region {region:?}, which is not the one that was asked; check for an HTTP proxy \
+                 that answers in place of AWS"
+            ),
             Self::LocalPort(written) => {
                 write!(
                     formatter,

@@ -127,7 +127,7 @@ async fn an_instance_comes_with_all_that_is_known_of_it() {
         account(asked, &instance(&Instance { region: "eu-west-1", tags: &tags, ..PLAIN }), "", "")
     })
     .await;
-    let found = discover(&stand_in, &[]).await.0.unwrap();
+    let found = discover(&stand_in, &["eu-west-1"]).await.0.unwrap();
     let tags = tags.map(|(name, value)| Tag { name: name.into(), value: value.into() });
     let expected = Discovered {
         name: "db-1".into(),
@@ -137,7 +137,7 @@ async fn an_instance_comes_with_all_that_is_known_of_it() {
         local_port: Some(54001),
         tags: tags.to_vec(),
     };
-    assert_eq!(found, [expected], "the region is that of the ARN, the host is in small letters");
+    assert_eq!(found, [expected], "the host is in small letters");
     let asked = stand_in.asked();
     let actions: Vec<_> = asked.iter().map(Asked::action).collect();
     assert!(!actions.contains(&"DescribeDBClusterEndpoints"), "nothing needs it here: {actions:?}");
@@ -181,15 +181,19 @@ async fn what_cannot_be_used_is_left_out_with_a_reason() {
             instance(&Instance { id: "odd-port", tags: &[("rds-auth-proxy:local-port", "0")], ..PLAIN }),
             instance(&Instance { id: "no host", ..PLAIN }),
             instance(&Instance { id: "", ..PLAIN }),
+            instance(&Instance { id: "elsewhere", region: "eu-west-1", ..PLAIN }),
+            instance(&PLAIN).replace("db-1", "no-arn").replace("arn:aws:rds:us-east-1:", ""),
         ];
-        account(asked, &instances.concat(), "", "")
+        let foreign = cluster("foreign", "postgres", true, false).replace("rds:us-east-1", "rds:eu-west-1");
+        account(asked, &instances.concat(), &foreign, "")
     })
     .await;
     let (found, discovery) = discover(&stand_in, &[]).await;
     let found = found.unwrap();
-    assert_eq!(names(&found), ["db-1", "odd-port"]);
+    assert_eq!(names(&found), ["db-1", "no-arn", "odd-port"]);
+    assert!(found.iter().all(|database| database.region == "us-east-1"));
     assert_eq!(found[0].database.as_deref(), Some("app"), "without the tag it is DBName");
-    assert_eq!(found[1].local_port, None);
+    assert_eq!(found[2].local_port, None);
     let told = discovery.told.remarks();
     let told = |id: &str| told[&format!("{id} in us-east-1")].clone();
     assert_eq!(told("creating"), Remark::NoEndpoint);
@@ -197,6 +201,8 @@ async fn what_cannot_be_used_is_left_out_with_a_reason() {
     assert_eq!(told("odd-port"), Remark::LocalPort("0".into()));
     assert_eq!(told("no host"), Remark::Incomplete("endpoint"));
     assert_eq!(told(""), Remark::Incomplete("identifier"), "nobody could ask for it");
+    assert_eq!(told("elsewhere"), Remark::OtherRegion("eu-west-1".into()));
+    assert_eq!(told("foreign:writer"), Remark::OtherRegion("eu-west-1".into()));
 }
 
 #[tokio::test]
@@ -264,6 +270,29 @@ async fn a_failure_on_the_second_page_leaves_no_half_list() {
     })
     .await;
     assert_eq!(reason, "rds:DescribeDBInstances failed with InternalFailure: sorry");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_is_no_answer_wherever_it_is_cut() {
+    let (_, whole) = answer("DescribeDBInstances", "DBInstances", &instance(&PLAIN), "");
+    let places = (0..whole.len()).step_by(7).chain([whole.len() - 1]);
+    let longest = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let length = Arc::clone(&longest);
+    let stand_in = StandIn::start(move |asked| match asked.action() {
+        "DescribeDBInstances" => {
+            let (_, whole) = answer(asked.action(), "DBInstances", &instance(&PLAIN), "");
+            (200, whole[..length.load(std::sync::atomic::Ordering::SeqCst)].to_owned())
+        }
+        _ => account(asked, "", "", ""),
+    })
+    .await;
+    for place in places {
+        longest.store(place, std::sync::atomic::Ordering::SeqCst);
+        let error = discover(&stand_in, &[]).await.0.expect_err(&whole[..place]);
+        assert!(error.reason.contains("the answer to rds:DescribeDBInstances is not one of RDS"), "{error}");
+    }
+    longest.store(whole.len(), std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(names(&discover(&stand_in, &[]).await.0.unwrap()), ["db-1"]);
 }
 
 #[tokio::test]
