@@ -9,6 +9,8 @@ mod failure;
 mod gen_cert;
 mod harden;
 mod healthcheck;
+#[cfg(unix)]
+mod hide;
 mod logging;
 mod man;
 mod observe;
@@ -46,7 +48,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
-    match Arguments::read(arguments).map_err(Failure::Arguments)?.command {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let command = Arguments::read(arguments.clone()).map_err(Failure::Arguments)?.command;
+    #[cfg(unix)]
+    if let Command::Client(client) = &command
+        && let Some(password) = &client.password
+    {
+        // It was to be seen since the start, so what cannot be hidden is no reason not to go on.
+        let _not_hidden = hide::hide(password, &arguments);
+    }
+    match command {
         Command::Client(arguments) => run_mode(Format::Human, |log| client::prepare(arguments, log)),
         Command::Server(arguments) => run_mode(Format::Json, |log| server::prepare(arguments, log)),
         Command::GenCert(arguments) => gen_cert::run(&arguments),

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 
 /// The most a password file may hold, in bytes: more than fits into a startup packet, which PostgreSQL limits to 10,000
 /// (`MAX_STARTUP_PACKET_LENGTH` in src/include/libpq/pqcomm.h).
-const LONGEST: usize = 10_000;
+pub(super) const LONGEST: usize = 10_000;
 
 /// The password of `--password` or `--password-file`, or none. A file that is unreadable, empty, too long or holds
 /// a NUL byte is a usage error.
