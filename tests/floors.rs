@@ -1,6 +1,9 @@
 //! The import order of the house: a module names only modules on floors below its own (see `src/lib.rs`).
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the source ends with a panic")]
 
+#[path = "secrecy.rs"]
+mod secrecy;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use aws_credential_types::Credentials;
 use serde_json::{Value, json};
 
 use super::stand_in::StandIn;
@@ -257,4 +258,22 @@ async fn the_identity_is_asked_once_and_named_from_then_on() {
 async fn an_identity_that_sts_does_not_tell_is_none() {
     let stand_in = StandIn::start(|_| (403, "<ErrorResponse/>".into())).await;
     assert_eq!(stand_in.aws(Some("us-east-1")).await.identity().await, None);
+}
+
+#[tokio::test]
+async fn no_debug_output_shows_the_credentials() {
+    let credentials = Credentials::new("AKIDDEBUG", "hunter2", Some("hunter2+session".into()), None, "test");
+    let aws = stand_in::aws_with("http://127.0.0.1:1", Some("us-east-1"), Some(credentials)).await;
+    let credentials = aws.chain.current().await.unwrap();
+    let login = token::Login {
+        address: &HostPort { host: "no host".into(), port: 1 },
+        region: "us-east-1",
+        user: "alice",
+        now: SystemTime::UNIX_EPOCH,
+    };
+    let refused = token::token(&credentials, login).err().expect("that is no host");
+    // The library's own types as well, since ours hold them.
+    let shown = format!("{:?} {:#?} {credentials:?} {:?} {refused:?}", aws.chain, aws.chain, aws.config);
+    assert!(shown.contains("Chain") && shown.contains("AKIDDEBUG"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
 }

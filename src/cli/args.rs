@@ -220,6 +220,7 @@ fn not_from_empty_variable(argument: clap::Arg) -> clap::Arg {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::failure::Failure;
 
     fn read(line: &str) -> Result<Command, clap::Error> {
         Arguments::read(line.split(' ').map(OsString::from)).map(|arguments| arguments.command)
@@ -273,6 +274,21 @@ mod tests {
         let text = refusal("rds-auth-proxy client --password hunter2 --password-file p");
         assert!(text.contains("--password-file") && text.contains("cannot be used with"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn no_fault_of_the_command_line_shows_the_password() {
+        for line in [
+            "rds-auth-proxy client --password hunter2 --password-file p",
+            "rds-auth-proxy client --password hunter2 --password hunter2",
+            "rds-auth-proxy client --password hunter2 --direct=perhaps",
+            "rds-auth-proxy client --password=hunter2 --nonsense",
+        ] {
+            let error = read(line).err().expect("must be refused");
+            let text = format!("{error} {error:?}");
+            let shown = [text, format!("{:?}", Failure::Arguments(error))].concat();
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
     }
 
     #[test]

@@ -171,7 +171,8 @@ users:
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config");
         fs::write(&path, "users: [{name: u, user: {token: s3cret, oops: }}]]").unwrap();
-        let text = find(&settings(&path, None)).await.err().unwrap().to_string();
+        let fault = find(&settings(&path, None)).await.err().unwrap();
+        let text = format!("{fault} {fault:?}");
         assert!(text.contains("no valid YAML") && !text.contains("s3cret"), "{text}");
         let text = find(&settings(Path::new("/nowhere"), None)).await.err().unwrap().to_string();
         assert!(text.contains("/nowhere"), "{text}");

@@ -139,3 +139,31 @@ fn client_config(settings: &Settings, depth: Depth) -> Result<ClientConfig, TlsE
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_key() {
+        let own = Arc::new(SelfSigned::generate(&["localhost".to_owned()]).unwrap());
+        let (_, key) = own.chain().unwrap();
+        let settings =
+            Settings { mode: Mode::VerifyFull, roots: None, identity: ClientIdentity::Generated(own) };
+        let connector = Connector::new(settings).unwrap();
+        // What is behind it too: a setting of rustls that shows its keys would be found here.
+        let shown = format!("{connector:?} {connector:#?} {:?}", connector.config.current());
+        assert!(
+            shown.contains("Connector(verify-full, CaAndName)") && shown.contains("Verifier("),
+            "{shown}"
+        );
+        let mut bytes = String::new();
+        // The end of the key is the key itself; it begins with what kind it is.
+        for byte in key.secret_der().iter().rev().take(8).rev() {
+            write!(bytes, "{byte}, ").unwrap();
+        }
+        assert!(!shown.contains(bytes.trim_end_matches(", ")), "{shown}");
+    }
+}

@@ -33,3 +33,23 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
 fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Unreadable { what, path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_error_shows_a_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        for text in [
+            "hunter2",
+            "-----BEGIN PRIVATE KEY-----\nhunter2\n",
+            "-----BEGIN PRIVATE KEY-----\n%hunter2%\n-----END PRIVATE KEY-----\n",
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = private_key(&path).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+}

@@ -187,6 +187,13 @@ mod tests {
         ErrorResponse::new(Severity::Fatal, SqlState::InvalidPassword, "no")
     }
 
+    /// They are the words of a database or our own, meant for the application and the log.
+    #[test]
+    fn debug_shows_the_fields() {
+        let shown = format!("{:?}", example());
+        assert_eq!(shown, r#"{'S': "FATAL", 'V': "FATAL", 'C': "28P01", 'M': "no"}"#);
+    }
+
     #[test]
     fn an_error_of_ours_has_the_bytes_of_the_manual() {
         let mut out = BytesMut::new();

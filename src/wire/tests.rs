@@ -317,3 +317,28 @@ fn requests_without_fields_survive() {
         assert_eq!(format!("{read:?}"), format!("{packet:?}"));
     }
 }
+
+#[test]
+fn no_error_shows_what_was_sent() {
+    let packet = b"\0\x03\0\0user\0alice\0password\0hunter2\0\0";
+    let cancel = b"4711:68756e74657232";
+    let negotiation = b"\0\x03\0\0\0\0\0\x01_pq_.hunter2\0";
+    let mut errors = Vec::new();
+    for bytes in [&packet[..], b"hunter2\0", cancel, negotiation, b"\0\0\0\x0bSCRAM hunter2\0"] {
+        for (begin, end) in
+            (0..bytes.len()).flat_map(|begin| (begin..=bytes.len()).map(move |end| (begin, end)))
+        {
+            let bytes = &bytes[begin..end];
+            errors.extend(FirstPacket::decode(bytes).map(drop).err());
+            errors.extend(decode_password(bytes).map(drop).err());
+            errors.extend(SaslInitialResponse::decode(bytes).map(drop).err());
+            errors.extend(CancelRequest::from_parameter(bytes).map(drop).err());
+            errors.extend(
+                b"RENSKvZ".iter().filter_map(|tag| BackendMessage::decode(*tag, bytes).map(drop).err()),
+            );
+        }
+    }
+    let refused = encode_password(b"hunter2\0hunter2", &mut BytesMut::new()).unwrap_err();
+    let said = format!("{errors:?} {refused:?}");
+    assert!(errors.len() > 1000 && !said.contains("hunter2") && !said.contains("104, 117"), "{said}");
+}

@@ -26,7 +26,10 @@ fn around() -> Surroundings {
 }
 
 fn read(text: &str, mode: Mode) -> Result<Config, String> {
-    super::read(Path::new("config.yaml"), text, mode, &around()).map_err(|error| error.to_string())
+    super::read(Path::new("config.yaml"), text, mode, &around()).map_err(|error| {
+        assert!(!format!("{error:?}").contains("hunter2"), "the value of SENSITIVE is in {error:?}");
+        error.to_string()
+    })
 }
 
 #[track_caller]

@@ -1,0 +1,267 @@
+//! The Debug output of every type: who can hold text of any kind has to say here why that is no secret.
+//!
+//! `Secret` has no Debug, so a type that derives it cannot have one inside. What is left are the types with text, bytes or
+//! a value of another crate in a field, and those whose Debug is written by hand. All of them are found in the source; one
+//! that is added, and is not in the table below, fails the test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use super::rust_files;
+
+/// What is known of a type.
+enum Proof {
+    /// What its text is.
+    Words(&'static str),
+    /// The unit test that formats values made of a secret.
+    Test(&'static str),
+}
+use Proof::{Test, Words};
+
+/// File, type, and why its Debug output holds no secret.
+const KNOWN: &[(&str, &str, Proof)] = &[
+    ("src/aws/chain.rs", "Chain", Test("no_debug_output_shows_the_credentials")),
+    (
+        "src/aws/fault.rs",
+        "CredentialsFault",
+        Words("a sentence for people: what a credential source said of itself, and a command"),
+    ),
+    ("src/aws/files.rs", "Files", Words("paths and the name of a profile")),
+    ("src/aws/mod.rs", "AwsError", Words("names of a profile and a region")),
+    ("src/aws/origin.rs", "Origin", Words("names of profiles")),
+    ("src/aws/skipped.rs", "Remark", Words("a region and a port, as RDS wrote them")),
+    ("src/aws/token.rs", "SignError", Test("no_debug_output_shows_the_credentials")),
+    ("src/cli/choose.rs", "Choice", Words("names and addresses to choose from")),
+    ("src/cli/failure.rs", "Failure", Test("no_fault_of_the_command_line_shows_the_password")),
+    ("src/cli/logging/filter.rs", "InvalidWish", Words("what LOG_LEVEL, RUST_LOG and DEBUG say")),
+    ("src/cli/logging/filter.rs", "Wish", Words("what LOG_LEVEL, RUST_LOG and DEBUG say")),
+    ("src/config/error.rs", "ConfigError", Test("values_from_outside_are_never_repeated")),
+    ("src/config/expand.rs", "Origins", Words("what was written in place of a value from outside")),
+    ("src/config/fault.rs", "Problem", Test("values_from_outside_are_never_repeated")),
+    ("src/config/fault.rs", "Step", Words("a key of the configuration")),
+    ("src/config/scalars.rs", "PathText", Words("a path")),
+    ("src/config/settings.rs", "Config", Words("names, addresses and paths: no key takes a password")),
+    ("src/config/settings.rs", "Rds", Words("names of regions")),
+    ("src/config/settings.rs", "Upstream", Words("its name")),
+    ("src/config/tree.rs", "Tree", Words("the configuration as it is written: no key takes a password")),
+    ("src/config/written.rs", "PortForward", Words("names of a context, a namespace and labels")),
+    ("src/config/written.rs", "Rds", Words("names of regions")),
+    ("src/config/written.rs", "Tag", Words("a tag of RDS")),
+    ("src/config/written.rs", "Target", Words("the name of a database")),
+    ("src/config/written.rs", "Written", Words("names of upstream proxies and targets")),
+    ("src/kubernetes/fault.rs", "Fault", Test("a_broken_file_is_named_but_not_quoted")),
+    ("src/net/address.rs", "HostPort", Words("a host")),
+    ("src/net/address.rs", "InvalidAddress", Words("what was to be a host")),
+    ("src/session/failure.rs", "Failure", Test("no_error_shows_what_was_sent")),
+    ("src/session/splice.rs", "End", Words("the error of a socket or of TLS")),
+    ("src/target/acl.rs", "Tag", Words("a tag of RDS")),
+    ("src/target/directory.rs", "LookupError", Words("names and addresses")),
+    ("src/target/mod.rs", "Discovered", Words("its name, region and database")),
+    ("src/target/mod.rs", "Iam", Words("a region")),
+    ("src/target/mod.rs", "StaticTarget", Words("its name and database")),
+    ("src/target/mod.rs", "Target", Words("its name and database")),
+    ("src/target/port_forward.rs", "PortForward", Words("names of a context and a namespace")),
+    ("src/target/port_forward.rs", "Pods", Words("labels and names")),
+    ("src/target/ports.rs", "DiscoverError", Words("a region, and a sentence for people")),
+    ("src/target/ports.rs", "MintError", Words("sentences for people")),
+    ("src/tls/acceptor.rs", "ServerIdentity", Words("hosts and paths")),
+    ("src/tls/connector.rs", "Connector", Test("debug_shows_no_key")),
+    ("src/tls/error.rs", "TlsError", Test("no_error_shows_a_key")),
+    ("src/tls/mode.rs", "UnknownMode", Words("what was to be a mode")),
+    ("src/tls/verify.rs", "Untrusted", Words("a sentence about a certificate")),
+    ("src/tls/verify.rs", "Verifier", Test("debug_shows_no_key")),
+    (
+        "src/wire/authentication.rs",
+        "Authentication",
+        Words("a database asks: salts, nonces and names of methods, which anybody may know"),
+    ),
+    ("src/wire/backend.rs", "BackendMessage", Test("debug_keeps_the_cancel_key")),
+    ("src/wire/cancel.rs", "CancelKey", Test("debug_keeps_the_key")),
+    ("src/wire/error_response.rs", "ErrorResponse", Test("debug_shows_the_fields")),
+    ("src/wire/startup.rs", "StartupMessage", Test("debug_shows_names_and_no_values")),
+];
+
+/// Types that hold no text, whatever their value is.
+const HARMLESS: &[&str] = &[
+    "Arc",
+    "BTreeMap",
+    "Box",
+    "CancellationToken",
+    "Duration",
+    "NonZeroUsize",
+    "Option",
+    "PathBuf",
+    "SocketAddr",
+    "SystemTime",
+    "T",
+    "Vec",
+    "bool",
+    "u16",
+    "u32",
+    "u64",
+    "u8",
+    "usize",
+];
+
+/// A type with Debug.
+struct Found {
+    file: String,
+    name: String,
+    /// The types of its fields; nothing where its Debug is written by hand.
+    fields: Option<BTreeSet<String>>,
+}
+
+#[test]
+fn no_debug_output_can_hold_a_secret() {
+    let found = types_with_debug();
+    let own: BTreeSet<_> = found.iter().map(|found| found.name.as_str()).collect();
+    assert!(own.len() > 70, "the source is not read as it was: {own:?}");
+    let is_open = |found: &&Found| {
+        found.fields.as_ref().is_none_or(|fields| {
+            fields.iter().any(|field| !HARMLESS.contains(&field.as_str()) && !own.contains(field.as_str()))
+        })
+    };
+    let mut known: BTreeMap<_, _> = KNOWN.iter().map(|(file, name, proof)| ((*file, *name), proof)).collect();
+    let all: String =
+        rust_files(Path::new("src")).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let mut faults = Vec::new();
+    for Found { file, name, fields } in found.iter().filter(is_open) {
+        match known.remove(&(file.as_str(), name.as_str())) {
+            None => {
+                faults.push(format!("{file}: say here why the Debug of {name} ({fields:?}) holds no secret"));
+            }
+            Some(Words(words)) if fields.is_none() || words.is_empty() => {
+                faults.push(format!("{file}: the Debug of {name} is written by hand and wants a test"));
+            }
+            Some(Words(_)) => {}
+            Some(Test(test)) => {
+                if !all.contains(&format!("fn {test}()")) {
+                    faults.push(format!("{file}: there is no test {test}"));
+                }
+            }
+        }
+    }
+    faults.extend(
+        known.keys().map(|(file, name)| format!("{file}: {name} is not there, or needs no word here")),
+    );
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+fn types_with_debug() -> Vec<Found> {
+    let mut found = Vec::new();
+    for file in rust_files(Path::new("src")) {
+        let path = file.to_str().unwrap().to_owned();
+        if path.contains("/tests") || path.ends_with("stand_in.rs") {
+            continue;
+        }
+        let text = production(&fs::read_to_string(&file).unwrap());
+        for (at, _) in text.match_indices("#[derive(") {
+            let (derived, rest) = text[at + 9..].split_once(")]").unwrap();
+            if derived.split(',').any(|name| name.trim() == "Debug") {
+                let (name, fields) = declaration(rest);
+                found.push(Found { file: path.clone(), name, fields: Some(fields) });
+            }
+        }
+        for (at, _) in text.match_indices("Debug for ") {
+            found.push(Found { file: path.clone(), name: leading_word(&text[at + 10..]), fields: None });
+        }
+    }
+    found
+}
+
+/// The text without comments, attributes of fields and tests.
+fn production(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let tests = ["\nmod tests {", "\npub(crate) mod tests {"];
+    let end = tests.iter().filter_map(|tests| text.find(tests)).min().unwrap_or(text.len());
+    text[..end].to_owned()
+}
+
+/// The name and the field types of the first type in a text that begins behind its `derive`.
+fn declaration(text: &str) -> (String, BTreeSet<String>) {
+    let (at, is_enum) = [("struct ", false), ("enum ", true)]
+        .iter()
+        .filter_map(|(word, is_enum)| Some((text.find(word)? + word.len(), *is_enum)))
+        .min()
+        .unwrap();
+    let name = leading_word(&text[at..]);
+    let rest = &text[at + name.len()..];
+    let begin = rest.find(['{', '(', ';']).unwrap();
+    let mut depth = 0;
+    let mut end = begin;
+    for (index, character) in rest[begin..].char_indices() {
+        depth += i32::from("{([".contains(character)) - i32::from("})]".contains(character));
+        end = begin + index;
+        if depth == 0 {
+            break;
+        }
+    }
+    (name, field_types(&without_attributes(&rest[begin..=end]), is_enum))
+}
+
+fn without_attributes(body: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = body;
+    while let Some((before, attribute)) = rest.split_once("#[") {
+        kept.push_str(before);
+        let mut depth = 1;
+        let end = attribute.find(|character| {
+            depth += i32::from(character == '[') - i32::from(character == ']');
+            depth == 0
+        });
+        rest = &attribute[end.unwrap() + 1..];
+    }
+    kept + rest
+}
+
+/// Every word of a body that is a type. Bytes that are more than a number count as `bytes`.
+fn field_types(body: &str, is_enum: bool) -> BTreeSet<String> {
+    let body = body.replace("&'static str", "bool").replace("&'static [", "[");
+    let body = body.replace("&'a [u8]", "bytes").replace("Vec<u8>", "bytes").replace("&'a str", "str");
+    let mut found = BTreeSet::new();
+    let mut depth = 0;
+    let mut begins = false;
+    let mut rest = body.as_str();
+    while let Some(character) = rest.chars().next() {
+        let word = leading_word(rest);
+        if word.is_empty() {
+            depth += i32::from("{([".contains(character)) - i32::from("})]".contains(character));
+            begins = depth == 1 && "{,".contains(character) || begins && character.is_whitespace();
+            rest = &rest[character.len_utf8()..];
+            continue;
+        }
+        rest = &rest[word.len()..];
+        let is_variant = is_enum && begins;
+        let is_name = rest.starts_with(':');
+        let is_keyword = ["pub", "super", "crate", "in", "a"].contains(&word.as_str());
+        if !is_variant && !is_name && !is_keyword && !word.starts_with(|first: char| first.is_ascii_digit()) {
+            found.insert(word);
+        }
+        begins = false;
+    }
+    found
+}
+
+fn leading_word(text: &str) -> String {
+    text.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect()
+}
+
+#[test]
+fn fields_are_found_in_every_form() {
+    let found = |text: &str| {
+        let (name, fields) = declaration(text);
+        (name, fields.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    let pair = |name: &str, fields: &str| (name.to_owned(), fields.to_owned());
+    assert_eq!(found("\nstruct Unit;"), pair("Unit", ""));
+    assert_eq!(found(" pub struct A<'a>(pub(super) Vec<u8>, &'a [u8]);"), pair("A", "bytes"));
+    assert_eq!(
+        found(
+            "pub enum B {\n Plain,\n #[error(\"{x}\", how(.0))]\n Held { x: String, y: [u8; 4] },\n Io(io::Error),\n}"
+        ),
+        pair("B", "Error String u8")
+    );
+    assert_eq!(found("struct C { pub a: &'static str, b: Option<Other> }"), pair("C", "Option Other bool"));
+}
