@@ -5,6 +5,7 @@ set -euo pipefail
 packages=()
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
 command -v git >/dev/null || packages+=(git)
+command -v openssl >/dev/null || packages+=(openssl)
 command -v psql >/dev/null || packages+=(postgresql-client)
 command -v setpriv >/dev/null || packages+=(util-linux)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null ||

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::fake::{Fake, authentication, wait_for_end};
+use crate::support::fake::{Fake, WELCOME, acceptor, authentication, wait_for_end};
 use crate::support::plan::World;
 use crate::support::protocol::{ask_password, read_first, refuse};
 use crate::support::raw::{Raw, Refusal, V3_0, login, message, packet, startup};
@@ -89,6 +89,26 @@ async fn garbage_instead_of_tls() {
     }
 }
 
+/// CVE-2021-23222, from the database's side: a man in the middle who speaks before TLS does.
+#[tokio::test]
+async fn a_welcome_in_clear_before_tls_is_never_taken_for_an_encrypted_one() {
+    let acceptor = acceptor();
+    let fake = Fake::start(move |mut stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let _ = read_first(&mut stream).await;
+            let _ = stream.write_all(&[b"S", WELCOME].concat()).await;
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let _ = stream.write_all(WELCOME).await;
+            let _ = stream.read_u8().await;
+        }
+    })
+    .await;
+    for refusal in refusals(&fake, "verify-full").await {
+        refusal.expect("08001", &["rds-auth-proxy: ", "localhost"]);
+    }
+}
+
 #[tokio::test]
 async fn a_hang_up_during_the_login() {
     let gone: &[&str] = &["hung up during the login"];
@@ -107,7 +127,7 @@ async fn nonsense_instead_of_a_login_message() {
 
 #[tokio::test]
 async fn length_words_that_promise_too_much_or_too_little() {
-    for length in [0_u32, 3, 70_000, 1 << 30, u32::MAX] {
+    for length in [0_u32, 3, 70_000, 1 << 31, u32::MAX] {
         let bytes = [b"R".as_slice(), &length.to_be_bytes()].concat();
         expect(Fake::answering(bytes).await, "disable", "08P01", &["broke the protocol"]).await;
     }
@@ -125,14 +145,18 @@ async fn notices_without_end_are_not_heard_out_and_take_no_memory() {
     })
     .await;
     let world = world_before(&fake, "disable").await;
-    let mut raw = Raw::connect(world.client().port()).await;
-    raw.send(&login("alice")).await;
-    raw.refused().await.expect("08P01", &["sent more than", "without finishing the login"]);
-    for proxy in [world.client(), world.server()] {
+    let mut direct = world.start_client(&["--direct"]).await;
+    for port in [world.client().port(), direct.port()] {
+        let mut raw = Raw::connect(port).await;
+        raw.send(&login("alice")).await;
+        raw.refused().await.expect("08P01", &["sent more than", "without finishing the login"]);
+    }
+    for proxy in [world.client(), world.server(), &direct] {
         if let Some(kilobytes) = proxy.peak_memory() {
             assert!(kilobytes < 90_000, "the {} took {kilobytes} kB", proxy.name);
         }
     }
+    direct.stop().await;
     world.stop().await;
 }
 
@@ -306,7 +330,6 @@ async fn scram_server(first: fn(&str) -> String, last: Option<Vec<u8>>) -> Fake 
 }
 
 async fn read_sasl(stream: &mut tokio::net::TcpStream) -> Option<String> {
-    use tokio::io::AsyncReadExt;
     let _tag = stream.read_u8().await.ok()?;
     let length = stream.read_u32().await.ok()? as usize;
     let mut body = vec![0; length - 4];

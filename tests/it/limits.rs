@@ -1,14 +1,15 @@
 //! What many connections do to a proxy: nothing that stays.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use crate::support::plan::World;
 use crate::support::proxy::Proxy;
-use crate::support::raw::{Raw, TERMINATE, login};
+use crate::support::raw::{Raw, SSL_REQUEST, TERMINATE, login};
 use crate::support::world::Running;
 
 #[tokio::test]
@@ -70,6 +71,54 @@ async fn silent_connections_do_not_block_an_application_and_end_after_handshake_
         world.stop().await;
     }
 }
+
+/// How many connections stop half-way through their opening.
+const HALF_OPEN: usize = 3_000;
+
+/// KB that one of them may take, as docs/operations.md says; TLS that has begun takes the most.
+const HALF_OPEN_COST: usize = 24;
+
+#[tokio::test]
+async fn thousands_of_half_open_connections_delay_nobody_and_cost_little() {
+    let files = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files }).unwrap();
+    let enough = "proxy: {max_connections: 5000, handshake_timeout: 60s}";
+    let world = World::new().with_server_tls().with_client_tls();
+    let world = world.with_server(enough).with_client(enough).start().await;
+    for name in ["client", "server"] {
+        let port = world.proxy(name).port();
+        let usual = time_of_login(&world).await;
+        let before = world.proxy(name).peak_memory();
+        let mut half_open = Vec::new();
+        for number in 0..HALF_OPEN {
+            let mut raw = Raw::connect(port).await;
+            raw.send(HALVES[number % HALVES.len()]).await;
+            half_open.push(raw);
+        }
+        let took = time_of_login(&world).await;
+        assert!(took < 4 * usual + Duration::from_secs(2), "a login took {took:?} in place of {usual:?}");
+        if let (Some(before), Some(after)) = (before, world.proxy(name).peak_memory()) {
+            let each = after.saturating_sub(before) / HALF_OPEN;
+            assert!(each <= HALF_OPEN_COST, "the {name} takes {each} KB for each");
+        }
+        drop(half_open);
+    }
+    world.stop().await;
+}
+
+async fn time_of_login(world: &Running) -> Duration {
+    let began = Instant::now();
+    for _ in 0..5 {
+        world.psql("alice", "select 1").await.unwrap();
+    }
+    began.elapsed() / 5
+}
+
+/// Nothing; half a length word; half a startup packet; TLS that was asked for and not begun, and begun and not ended.
+const HALVES: [&[u8]; 5] = [b"", b"\0\0", b"\0\0\0\x50\0\x03\0\0user\0ali", SSL_REQUEST, HALF_A_CLIENT_HELLO];
+
+/// A record of 512 bytes that is not there.
+const HALF_A_CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
 #[tokio::test]
 async fn silent_connections_that_take_all_places_give_them_back_after_handshake_timeout() {

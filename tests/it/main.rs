@@ -71,8 +71,17 @@ mod protocol;
 /// A next hop that lies, hangs or breaks.
 mod hostile;
 
+/// Peers that hang up in the middle of a packet.
+mod cut_off;
+
+/// Peers that break TLS once it is up.
+mod inside_tls;
+
 /// What many connections do to a proxy.
 mod limits;
+
+/// What a session may take.
+mod memory;
 
 /// Failures with a secret at hand.
 mod secrets;

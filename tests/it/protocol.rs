@@ -337,16 +337,25 @@ async fn a_query_right_behind_the_startup_packet_is_run_after_the_login() {
 
 #[tokio::test]
 async fn anything_but_a_password_is_refused_where_one_is_asked_for() {
-    let world = World::new().start().await;
-    let endpoint = world.rds().endpoint();
-    for answer in [query("select 1"), message(b'p', &vec![0; 70_000]), b"p\0\0\0\0".to_vec(), vec![0xff; 64]]
-    {
-        let mut raw = Raw::connect(world.server().port()).await;
-        raw.send(&startup(V3_0, &[("user", "by_password"), ("database", DATABASE), ("host", &endpoint)]))
-            .await;
-        assert_eq!(raw.message().await.unwrap().body, [0, 0, 0, 3]);
-        let _ = raw.try_send(&answer).await;
-        raw.refused().await.expect("08P01", &["rds-auth-proxy: the application broke the protocol"]);
+    let world = World::new()
+        .with_target("plain", "{host: <postgres>, ssl: {mode: disable}}")
+        .target("plain")
+        .start()
+        .await;
+    let endpoint = format!("localhost:{}", world.postgres.port);
+    let asker = [("user", "by_password"), ("database", DATABASE), ("host", endpoint.as_str())];
+    let mut answers = vec![query("select 1"), message(b'p', &vec![0; 70_000]), vec![0xff; 64]];
+    for length in [0_u32, 3, 1 << 31, u32::MAX] {
+        answers.push([b"p".as_slice(), &length.to_be_bytes()].concat());
+    }
+    for port in doors(&world) {
+        for answer in &answers {
+            let mut raw = Raw::connect(port).await;
+            raw.send(&startup(V3_0, &asker)).await;
+            assert_eq!(raw.message().await.unwrap().body, [0, 0, 0, 3]);
+            let _ = raw.try_send(answer).await;
+            raw.refused().await.expect("08P01", &["rds-auth-proxy: the application broke the protocol"]);
+        }
     }
     world.stop().await;
 }

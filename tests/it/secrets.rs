@@ -1,11 +1,16 @@
 //! What goes wrong while a secret is at hand. The world searches all output at its end; here the application's side is
 //! searched too.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Stdio;
+
 use crate::support::fake::{Fake, authentication};
 use crate::support::plan::World;
 use crate::support::raw::{Message, Raw, V3_0, message, packet, query, startup};
 use crate::support::roles::DATABASE;
-use crate::support::scratch::random_text;
+use crate::support::scratch::{self, random_text};
+use crate::support::world::refusal;
 
 #[tokio::test]
 async fn no_failure_at_the_servers_door_tells_the_password() {
@@ -73,4 +78,82 @@ async fn expect_silence_about(secret: &str, port: u16, startup: &[u8]) {
     }
     assert!(!said.is_empty(), "the application was told nothing");
     assert!(!String::from_utf8_lossy(&said).contains(secret), "it was told to the application");
+}
+
+/// Whoever lists the processes of a machine sees their arguments, and what a program starts inherits its environment.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_password_is_taken_out_of_arguments_and_environment() {
+    let world = World::new().without_client().start().await;
+    let secret = random_text(32);
+    world.add_secret(&secret);
+    let with_equals = format!("--password={secret}");
+    let launches = [
+        world.client_launch(&["--password", &secret]),
+        world.client_launch(&[&with_equals]),
+        world.client_launch(&[]).env("RDS_AUTH_PROXY_PASSWORD", &secret),
+    ];
+    for launch in launches {
+        let client = world.start_proxy(launch).await;
+        // It is used all the same.
+        let error = refusal(&client, "by_password").await;
+        assert_eq!(error.message(), "password authentication failed for user \"by_password\"");
+        for file in ["cmdline", "environ"] {
+            let Ok(shown) = fs::read(format!("/proc/{}/{file}", client.id())) else {
+                assert_eq!(file, "environ", "only that one may be kept from us");
+                continue;
+            };
+            let shown = String::from_utf8_lossy(&shown).into_owned();
+            assert!(shown.contains(if file == "environ" { "LOG_LEVEL" } else { "--configfile" }), "{shown}");
+            assert!(!shown.contains(&secret), "it is in {file}");
+        }
+    }
+    world.stop().await;
+}
+
+/// As long as another process of the same user may read the memory of a proxy, it may read tokens.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nobody_but_root_may_look_into_the_processes() {
+    let world = World::new().start().await;
+    for proxy in [world.client(), world.server()] {
+        let about = |file: &str| format!("/proc/{}/{file}", proxy.id());
+        // The kernel gives these files to root when a process is not dumpable, and refuses ptrace then (proc(5), ptrace(2)).
+        for file in ["mem", "environ", "maps", "auxv"] {
+            assert_eq!(fs::metadata(about(file)).unwrap().uid(), 0, "the {}'s {file}", proxy.name);
+        }
+        let limits = fs::read_to_string(about("limits")).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    }
+    world.stop().await;
+}
+
+/// The same with a process that is started for a user of its own, beside one that hides nothing.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_process_of_the_same_user_is_refused_the_memory() {
+    if !rustix::process::getuid().is_root() {
+        return; // Only root may start processes as somebody else.
+    }
+    let user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
+    let directory = scratch::fresh("shared");
+    let binary = directory.join("rds-auth-proxy");
+    fs::copy(env!("CARGO_BIN_EXE_rds-auth-proxy"), &binary).unwrap();
+    let config = directory.join("server.yaml");
+    fs::write(&config, "proxy: {listen_addr: '127.0.0.1:0'}\nrds: {enabled: false}").unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let start = |program: &str, arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(user[0]);
+        command.args(&user[1..]).arg(program).args(arguments).stderr(Stdio::null()).stdout(Stdio::null());
+        command.kill_on_drop(true).spawn().unwrap()
+    };
+    let open = start("sleep", &["60"]);
+    let closed = start(binary.to_str().unwrap(), &["server", "--configfile", config.to_str().unwrap()]);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    for (process, readable) in [(open, true), (closed, false)] {
+        let path = format!("/proc/{}/maps", process.id().expect("it runs"));
+        let read = start("cat", &[&path]).wait().await.unwrap();
+        assert_eq!(read.success(), readable, "{path}");
+    }
 }

@@ -4,9 +4,12 @@ use std::future::Future;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use super::certificates::{Authority, Validity};
 use super::protocol::{First, read_first};
-use super::raw::message;
+use super::raw::{Raw, message};
 use super::runtime;
 
 /// A listener. It accepts until the process ends.
@@ -60,10 +63,50 @@ impl Fake {
         .await
     }
 
-    /// As a static target.
-    pub fn target(&self, mode: &str) -> String {
-        format!("{{host: 'localhost:{}', ssl: {{mode: {mode}}}}}", self.port)
+    /// Lets everybody in who comes in clear, or who comes in TLS, and hands the session to `behave`.
+    pub async fn letting_in<Done>(tls: bool, behave: fn(Raw) -> Done) -> Self
+    where
+        Done: Future<Output = ()> + Send + 'static,
+    {
+        let acceptor = tls.then(acceptor);
+        Self::start(move |mut stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                let mut raw = if let Some(acceptor) = acceptor {
+                    Raw::over(encrypted(stream, &acceptor).await)
+                } else {
+                    assert!(matches!(read_first(&mut stream).await, Ok(First::Startup(_))));
+                    Raw::over(stream)
+                };
+                raw.send(WELCOME).await;
+                behave(raw).await;
+            }
+        })
+        .await
     }
+
+    /// As a static target with the TLS mode `mode`; `verify-full` with the authority of the tests.
+    pub fn target(&self, mode: &str) -> String {
+        let root = if mode == "verify-full" { ", root_certificate: '<ca>'" } else { "" };
+        format!("{{host: 'localhost:{}', ssl: {{mode: {mode}{root}}}}}", self.port)
+    }
+}
+
+/// `AuthenticationOk` and `ReadyForQuery`.
+pub const WELCOME: &[u8] = &[b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I'];
+
+/// TLS with a certificate for `localhost` of the trusted authority.
+pub fn acceptor() -> TlsAcceptor {
+    TlsAcceptor::from(Authority::trusted().issue(&["localhost"], Validity::Now).server_config())
+}
+
+/// Answers the SSLRequest, and takes the startup packet out of TLS.
+pub async fn encrypted(mut stream: TcpStream, acceptor: &TlsAcceptor) -> TlsStream<TcpStream> {
+    assert!(matches!(read_first(&mut stream).await, Ok(First::SslRequest)));
+    stream.write_all(b"S").await.unwrap();
+    let mut stream = acceptor.accept(stream).await.unwrap();
+    assert!(matches!(read_first(&mut stream).await, Ok(First::Startup(_))));
+    stream
 }
 
 /// Reads until the other side has no more to say.

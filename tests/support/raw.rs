@@ -157,9 +157,9 @@ impl Raw {
     pub async fn message(&mut self) -> Option<Message> {
         let tag = self.byte().await?;
         let mut length = [0; 4];
-        self.read_all(&mut length).await;
+        self.exactly(&mut length).await;
         let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
-        self.read_all(&mut body).await;
+        self.exactly(&mut body).await;
         Some(Message { tag, body })
     }
 
@@ -223,7 +223,8 @@ impl Raw {
         assert!(read.is_err(), "{read:?} instead of silence");
     }
 
-    async fn read_all(&mut self, buffer: &mut [u8]) {
+    /// Fills `buffer`.
+    pub async fn exactly(&mut self, buffer: &mut [u8]) {
         let read = tokio::time::timeout(PATIENCE, self.0.read_exact(buffer)).await;
         read.expect("it hangs in the middle of a message").expect("a message was cut off");
     }

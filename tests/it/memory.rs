@@ -1,0 +1,143 @@
+//! What a session may take of memory, whatever passes through it and however slowly it is read.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::support::fake::Fake;
+use crate::support::plan::World;
+use crate::support::raw::{Raw, message, query};
+use crate::support::world::Running;
+
+/// The length word of the longest message there can be: an Int32 that counts itself. PostgreSQL ends at half of it.
+const LONGEST: usize = i32::MAX as usize;
+
+/// A row is filled with this many bytes again and again: a prime, so that no buffer can be lost or repeated unseen.
+const PATTERN: usize = 65_521;
+
+/// KB that a session may take in a process, as docs/operations.md says: in clear, and with TLS on both sides.
+const IN_CLEAR: usize = 192;
+const WITH_TLS: usize = 512;
+
+/// As many as show what one takes beside what is taken otherwise.
+const SESSIONS: usize = 40;
+
+/// KB that a process may take for something else meanwhile: its log, threads that had not started yet.
+const OTHERWISE: usize = 4 * 1024;
+
+#[tokio::test]
+async fn a_row_of_2_gb_passes_in_clear_and_takes_no_memory() {
+    pass_a_row(false).await;
+}
+
+#[tokio::test]
+async fn a_row_of_2_gb_passes_through_tls_and_takes_no_memory() {
+    pass_a_row(true).await;
+}
+
+async fn pass_a_row(tls: bool) {
+    let world = world_before(tls).await;
+    let mut raw = Raw::session(world.client().port(), "alice").await;
+    let before = peaks(&world);
+    raw.send(&query("select everything")).await;
+    let mut header = [0; 5];
+    raw.exactly(&mut header).await;
+    assert_eq!(header, row_header());
+    // All buffers on the way fill up.
+    sleep(Duration::from_secs(1)).await;
+    expect_pattern(&mut raw, LONGEST - 4).await;
+    raw.until_ready().await;
+    expect_modesty(&world, &before, 1, tls);
+    drop(raw);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn sessions_that_nobody_reads_take_no_more_than_their_buffers() {
+    for tls in [false, true] {
+        let world = world_before(tls).await;
+        drop(Raw::session(world.client().port(), "alice").await);
+        let before = peaks(&world);
+        let mut clogged = JoinSet::new();
+        for _ in 0..SESSIONS {
+            clogged.spawn(clog(world.client().port()));
+        }
+        let clogged = clogged.join_all().await;
+        expect_modesty(&world, &before, SESSIONS, tls);
+        drop(clogged);
+        world.stop().await;
+    }
+}
+
+/// A session in which nothing more can be sent in either direction.
+async fn clog(port: u16) -> Raw {
+    let mut raw = Raw::session(port, "alice").await;
+    raw.send(&query("select everything")).await;
+    let sent = timeout(Duration::from_secs(3), raw.try_send(&vec![b'd'; 64 << 20])).await;
+    assert!(sent.is_err(), "all of it was taken");
+    raw
+}
+
+/// Client and server before a database that answers a query with a row; with TLS everywhere but at the client's door.
+async fn world_before(tls: bool) -> Running {
+    let fake = Fake::letting_in(tls, send_row).await;
+    let world = if tls { World::new().with_server_tls() } else { World::new() };
+    let target = fake.target(if tls { "verify-full" } else { "disable" });
+    world.with_target("fake", &target).target("fake").start().await
+}
+
+/// Answers a query with the longest row there can be, in full or until nobody wants it any more.
+async fn send_row(mut raw: Raw) {
+    if raw.byte().await.is_none() || raw.try_send(&row_header()).await.is_err() {
+        return;
+    }
+    let pattern = pattern();
+    let mut left = LONGEST - 4;
+    while left > 0 {
+        let piece = left.min(PATTERN);
+        if raw.try_send(&pattern[..piece]).await.is_err() {
+            return;
+        }
+        left -= piece;
+    }
+    let _gone = raw.try_send(&message(b'Z', b"I")).await;
+    raw.rest().await;
+}
+
+async fn expect_pattern(raw: &mut Raw, length: usize) {
+    let pattern = pattern();
+    let mut buffer = vec![0; PATTERN];
+    let mut left = length;
+    while left > 0 {
+        let piece = left.min(PATTERN);
+        raw.exactly(&mut buffer[..piece]).await;
+        assert!(buffer[..piece] == pattern[..piece], "a byte is wrong, {left} before the end");
+        left -= piece;
+    }
+}
+
+fn row_header() -> [u8; 5] {
+    let [a, b, c, d] = u32::try_from(LONGEST).unwrap().to_be_bytes();
+    [b'D', a, b, c, d]
+}
+
+fn pattern() -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(7);
+    std::iter::repeat_with(|| random.u8(..)).take(PATTERN).collect()
+}
+
+fn peaks(world: &Running) -> [Option<usize>; 2] {
+    [world.client().peak_memory(), world.server().peak_memory()]
+}
+
+/// Where the system tells, neither process took more than its bound since `before`.
+fn expect_modesty(world: &Running, before: &[Option<usize>; 2], sessions: usize, tls: bool) {
+    let bound = sessions * if tls { WITH_TLS } else { IN_CLEAR } + OTHERWISE;
+    for ((name, after), before) in ["client", "server"].iter().zip(peaks(world)).zip(before) {
+        if let (Some(after), Some(before)) = (after, before) {
+            let taken = after.saturating_sub(*before);
+            assert!(taken <= bound, "the {name} took {taken} KB, not at most {bound}");
+        }
+    }
+}
