@@ -39,6 +39,9 @@ step "Dependencies"
 step "Tests"
 cargo test --locked
 
+step "Fuzz targets, for a moment each"
+bash build/fuzz.sh --smoke 5
+
 step "Demo"
 timeout 600 bash build/demo.sh
 
