@@ -5,12 +5,8 @@ use std::time::Duration;
 /// How long a tunnel waits. The default is right for real clusters; tests are in more of a hurry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
-    /// How long a connection waits for a pod when there is none. The handshake of a session may take 15 s in all,
-    /// of which this leaves a little for what comes after.
+    /// How long a connection waits for a pod when there is none.
     pub wait_for_pod: Duration,
-    /// For everything together, plugin and slow answers included. It ends before the handshake does, so that the
-    /// application reads what is wrong with the cluster and not that time ran out.
-    pub in_all: Duration,
     /// Between two looks for a pod.
     pub pause: Duration,
     /// For one answer of the API server.
@@ -28,11 +24,23 @@ pub struct Clocks {
     pub linger: Duration,
 }
 
+impl Clocks {
+    /// The same where all has to be over within `limit`: each wait ends early enough to say what was waited for. A
+    /// stream takes two answers at least, so none can be waited for longer than half of it.
+    pub(super) fn within(&self, limit: Duration) -> Self {
+        Self {
+            wait_for_pod: self.wait_for_pod.min(limit),
+            answer: self.answer.min(limit * 2 / 5),
+            plugin: self.plugin.min(limit * 9 / 10),
+            ..*self
+        }
+    }
+}
+
 impl Default for Clocks {
     fn default() -> Self {
         Self {
-            wait_for_pod: Duration::from_secs(13),
-            in_all: Duration::from_secs(14),
+            wait_for_pod: Duration::from_secs(15),
             pause: Duration::from_millis(500),
             answer: Duration::from_secs(5),
             plugin: Duration::from_secs(12),

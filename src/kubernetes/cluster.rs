@@ -1,7 +1,7 @@
 //! The client for the cluster: built when it is first needed, and again when its credentials went bad.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use kube::Client;
 use tokio::runtime::Handle;
@@ -31,7 +31,7 @@ pub(super) struct Access {
 /// One cluster, with the one set of credentials that was found for it last.
 pub(super) struct Cluster {
     settings: PortForward,
-    clocks: Clocks,
+    renewal: Duration,
     state: Mutex<State>,
 }
 
@@ -44,13 +44,14 @@ struct State {
 }
 
 impl Cluster {
-    pub(super) fn new(settings: PortForward, clocks: Clocks) -> Self {
-        Self { settings, clocks, state: Mutex::default() }
+    /// `renewal` is how long what a plugin gave is used.
+    pub(super) fn new(settings: PortForward, renewal: Duration) -> Self {
+        Self { settings, renewal, state: Mutex::default() }
     }
 
     /// The client as it is, unless the kubeconfig was changed or the plugin's credentials are about to expire; else a
     /// new one, for all who wait for it.
-    pub(super) async fn access(&self) -> Result<Arc<Access>, Fault> {
+    pub(super) async fn access(&self, clocks: &Clocks) -> Result<Arc<Access>, Fault> {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
         let seen = fingerprint(&self.settings);
@@ -65,7 +66,7 @@ impl Cluster {
         {
             return Err(fault.clone());
         }
-        let built = self.build(&mut state, seen).await;
+        let built = self.build(&mut state, seen, clocks.plugin).await;
         if let Err(fault) = &built {
             state.failed = Some((Instant::now(), fault.clone()));
         }
@@ -83,15 +84,20 @@ impl Cluster {
 
     /// The client would run the plugin by itself, but in the middle of a request that has little time.
     fn is_stale(&self, access: &Access) -> bool {
-        access.plugin.is_some() && access.built.elapsed().is_ok_and(|age| age >= self.clocks.renewal)
+        access.plugin.is_some() && access.built.elapsed().is_ok_and(|age| age >= self.renewal)
     }
 
-    async fn build(&self, state: &mut State, seen: Fingerprint) -> Result<Arc<Access>, Fault> {
+    async fn build(
+        &self,
+        state: &mut State,
+        seen: Fingerprint,
+        limit: Duration,
+    ) -> Result<Arc<Access>, Fault> {
         let begin = || (seen, spawn_blocking(building(self.settings.clone())));
         let (read, building) = state.building.get_or_insert_with(begin);
         let read = read.clone();
-        let Ok(built) = timeout(self.clocks.plugin, building).await else {
-            return Err(Fault::PluginSilent { after: self.clocks.plugin });
+        let Ok(built) = timeout(limit, building).await else {
+            return Err(Fault::PluginSilent { after: limit });
         };
         state.building = None;
         let crashed = |error| Err(Fault::Kubeconfig { reason: format!("reading it failed: {error}") });

@@ -1,6 +1,7 @@
 //! A local port in front of the tunnel, for tools that are no PostgreSQL applications.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -12,6 +13,9 @@ use crate::target::Dial;
 
 /// Connections at once. More wait in the queue of the listener.
 const CONNECTIONS: usize = 256;
+
+/// How long a connection may wait for its stream.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Hands every connection that the listener accepts to a stream of the tunnel, until told to stop; then running ones
 /// go on until told to end. A connection for which there is no stream is closed, and the reason logged: what language
@@ -47,7 +51,7 @@ pub async fn forward(mut listener: Listener, tunnel: Arc<dyn Dial>, shutdown: Sh
 
 async fn join(accepted: Accepted, tunnel: Arc<dyn Dial>) {
     let Accepted { mut socket, peer } = accepted;
-    let mut stream = match tunnel.dial().await {
+    let mut stream = match tunnel.dial(PATIENCE).await {
         Ok(stream) => stream,
         Err(error) => {
             return warn!(?peer, %error, "a forwarded connection was closed: the pod cannot be reached");

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -41,24 +42,24 @@ impl Tunnel {
     /// The same with other times to wait.
     #[must_use]
     pub fn with_clocks(settings: PortForward, clocks: Clocks) -> Self {
-        let cluster = Cluster::new(settings.clone(), clocks);
+        let cluster = Cluster::new(settings.clone(), clocks.renewal);
         Self { settings, clocks, cluster, turn: AtomicUsize::new(0) }
     }
 
-    async fn open(&self) -> Result<Opened, Fault> {
-        let limit = self.clocks.in_all;
+    async fn open(&self, limit: Duration) -> Result<Opened, Fault> {
+        let clocks = self.clocks.within(limit);
         let mut last = None;
-        let opened = timeout(limit, self.keep_trying(&mut last)).await;
+        let opened = timeout(limit, self.keep_trying(&clocks, &mut last)).await;
         opened.unwrap_or_else(|_| Err(last.unwrap_or(Fault::Slow { after: limit })))
     }
 
     /// Tries until it works or there is no hope or no time left. `last` is what went wrong before the present try.
-    async fn keep_trying(&self, last: &mut Option<Fault>) -> Result<Opened, Fault> {
+    async fn keep_trying(&self, clocks: &Clocks, last: &mut Option<Fault>) -> Result<Opened, Fault> {
         let start = Instant::now();
         let mut second_chance = true;
         loop {
-            let access = self.cluster.access().await?;
-            let fault = match self.attempt(&access).await {
+            let access = self.cluster.access(clocks).await?;
+            let fault = match self.attempt(&access, clocks).await {
                 Ok(channel) => return Ok(channel),
                 Err(fault) => fault,
             };
@@ -75,25 +76,25 @@ impl Tunnel {
                     *last = Some(fault);
                     continue;
                 }
-                Cure::Patience => self.clocks.wait_for_pod / PATIENCE,
-                Cure::Wait => self.clocks.wait_for_pod,
+                Cure::Patience => clocks.wait_for_pod / PATIENCE,
+                Cure::Wait => clocks.wait_for_pod,
             };
-            if start.elapsed() + self.clocks.pause > wait {
+            if start.elapsed() + clocks.pause > wait {
                 return Err(fault);
             }
             *last = Some(fault);
-            sleep(self.clocks.pause).await;
+            sleep(clocks.pause).await;
         }
     }
 
     /// One look at the pods, and one try of each.
-    async fn attempt(&self, access: &Access) -> Result<Opened, Fault> {
-        let labels = labels(access, &self.settings.pods, &self.clocks).await?;
+    async fn attempt(&self, access: &Access, clocks: &Clocks) -> Result<Opened, Fault> {
+        let labels = labels(access, &self.settings.pods, clocks).await?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let found = candidates(access, &labels, turn, &self.clocks).await?;
+        let found = candidates(access, &labels, turn, clocks).await?;
         let mut last = None;
         for pod in &found.names {
-            match open(access, pod, self.settings.remote_port, &self.clocks).await {
+            match open(access, pod, self.settings.remote_port, clocks).await {
                 Ok(channel) => {
                     debug!(pod, namespace = access.namespace, "a stream to a pod is open");
                     return Ok(channel);
@@ -104,15 +105,15 @@ impl Tunnel {
         }
         match last {
             Some(fault) if found.ready => Err(fault),
-            _ => Err(diagnose(access, &labels, &self.clocks).await),
+            _ => Err(diagnose(access, &labels, clocks).await),
         }
     }
 }
 
 impl Dial for Tunnel {
-    fn dial(&self) -> Boxed<'_, io::Result<Stream>> {
-        Box::pin(async {
-            let channel = self.open().await?;
+    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Stream>> {
+        Box::pin(async move {
+            let channel = self.open(limit).await?;
             Ok(Stream::Plain(Socket::Tunnel(Box::new(channel))))
         })
     }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Failure, Opening};
 use crate::net::Address;
@@ -94,6 +95,15 @@ impl Way {
             Self::Address(Address::Tcp(address)) => &address.host,
             Self::Address(Address::Unix(_)) => "localhost",
             Self::Tunnel { host, .. } => host,
+        }
+    }
+
+    /// How long reaching it may take where `left` is left of the handshake. `connect_timeout` is for addresses: a
+    /// tunnel may have to wait for a pod.
+    pub(super) fn limit(&self, connect_timeout: Duration, left: Duration) -> Duration {
+        match self {
+            Self::Address(_) => left.min(connect_timeout),
+            Self::Tunnel { .. } => left,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::net::{Framed, Socket, Stream, dial};
 use crate::tls::Mode;
 use crate::wire::encode_ssl_request;
 
-/// Opens a connection to the hop, with the TLS that the hop's settings demand.
+/// Opens a connection to the hop within `limit`, then makes the TLS that the hop's settings demand.
 ///
 /// `carries_password` says that a password will be sent: then a hop that has no TLS is only good enough where the
 /// configuration turned TLS off.
@@ -35,7 +35,7 @@ pub(super) async fn connect(hop: &Hop, limit: Duration, carries_password: bool) 
 async fn reach(hop: &Hop, limit: Duration) -> Result<Stream, Failure> {
     let reached = match &hop.way {
         Way::Address(address) => dial(address, limit).await.map(Stream::Plain),
-        Way::Tunnel { dial, .. } => dial.dial().await,
+        Way::Tunnel { dial, .. } => dial.dial(limit).await,
     };
     reached.map_err(|source| Failure::Unreachable { hop: hop.name.clone(), source })
 }

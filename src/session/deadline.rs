@@ -10,6 +10,9 @@ use super::{Failure, Fault};
 /// How long an application may take to type a password it is asked for.
 const APPLICATION_IS_ASKED: Duration = Duration::from_mins(1);
 
+/// How much earlier than the deadline it ends what can say why it failed; where little is allowed, a tenth of that.
+const TO_TELL: Duration = Duration::from_secs(1);
+
 /// When the handshake has to be over.
 pub(super) struct Deadline {
     allowed: Duration,
@@ -19,6 +22,13 @@ pub(super) struct Deadline {
 impl Deadline {
     pub(super) fn new(allowed: Duration) -> Self {
         Self { allowed, until: Instant::now() + allowed }
+    }
+
+    /// What is left for a part that knows better than [`Deadline::within`] why it did not succeed: a little less than
+    /// there is, so that the application reads that.
+    pub(super) fn left_to_try(&self) -> Duration {
+        let to_tell = (self.allowed / 10).min(TO_TELL);
+        self.until.saturating_duration_since(Instant::now()).saturating_sub(to_tell)
     }
 
     /// Runs a part of the handshake; `doing` is what the application reads when there is no time left for it, which
@@ -56,5 +66,22 @@ impl Deadline {
         }));
         self.until += asked.elapsed();
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_can_say_why_it_failed_ends_before_the_deadline() {
+        let (usual, short) = (Deadline::new(Duration::from_secs(15)), Deadline::new(Duration::from_secs(2)));
+        assert_eq!(usual.left_to_try(), Duration::from_secs(14));
+        assert_eq!(short.left_to_try(), Duration::from_millis(1800));
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(usual.left_to_try(), Duration::from_secs(11));
+        assert_eq!(short.left_to_try(), Duration::ZERO);
     }
 }

@@ -113,7 +113,7 @@ impl<R: Role> Life<'_, R> {
         let route = deadline.blaming(Fault::Proxy, "deciding where the connection goes", deciding).await?;
         self.record.authorized(&route);
         let Route { hop, errand, .. } = route;
-        let limit = self.limits.connect_timeout;
+        let limit = hop.way.limit(self.limits.connect_timeout, deadline.left_to_try());
         let (startup, password, identity) = match errand {
             Errand::Cancel { packet } => {
                 deadline.within("delivering a cancel request", deliver(&hop, &packet, limit)).await?;

@@ -20,7 +20,7 @@ pub struct Limits {
     pub max_connections_per_peer: Option<usize>,
     /// From accept until the session is ready, without the time in which the application is asked for a password.
     pub handshake_timeout: Duration,
-    /// To reach the hop, all its addresses together.
+    /// To reach the hop, all its addresses together. A tunnel has what is left of the handshake.
     pub connect_timeout: Duration,
     /// A session without a byte in either direction for this long is ended.
     pub idle_timeout: Option<Duration>,

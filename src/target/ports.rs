@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::net::{HostPort, Stream};
 use crate::secret::Secret;
@@ -60,6 +61,6 @@ pub struct MintError {
 
 /// Opens a stream to an upstream proxy that no socket address leads to.
 pub trait Dial: Send + Sync {
-    /// A new stream, independent of all others.
-    fn dial(&self) -> Boxed<'_, io::Result<Stream>>;
+    /// A new stream, independent of all others, or what is in its way: either within `limit`.
+    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Stream>>;
 }

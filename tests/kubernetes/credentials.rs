@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
 use rds_auth_proxy::target::Dial;
 
-use super::world::{World, echoing, hurried, name};
+use super::world::{LIMIT, World, echoing, hurried, name};
 
 /// Writes a plugin and makes the kubeconfig use it. It notes every run in the file `runs`.
 fn plugin(world: &World, body: &str) {
@@ -73,7 +73,7 @@ async fn a_plugin_that_wants_a_login_is_quoted() {
     let _backend = world.pod("p").await;
     plugin(&world, "echo s3cret; echo 'Error loading SSO Token: Token for dev does not exist' >&2; exit 255");
     let tunnel = world.tunnel();
-    let error = tunnel.dial().await.err().unwrap();
+    let error = tunnel.dial(LIMIT).await.err().unwrap();
     let text = error.to_string();
     assert!(text.starts_with("the credential plugin \""), "{text}");
     assert!(
@@ -123,7 +123,7 @@ async fn a_plugin_that_takes_its_time() {
         .map(|_| {
             tokio::spawn({
                 let tunnel = std::sync::Arc::clone(&tunnel);
-                async move { tunnel.dial().await.err().unwrap().to_string() }
+                async move { tunnel.dial(LIMIT).await.err().unwrap().to_string() }
             })
         })
         .collect();
@@ -144,7 +144,7 @@ async fn credentials_that_expired() {
     world.api.cluster().tokens = Some(vec!["good".to_owned()]);
     world.user("{token: stale}");
     let tunnel = world.tunnel();
-    let text = tunnel.dial().await.err().unwrap().to_string();
+    let text = tunnel.dial(LIMIT).await.err().unwrap().to_string();
     assert!(text.contains("does not accept the credentials of the kubeconfig (401)"), "{text}");
     assert!(text.contains("kubectl get pods") && !text.contains("stale"), "{text}");
     world.user("{token: good}");

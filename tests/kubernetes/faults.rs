@@ -6,11 +6,11 @@ use rds_auth_proxy::target::{Pods, PortForward};
 use serde_json::json;
 
 use super::api_server::Port;
-use super::world::{World, hurried, pod};
+use super::world::{LIMIT, World, hurried, pod};
 
 async fn refusal_of(settings: PortForward) -> String {
     let tunnel = Tunnel::with_clocks(settings, hurried());
-    tunnel.dial().await.err().expect("there must be no stream").to_string()
+    tunnel.dial(LIMIT).await.err().expect("there must be no stream").to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,8 +112,34 @@ async fn a_node_that_says_nothing() {
     let world = World::new().await;
     world.add(pod("p", Port::Silent));
     let clocks = Clocks { answer: Duration::from_millis(300), ..hurried() };
-    let error = Tunnel::with_clocks(world.settings(), clocks).dial().await.err().unwrap();
+    let error = Tunnel::with_clocks(world.settings(), clocks).dial(LIMIT).await.err().unwrap();
     assert_eq!(error.to_string(), "pod p cannot be reached by its node: no answer within 300ms");
+}
+
+/// With the waits of production and little time, each sentence comes before that is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_short() {
+    let limit = Duration::from_secs(2);
+    let not_ready = World::new().await;
+    let mut starting = pod("starting", Port::Gone);
+    starting.ready = false;
+    not_ready.add(starting);
+    let silent = World::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    silent.kubeconfig(&format!("https://{}", listener.local_addr().unwrap()), "{}", "");
+    let slow_node = World::new().await;
+    slow_node.add(pod("p", Port::Silent));
+    let cases = [
+        (not_ready, " is ready: starting is Running but not ready; "),
+        (silent, " cannot be reached: no answer within 800ms; "),
+        (slow_node, "pod p cannot be reached by its node: no answer within 800ms"),
+    ];
+    for (world, sentence) in cases {
+        let start = Instant::now();
+        let text = Tunnel::new(world.settings()).dial(limit).await.err().unwrap().to_string();
+        assert!(text.contains(sentence), "{text}");
+        assert!(start.elapsed() <= limit + Duration::from_millis(200), "{:?}: {text}", start.elapsed());
+    }
 }
 
 /// The handshake of a session has a deadline of its own; what the application reads must not be that.
@@ -124,16 +150,18 @@ async fn an_api_server_that_is_slow() {
     leaving.terminating = true;
     world.add(leaving);
     world.api.cluster().delay = Duration::from_millis(400);
-    let clocks = Clocks { in_all: Duration::from_millis(1200), ..hurried() };
-    let tunnel = Tunnel::with_clocks(world.settings(), clocks);
+    let limit = Duration::from_millis(1200);
+    let tunnel = Tunnel::new(world.settings());
     let start = Instant::now();
-    let text = tunnel.dial().await.err().unwrap().to_string();
+    let text = tunnel.dial(limit).await.err().unwrap().to_string();
     assert!(text.contains(" is ready: leaving is terminating; "), "{text}");
     assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
 
-    world.api.cluster().delay = Duration::from_secs(2);
-    let text = tunnel.dial().await.err().unwrap().to_string();
-    assert!(text.starts_with("no pod was reached within 1 s; the credential plugin"), "{text}");
+    // The list, the pod that is not ready, and the reason: three answers, and time for less.
+    world.change("leaving", |pod| (pod.terminating, pod.ready) = (false, false));
+    world.api.cluster().delay = Duration::from_millis(1400);
+    let text = tunnel.dial(Duration::from_secs(4)).await.err().unwrap().to_string();
+    assert!(text.starts_with("no pod was reached within 4 s; the credential plugin"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

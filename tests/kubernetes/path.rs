@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::world::{World, echo, echoing, hurried, name};
+use super::world::{LIMIT, World, echo, echoing, hurried, name};
 
 /// A wire between the tunnel and the API server that can be frozen: connections stay open and swallow everything.
 struct Wire {
@@ -87,7 +87,7 @@ async fn a_dead_path_is_noticed_and_the_next_connection_works() {
     assert!(error.to_string().starts_with("nothing was heard from the API server for 400ms"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 
-    let text = tunnel.dial().await.err().unwrap().to_string();
+    let text = tunnel.dial(LIMIT).await.err().unwrap().to_string();
     assert!(text.contains("cannot be reached: no answer within 500ms"), "{text}");
     wire.frozen.send(false).unwrap();
     echoing(&tunnel).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     let clocks = Clocks { ping: Duration::from_millis(100), ..hurried() };
-    let mut session = Tunnel::with_clocks(world.settings(), clocks).dial().await.unwrap();
+    let mut session = Tunnel::with_clocks(world.settings(), clocks).dial(LIMIT).await.unwrap();
     let amount = 20_000_000;
     session.write_all(b"D").await.unwrap();
     session.write_u64(amount).await.unwrap();
@@ -255,7 +255,7 @@ async fn child_that_dials() {
         remote_port: 8000,
         local_port: None,
     };
-    match Tunnel::with_clocks(settings.clone(), hurried()).dial().await {
+    match Tunnel::with_clocks(settings.clone(), hurried()).dial(LIMIT).await {
         Ok(mut stream) => {
             stream.write_all(b"E").await.unwrap();
             echo(&mut stream, "pa55word").await.unwrap();

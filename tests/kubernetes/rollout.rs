@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::api_server::{Death, Port};
 use super::backend::Backend;
-use super::world::{World, echo, echoing, hurried, name, pod};
+use super::world::{LIMIT, World, echo, echoing, hurried, name, pod};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ready_pods_take_turns() {
@@ -149,7 +149,7 @@ async fn a_refusal_leaves_other_sessions_alone() {
     let mut session = echoing(&*tunnel).await.unwrap();
     backend.close();
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let error = tunnel.dial().await.err().unwrap();
+    let error = tunnel.dial(LIMIT).await.err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
     assert!(error.to_string().starts_with("pod p refuses connections on port 8000: "), "{error}");
     echo(&mut session, "still here").await.unwrap();

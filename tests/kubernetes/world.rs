@@ -16,6 +16,9 @@ use super::pki::Pki;
 /// The deployment whose pods the tunnel leads to.
 const DEPLOYMENT: &str = "proxy";
 
+/// What a dial may take: what a session leaves it by default.
+pub(crate) const LIMIT: Duration = Duration::from_secs(14);
+
 /// A cluster, and a directory with a kubeconfig for it.
 pub(crate) struct World {
     pub(crate) api: ApiServer,
@@ -81,7 +84,7 @@ impl World {
 
     /// What the application reads when there is no stream.
     pub(crate) async fn refusal(&self) -> String {
-        self.tunnel().dial().await.err().expect("there must be no stream").to_string()
+        self.tunnel().dial(LIMIT).await.err().expect("there must be no stream").to_string()
     }
 
     /// A pod that is ready, and what listens in it.
@@ -117,7 +120,7 @@ pub(crate) async fn echo(stream: &mut Stream, text: &str) -> std::io::Result<()>
 
 /// A stream to an echo that works.
 pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Stream> {
-    let mut stream = tunnel.dial().await?;
+    let mut stream = tunnel.dial(LIMIT).await?;
     stream.write_all(b"E").await?;
     echo(&mut stream, "hello").await?;
     Ok(stream)
@@ -125,7 +128,7 @@ pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Stream> {
 
 /// The pod that a new stream leads to.
 pub(crate) async fn name(tunnel: &dyn Dial) -> String {
-    let mut stream = tunnel.dial().await.unwrap();
+    let mut stream = tunnel.dial(LIMIT).await.unwrap();
     stream.write_all(b"N").await.unwrap();
     stream.flush().await.unwrap();
     let mut name = String::new();

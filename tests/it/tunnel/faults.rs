@@ -156,7 +156,12 @@ async fn quick_cases() -> Vec<Case> {
 /// Starts a client for each case and has a user log in, all at the same time. Returns when all have read their
 /// sentence, which must be in time.
 async fn every_sentence_reaches_the_application(cases: Vec<Case>) {
-    let mut world = World::new().without_client();
+    every_sentence_comes_within(HANDSHAKE, cases).await;
+}
+
+async fn every_sentence_comes_within(handshake: Duration, cases: Vec<Case>) {
+    let limit = format!("proxy: {{handshake_timeout: {}s}}", handshake.as_secs());
+    let mut world = World::new().without_client().with_client(&limit);
     for case in &cases {
         world = world.with_client(&case.cluster.upstream(case.name));
     }
@@ -173,7 +178,7 @@ async fn every_sentence_reaches_the_application(cases: Vec<Case>) {
             format!("rds-auth-proxy: the upstream proxy {} cannot be reached: {}", case.name, case.start);
         assert!(error.message().starts_with(&start), "{error}\n{start}");
         assert!(error.message().ends_with(case.end), "{error}\n{}", case.end);
-        assert!(took < HANDSHAKE, "{took:?}: {error}");
+        assert!(took < handshake, "{took:?}: {error}");
     });
     futures_util::future::join_all(reading).await;
     assert_eq!(world.rds().connections(), 0);
@@ -204,4 +209,42 @@ async fn a_silent_api_server_is_told_before_the_handshake_ends() {
         "; check the network, the VPN and the kubeconfig",
     );
     every_sentence_reaches_the_application(vec![case.await]).await;
+}
+
+/// Whoever grants a login less time than the tunnel would wait for a pod still reads why there is none.
+#[tokio::test]
+async fn a_short_handshake_is_long_enough_to_say_what_is_wrong() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("https://{}", silent.local_addr().unwrap());
+    let cases = vec![
+        Case::new(
+            "not-ready",
+            async |cluster| {
+                cluster.add_pod("p", Port::Gone);
+                cluster.terminate("p");
+                "no pod with app.kubernetes.io/name=rds-auth-proxy in namespace apps is ready: p is terminating".into()
+            },
+            "; see `kubectl -n apps describe pods -l app.kubernetes.io/name=rds-auth-proxy`",
+        )
+        .await,
+        Case::new(
+            "silent",
+            async |cluster| {
+                cluster.kubeconfig(&server, "{}");
+                format!("the API server {server} cannot be reached: no answer within ")
+            },
+            "; check the network, the VPN and the kubeconfig",
+        )
+        .await,
+        Case::new(
+            "silent-plugin",
+            async |cluster| {
+                cluster.plugin("exec sleep 60", "");
+                "the credential plugin of the kubeconfig has not answered for ".into()
+            },
+            "; run `kubectl get pods` in a terminal and log in, then connect again",
+        )
+        .await,
+    ];
+    every_sentence_comes_within(Duration::from_secs(5), cases).await;
 }
