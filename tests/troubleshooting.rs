@@ -1,0 +1,224 @@
+//! The page about errors quotes texts that the program has, and has a row for each that a connection can fail with.
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the source ends with a panic")]
+
+use std::fs;
+use std::path::Path;
+
+const PAGE: &str = "docs/troubleshooting.md";
+
+/// What the first column is called where it quotes an error.
+const QUOTING: [&str; 3] = ["text", "reason", "line"];
+
+/// Words of the page that stand for what differs from case to case.
+const PLACEHOLDERS: &str = "ACTION ADDRESS ALERT COLUMN COMMAND DATE FILE HOP HOST KEY LABELS LINE MODE N NAME NAMES NAMESPACE ORIGIN \
+                            PORT REGION RESOURCE SOURCE TIME URL VALUE VERB";
+
+/// Texts of others that the page quotes: PostgreSQL, RDS, psql, the operating system, the parser of certificates.
+const OF_OTHERS: [&str; 9] = [
+    "PAM authentication failed for user",
+    "password authentication failed for user",
+    "no pg_hba.conf entry for host",
+    "database \"NAME\" does not exist",
+    "server does not support SSL, but SSL was required",
+    "Connection refused",
+    "Address already in use",
+    "failed to lookup address",
+    "GRANT rds_iam",
+];
+
+/// Where the program puts texts together: at punctuation, and around what it fills in.
+const SEAMS: [&str; 12] = [
+    ": ",
+    "; ",
+    "\"",
+    " while ",
+    " among ",
+    " the startup packet ",
+    " certificate ",
+    " unencrypted private key ",
+    "the application ",
+    " SSLRequest ",
+    " upstream proxy ",
+    " target ",
+];
+
+/// Enums whose every text an application or an operator can read.
+const EXPLAINED: [&str; 6] = [
+    "src/kubernetes/fault.rs",
+    "src/session/failure.rs",
+    "src/target/directory.rs",
+    "src/target/ports.rs",
+    "src/tls/error.rs",
+    "src/kubernetes/channel.rs",
+];
+
+#[test]
+fn every_text_that_is_quoted_exists() {
+    let page = fs::read_to_string(PAGE).unwrap();
+    let source = source(Path::new("src"));
+    let quoted = quoted(&page);
+    assert!(quoted.len() > 100, "only {} texts were found", quoted.len());
+    let said = |part: &str| source.contains(part) || OF_OTHERS.iter().any(|text| text.contains(part));
+    let known = |fragment: &String| said(fragment) || parts(fragment).iter().all(|part| said(part));
+    let strangers: Vec<_> = quoted
+        .iter()
+        .flat_map(|(line, text)| fragments(text).into_iter().map(move |fragment| (line, fragment)))
+        .filter(|(_, fragment)| !known(fragment))
+        .collect();
+    assert!(strangers.is_empty(), "{PAGE} quotes what no source file says: {strangers:#?}");
+}
+
+#[test]
+fn every_error_has_a_row() {
+    let page = fs::read_to_string(PAGE).unwrap();
+    let quoted: Vec<_> = quoted(&page).into_iter().flat_map(|(_, text)| fragments(&text)).collect();
+    let mut missing = Vec::new();
+    for file in EXPLAINED {
+        let texts = errors(&fs::read_to_string(file).unwrap());
+        assert!(!texts.is_empty(), "{file} has no errors");
+        for text in texts {
+            let parts = pieces(&text);
+            let told =
+                |part: &String| page.contains(part.as_str()) || quoted.iter().any(|row| part.contains(row));
+            if !parts.is_empty() && !parts.iter().any(told) {
+                missing.push((file, text));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{PAGE} has no row for {missing:#?}");
+}
+
+/// The code spans in the first cell of every row that quotes an error, with their line.
+fn quoted(page: &str) -> Vec<(usize, String)> {
+    let mut quoting = false;
+    let mut found = Vec::new();
+    let mut before = "";
+    for (number, line) in page.lines().enumerate() {
+        let Some(row) = line.strip_prefix("| ") else {
+            quoting = quoting && line.starts_with('|');
+            before = line;
+            continue;
+        };
+        let first = row.split(" | ").next().unwrap_or_default();
+        if before.is_empty() {
+            quoting = QUOTING.contains(&first);
+        } else if quoting {
+            found.extend(spans(first).into_iter().map(|span| (number + 1, span)));
+        }
+        before = line;
+    }
+    found
+}
+
+/// What stands between backticks; two of them where the text has some itself.
+fn spans(cell: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = cell;
+    while let Some(start) = rest.find('`') {
+        let fence = if rest[start..].starts_with("``") { "``" } else { "`" };
+        let text = &rest[start + fence.len()..];
+        let Some(end) = text.find(fence) else { break };
+        found.push(text[..end].to_owned());
+        rest = &text[end + fence.len()..];
+    }
+    found
+}
+
+/// What the page says between its placeholders.
+fn fragments(text: &str) -> Vec<String> {
+    let words = text.replace("0x..", "…");
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    let mut marked = String::new();
+    let mut word = String::new();
+    for letter in words.chars().chain([' ']) {
+        if is_letter(letter) {
+            word.push(letter);
+            continue;
+        }
+        marked.push_str(if PLACEHOLDERS.split(' ').any(|placeholder| placeholder == word) {
+            "…"
+        } else {
+            &word
+        });
+        word.clear();
+        marked.push(letter);
+    }
+    split(&marked)
+}
+
+/// What the program may have put together.
+fn parts(fragment: &str) -> Vec<String> {
+    let cut = SEAMS.iter().fold(format!(" {fragment} "), |text, seam| text.replace(seam, " \n "));
+    cut.lines().map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// The pieces of a format string between what is filled in.
+fn pieces(text: &str) -> Vec<String> {
+    let mut marked = String::new();
+    let mut depth = 0;
+    for letter in text.replace("{{", "\u{1}").replace("}}", "\u{2}").chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                marked.push('…');
+            }
+            _ if depth == 0 => marked.push(letter),
+            _ => {}
+        }
+    }
+    split(&marked)
+}
+
+/// Long enough to be told from chance: at least two words between ellipses and numbers.
+fn split(marked: &str) -> Vec<String> {
+    let ends =
+        |letter: char| letter == '…' || letter == '\u{1}' || letter == '\u{2}' || letter.is_ascii_digit();
+    let trimmed = marked
+        .split(ends)
+        .map(|part| part.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != ')'));
+    trimmed.filter(|part| part.contains(' ') || part.len() > 12).map(str::to_owned).collect()
+}
+
+/// The texts of all `#[error("…")]`, and of what is made by `format!` outside of tests.
+fn errors(source: &str) -> Vec<String> {
+    let joined = joined(source.split("#[cfg(test)]").next().unwrap_or_default());
+    let made = ["#[error(", "format!("].into_iter().flat_map(|start| joined.split(start).skip(1));
+    let texts = made.filter_map(|rest| rest.trim_start().strip_prefix(QUOTE)?.split_once(QUOTE));
+    texts.map(|(text, _)| text.to_owned()).collect()
+}
+
+/// All of the source.
+fn source(directory: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&source(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&joined(&fs::read_to_string(&path).unwrap()));
+        }
+    }
+    text
+}
+
+/// What ends a string in what [`joined`] returns.
+const QUOTE: char = '\u{3}';
+
+/// The same with each string in one piece and without its escapes.
+fn joined(source: &str) -> String {
+    let mut text = String::new();
+    let mut letters = source.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => text.push(QUOTE),
+            '\\' => match letters.next() {
+                Some('\n') => letters = letters.as_str().trim_start().chars(),
+                Some(escaped) => text.push(escaped),
+                None => {}
+            },
+            _ => text.push(letter),
+        }
+    }
+    text
+}
