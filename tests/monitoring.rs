@@ -50,9 +50,10 @@ fn every_reason_and_ending_is_explained() {
         body("src/session/fault.rs", "pub fn reason("),
         body("src/session/audit.rs", "fn blame("),
         body("src/session/fault.rs", "pub fn name("),
+        body("src/kubernetes/fault.rs", "pub(super) fn outcome("),
     ];
     let words: BTreeSet<_> = words.iter().flat_map(|body| quoted(body)).collect();
-    for expected in ["hop_tls", "vanished", "database"] {
+    for expected in ["hop_tls", "vanished", "database", "not_ready"] {
         assert!(words.contains(expected), "{expected} was not found in the source: {words:?}");
     }
     let missing: Vec<_> = words.iter().filter(|word| !page.contains(&format!("`{word}`"))).collect();

@@ -10,6 +10,7 @@ use tracing::{error, info};
 use super::failure::Failure;
 use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::config::Config;
+use crate::kubernetes;
 use crate::net::Address;
 use crate::session::meter;
 use crate::shutdown::Shutdown;
@@ -24,6 +25,7 @@ pub(super) fn recorder(config: &Config) -> Result<Option<Recorder>, Failure> {
     let recorder = Recorder::install(version, commit, meter::HANDSHAKE_SECONDS).map_err(Failure::runtime)?;
     meter::describe();
     target::describe();
+    kubernetes::describe();
     Ok(Some(recorder))
 }
 

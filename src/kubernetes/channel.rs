@@ -21,9 +21,9 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::Clocks;
 use super::explain::quote;
 use super::pulse::{Beat, Pulse};
+use super::{Clocks, meter};
 
 /// The channels.
 const DATA: u8 = 0;
@@ -60,6 +60,7 @@ pub(super) struct Channel<S> {
     linger: Duration,
     shut: Option<Instant>,
     ended: bool,
+    _counted: meter::Stream,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
@@ -74,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             linger: clocks.linger,
             shut: None,
             ended: false,
+            _counted: meter::Stream::open(),
         }
     }
 

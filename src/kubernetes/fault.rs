@@ -115,6 +115,30 @@ impl Fault {
         matches!(self, Self::PodGone { .. } | Self::PodUnreachable { .. } | Self::PortRefused { .. })
     }
 
+    /// A word for it, for metrics.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::NoKubeconfig
+            | Self::Kubeconfig { .. }
+            | Self::NoContext { .. }
+            | Self::NoCurrentContext => "kubeconfig",
+            Self::PluginMissing { .. } | Self::PluginFailed { .. } | Self::PluginSilent { .. } => {
+                "credential_plugin"
+            }
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::Busy { .. }
+            | Self::NoWebsocket { .. } => "api_server",
+            Self::Slow { .. } => "slow",
+            Self::NoService { .. } | Self::ServiceWithoutSelector { .. } | Self::NoPod { .. } => "no_pod",
+            Self::NotReady { .. } => "not_ready",
+            Self::PodGone { .. } | Self::PodUnreachable { .. } => "pod_unreachable",
+            Self::PortRefused { .. } => "port_refused",
+        }
+    }
+
     fn kind(&self) -> io::ErrorKind {
         match self {
             Self::PluginSilent { .. } | Self::Slow { .. } => io::ErrorKind::TimedOut,

@@ -16,6 +16,7 @@
 //! | `pulse` | pings, and when silence means that the path is dead |
 //! | `fault`, `explain` | what goes wrong, in a sentence with the remedy |
 //! | `forward` | a local port in front of the tunnel, for other tools |
+//! | `meter` | what is counted |
 
 mod channel;
 mod clocks;
@@ -25,6 +26,7 @@ mod explain;
 mod fault;
 mod forward;
 mod kubeconfig;
+mod meter;
 mod open;
 mod pods;
 mod pulse;
@@ -32,4 +34,5 @@ mod tunnel;
 
 pub use clocks::Clocks;
 pub use forward::forward;
+pub use meter::describe;
 pub use tunnel::Tunnel;

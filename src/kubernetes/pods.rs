@@ -4,10 +4,10 @@ use k8s_openapi::api::core::v1::{ContainerState, Pod, Service};
 use kube::Api;
 use kube::api::ListParams;
 
-use super::Clocks;
 use super::cluster::Access;
 use super::explain::{Asked, answer};
 use super::fault::Fault;
+use super::{Clocks, meter};
 use crate::target::Pods;
 
 /// How many pods a sentence names.
@@ -16,8 +16,8 @@ const NAMED: usize = 4;
 /// Pods to try, best first.
 pub(super) struct Candidates {
     pub(super) names: Vec<String>,
-    /// Whether any of them is ready.
-    pub(super) ready: bool,
+    /// How many of them are ready.
+    pub(super) ready: usize,
 }
 
 /// The label selector that finds the pods.
@@ -46,7 +46,9 @@ pub(super) async fn candidates(
     let running = ListParams::default().labels(labels).fields("status.phase=Running");
     let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
     let pods = answer(access, Asked::Pods, clocks.answer, pods.list(&running)).await?;
-    Ok(in_turn(pods.items, turn))
+    let found = in_turn(pods.items, turn);
+    meter::found(found.ready, found.names.len() - found.ready);
+    Ok(found)
 }
 
 /// Says why there is no pod to connect to: none at all, or in which state they are.
@@ -85,9 +87,11 @@ fn in_turn(pods: Vec<Pod>, turn: usize) -> Candidates {
         let first = turn % ready.len();
         ready.rotate_left(first);
     }
-    let any = !ready.is_empty();
-    let names = ready.into_iter().chain(unready).filter_map(|pod| pod.metadata.name).collect();
-    Candidates { names, ready: any }
+    let names = |pods: Vec<Pod>| pods.into_iter().filter_map(|pod| pod.metadata.name);
+    let mut found: Vec<_> = names(ready).collect();
+    let ready = found.len();
+    found.extend(names(unready));
+    Candidates { names: found, ready }
 }
 
 fn is_ready(pod: &Pod) -> bool {
@@ -156,7 +160,8 @@ mod tests {
     fn a_pod_that_is_not_ready_is_the_last_resort() {
         let only = in_turn(vec![pod("starting", "2024-01-05T00:00:00Z", false, false)], 7);
         assert_eq!(only.names, ["starting"]);
-        assert!(!only.ready);
+        assert_eq!(only.ready, 0);
+        assert_eq!(in_turn(world(), 0).ready, 2);
         assert!(in_turn(vec![pod("leaving", "2024-01-04T00:00:00Z", true, true)], 0).names.is_empty());
     }
 

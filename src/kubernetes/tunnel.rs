@@ -9,12 +9,12 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
-use super::Clocks;
 use super::channel::Channel;
 use super::cluster::{Access, Cluster};
 use super::fault::{Cure, Fault};
 use super::open::open;
 use super::pods::{candidates, diagnose, labels};
+use super::{Clocks, meter};
 use crate::net::{Socket, Stream};
 use crate::target::PortForward;
 use crate::target::{Boxed, Dial};
@@ -104,7 +104,7 @@ impl Tunnel {
             }
         }
         match last {
-            Some(fault) if found.ready => Err(fault),
+            Some(fault) if found.ready > 0 => Err(fault),
             _ => Err(diagnose(access, &labels, clocks).await),
         }
     }
@@ -113,7 +113,9 @@ impl Tunnel {
 impl Dial for Tunnel {
     fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Stream>> {
         Box::pin(async move {
-            let channel = self.open(limit).await?;
+            let began = Instant::now();
+            let channel = self.open(limit).await.inspect_err(|fault| meter::failed(fault.outcome()))?;
+            meter::opened(began.elapsed());
             Ok(Stream::Plain(Socket::Tunnel(Box::new(channel))))
         })
     }

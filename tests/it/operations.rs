@@ -22,7 +22,11 @@ pub(crate) fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
 
 pub(crate) async fn get(proxy: &Proxy, path: &str) -> (u16, String) {
     proxy.wait_for_log("answering probes").await;
-    let address = lines(proxy, "answering probes")[0]["admin_addr"].as_str().unwrap().to_owned();
+    ask(lines(proxy, "answering probes")[0]["admin_addr"].as_str().unwrap(), path).await
+}
+
+/// What the admin listener at this address answers.
+pub(crate) async fn ask(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();

@@ -28,6 +28,8 @@ mod faults;
 mod listeners;
 /// Pods that come and go.
 mod rollout;
+/// What is counted.
+mod state;
 /// TLS inside of the tunnel.
 mod tls;
 
