@@ -75,20 +75,32 @@ async fn both_directions_push_back() {
     echo(&mut stream, "and on it goes").await.unwrap();
 }
 
+/// What half of all new connections may take until they have answered.
+const QUICK: Duration = Duration::from_millis(30);
+
+/// A round on a machine that is busy with something else says nothing of the tunnel, so it may be repeated; a tunnel
+/// that waits for something is slow in every round.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_connection_is_quick() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     let tunnel = world.tunnel();
     echoing(&*tunnel).await.unwrap();
-    let mut times = Vec::new();
-    for _ in 0..100 {
-        let start = Instant::now();
-        let stream = echoing(&*tunnel).await.unwrap();
-        times.push(start.elapsed());
-        drop(stream);
+    let mut best = Duration::MAX;
+    for _ in 0..20 {
+        let mut times = Vec::new();
+        for _ in 0..40 {
+            let start = Instant::now();
+            let stream = echoing(&*tunnel).await.unwrap();
+            times.push(start.elapsed());
+            drop(stream);
+        }
+        times.sort();
+        println!("a new connection: p50 {:.1?}, p90 {:.1?}", times[20], times[36]);
+        best = best.min(times[20]);
+        if best < QUICK {
+            return;
+        }
     }
-    times.sort();
-    println!("a new connection: p50 {:?}, p90 {:?}, p99 {:?}", times[50], times[90], times[99]);
-    assert!(times[50] < Duration::from_millis(60), "p50 is {:?}", times[50]);
+    panic!("p50 is {best:?} at best");
 }
