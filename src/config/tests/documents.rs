@@ -132,9 +132,9 @@ fn blocks(page: &str) -> Vec<Block> {
     found
 }
 
-/// The text with files that exist: every `*.pem` becomes the path of a certificate made now, every `*.key` that of its
+/// The text with files that exist: every `*.pem` and `*.crt` becomes the path of a certificate made now, every `*.key` that of its
 /// key.
-fn with_files(text: &str) -> String {
+pub(super) fn with_files(text: &str) -> String {
     use std::sync::OnceLock;
     static MADE: OnceLock<(tempfile::TempDir, String, String)> = OnceLock::new();
     let (_, certificate, key) = MADE.get_or_init(|| {
@@ -152,7 +152,7 @@ fn with_files(text: &str) -> String {
             let rest = &word[name.len()..];
             match Path::new(name).extension().and_then(|ending| ending.to_str()) {
                 Some("key") => format!("{key}{rest}"),
-                Some("pem") => format!("{certificate}{rest}"),
+                Some("pem" | "crt") => format!("{certificate}{rest}"),
                 _ => word.to_owned(),
             }
         })

@@ -1,6 +1,7 @@
 //! What configurations mean, and what is said about those that mean nothing.
 
 mod certificates;
+mod chart;
 mod documents;
 mod expansion;
 mod faults;
