@@ -8,6 +8,7 @@ build=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0
+chart=build/helm/rds-auth-proxy/Chart.yaml
 
 # The machine's own git settings must not decide what is tested.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
@@ -37,7 +38,7 @@ release() {
     bash build/release.sh "$@" >"$scratch/out" 2>&1 || status=$?
 }
 commit() { git commit -q --allow-empty -m "$@"; }
-state() { git rev-parse HEAD && git for-each-ref && git status --porcelain && cat CHANGELOG.md Cargo.toml Cargo.lock; }
+state() { git rev-parse HEAD && git for-each-ref && git status --porcelain && cat CHANGELOG.md Cargo.toml Cargo.lock "$chart"; }
 version_of() { awk -F'"' '/^\[package\]/ { p = 1 } p && /^version = / { print $2; exit }' Cargo.toml; }
 
 # A repository with one commit and the version $1; further commits are the test's.
@@ -48,6 +49,8 @@ repository() {
     cp "$build/release.sh" "$build/commit-lint.sh" "$build/package.sh" build/
     printf '[dependencies]\n\n[package]\nname = "rds-auth-proxy"\nversion = "%s"\nedition = "2024"\nrust-version = "1.95"\n' "$1" >Cargo.toml
     printf 'version = 4\n\n[[package]]\nname = "rds-auth-proxy"\nversion = "%s"\n' "$1" >Cargo.lock
+    mkdir -p "$(dirname "$chart")"
+    printf 'apiVersion: v2\nname: rds-auth-proxy\n# One version.\nversion: %s\nappVersion: %s\nkubeVersion: ">=1.27.0-0"\n' "$1" "$1" >"$chart"
     printf 'fn main() {}\n' >src/main.rs
     printf '/target\n' >.gitignore
     touch LICENSE README.md
@@ -180,8 +183,10 @@ tests_of_the_release() {
         'version = "0.1.0" version = 4 version = "0.2.0" '
     check "the commit is conventional" same "$(git log -1 --format=%s)" "chore(release): v0.2.0"
     check "it passes the lint" bash build/commit-lint.sh HEAD~1..HEAD
-    check "it changes three files" same "$(git show --format= --name-only | sort | tr '\n' ' ')" \
-        "CHANGELOG.md Cargo.lock Cargo.toml "
+    check "the chart has it too, and keeps the rest" same "$(tr '\n' '|' <"$chart")" \
+        'apiVersion: v2|name: rds-auth-proxy|# One version.|version: 0.2.0|appVersion: 0.2.0|kubeVersion: ">=1.27.0-0"|'
+    check "it changes four files" same "$(git show --format= --name-only | LC_ALL=C sort | tr '\n' ' ')" \
+        "CHANGELOG.md Cargo.lock Cargo.toml $chart "
     check "the tag is annotated and at the commit" same "$(git cat-file -t v0.2.0) $(git rev-parse 'v0.2.0^{}')" \
         "tag $(git rev-parse HEAD)"
     check "the tree is clean" same "$(git status --porcelain)" ""
@@ -244,6 +249,12 @@ tests_of_failure() {
     printf 'version = 4\n' >Cargo.lock && git commit -q -am "fix: break the lock"
     release
     check "a Cargo.lock without the package fails the release" says "Cargo.lock has no version of rds-auth-proxy"
+    git reset -q --hard HEAD~1
+    printf 'name: rds-auth-proxy\n' >"$chart" && git commit -q -am "fix: break the chart"
+    before=$(state)
+    release
+    check "a chart without a version fails the release" says "Chart.yaml has no version and appVersion"
+    check "and leaves nothing behind as well" same "$(state)" "$before"
 
     if command -v cargo >/dev/null; then
         tagged 0.1.0

@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly PACKAGE=rds-auth-proxy
+readonly CHART=build/helm/rds-auth-proxy/Chart.yaml
 work=$(mktemp -d)
 undo_to=''
 
@@ -174,7 +175,8 @@ record() {
     release_changelog "$1" "$2"
     set_version "$1" Cargo.toml '^\[package\]$'
     set_version "$1" Cargo.lock "^name = \"$PACKAGE\"\$"
-    git commit -q -m "chore(release): v$1" -- CHANGELOG.md Cargo.toml Cargo.lock
+    set_chart_version "$1"
+    git commit -q -m "chore(release): v$1" -- CHANGELOG.md Cargo.toml Cargo.lock "$CHART"
     git tag -a "v$1" -m "v$1"
     undo_to=''
 }
@@ -198,6 +200,16 @@ set_version() {
         END { exit (found != 2) }
     ' "$2" >"$work/new" || refuse "$2 has no version of $PACKAGE"
     replace "$2"
+}
+
+# The chart and the program are released together, under one version.
+set_chart_version() {
+    awk -v version="$1" '
+        /^(version|appVersion): / { $0 = $1 " " version; found++ }
+        { print }
+        END { exit (found != 2) }
+    ' "$CHART" >"$work/new" || refuse "$CHART has no version and appVersion"
+    replace "$CHART"
 }
 
 # Keeps the file's mode: only its content is new.

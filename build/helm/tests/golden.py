@@ -44,7 +44,7 @@ def client_config(notes: str) -> str:
 
 def plain(helm: Helm) -> tuple[pathlib.Path, str]:
     text = helm.text(helm.root / "build/kubernetes/values.yaml")
-    text = re.sub(r"^# Source: .*\n|^ +(helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n", "", text, flags=re.M)
+    text = re.sub(r"^# Source: .*\n|^ +(helm\.sh/chart|app\.kubernetes\.io/(managed-by|version)): .*\n", "", text, flags=re.M)
     head = "# Made by `build/chart-test.sh --update` from the chart and values.yaml beside this file.\n"
     return helm.root / "build/kubernetes/rds-auth-proxy.yaml", head + text
 

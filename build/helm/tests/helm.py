@@ -1,10 +1,15 @@
 """helm and kubectl, as the tests use them."""
 
 import pathlib
+import re
+import shutil
 import subprocess
+import tempfile
 
 import yaml
 
+# What is rendered has this version, so that a release changes no golden file.
+VERSION = "0.0.0"
 RELEASE = ["rds-auth-proxy", "--namespace", "rds-auth-proxy"]
 
 
@@ -12,7 +17,9 @@ class Helm:
     def __init__(self, root: pathlib.Path, tools: pathlib.Path):
         self.root = root
         self.tools = tools
-        self.chart = root / "build/helm/rds-auth-proxy"
+        self.source = root / "build/helm/rds-auth-proxy"
+        self.scratch = tempfile.TemporaryDirectory()
+        self.chart = unversioned(self.source, pathlib.Path(self.scratch.name))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run([self.tools / arguments[0], *arguments[1:]], capture_output=True, text=True, cwd=self.root)
@@ -45,6 +52,14 @@ class Helm:
 
     def kustomize(self) -> list[dict]:
         return objects(self.output("kubectl", "kustomize", "build/kubernetes"))
+
+
+def unversioned(source: pathlib.Path, scratch: pathlib.Path) -> pathlib.Path:
+    chart = scratch / source.name
+    shutil.copytree(source, chart)
+    description = chart / "Chart.yaml"
+    description.write_text(re.sub(r"^(version|appVersion): .*", rf"\1: {VERSION}", description.read_text(), flags=re.M))
+    return chart
 
 
 def objects(text: str) -> list[dict]:

@@ -11,7 +11,7 @@ from helm import Helm
 
 def versions(helm: Helm) -> list[str]:
     program = tomllib.loads((helm.root / "Cargo.toml").read_text())["package"]["version"]
-    chart = yaml.safe_load((helm.chart / "Chart.yaml").read_text())
+    chart = yaml.safe_load((helm.source / "Chart.yaml").read_text())
     return [
         f"Chart.yaml {key} is {chart[key]}, Cargo.toml says {program}"
         for key in ("version", "appVersion")
