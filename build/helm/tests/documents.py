@@ -1,25 +1,38 @@
-"""The values and policies in the deploy guide: each must work as printed."""
+"""The values, policies and Kubernetes objects in the documentation: each must work as printed."""
 
 import json
 import pathlib
 import re
 import tempfile
 
+import schemas
 from helm import Helm, objects
 
-GUIDE = "docs/guides/deploy.md"
-BLOCK = re.compile(r"^```(yaml helm-values|json)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(yaml helm-values|yaml|json)\n(.*?)^```$", re.M | re.S)
+# How many there are at least in the pages that lead to a running server.
+EXPECTED = {"docs/quickstart.md": 2, "docs/guides/deploy.md": 10, "docs/guides/kubernetes.md": 1}
 
 
 def blocks(root: pathlib.Path):
-    text = (root / GUIDE).read_text()
-    for match in BLOCK.finditer(text):
-        line = text.count("\n", 0, match.start()) + 1
-        yield f"{GUIDE}:{line} ({match[1]})", match
+    for page in sorted((root / "docs").rglob("*.md")):
+        name, text = str(page.relative_to(root)), page.read_text()
+        found = [match for match in BLOCK.finditer(text) if is_ours(match)]
+        assert len(found) >= EXPECTED.get(name, 0), f"{name} has lost its values, policies or objects"
+        for match in found:
+            line = text.count("\n", 0, match.start()) + 1
+            yield f"{name}:{line} ({match[1]})", match
+
+
+def is_ours(block: re.Match) -> bool:
+    """Other JSON is of logs, other YAML the program's own configuration, which the program's tests read."""
+    marks = {"json": '"Statement"', "yaml": "apiVersion:", "yaml helm-values": ""}
+    return marks[block[1]] in block[2]
 
 
 def check(helm: Helm, block: re.Match) -> list[str]:
-    return check_policy(block[2]) if block[1] == "json" else check_values(helm, block[2])
+    if block[1] == "json":
+        return check_policy(block[2])
+    return schemas.check(helm, objects(block[2])) if block[1] == "yaml" else check_values(helm, block[2])
 
 
 def check_values(helm: Helm, text: str) -> list[str]:
@@ -33,12 +46,14 @@ def check_values(helm: Helm, text: str) -> list[str]:
 
 
 def check_policy(text: str) -> list[str]:
-    """An IAM policy: version, statements that allow named actions and never a wildcard of a service."""
+    """An IAM policy: version, statements that allow named actions on named resources."""
     policy = json.loads(text)
     faults = [] if policy["Version"] == "2012-10-17" else ["not the policy language of 2012-10-17"]
     for statement in policy["Statement"]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         faults += [f"{action} is more than one action" for action in actions if "*" in action]
+        if statement.get("Resource") in ("*", ["*"]):
+            faults.append("it allows something on every resource of the account")
         if not ("Resource" in statement) ^ ("Principal" in statement):
             faults.append("neither a resource (identity policy) nor a principal (trust policy)")
     return faults
