@@ -33,7 +33,7 @@ pub(super) enum Command {
     GenCert(GenCertArguments),
     /// Print the completion script for a shell
     Completion(CompletionArguments),
-    /// Ask a server on this machine whether it is ready: exit code 0 if it is, 1 if not
+    /// Ask a proxy on this machine whether it is ready: exit code 0 if it is, 1 if not
     Healthcheck(HealthcheckArguments),
     /// Write manual pages into a directory
     #[command(hide = true)]
@@ -116,7 +116,7 @@ pub(super) struct CompletionArguments {
 #[derive(Args)]
 #[command(after_help = HEALTHCHECK_EXAMPLES)]
 pub(super) struct HealthcheckArguments {
-    /// The configuration of the server that is asked
+    /// The configuration of the proxy that is asked
     #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CONFIGFILE", value_hint = ValueHint::FilePath)]
     pub(super) configfile: Option<PathBuf>,
 }
@@ -187,7 +187,8 @@ Examples:
 
 const HEALTHCHECK_EXAMPLES: &str = "\
 Examples:
-  rds-auth-proxy healthcheck --configfile /etc/rds-auth-proxy/config.yaml";
+  rds-auth-proxy healthcheck --configfile /etc/rds-auth-proxy/config.yaml
+  rds-auth-proxy healthcheck    # the proxy of ./config.yaml, client or server";
 
 const VERSION_EXAMPLES: &str = "\
 Examples:

@@ -3,12 +3,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
 use super::args::HealthcheckArguments;
 use super::failure::Failure;
 use super::start;
-use crate::config::Mode;
+use crate::config::{self, Config, Mode};
 use crate::net::{Address, HostPort};
 
 /// How long the proxy may take to answer. Docker's own limit is 30 s.
@@ -19,13 +20,38 @@ const ENOUGH: u64 = 4096;
 
 /// Succeeds if `/readyz` says so, or, without an admin listener, if the proxy takes connections.
 pub(super) fn run(arguments: &HealthcheckArguments) -> Result<(), Failure> {
-    let (_, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
-    let asked = match (&config.admin, &config.listen) {
-        (Some(Address::Tcp(admin)), _) => ready(admin),
-        (_, Address::Tcp(listen)) => connect(listen).map(drop),
-        (_, Address::Unix(path)) => path.metadata().map(drop),
+    let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
+    let asked = match &config.admin {
+        Some(Address::Tcp(admin)) => ready(admin),
+        _ => listens(&listeners(&path, config)?),
     };
     asked.map_err(|error| Failure::Runtime(format!("the proxy is not ready: {error}")))
+}
+
+/// Where the proxy of this configuration may listen. Which mode runs is not written there: one that names upstream
+/// proxies may be a client's, or be shared with one.
+fn listeners(path: &Path, server: Config) -> Result<Vec<Address>, Failure> {
+    let mut found = vec![server.listen];
+    if !server.upstreams.is_empty() {
+        found.push(config::load(path, Mode::Client).map_err(Failure::usage)?.listen);
+    }
+    found.dedup();
+    Ok(found)
+}
+
+/// One listener that takes connections is enough.
+fn listens(addresses: &[Address]) -> io::Result<()> {
+    let mut last = Ok(());
+    for address in addresses {
+        last = match address {
+            Address::Tcp(address) => connect(address).map(drop),
+            Address::Unix(path) => path.metadata().map(drop),
+        };
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
 }
 
 fn ready(admin: &HostPort) -> io::Result<()> {
@@ -56,4 +82,38 @@ fn connect(address: &HostPort) -> io::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listeners_of(text: &str) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yaml");
+        std::fs::write(&path, text).unwrap();
+        let config = config::load(&path, Mode::Server).unwrap();
+        listeners(&path, config).unwrap().iter().map(Address::to_string).collect()
+    }
+
+    #[test]
+    fn a_client_is_found_where_it_listens() {
+        let upstream = "upstream_proxies: {default: {host: 'proxy.example.com:8000'}}";
+        assert_eq!(listeners_of(upstream), ["0.0.0.0:8000", "127.0.0.1:8001"]);
+        assert_eq!(
+            listeners_of(&format!("proxy: {{listen_addr: '127.0.0.1:5555'}}\n{upstream}")),
+            ["127.0.0.1:5555"]
+        );
+        assert_eq!(listeners_of("rds: {enabled: false}"), ["0.0.0.0:8000"]);
+    }
+
+    #[test]
+    fn one_listener_is_enough_and_none_is_not() {
+        let closed = [Address::Unix("/nowhere/socket".into())];
+        listens(&closed).unwrap_err();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let open: Address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let [closed] = closed;
+        listens(&[closed, open]).unwrap();
+    }
 }

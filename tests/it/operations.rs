@@ -159,3 +159,17 @@ async fn a_container_can_ask_whether_it_is_healthy() {
     assert!(ended.stderr.contains("the proxy is not ready"), "{}", ended.stderr);
     drop(world);
 }
+
+#[tokio::test]
+async fn a_client_can_be_asked_too() {
+    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let yaml = format!("proxy: {{admin_addr: '{admin}'}}");
+    let mut world = World::new().with_client(&yaml).start().await;
+    let config = world.directory.join("client.yaml");
+    let ask = || Launch::new("healthcheck", &["healthcheck", "--configfile", config.to_str().unwrap()]).run();
+    let ended = ask().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    world.proxy_mut("client").stop().await;
+    assert_eq!(ask().await.code, Some(1));
+    drop(world);
+}
