@@ -46,6 +46,8 @@ pub(crate) struct Cluster {
     pub(crate) busy: usize,
     /// Answers so much later.
     pub(crate) delay: Duration,
+    /// Answers everything with 200 and JSON of something else.
+    pub(crate) foreign: bool,
     /// Answers an upgrade with 200.
     pub(crate) no_websocket: bool,
     /// Every request line.
@@ -201,6 +203,9 @@ impl Cluster {
         self.requests.push(request.path.clone());
         if !self.knows(request, certified) {
             return status(401, "Unauthorized");
+        }
+        if self.foreign {
+            return Answer::Json(200, json!({"hello": "world"}));
         }
         let parts: Vec<_> = request.path.trim_matches('/').split('/').collect();
         let resource = match parts[..] {

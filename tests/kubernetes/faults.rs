@@ -185,6 +185,30 @@ async fn an_api_server_that_another_authority_vouches_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_stays_busy() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().busy = usize::MAX;
+    assert_eq!(
+        world.refusal().await,
+        format!(
+            "the API server https://{} is busy: the server is currently unable to handle the request; try again in a \
+             moment",
+            world.api.address
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn something_else_than_an_api_server() {
+    let world = World::new().await;
+    world.api.cluster().foreign = true;
+    let text = world.refusal().await;
+    assert!(text.starts_with("the API server https://"), "{text}");
+    assert!(text.ends_with(" refuses the request: its answer is not one of Kubernetes"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_strips_websockets() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
@@ -200,6 +224,12 @@ async fn a_context_that_does_not_exist() {
     assert_eq!(
         refusal_of(settings).await,
         "the kubeconfig has no context \"there\"; it has: here; set port_forward.context to one of them"
+    );
+    let text = std::fs::read_to_string(world.kube_config()).unwrap();
+    std::fs::write(world.kube_config(), text.replace("current-context: here", "")).unwrap();
+    assert_eq!(
+        world.refusal().await,
+        "the kubeconfig has no current context; run `kubectl config use-context NAME` or set port_forward.context"
     );
     let settings = PortForward { kube_config: Some("/nowhere/config".into()), ..world.settings() };
     let text = refusal_of(settings).await;

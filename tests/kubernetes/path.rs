@@ -212,6 +212,68 @@ async fn the_environment_may_name_kubeconfigs() {
     assert!(output.contains("not reached: there is no kubeconfig; set port_forward.kube_config"), "{output}");
 }
 
+/// One file of the list may have the clusters and another who we are there; what comes first counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kubeconfigs_of_a_list_are_merged() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().tokens = Some(vec!["t0ken".to_owned()]);
+    let file = |name: &str, text: &str| {
+        let path = world.directory.path().join(name);
+        std::fs::write(&path, format!("apiVersion: v1\nkind: Config\n{text}\n")).unwrap();
+        path
+    };
+    let address = world.api.address;
+    let clusters = format!(
+        "clusters: [{{name: c, cluster: {{server: 'https://{address}', certificate-authority: ca.pem}}}}]"
+    );
+    let list = [
+        file(
+            "contexts",
+            "contexts: [{name: here, context: {cluster: c, user: u, namespace: apps}}]\ncurrent-context: here",
+        ),
+        file("clusters", &clusters),
+        file("users", "users: [{name: u, user: {token: t0ken}}]"),
+        file("later", "users: [{name: u, user: {token: another}}]\ncurrent-context: there"),
+    ];
+    let list = env::join_paths(list).unwrap().into_string().unwrap();
+    let output =
+        child("path::child_that_dials", &world, &[("KUBECONFIG", list), ("DIAL_KUBECONFIG", String::new())])
+            .await;
+    assert!(output.contains("reached p"), "{output}");
+}
+
+/// A client that runs as a pod has a service account, whose files have a fixed place: in a mount namespace of its own,
+/// which only root can make.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_uses_its_service_account() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().tokens = Some(vec!["of-the-account".to_owned()]);
+    let account = world.directory.path().join("account");
+    std::fs::create_dir(&account).unwrap();
+    for (name, text) in [("token", "of-the-account"), ("namespace", "apps"), ("ca.crt", &world.pki.ca_pem)] {
+        std::fs::write(account.join(name), text).unwrap();
+    }
+    let script = "mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount \
+                  && cp \"$ACCOUNT\"/* /run/secrets/kubernetes.io/serviceaccount || exit 77; exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(env::current_exe().unwrap());
+    command.args(["--exact", "path::child_that_dials", "--ignored", "--nocapture"]);
+    command.env_remove("KUBECONFIG").env("HOME", "/nowhere").env("ACCOUNT", &account);
+    command.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("DIAL_KUBECONFIG", "");
+    command.env("KUBERNETES_SERVICE_PORT", world.api.address.port().to_string());
+    let output = command.stdin(Stdio::null()).output().await;
+    let Some(output) = output.ok().filter(|output| output.status.success()) else {
+        eprintln!("not checked: only root can make a mount namespace");
+        return;
+    };
+    let output = String::from_utf8_lossy(&output.stdout);
+    assert!(output.contains("reached p"), "{output}");
+    assert_eq!(world.api.cluster().requests[0], "/api/v1/namespaces/apps/pods");
+}
+
 /// Everything that goes through the tunnel is somebody's secret, and so are the credentials for the cluster.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_logged() {

@@ -30,7 +30,7 @@ fn server_of(text: &str) -> Config {
     server(&with_files(text).replace("/etc/extra-roots", roots.path().to_str().unwrap()))
 }
 
-/// The configuration in the rendered ConfigMap.
+/// The configuration in the rendered `ConfigMap`.
 fn mounted(manifests: &str) -> String {
     let documents = manifests.split("\n---\n").map(|text| serde_yaml::from_str::<Value>(text).unwrap());
     let map = documents.into_iter().find(|item| item["kind"] == "ConfigMap").unwrap();
