@@ -368,6 +368,10 @@ tests_of_the_workflows() {
     check "every action is pinned by commit, with its version" same \
         "$(grep -vE 'uses: [A-Za-z0-9_./-]+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+$' <<<"$uses")" ""
     check "one commit for each action" same "$(sed -E 's/.*uses: //' <<<"$uses" | sort -u | cut -d@ -f1 | uniq -d)" ""
+    check "every script that is run is there" same "$(grep -ohE 'bash (build|\.ci)/[a-z./-]+' .github/workflows/*.yml | sort -u |
+        while read -r _ script; do [ -f "$script" ] || echo "$script"; done)" ""
+    check "the page about releases has every target" same "$(grep -oE 'target: [a-z0-9_-]+' .github/workflows/release.yml | cut -d' ' -f2 |
+        while read -r target; do grep -qF "${target#*-}" docs/releasing.md || echo "$target"; done)" ""
     check "no job takes more rights than it names" same "$(grep -Lx 'permissions: {}' .github/workflows/*.yml)" ""
     check "every job has a time limit" same "$(awk '
         FNR == 1 { jobs = 0 } /^jobs:/ { jobs = 1 } jobs && /^  [a-z-]+:$/ { if (job && !limit) print FILENAME, job; job = $1; limit = 0 }
