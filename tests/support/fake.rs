@@ -97,7 +97,7 @@ pub const WELCOME: &[u8] = &[b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I
 
 /// TLS with a certificate for `localhost` of the trusted authority.
 pub fn acceptor() -> TlsAcceptor {
-    TlsAcceptor::from(Authority::trusted().issue(&["localhost"], Validity::Now).server_config())
+    TlsAcceptor::from(Authority::trusted().issue(&["localhost"], Validity::Now).server_config(false))
 }
 
 /// Answers the SSLRequest, and takes the startup packet out of TLS.
