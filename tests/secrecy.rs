@@ -69,6 +69,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/tls/connector.rs", "Connector", Test("debug_shows_no_key")),
     ("src/tls/error.rs", "TlsError", Test("no_error_shows_a_key")),
     ("src/tls/mode.rs", "UnknownMode", Words("what was to be a mode")),
+    ("src/tls/shown.rs", "Shown", Words("a certificate, which is public, and the kind of its key")),
     ("src/tls/verify.rs", "Untrusted", Words("a sentence about a certificate")),
     ("src/tls/verify.rs", "Verifier", Test("debug_shows_no_key")),
     (
@@ -89,6 +90,7 @@ const HARMLESS: &[&str] = &[
     "Box",
     "CancellationToken",
     "Duration",
+    "LevelFilter",
     "NonZeroUsize",
     "Option",
     "PathBuf",

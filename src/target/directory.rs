@@ -1,14 +1,14 @@
-//! Finds targets by host and by name, and keeps the list of discovered ones fresh.
+//! Finds targets by host and by name.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{debug, info, warn};
+use tracing::warn;
 
-use super::merge::{DefaultTls, Merged, merge};
-use super::{Acl, Discover, DiscoverError, Discovered, Refusal, StaticTarget, Target, meter};
+use super::listing::{Listing, Policy};
+use super::merge::Merged;
+use super::{Discover, DiscoverError, Discovered, Refusal, Target};
 use crate::net::HostPort;
 use crate::shutdown::Shutdown;
 
@@ -18,36 +18,15 @@ const REFRESH_PERIOD: Duration = Duration::from_mins(1);
 /// How long an unknown host must wait for the next refresh of its own. The API of RDS throttles per account.
 const UNKNOWN_HOST_PERIOD: Duration = Duration::from_secs(10);
 
-/// How long one listing may take before it counts as failed.
-const DISCOVERY_DEADLINE: Duration = Duration::from_secs(30);
-
-/// What the configuration says about targets.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// The targets of the configuration.
-    pub fixed: Vec<StaticTarget>,
-    /// Which of the discovered ones may be used.
-    pub acl: Acl,
-    /// TLS where a target does not name its own.
-    pub tls: DefaultTls,
-}
+/// How long one who asks for an unknown host waits for the refresh, which goes on without it: less than a handshake
+/// may take, so that there is time to say what is wrong.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// All targets there are, and the way to more.
 pub struct Directory {
-    /// Lists the databases of RDS; absent where discovery is off.
-    discover: Option<Arc<dyn Discover>>,
-    state: RwLock<State>,
-    /// When an unknown host last caused a refresh, held while it runs: those who wait for it share its result.
+    listing: Arc<Listing>,
+    /// When an unknown host last caused a refresh.
     last_on_demand: Mutex<Option<Instant>>,
-}
-
-struct State {
-    policy: Policy,
-    /// The last list that RDS gave, and when.
-    discovered: Vec<Discovered>,
-    discovered_at: Option<Instant>,
-    /// What follows from the two.
-    merged: Arc<Merged>,
 }
 
 /// No target could be found.
@@ -91,34 +70,34 @@ impl Directory {
     /// A directory that knows the static targets; [`Directory::refresh`] adds the discovered ones.
     #[must_use]
     pub fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
-        let merged = Arc::new(merge(&policy, &[]));
-        let state = State { policy, discovered: Vec::new(), discovered_at: None, merged };
-        Self { discover, state: RwLock::new(state), last_on_demand: Mutex::new(None) }
+        Self { listing: Arc::new(Listing::new(policy, discover)), last_on_demand: Mutex::new(None) }
     }
 
     /// Puts another configuration in place, for connections to come.
     pub fn replace(&self, policy: Policy) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.merged = Arc::new(merge(&policy, &state.discovered));
-        state.policy = policy;
+        self.listing.replace(policy);
     }
 
     /// Whether the list is as good as it gets: RDS has answered at least once, or is not asked.
     #[must_use]
     pub fn is_discovered(&self) -> bool {
-        self.discover.is_none() || self.state().discovered_at.is_some()
+        self.listing.is_discovered()
     }
 
     /// Puts the number of targets and the age of the list into the gauges.
     pub fn measure(&self) {
-        let state = self.state();
-        meter::state(state.merged.targets.len(), state.discovered_at.map(|at| at.elapsed()));
+        self.listing.measure();
     }
 
     /// All targets that may be connected to, by name.
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {
-        self.current().targets.clone()
+        self.listing.current().targets.clone()
+    }
+
+    /// Asks RDS for its databases now. On failure the list stays as it was.
+    pub async fn refresh(&self) -> Result<(), DiscoverError> {
+        self.listing.refresh().await
     }
 
     /// The target at this address. An address that is not known causes one refresh, at most every 10 seconds.
@@ -134,12 +113,13 @@ impl Directory {
     /// Refreshes now and then every minute, give or take a tenth so that replicas do not ask in step, until the proxy
     /// drains.
     pub async fn keep_fresh(&self, shutdown: &Shutdown) {
-        if self.discover.is_none() {
+        if !self.listing.is_asked() {
             return;
         }
         loop {
             if let Err(error) = self.refresh().await {
-                warn!(%error, targets = self.current().targets.len(), "discovery failed; the last list stays in use");
+                let targets = self.listing.current().targets.len();
+                warn!(%error, targets, "discovery failed; the last list stays in use");
             }
             let jitter = REFRESH_PERIOD.mul_f64(0.9 + 0.2 * fastrand::f64());
             tokio::select! {
@@ -153,62 +133,39 @@ impl Directory {
         &self,
         find: impl Fn(&Merged) -> Result<Target, LookupError>,
     ) -> Result<Target, LookupError> {
-        let missed = match find(&self.current()) {
-            Err(LookupError::Unknown { wanted }) if self.discover.is_some() => wanted,
-            other => return other,
-        };
-        let mut last = self.last_on_demand.lock().await;
-        if last.is_none_or(|last| last.elapsed() >= UNKNOWN_HOST_PERIOD) {
-            *last = Some(Instant::now());
-            self.refresh().await.map_err(|source| LookupError::Stale { wanted: missed, source })?;
+        match find(&self.listing.current()) {
+            Err(LookupError::Unknown { wanted }) if self.listing.is_asked() => {
+                let waited = timeout(PATIENCE, self.refresh_for_unknown()).await;
+                let late = waited.is_err().then(|| DiscoverError::silent(PATIENCE));
+                match (find(&self.listing.current()), late.or_else(|| self.listing.trouble())) {
+                    (Err(LookupError::Unknown { .. }), Some(source)) => {
+                        Err(LookupError::Stale { wanted, source })
+                    }
+                    (found, _) => found,
+                }
+            }
+            other => other,
         }
-        drop(last);
-        find(&self.current())
     }
 
-    /// Asks RDS for its databases now. On failure the list stays as it was.
-    pub async fn refresh(&self) -> Result<(), DiscoverError> {
-        let Some(discover) = &self.discover else { return Ok(()) };
-        meter::refreshing();
-        let found = timeout(DISCOVERY_DEADLINE, discover.discover()).await;
-        let found = found.unwrap_or_else(|_| Err(silent())).inspect_err(|_| meter::failed())?;
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let merged = merge(&state.policy, &found);
-        log_changes(&state.merged, &merged);
-        state.merged = Arc::new(merged);
-        state.discovered = found;
-        state.discovered_at = Some(Instant::now());
-        Ok(())
-    }
-
-    fn current(&self) -> Arc<Merged> {
-        Arc::clone(&self.state().merged)
-    }
-
-    fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn silent() -> DiscoverError {
-    DiscoverError {
-        region: "the configured regions".into(),
-        reason: format!("AWS did not answer within {} s", DISCOVERY_DEADLINE.as_secs()),
-    }
-}
-
-fn log_changes(old: &Merged, new: &Merged) {
-    let names = |merged: &Merged| merged.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
-    if names(old) != names(new) {
-        info!(targets = ?names(new), "the list of targets changed");
-    }
-    for (database, refusal) in &new.refused {
-        let known = old.refused.iter().any(|(before, _)| before.address == database.address);
-        if known {
-            debug!(name = database.name, %refusal, "still refused by the target_acl");
+    /// Waits for a refresh: one of its own, or that which is under way. It does not end with who waits for it.
+    async fn refresh_for_unknown(&self) {
+        if self.is_due() {
+            let listing = Arc::clone(&self.listing);
+            // What went wrong is noted in the list, for all who ask.
+            let _noted = tokio::spawn(async move { listing.refresh().await }).await;
         } else {
-            info!(name = database.name, %refusal, "skipped an RDS database that the target_acl refuses");
+            self.listing.settled().await;
         }
+    }
+
+    fn is_due(&self) -> bool {
+        let mut last = self.last_on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= UNKNOWN_HOST_PERIOD);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod acl;
 mod directory;
+mod listing;
 mod merge;
 mod meter;
 mod port_forward;
@@ -14,7 +15,8 @@ use crate::net::HostPort;
 use crate::tls::Connector;
 
 pub use acl::{Acl, Refusal, Tag};
-pub use directory::{Directory, LookupError, Policy};
+pub use directory::{Directory, LookupError};
+pub use listing::Policy;
 pub use merge::DefaultTls;
 pub use meter::describe;
 pub use port_forward::{Pods, PortForward};

@@ -21,13 +21,23 @@ pub trait Discover: Send + Sync {
 }
 
 /// The databases could not be listed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the RDS databases of {region} could not be listed: {reason}")]
 pub struct DiscoverError {
     /// The region asked.
     pub region: String,
     /// What AWS or the network said, and what to do.
     pub reason: String,
+}
+
+impl DiscoverError {
+    /// No answer came within this time.
+    pub(super) fn silent(limit: Duration) -> Self {
+        Self {
+            region: "the configured regions".into(),
+            reason: format!("AWS did not answer within {} s", limit.as_secs()),
+        }
+    }
 }
 
 /// Makes IAM passwords.

@@ -80,13 +80,31 @@ async fn a_new_database_is_found_by_the_next_connection_but_aws_is_not_asked_for
 async fn what_was_found_stays_when_aws_fails() {
     let world = World::new().start().await;
     world.aws.fail(Rule::every(Fault::AccessDenied));
-    let refusal = ask(&world, "localhost:1").await.unwrap_err();
-    assert_eq!(refusal.sqlstate(), "28000");
-    let told = refusal.message();
-    assert!(told.contains("the list of RDS databases may be out of date"), "{told}");
-    assert!(!told.contains("us-east-1") && !told.contains("rds:"), "the reason is not for everybody: {told}");
+    for stranger in ["localhost:1", "localhost:2"] {
+        let refusal = ask(&world, stranger).await.unwrap_err();
+        assert_eq!(refusal.sqlstate(), "28000", "also for the one that caused no request of its own");
+        let told = refusal.message();
+        assert!(told.contains("the list of RDS databases may be out of date"), "{told}");
+        assert!(
+            !told.contains("us-east-1") && !told.contains("rds:"),
+            "the reason is not for everybody: {told}"
+        );
+    }
     world.server().wait_for_log("rds:DescribeDBInstances").await;
     logs_in(world.client()).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn aws_that_does_not_answer_is_not_waited_for_until_time_is_up() {
+    let world = World::new().start().await;
+    world.psql("alice", "select 1").await.unwrap();
+    world.aws.fail(Rule::every(Fault::Slow(Duration::from_mins(1))));
+    let (first, second) = tokio::join!(ask(&world, "localhost:1"), ask(&world, "localhost:2"));
+    for refusal in [first.unwrap_err(), second.unwrap_err()] {
+        let told = refusal.message();
+        assert!(told.contains("the list of RDS databases may be out of date"), "{told}");
+    }
     world.stop().await;
 }
 
