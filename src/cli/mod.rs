@@ -19,6 +19,7 @@ mod password;
 mod reload;
 mod runtime;
 mod server;
+mod signals;
 mod start;
 mod stop;
 mod tunnel;

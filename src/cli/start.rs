@@ -7,7 +7,8 @@ use tracing::{info, warn};
 
 use super::failure::Failure;
 use super::observe;
-use super::stop::{Signals, on_signal};
+use super::signals::Signals;
+use super::stop::on_signal;
 use crate::aws::Aws;
 use crate::config::{self, Config, Mode, Stop};
 use crate::net::{Address, Listener};
