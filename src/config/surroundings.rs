@@ -31,10 +31,14 @@ impl Surroundings {
         (self.variable)(name)
     }
 
-    /// The home directory.
+    /// The home directory: `HOME`, or `USERPROFILE`, which Windows sets in its place.
     pub(super) fn home(&self) -> Option<PathBuf> {
-        let named = self.variable("HOME").or_else(|| self.variable("USERPROFILE"));
-        named.filter(|home| !home.is_empty()).map(PathBuf::from)
+        self.home_named().map(PathBuf::from)
+    }
+
+    fn home_named(&self) -> Option<String> {
+        let set = |name: &str| self.variable(name).filter(|home| !home.is_empty());
+        set("HOME").or_else(|| set("USERPROFILE"))
     }
 
     /// `~` at the beginning, `$NAME` and `${NAME}` anywhere become what they stand for.
@@ -54,12 +58,17 @@ impl Surroundings {
             if name.is_empty() {
                 expanded.push('$');
             } else {
-                expanded.push_str(&self.variable(name).ok_or_else(|| Unset(name.into()))?);
+                expanded.push_str(&self.meant(name).ok_or_else(|| Unset(name.into()))?);
             }
             rest = behind;
         }
         expanded.push_str(rest);
         Ok(expanded)
+    }
+
+    /// A file with `$HOME` in it, of a colleague's for example, works on Windows too.
+    fn meant(&self, name: &str) -> Option<String> {
+        if name == "HOME" { self.home_named() } else { self.variable(name) }
     }
 }
 
@@ -77,4 +86,21 @@ fn leading_name(text: &str) -> (&str, &str) {
     }
     let end = text.find(|letter: char| letter != '_' && !letter.is_ascii_alphanumeric());
     text.split_at(end.unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_calls_the_home_by_another_name() {
+        let around = Surroundings::of(&[("HOME", ""), ("USERPROFILE", r"C:\Users\someone")]);
+        assert_eq!(around.home(), Some(r"C:\Users\someone".into()));
+        for written in [r"~\ca.pem", r"$HOME\ca.pem", r"${HOME}\ca.pem", r"$USERPROFILE\ca.pem"] {
+            let path = around.path(written).ok().unwrap();
+            assert_eq!(path.to_str(), Some(r"C:\Users\someone\ca.pem"), "{written}");
+        }
+        let unix = Surroundings::of(&[("HOME", "/home/someone"), ("USERPROFILE", r"C:\Users\someone")]);
+        assert_eq!(unix.home(), Some("/home/someone".into()));
+    }
 }
