@@ -36,13 +36,21 @@ fn forbid_core_dumps() {
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    // macOS reports no hard limit and then refuses more than OPEN_MAX.
-    let wanted =
-        if cfg!(target_vendor = "apple") { Some(maximum.unwrap_or(u64::MAX).min(10_240)) } else { maximum };
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = if cfg!(target_vendor = "apple") { apple_files(current, maximum) } else { maximum };
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum }) {
         tracing::debug!(%error, "the limit of open files stays as it was");
     }
+}
+
+/// macOS reports no hard limit and then refuses more than `OPEN_MAX` (setrlimit(2) there, "Compatibility"). What a shell
+/// has raised beyond that stays.
+#[cfg(unix)]
+fn apple_files(current: Option<u64>, maximum: Option<u64>) -> Option<u64> {
+    const OPEN_MAX: u64 = 10_240;
+
+    let most = maximum.unwrap_or(u64::MAX);
+    current.map(|current| current.max(OPEN_MAX).min(most))
 }
 
 /// What else needs descriptors: the listeners, the runtime, AWS and the log.
@@ -81,5 +89,17 @@ mod tests {
         assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
         let files = getrlimit(Resource::Nofile);
         assert_eq!(files.current, files.maximum);
+    }
+
+    #[test]
+    fn the_limit_of_a_mac_is_raised_and_never_lowered() {
+        for (current, maximum, wanted) in [
+            (Some(256), None, Some(10_240)),
+            (Some(65_536), None, Some(65_536)),
+            (None, None, None),
+            (Some(256), Some(4_096), Some(4_096)),
+        ] {
+            assert_eq!(apple_files(current, maximum), wanted, "{current:?} of {maximum:?}");
+        }
     }
 }
