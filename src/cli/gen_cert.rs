@@ -107,6 +107,13 @@ fn create(path: &Path, readers: Readers) -> io::Result<File> {
     options.open(path)
 }
 
+/// Whether the key is safe where it is. Elsewhere than on Unix a new file has the permissions of its directory.
+const KEPT: &str = if cfg!(unix) {
+    "which only its owner can read"
+} else {
+    "which all can read who may read its directory"
+};
+
 fn explanation(arguments: &GenCertArguments, hosts: &[String]) -> String {
     let certificate = quoted(&arguments.certificate);
     let key = quoted(&arguments.key);
@@ -114,7 +121,7 @@ fn explanation(arguments: &GenCertArguments, hosts: &[String]) -> String {
     format!(
         "\
 Wrote the certificate {} for {}
-and its private key {}, which only its owner can read.
+and its private key {}, {KEPT}.
 
 On the server, in its configuration:
 

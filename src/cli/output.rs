@@ -31,7 +31,7 @@ impl Style {
     fn of(stream: &impl IsTerminal) -> Self {
         let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-        Self { coloured: stream.is_terminal() && !refused && !dumb }
+        Self { coloured: stream.is_terminal() && !refused && !dumb && understands_escapes() }
     }
 
     fn bold_red(self, text: &str) -> String {
@@ -41,6 +41,17 @@ impl Style {
     fn escaped(self, code: &str, text: &str) -> String {
         if self.coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// A console of Windows has to be told first, and an old one does not understand them at all.
+#[cfg(windows)]
+fn understands_escapes() -> bool {
+    anstyle_query::windows::enable_ansi_colors().unwrap_or(false)
+}
+
+#[cfg(not(windows))]
+const fn understands_escapes() -> bool {
+    true
 }
 
 /// Whether somebody can be asked: the question goes to standard error, the answer comes from standard input.
