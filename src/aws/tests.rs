@@ -15,6 +15,12 @@ use crate::target::{Discover, Mint};
 
 const MARK: &str = "MINTED ";
 
+/// What such a process takes over from this one: where its commands are, and without the other Windows opens no socket.
+const INHERITED: [&str; 2] = ["PATH", "SystemRoot"];
+
+/// The command that prints a file.
+const PRINT: &str = if cfg!(windows) { "type" } else { "cat" };
+
 /// A process that mints once for each line it reads.
 struct Proxy {
     child: Child,
@@ -28,7 +34,7 @@ impl Proxy {
             .args(["--exact", "aws::tests::in_a_home_of_its_own", "--ignored", "--nocapture"])
             .env_clear()
             .env("HOME", home)
-            .env("PATH", "/usr/bin:/bin")
+            .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_REGION", "us-east-1")
             .envs(variables.iter().copied())
@@ -188,15 +194,15 @@ fn credentials_near_their_end_are_fetched_anew() {
         )
     };
     let home = home(&[("keys.json", &keys("AKIDSOON", 30))]);
-    let process = format!("[default]\ncredential_process = cat {}/keys.json\n", home.path().display());
-    write(home.path(), ".aws/config", &process);
+    let process = |path: &Path| format!("[default]\ncredential_process = {PRINT} {}\n", path.display());
+    write(home.path(), ".aws/config", &process(&home.path().join("keys.json")));
     let mut proxy = Proxy::start(home.path(), &[]);
     assert_eq!(proxy.identity(), "AKIDSOON");
     write(home.path(), "keys.json", &keys("AKIDLONG", 3600));
     assert_eq!(proxy.identity(), "AKIDLONG");
     write(home.path(), "keys.json", &keys("AKIDNEXT", 3600));
     assert_eq!(proxy.identity(), "AKIDLONG", "good ones are kept: the process may ask for a second factor");
-    write(home.path(), ".aws/config", "[default]\ncredential_process = cat /nonexistent/keys.json\n");
+    write(home.path(), ".aws/config", &process(&home.path().join("missing.json")));
     let (reason, remedy) = proxy.fault();
     assert!(reason.contains("the profile \"default\" could not be loaded"), "{reason}");
     assert!(remedy.contains("credential_process"), "{remedy}");

@@ -64,11 +64,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let [here, home, xdg] = ["here", "home", "xdg"].map(|name| root.path().join(name));
         let around = around(&home, &xdg);
+        let (in_home, in_xdg) = (home.join(".config").join(DIRECTORY), xdg.join(DIRECTORY));
         let tried = [
-            home.join(".config/rds-auth-proxy/config.yml"),
-            home.join(".config/rds-auth-proxy/config.yaml"),
-            xdg.join("rds-auth-proxy/config.yml"),
-            xdg.join("rds-auth-proxy/config.yaml"),
+            in_home.join("config.yml"),
+            in_home.join("config.yaml"),
+            in_xdg.join("config.yml"),
+            in_xdg.join("config.yaml"),
             here.join("config.yml"),
             here.join("config.yaml"),
         ];
