@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span, warn};
@@ -9,9 +10,13 @@ use tracing::{Instrument, info_span, warn};
 use super::life::live;
 use super::limits::Places;
 use super::{Limits, Role, meter};
-use crate::net::{Accepted, Listener};
+use crate::net::{Listener, Peer};
 use crate::shutdown::Shutdown;
 use crate::tls::Acceptor;
+
+/// How long until the next line about connections that are closed unheard: whoever floods the listener shall not flood
+/// the log.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// Everything that connections of one listener share.
 pub struct Engine<R> {
@@ -45,6 +50,7 @@ impl<R: Role> Engine<R> {
 pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shutdown: Shutdown) {
     let places = Places::default();
     let sessions = TaskTracker::new();
+    let mut unheard = Unheard::default();
     let ids = AtomicU64::new(1);
     loop {
         let accepted = tokio::select! {
@@ -52,19 +58,35 @@ pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shut
             () = shutdown.draining() => break,
         };
         let Some(place) = places.take(&engine.limits(), accepted.peer.ip()) else {
-            meter::unheard();
-            warn!(peer = %accepted.peer, "closed unheard: far more connections than max_connections");
+            unheard.note(&accepted.peer);
             continue;
         };
         let id = ids.fetch_add(1, Ordering::Relaxed);
         let (engine, shutdown) = (Arc::clone(&engine), shutdown.clone());
         let span = info_span!("connection", id);
-        let session = async move {
-            live(&*engine, Accepted { ..accepted }, place, &shutdown).await;
-        };
+        let session = async move { live(&*engine, accepted, place, &shutdown).await };
         sessions.spawn(session.instrument(span));
     }
     drop(listener);
     sessions.close();
     sessions.wait().await;
+}
+
+/// Connections that were closed before they could say anything.
+#[derive(Default)]
+struct Unheard {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Unheard {
+    /// Counts one, and writes a line about those that came since the last one.
+    fn note(&mut self, peer: &Peer) {
+        meter::unheard();
+        self.untold += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+            warn!(%peer, connections = self.untold, "closed unheard: far more connections than the limits allow");
+            *self = Self { told: Some(Instant::now()), untold: 0 };
+        }
+    }
 }

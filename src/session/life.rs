@@ -23,6 +23,9 @@ use crate::shutdown::Shutdown;
 use crate::tls::Mode;
 use crate::wire::{CancelRequest, ErrorResponse, StartupMessage};
 
+/// How long a connection beyond the limits may take to say what it wants.
+const HEARING: Duration = Duration::from_secs(3);
+
 /// How long an application may take to read the last words to it.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -72,10 +75,12 @@ impl<R: Role> Life<'_, R> {
         shutdown: &Shutdown,
     ) -> Result<Option<Ready>, Refused> {
         let mut deadline = Deadline::new(self.limits.handshake_timeout);
+        let hearing =
+            beyond_limits.as_ref().map(|_| Deadline::new(HEARING.min(self.limits.handshake_timeout)));
         let negotiation = negotiate(socket, self.engine.acceptor.as_ref());
         let doing = "waiting for the application's startup packet";
         let (mut app, opening) = tokio::select! {
-            negotiated = deadline.blaming(Fault::Application, doing, negotiation) => negotiated?,
+            negotiated = hearing.as_ref().unwrap_or(&deadline).blaming(Fault::Application, doing, negotiation) => negotiated?,
             // Who has not said what it wants waits for no answer.
             () = shutdown.ended() => return Err(Failure::ShuttingDown.into()),
         };

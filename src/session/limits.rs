@@ -8,15 +8,16 @@ use std::time::Duration;
 use super::Failure;
 
 /// Connections beyond the limit that are heard out, to be told that there are too many or to deliver a cancel
-/// request. Everything beyond that is closed unheard.
+/// request; and how many of them one IP address may have. Everything beyond that is closed unheard.
 const HEARD_BEYOND_LIMIT: usize = 32;
+const HEARD_OF_PEER: usize = 16;
 
 /// Bounds of a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Sessions at once.
+    /// Sessions at once, those that are logging in included.
     pub max_connections: usize,
-    /// Sessions at once from one IP address.
+    /// The same from one IP address.
     pub max_connections_per_peer: Option<usize>,
     /// From accept until the session is ready, without the time in which the application is asked for a password.
     pub handshake_timeout: Duration,
@@ -49,9 +50,20 @@ pub(super) struct Places {
 
 #[derive(Default)]
 struct Taken {
+    all: Count,
+    peers: HashMap<IpAddr, Count>,
+}
+
+#[derive(Default)]
+struct Count {
     sessions: usize,
     heard: usize,
-    peers: HashMap<IpAddr, usize>,
+}
+
+impl Count {
+    fn of(&mut self, beyond_limit: bool) -> &mut usize {
+        if beyond_limit { &mut self.heard } else { &mut self.sessions }
+    }
 }
 
 /// A connection's right to exist, given back when dropped.
@@ -68,18 +80,15 @@ impl Places {
     pub(super) fn take(&self, limits: &Limits, peer: Option<IpAddr>) -> Option<Place> {
         let mut taken = self.taken();
         let refused = taken.refuses(limits, peer);
-        if refused.is_some() {
-            if taken.heard >= HEARD_BEYOND_LIMIT {
-                return None;
-            }
-            taken.heard += 1;
-        } else {
-            taken.sessions += 1;
-            if let Some(peer) = peer {
-                *taken.peers.entry(peer).or_default() += 1;
-            }
+        let beyond_limit = refused.is_some();
+        if beyond_limit && !taken.hears(peer) {
+            return None;
         }
-        Some(Place { places: self.clone(), peer, beyond_limit: refused.is_some(), refused })
+        *taken.all.of(beyond_limit) += 1;
+        if let Some(peer) = peer {
+            *taken.peers.entry(peer).or_default().of(beyond_limit) += 1;
+        }
+        Some(Place { places: self.clone(), peer, beyond_limit, refused })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -89,27 +98,29 @@ impl Places {
 
 impl Taken {
     fn refuses(&self, limits: &Limits, peer: Option<IpAddr>) -> Option<Failure> {
-        if self.sessions >= limits.max_connections {
+        if self.all.sessions >= limits.max_connections {
             return Some(Failure::TooManyConnections { limit: limits.max_connections });
         }
         let limit = limits.max_connections_per_peer?;
-        let of_peer = self.peers.get(&peer?).copied().unwrap_or_default();
+        let of_peer = self.peers.get(&peer?).map_or(0, |count| count.sessions);
         (of_peer >= limit).then_some(Failure::TooManyConnectionsOfPeer { limit })
+    }
+
+    /// Whether one more may be heard beyond the limits: no address takes the room of all others.
+    fn hears(&self, peer: Option<IpAddr>) -> bool {
+        let of_peer = peer.and_then(|peer| self.peers.get(&peer)).map_or(0, |count| count.heard);
+        self.all.heard < HEARD_BEYOND_LIMIT && of_peer < HEARD_OF_PEER
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        if self.beyond_limit {
-            taken.heard -= 1;
-            return;
-        }
-        taken.sessions -= 1;
+        *taken.all.of(self.beyond_limit) -= 1;
         let Some(peer) = self.peer else { return };
         if let Some(count) = taken.peers.get_mut(&peer) {
-            *count -= 1;
-            if *count == 0 {
+            *count.of(self.beyond_limit) -= 1;
+            if (count.sessions, count.heard) == (0, 0) {
                 taken.peers.remove(&peer);
             }
         }
@@ -150,6 +161,18 @@ mod tests {
         drop(first);
         assert!(places.take(&limits, one).unwrap().refused.is_none());
         assert!(places.taken().peers.is_empty(), "nothing stays behind");
+    }
+
+    #[test]
+    fn one_peer_cannot_keep_all_others_from_being_heard() {
+        let (places, limits) = (Places::default(), limits(10, Some(1)));
+        let one = Some(IpAddr::from([127, 0, 0, 1]));
+        let _session = places.take(&limits, one).unwrap();
+        let heard: Vec<_> = std::iter::from_fn(|| places.take(&limits, one)).collect();
+        assert_eq!(heard.len(), HEARD_OF_PEER);
+        let other = Some(IpAddr::from([127, 0, 0, 2]));
+        let _session_of_other = places.take(&limits, other).unwrap();
+        assert!(places.take(&limits, other).unwrap().refused.is_some(), "heard, to cancel a query");
     }
 
     #[test]
