@@ -20,9 +20,11 @@ pub(super) async fn deliver(hop: &Hop, packet: &FirstPacket, limit: Duration) ->
     let mut framed = connect(hop, limit, false).await?;
     packet.encode(framed.out()).map_err(Failure::Startup)?;
     flush_to_hop(&mut framed, &hop.name).await?;
-    // Whatever it says or fails with, it is done; a server that knows no cancel parameter answers with an error.
-    let _closed = timeout(ACTING, framed.read_byte()).await;
-    Ok(())
+    // PostgreSQL answers nothing, whatever it made of the request; a server that refuses the target does.
+    match timeout(ACTING, framed.read_byte()).await {
+        Ok(Ok(Some(_))) => Err(Failure::CancelRefused { hop: hop.name.clone() }),
+        _ => Ok(()),
+    }
 }
 
 /// Cancels what a session that has ended left running, within this time. Nobody is left to hear of a failure.

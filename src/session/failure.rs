@@ -43,6 +43,12 @@ pub enum Failure {
     /// A cancel request that came without a client between.
     #[error("a cancel request names no target; it has to come through `rds-auth-proxy client`")]
     CancelWithoutTarget,
+    /// The hop did not pass a cancel request on.
+    #[error("{hop} refused a cancel request; its log tells why")]
+    CancelRefused {
+        /// The name of the hop.
+        hop: String,
+    },
     /// The target's address cannot be read.
     #[error("the startup parameter \"host\" is no target: {0}")]
     InvalidTarget(InvalidAddress),

@@ -73,6 +73,7 @@ impl Failure {
             | Self::Startup(_)
             | Self::Password { .. } => "startup_parameters",
             Self::CancelWithoutTarget => "cancel_without_target",
+            Self::CancelRefused { .. } => "cancel_refused",
             Self::Lookup(LookupError::Refused { .. }) => "target_acl",
             Self::Lookup(_) => "unknown_target",
             Self::Mint(_) => "aws_credentials",

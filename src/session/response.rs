@@ -19,7 +19,13 @@ impl Failure {
     #[must_use]
     pub fn response(&self) -> Option<ErrorResponse> {
         // Who sends a cancel request expects no answer.
-        if matches!(self, Self::ApplicationGone(_) | Self::CancelWithoutTarget | Self::Refused { .. }) {
+        if matches!(
+            self,
+            Self::ApplicationGone(_)
+                | Self::CancelWithoutTarget
+                | Self::CancelRefused { .. }
+                | Self::Refused { .. }
+        ) {
             return None;
         }
         let response =

@@ -114,6 +114,16 @@ async fn a_cancel_request_for_a_blocked_target_goes_nowhere() {
     world.stop().await;
 }
 
+#[tokio::test]
+async fn a_cancel_request_that_the_server_refuses_is_not_told_as_delivered() {
+    let acl = "proxy: {target_acl: {allowed_rds_tags: [{name: proxy, value: 'yes'}]}}";
+    let world = World::new().with_server(acl).start().await;
+    request_cancel(world.client(), &[0, 0, 0, 1, 1, 2, 3, 4]).await;
+    world.client().wait_for_log("the upstream proxy default refused a cancel request").await;
+    assert!(!world.client().log().contains("cancel request delivered"));
+    world.stop().await;
+}
+
 /// Runs a long query in psql, presses Ctrl-C and expects the query to be gone at once.
 async fn interrupt_psql(world: &Running, environment: &[(&str, &str)]) {
     let sql = format!("select pg_sleep(300) as {}", unique("ctrl_c"));
