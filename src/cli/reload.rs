@@ -14,11 +14,13 @@ use crate::session::{Engine, Role};
 use crate::target::Directory;
 
 /// How often the file is looked at.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What a changed configuration is put into.
 pub(super) struct Running<R> {
     pub(super) path: PathBuf,
+    /// Of the file that was loaded at start.
+    pub(super) stamp: Stamp,
     pub(super) started_with: Config,
     pub(super) directory: Arc<Directory>,
     pub(super) engine: Arc<Engine<R>>,
@@ -30,22 +32,32 @@ impl<R: Role> Running<R> {
     /// Reads the file again after SIGHUP and whenever it has changed. A file that cannot be used changes nothing and
     /// is reported. Never returns.
     pub(super) async fn follow(self, mut hangup: Hangup) {
-        let mut stamp = stamp_of(&self.path);
+        let mut loaded = self.stamp;
+        let mut seen = loaded;
         loop {
             let asked = tokio::select! {
                 () = hangup.received() => true,
                 () = tokio::time::sleep(LOOK) => false,
             };
-            let now = stamp_of(&self.path);
-            if !asked && now == stamp {
-                continue;
+            let before = std::mem::replace(&mut seen, Stamp::of(&self.path));
+            // A file that still changes is half written: what it lacks could be the access list.
+            let settled = seen == before;
+            if asked || (settled && seen != loaded) {
+                loaded = seen;
+                self.load();
             }
-            stamp = now;
-            match config::load(&self.path, Mode::Server) {
-                Ok(config) => self.take_over(config),
-                Err(error) => {
-                    warn!(%error, "the configuration cannot be used; what was loaded before stays in use");
-                }
+        }
+    }
+
+    fn load(&self) {
+        if seen_empty(&self.path) {
+            warn!(file = %self.path.display(), "the configuration is empty; what was loaded before stays in use");
+            return;
+        }
+        match config::load(&self.path, Mode::Server) {
+            Ok(config) => self.take_over(config),
+            Err(error) => {
+                warn!(%error, "the configuration cannot be used; what was loaded before stays in use");
             }
         }
     }
@@ -74,9 +86,20 @@ fn warn_of_restart(old: &Config, new: &Config) {
     }
 }
 
-fn stamp_of(path: &Path) -> Option<(SystemTime, u64)> {
-    let found = std::fs::metadata(path).ok()?;
-    Some((found.modified().ok()?, found.len()))
+/// An empty file is a configuration, but one that is emptied while it is in use is a mistake, or about to be written.
+fn seen_empty(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
+}
+
+/// What tells that a file has changed: its time and its size, where there is one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp(Option<(SystemTime, u64)>);
+
+impl Stamp {
+    pub(super) fn of(path: &Path) -> Self {
+        let found = std::fs::metadata(path).ok();
+        Self(found.and_then(|found| Some((found.modified().ok()?, found.len()))))
+    }
 }
 
 /// SIGHUP, where there is one. From the moment this exists it no longer kills the process.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::args::ServerArguments;
 use super::failure::Failure;
 use super::logging::Level;
-use super::reload::{Hangup, Running};
+use super::reload::{Hangup, Running, Stamp};
 use super::start::{self, Prepared};
 use super::{harden, observe};
 use crate::config::Mode;
@@ -17,6 +17,7 @@ use crate::shutdown::Shutdown;
 pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Prepared<Server>, Failure> {
     let hangup = Hangup::new();
     let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
+    let stamp = Stamp::of(&path);
     log.configure(config.log_level);
     harden::check_file_limit(config.limits.max_connections);
     let recorder = observe::recorder(&config)?;
@@ -32,8 +33,15 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
 
     let engine = Engine::new(Server::new(Arc::clone(&directory)), acceptor, config.limits.clone());
     let (engine, stop) = (Arc::new(engine), config.stop);
-    let running =
-        Running { path, started_with: config, directory, engine: Arc::clone(&engine), certificates, log };
+    let running = Running {
+        path,
+        stamp,
+        started_with: config,
+        directory,
+        engine: Arc::clone(&engine),
+        certificates,
+        log,
+    };
     tokio::spawn(running.follow(hangup));
     Ok(Prepared { engine, listener, stop, shutdown })
 }

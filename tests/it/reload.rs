@@ -34,6 +34,11 @@ async fn a_changed_configuration_counts_for_new_connections() {
     assert!(refused.contains("its RDS tag team=a is in blocked_rds_tags"), "{refused}");
     running.simple_query("select 1").await.expect("sessions that run go on");
 
+    fs::write(&path, "").unwrap();
+    server.wait_for_log("the configuration is empty").await;
+    let refused = world.psql("alice", "select 1").await.unwrap_err();
+    assert!(refused.contains("is in blocked_rds_tags"), "an emptied file opens nothing: {refused}");
+
     fs::write(&path, "proxy: {listen_adr: x}").unwrap();
     server.signal(Signal::HUP);
     server.wait_for_log("the configuration cannot be used").await;
