@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// The longest name that DNS knows, in bytes (RFC 1035, section 2.3.4).
+const LONGEST_HOST: usize = 253;
+
 /// Where to listen or connect: a TCP address or a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -29,6 +32,13 @@ pub struct InvalidAddress {
     text: String,
 }
 
+impl InvalidAddress {
+    /// Only the beginning of a long text is kept: it may come from a stranger, and goes to the log.
+    fn new(text: &str) -> Self {
+        Self { text: text.chars().take(LONGEST_HOST).collect() }
+    }
+}
+
 impl HostPort {
     /// Host and port as they are; the host is lower-cased.
     #[must_use]
@@ -41,14 +51,19 @@ impl FromStr for HostPort {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        let invalid = || InvalidAddress { text: text.to_owned() };
+        let invalid = || InvalidAddress::new(text);
         let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
         let port = port.parse().map_err(|_| invalid())?;
         let bracketed = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         let host = bracketed.unwrap_or(host);
         let plain = bracketed.is_some() || !host.contains(':');
         let printable = host.chars().all(|character| character.is_ascii_graphic());
-        if host.is_empty() || !plain || !printable || host.contains(['/', '[', ']', '@']) {
+        if host.is_empty()
+            || host.len() > LONGEST_HOST
+            || !plain
+            || !printable
+            || host.contains(['/', '[', ']', '@'])
+        {
             return Err(invalid());
         }
         Ok(Self::new(host, port))
@@ -61,7 +76,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         match text.strip_prefix("unix:") {
             Some(path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
-            Some(_) => Err(InvalidAddress { text: text.to_owned() }),
+            Some(_) => Err(InvalidAddress::new(text)),
             None => text.parse().map(Self::Tcp),
         }
     }
@@ -96,6 +111,13 @@ mod tests {
             assert_eq!(text.parse::<HostPort>().unwrap().to_string(), text);
         }
         assert_eq!("DB.Example.com:5432".parse::<HostPort>().unwrap().host, "db.example.com");
+    }
+
+    #[test]
+    fn a_name_longer_than_dns_has_is_refused_and_not_repeated_whole() {
+        assert!(format!("{}:1", "a".repeat(253)).parse::<HostPort>().is_ok());
+        let refused = format!("{}:1", "a".repeat(9000)).parse::<HostPort>().unwrap_err();
+        assert!(refused.to_string().len() < 400, "{refused}");
     }
 
     #[test]

@@ -9,6 +9,9 @@ use super::splice::{End, Splice};
 use super::{Errand, Failure, Fault, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 
+/// How many characters of a text are logged.
+const LONGEST: usize = 128;
+
 /// What is known about a connection so far. Names only, never a secret.
 pub(super) struct Record {
     peer: Peer,
@@ -45,10 +48,10 @@ impl Record {
         self.steps.done("negotiate");
         self.app_tls = app.stream().tls_version().unwrap_or("off");
         if let Opening::Startup(startup) = &request.opening {
-            self.user = startup.text("user").unwrap_or_default();
+            self.user = short(startup.text("user").unwrap_or_default());
             // PostgreSQL takes the user's name where no database is named.
-            self.database = startup.text("database").unwrap_or_else(|| self.user.clone());
-            self.application_name = startup.text("application_name").unwrap_or_default();
+            self.database = startup.text("database").map_or_else(|| self.user.clone(), short);
+            self.application_name = short(startup.text("application_name").unwrap_or_default());
         }
     }
 
@@ -114,6 +117,16 @@ impl Record {
     }
 }
 
+/// What a log line holds of a text that a peer has chosen, before anybody knows who it is. PostgreSQL cuts names to 63
+/// bytes (manual, "Identifiers and Key Words").
+fn short(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// Who ended a session, and how.
 fn blame(end: &End) -> (&'static str, &'static str) {
     match end {
@@ -128,4 +141,15 @@ fn blame(end: &End) -> (&'static str, &'static str) {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_logged_whole_and_a_flood_of_text_is_not() {
+        assert_eq!(short("alice".into()), "alice");
+        assert_eq!(short("ü".repeat(9000)).chars().count(), LONGEST + 1);
+    }
 }

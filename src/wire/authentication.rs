@@ -89,9 +89,6 @@ impl<'a> Authentication<'a> {
     }
 
     /// Whether a `p` message may come next from the one who logs in.
-    ///
-    /// Behind a GSSAPI or SSPI step (code 8) it may also be the server that goes on: who waits for the answer there
-    /// listens to both.
     #[must_use]
     pub fn expects_answer(&self) -> bool {
         !matches!(self, Self::Ok | Self::SaslFinal(_))
