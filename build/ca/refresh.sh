@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Rewrites build/ca/rds-bundle.pem: the RDS root certificates of every region, and the Amazon roots that
-# RDS Proxy endpoints chain to. Expired and repeated certificates are dropped.
+# Rewrites build/ca/rds-bundle.pem: the RDS root certificates of the commercial regions, and the Amazon roots
+# that RDS Proxy endpoints chain to. GovCloud and China have bundles of their own. Expired and repeated certificates are dropped.
 #
 #   build/ca/refresh.sh                 downloads them from AWS
 #   build/ca/refresh.sh FILE [FILE...]  takes them from PEM files instead

@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::{TlsError, pem};
 
-/// The RDS roots of every region and the Amazon roots that RDS Proxy endpoints chain to; `build/ca/refresh.sh` renews it.
+/// The RDS roots of the regions that docs/security.md names, and the Amazon roots that RDS Proxy endpoints chain to; `build/ca/refresh.sh` renews it.
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>
 const RDS_BUNDLE: &[u8] = include_bytes!("../../build/ca/rds-bundle.pem");
 
