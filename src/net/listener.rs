@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -108,13 +108,15 @@ impl Listener {
 }
 
 impl Peer {
-    /// Its IP address, which limits per peer count by.
+    /// Its place in the network, which limits per peer count by: the IPv4 address, or the first 64 bits of an IPv6
+    /// address, since whoever has one chooses the rest freely (RFC 4291, section 2.5.1).
     #[must_use]
-    pub fn ip(&self) -> Option<IpAddr> {
-        match self {
-            Self::Tcp(address) => Some(address.ip()),
-            Self::Unix => None,
-        }
+    pub fn place(&self) -> Option<IpAddr> {
+        let Self::Tcp(address) = self else { return None };
+        Some(match address.ip().to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+            address @ IpAddr::V4(_) => address,
+        })
     }
 }
 
@@ -185,6 +187,15 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn an_ipv6_peer_cannot_choose_its_place() {
+        let place = |address: &str| Peer::Tcp(address.parse().unwrap()).place().unwrap().to_string();
+        assert_eq!(place("192.0.2.7:1"), "192.0.2.7");
+        assert_eq!(place("[::ffff:192.0.2.7]:1"), "192.0.2.7");
+        assert_eq!(place("[2001:db8:1:2:3:4:5:6]:1"), "2001:db8:1:2::");
+        assert_eq!(place("[2001:db8:1:2:ffff::]:9"), "2001:db8:1:2::");
+    }
 
     #[tokio::test]
     async fn a_unix_socket_is_private_and_cleans_up() {

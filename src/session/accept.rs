@@ -57,7 +57,7 @@ pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shut
             accepted = listener.accept() => accepted,
             () = shutdown.draining() => break,
         };
-        let Some(place) = places.take(&engine.limits(), accepted.peer.ip()) else {
+        let Some(place) = places.take(&engine.limits(), accepted.peer.place()) else {
             unheard.note(&accepted.peer);
             continue;
         };
