@@ -15,6 +15,8 @@ use crate::secret::{Secret, wipe};
 pub struct Framed {
     stream: Stream,
     out: Outgoing,
+    /// How much of it a flush that was cut short has sent.
+    sent: usize,
 }
 
 /// Bytes on their way out, wiped wherever they are left: a deadline may end a login in the middle of a packet.
@@ -30,7 +32,7 @@ impl Framed {
     /// Starts the conversation on a stream.
     #[must_use]
     pub fn new(stream: impl Into<Stream>) -> Self {
-        Self { stream: stream.into(), out: Outgoing(BytesMut::new()) }
+        Self { stream: stream.into(), out: Outgoing(BytesMut::new()), sent: 0 }
     }
 
     /// Reads exactly `N` bytes. `ErrorKind::UnexpectedEof` if the stream ends first.
@@ -59,14 +61,23 @@ impl Framed {
         &mut self.out.0
     }
 
-    /// Sends everything in [`Framed::out`] and wipes it: it may have carried a password.
+    /// Sends everything in [`Framed::out`] and wipes it: it may have carried a password. May be dropped and called
+    /// again; no byte is sent twice by that.
     pub async fn flush(&mut self) -> io::Result<()> {
-        let sent = match self.stream.write_all(&self.out.0).await {
-            Ok(()) => self.stream.flush().await,
-            Err(error) => Err(error),
-        };
+        let flushed = self.send().await;
         wipe(&mut self.out.0);
-        sent
+        self.sent = 0;
+        flushed
+    }
+
+    async fn send(&mut self) -> io::Result<()> {
+        while let Some(rest) = self.out.0.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match self.stream.write(rest).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => self.sent += written,
+            }
+        }
+        self.stream.flush().await
     }
 
     /// The stream as it is.
@@ -120,6 +131,18 @@ mod tests {
         let address = encode(&mut framed);
         framed.flush().await.unwrap();
         assert_eq!(memory_at(address, 8 * PASSWORD.len()), vec![0; 8 * PASSWORD.len()]);
+    }
+
+    #[tokio::test]
+    async fn what_was_cut_short_goes_on_where_it_was() {
+        let (mut framed, mut far) = framed(4);
+        framed.out().extend_from_slice(b"whole ");
+        timeout(Duration::from_millis(10), framed.flush()).await.unwrap_err();
+        framed.out().extend_from_slice(b"message");
+        let mut heard = [0; 13];
+        let (flushed, read) = tokio::join!(framed.flush(), far.read_exact(&mut heard));
+        (flushed.unwrap(), read.unwrap());
+        assert_eq!(&heard, b"whole message");
     }
 
     #[tokio::test]
