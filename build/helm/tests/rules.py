@@ -36,15 +36,15 @@ def check(rendered: list[dict], notes: str | None) -> list[str]:
     for selector in selectors(rendered):
         rule(selector.items() <= labels.items(), f"a selector does not match the pods: {selector}")
     if notes is not None:
-        tunnel = yaml.safe_load(client_config(notes))["upstream_proxies"]["default"]["port_forward"]
-        rule(tunnel["deployment"] == name, "the notes name another deployment")
-        rule(tunnel["namespace"] == deployment["metadata"]["namespace"], "the notes name another namespace")
-        rule(f":{tunnel['remote_port']}" in config["proxy"]["listen_addr"], "the notes name another port")
+        faults += client(yaml.safe_load(client_config(notes)), deployment, config)
 
     container = pod["spec"]["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    rule(config["proxy"]["listen_addr"] == f"0.0.0.0:{ports['postgres']}", "the proxy listens elsewhere")
-    rule(config["proxy"].get("admin_addr") == f"0.0.0.0:{ports['admin']}", "the admin listener is elsewhere")
+    everywhere = "[::]" if config["proxy"]["listen_addr"].startswith("[") else "0.0.0.0"
+    rule(config["proxy"]["listen_addr"] == f"{everywhere}:{ports['postgres']}", "the proxy listens elsewhere")
+    rule(config["proxy"].get("admin_addr") == f"{everywhere}:{ports['admin']}", "the admin listener is elsewhere")
+    variables = {variable["name"] for variable in container.get("env", [])}
+    rule(not variables & {"LOG_LEVEL", "RUST_LOG", "DEBUG"}, "a variable beats proxy.log_level, also after a change of it")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         rule(container[probe]["httpGet"]["port"] in ports, f"{probe} names a port that is not there")
     rule("cpu" not in container["resources"].get("limits", {}), "a CPU limit throttles every query")
@@ -61,7 +61,22 @@ def check(rendered: list[dict], notes: str | None) -> list[str]:
     rule(grace > needed, f"the kubelet kills after {grace} s what may drain for {needed} s")
     if "HorizontalPodAutoscaler" in by_kind:
         rule("replicas" not in deployment["spec"], "the autoscaler and the Deployment fight over replicas")
-    return faults + restricted(pod["spec"]) + portforward(by_kind["Role"])
+    return faults + restricted(pod["spec"]) + portforward(by_kind) + certificates(rendered, name)
+
+
+def client(notes: dict, deployment: dict, server: dict) -> list[str]:
+    """The configuration that developers paste, beside the server's."""
+    tunnel = notes["upstream_proxies"]["default"]["port_forward"]
+    hosts = {name: target["host"] for name, target in server.get("targets", {}).items()}
+    holds = {
+        "another deployment": tunnel["deployment"] == deployment["metadata"]["name"],
+        "another namespace": tunnel["namespace"] == deployment["metadata"]["namespace"],
+        "another port": server["proxy"]["listen_addr"].endswith(f":{tunnel['remote_port']}"),
+        "other targets": {name: target["host"] for name, target in notes.get("targets", {}).items()} == hosts,
+        "another choice of RDS": notes.get("rds", {}).get("enabled", True) == server["rds"]["enabled"],
+        "other regions": notes.get("rds", {}).get("regions") == server["rds"].get("regions"),
+    }
+    return [f"the notes name {what}" for what, same in holds.items() if not same]
 
 
 def selectors(rendered: list[dict]):
@@ -106,10 +121,24 @@ def restricted(pod: dict) -> list[str]:
     return faults
 
 
-def portforward(role: dict) -> list[str]:
-    granted = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+def portforward(by_kind: dict[str, dict]) -> list[str]:
+    rules = by_kind["Role"]["rules"]
+    granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
     wanted = {
         ("pods", "get"), ("pods", "list"),
         ("pods/portforward", "get"), ("pods/portforward", "create"),
     }
+    if "Service" in by_kind:
+        wanted.add(("services", "get"))
     return [] if granted == wanted else [f"the role grants {sorted(granted ^ wanted)} too much or too little"]
+
+
+def certificates(rendered: list[dict], name: str) -> list[str]:
+    """With verify-full, clients demand the name of the Deployment or Service, or else this one (src/cli/tunnel.rs)."""
+    servers = [item for item in rendered if item["kind"] == "Certificate" and "server auth" in item["spec"]["usages"]]
+    return [
+        f"the certificate {item['metadata']['name']} is not for {wanted}"
+        for item in servers
+        for wanted in (name, "rds-auth-proxy")
+        if wanted not in item["spec"]["dnsNames"]
+    ]

@@ -4,15 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tracing::level_filters::LevelFilter;
 
 use super::documents::with_files;
 use super::{client, server};
 use crate::config::{Config, UpstreamRoute};
-use crate::target::Pods;
+use crate::target::{Pods, PortForward};
 use crate::tls;
 
 /// Which values files there are; `build/chart-test.sh` writes the golden files.
-const VALUES: [&str; 3] = ["irsa", "production", "tls"];
+const VALUES: [&str; 4] = ["in-cluster", "irsa", "production", "tls"];
 
 fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("build").join(path)
@@ -30,11 +31,25 @@ fn server_of(text: &str) -> Config {
     server(&with_files(text).replace("/etc/extra-roots", roots.path().to_str().unwrap()))
 }
 
+fn rendered(name: &str) -> String {
+    fs::read_to_string(file(&format!("helm/tests/golden/{name}.yaml"))).unwrap()
+}
+
+fn documents(manifests: &str) -> impl Iterator<Item = Value> {
+    manifests.split("\n---\n").map(|text| serde_yaml::from_str(text).unwrap())
+}
+
 /// The configuration in the rendered `ConfigMap`.
 fn mounted(manifests: &str) -> String {
-    let documents = manifests.split("\n---\n").map(|text| serde_yaml::from_str::<Value>(text).unwrap());
-    let map = documents.into_iter().find(|item| item["kind"] == "ConfigMap").unwrap();
+    let map = documents(manifests).find(|item| item["kind"] == "ConfigMap").unwrap();
     map["data"]["config.yaml"].as_str().unwrap().to_owned()
+}
+
+/// Where a client goes that was given the file of the notes, and what TLS demands there.
+fn tunnel(config: &Config) -> (&PortForward, tls::Mode) {
+    let upstream = &config.upstreams["default"];
+    let UpstreamRoute::PortForward(forward) = &upstream.route else { panic!("no tunnel") };
+    (forward, upstream.tls.mode())
 }
 
 #[test]
@@ -51,10 +66,14 @@ fn every_values_file_is_known_here() {
 fn a_server_of_the_chart_reads_its_configuration() {
     for name in VALUES {
         let config = server_of(&golden(name, "server"));
-        assert_eq!(config.listen.to_string(), "0.0.0.0:8000", "{name}");
-        assert_eq!(config.admin.unwrap().to_string(), "0.0.0.0:9090", "{name}");
-        let rendered = fs::read_to_string(file(&format!("helm/tests/golden/{name}.yaml"))).unwrap();
-        assert_eq!(mounted(&rendered).trim(), golden(name, "server").trim(), "{name}");
+        let (everywhere, level) = match name {
+            "in-cluster" => ("[::]", LevelFilter::DEBUG),
+            _ => ("0.0.0.0", LevelFilter::INFO),
+        };
+        assert_eq!(config.listen.to_string(), format!("{everywhere}:8000"), "{name}");
+        assert_eq!(config.admin.unwrap().to_string(), format!("{everywhere}:9090"), "{name}");
+        assert_eq!(config.log_level, level, "{name}");
+        assert_eq!(mounted(&rendered(name)).trim(), golden(name, "server").trim(), "{name}");
     }
     let irsa = server_of(&golden("irsa", "server"));
     assert_eq!(irsa.acl.allowed[0].to_string(), "rds_proxy_enabled=true");
@@ -68,6 +87,23 @@ fn a_server_of_the_chart_reads_its_configuration() {
     assert_eq!(production.limits.max_connections, 4000);
     assert!(!production.limits.cancel_on_disconnect);
     assert_eq!(production.targets[0].name, "in-cluster-postgres");
+    assert!(!server_of(&golden("in-cluster", "server")).rds.enabled);
+}
+
+/// With `verify-full` a client demands the name by which it finds the pods.
+#[test]
+fn the_certificate_has_the_name_that_the_tunnel_demands() {
+    for name in ["in-cluster", "tls"] {
+        let config = client(&golden(name, "client"));
+        let Pods::Deployment(demanded) = &tunnel(&config).0.pods else { panic!("{name}") };
+        let manifests = rendered(name);
+        let mut certificates = documents(&manifests).filter(|item| item["kind"] == "Certificate");
+        let ours =
+            certificates.find(|item| item["spec"]["usages"].to_string().contains("server auth")).unwrap();
+        let names: Vec<_> =
+            ours["spec"]["dnsNames"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        assert!(names.contains(&demanded.as_str()) && names.contains(&"rds-auth-proxy"), "{name}: {names:?}");
+    }
 }
 
 #[test]
@@ -80,17 +116,37 @@ fn the_plain_manifests_hold_a_configuration() {
 #[test]
 fn the_notes_of_the_chart_can_be_pasted() {
     for (name, deployment, mode) in [
+        ("in-cluster", "pg-gate", tls::Mode::Require),
         ("irsa", "rds-auth-proxy", tls::Mode::Disable),
         ("production", "db-gate", tls::Mode::Require),
         ("tls", "rds-auth-proxy", tls::Mode::Require),
     ] {
         let config = client(&golden(name, "client"));
-        let upstream = &config.upstreams["default"];
-        let UpstreamRoute::PortForward(forward) = &upstream.route else { panic!("{name} is no tunnel") };
+        let (forward, wanted) = tunnel(&config);
+        assert_eq!(wanted, mode, "{name}");
         assert_eq!(forward.pods, Pods::Deployment(deployment.into()), "{name}");
         assert_eq!(forward.namespace.as_deref(), Some("rds-auth-proxy"), "{name}");
         assert_eq!(forward.remote_port, 8000, "{name}");
-        assert_eq!(upstream.tls.mode(), mode, "{name}");
     }
     assert_eq!(client(&golden("irsa", "client")).acl.allowed[0].to_string(), "rds_proxy_enabled=true");
+}
+
+/// A client lists databases by itself: it has to be told what the server serves beside or in place of RDS.
+#[test]
+fn the_notes_of_the_chart_name_what_the_server_serves() {
+    for name in VALUES {
+        let (ours, theirs) = (client(&golden(name, "client")), server_of(&golden(name, "server")));
+        assert_eq!(
+            (ours.rds.enabled, &ours.rds.regions),
+            (theirs.rds.enabled, &theirs.rds.regions),
+            "{name}"
+        );
+        let known = |config: &Config| -> Vec<_> {
+            config.targets.iter().map(|target| (target.name.clone(), target.address.to_string())).collect()
+        };
+        assert_eq!(known(&ours), known(&theirs), "{name}");
+    }
+    let config = client(&golden("in-cluster", "client"));
+    assert_eq!(config.targets.len(), 2);
+    assert_eq!(config.targets[0].database.as_deref(), Some("app"));
 }

@@ -5,15 +5,16 @@ proxy.config is laid over it.
 {{- define "rds-auth-proxy.config" -}}
 {{- $values := .Values.proxy -}}
 {{- $proxy := dict
-      "listen_addr" (printf "0.0.0.0:%d" (int $values.port))
+      "listen_addr" (printf "%s:%d" $values.listenHost (int $values.port))
       "ssl" (include "rds-auth-proxy.config-ssl" . | fromYaml)
       "target_acl" (dict
         "allowed_rds_tags" (include "rds-auth-proxy.config-tags" $values.allowedRDSTags | fromYamlArray)
         "blocked_rds_tags" (include "rds-auth-proxy.config-tags" $values.blockedRDSTags | fromYamlArray))
       "shutdown_delay" (toString $values.shutdownDelay)
-      "drain_timeout" (toString $values.drainTimeout) -}}
+      "drain_timeout" (toString $values.drainTimeout)
+      "log_level" $values.logLevel -}}
 {{- if $values.admin.enabled -}}
-{{- $_ := set $proxy "admin_addr" (printf "0.0.0.0:%d" (int $values.admin.port)) -}}
+{{- $_ := set $proxy "admin_addr" (printf "%s:%d" $values.listenHost (int $values.admin.port)) -}}
 {{- end -}}
 {{- range $key, $value := dict
       "max_connections" $values.maxConnections
@@ -32,7 +33,7 @@ proxy.config is laid over it.
 {{- $config := dict "proxy" $proxy "rds" $rds -}}
 {{- if $values.targets -}}{{- $_ := set $config "targets" $values.targets -}}{{- end -}}
 {{- range $key, $owner := dict
-      "listen_addr" "proxy.port"
+      "listen_addr" "proxy.listenHost and proxy.port"
       "admin_addr" "proxy.admin"
       "drain_timeout" "proxy.drainTimeout"
       "shutdown_delay" "proxy.shutdownDelay" -}}
@@ -81,4 +82,13 @@ client_private_key: {{ required "proxy.ssl.clientCertificatePath needs proxy.ssl
 {{- .Values.proxy.ssl.secretName -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* What clients have to know of the targets. How the server secures its way to them is not their business. */}}
+{{- define "rds-auth-proxy.client-targets" -}}
+{{- $targets := dict -}}
+{{- range $name, $target := .Values.proxy.targets -}}
+{{- $_ := set $targets $name (pick $target "host" "database" "local_port") -}}
+{{- end -}}
+{{- toYaml $targets -}}
 {{- end -}}
