@@ -67,7 +67,7 @@ fn files(settings: &PortForward) -> Vec<PathBuf> {
 fn read(settings: &PortForward) -> Result<Option<Kubeconfig>, Fault> {
     let mut merged = None;
     for path in files(settings) {
-        let read = match Kubeconfig::read_from(&path) {
+        let read = match read_one(&path) {
             Err(KubeconfigError::ReadConfig(error, _))
                 if error.kind() == io::ErrorKind::NotFound && settings.kube_config.is_none() =>
             {
@@ -81,6 +81,13 @@ fn read(settings: &PortForward) -> Result<Option<Kubeconfig>, Fault> {
         };
     }
     Ok(merged)
+}
+
+/// `current-context: ""` is what `kubectl config unset current-context` leaves; it says as little as no such line.
+fn read_one(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
+    let mut read = Kubeconfig::read_from(path)?;
+    read.current_context = read.current_context.filter(|context| !context.is_empty());
+    Ok(read)
 }
 
 /// The parser's own text may quote the file, and with it a token; the place is enough.
@@ -164,6 +171,17 @@ users:
         assert_eq!(other.proxy.as_deref(), Some("http://proxy.example.com:3128"));
         let fault = find(&settings(&path, Some("three"))).await.err().unwrap();
         assert!(fault.to_string().contains("no context \"three\"; it has: one, two"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn an_empty_current_context_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config");
+        fs::write(&path, TWO.replace("current-context: two", "current-context: \"\"")).unwrap();
+        let fault = find(&settings(&path, None)).await.err().unwrap();
+        assert!(matches!(fault, Fault::NoCurrentContext), "{fault}");
+        let other = find(&settings(&path, Some("one"))).await.unwrap();
+        assert_eq!(other.config.cluster_url.host(), Some("a.example.com"));
     }
 
     #[tokio::test]

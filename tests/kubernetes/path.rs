@@ -228,6 +228,7 @@ async fn the_kubeconfigs_of_a_list_are_merged() {
         "clusters: [{{name: c, cluster: {{server: 'https://{address}', certificate-authority: ca.pem}}}}]"
     );
     let list = [
+        file("unset", "current-context: \"\""),
         file(
             "contexts",
             "contexts: [{name: here, context: {cluster: c, user: u, namespace: apps}}]\ncurrent-context: here",
