@@ -122,6 +122,7 @@ impl Scalar for LevelFilter {
 
     fn read(text: &str) -> Option<Self> {
         // tracing takes numbers and `off` as well; a proxy that says nothing at all helps nobody.
+        let text = text.to_ascii_lowercase();
         let level: Self = text.parse().ok()?;
         (level != Self::OFF && level.to_string() == text).then_some(level)
     }

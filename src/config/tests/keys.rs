@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::{client, read, server};
+use super::{client, error, read, server};
 use crate::config::{Drain, Mode, Rds, Stop, UpstreamRoute};
 use crate::session::Limits;
 use crate::target::Tag;
@@ -84,6 +84,16 @@ proxy:
     assert_eq!(config.acl.allowed, [tag("a", "1"), tag("b", "true")]);
     // A tag's value is its letters, whatever YAML makes of them.
     assert_eq!(config.acl.blocked, [tag("c", "1.10"), tag("d", "True"), tag("e", "0x10"), tag("f", "")]);
+}
+
+/// As in the variable `LOG_LEVEL`.
+#[test]
+fn levels_may_be_written_in_capitals() {
+    let level = |text: &str| server(&format!("proxy: {{log_level: {text}}}")).log_level;
+    assert_eq!([level("INFO"), level("Warn")], [LevelFilter::INFO, LevelFilter::WARN]);
+    for text in ["off", "OFF", "3", "loud"] {
+        assert!(error(&format!("proxy: {{log_level: {text}}}")).contains("one of trace, debug"), "{text}");
+    }
 }
 
 #[test]
