@@ -86,6 +86,7 @@ for _ in $(seq 600); do
 done
 done_with database "PostgreSQL behind an RDS-like listener: TLS, IAM tokens, no passwords"
 done_with aws "an endpoint that lists the instance db-1"
+unset RUST_LOG DEBUG   # they may keep the lines back that are waited for
 export LOG_LEVEL=info
 start server '"message":"listening"' with_environment server "$proxy" server --configfile "$directory/server.yaml"
 done_with server "sees the databases, checks who may connect to which"

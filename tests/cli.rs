@@ -167,11 +167,18 @@ fn help_does_not_show_the_password_of_the_environment() {
 
 #[test]
 fn nonsense_about_logging_is_a_usage_error() {
-    for (name, value) in [("LOG_LEVEL", "loud"), ("RUST_LOG", "a=b=c"), ("DEBUG", "maybe")] {
+    for (name, value) in [("LOG_LEVEL", "loud"), ("RUST_LOG", "a=b=c")] {
         let output = program(&["server"]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}");
         assert!(stderr(&output).starts_with(&format!("error: {name} is \"{value}\"")), "{}", stderr(&output));
     }
+}
+
+/// It belongs to other programs too, with values such as `app:*`.
+#[test]
+fn a_foreign_debug_variable_is_passed_over() {
+    let output = program(&["server", "--configfile", "nowhere.yaml"]).env("DEBUG", "app:*").output().unwrap();
+    assert!(stderr(&output).starts_with("error: no configuration file was found"), "{}", stderr(&output));
 }
 
 /// `/dev/full` takes nothing; a pipe without a reader is no reason to complain.

@@ -1,7 +1,7 @@
 //! Which log lines are written.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -37,8 +37,9 @@ pub(super) struct Wish {
     pub(super) rust_log: Option<String>,
     /// `LOG_LEVEL`: one of the five levels.
     pub(super) log_level: Option<String>,
-    /// `DEBUG`: `true` is short for the level debug.
-    pub(super) debug: Option<String>,
+    /// `DEBUG`: `true` or `1` is short for the level debug. Other programs read other things in it (`app:*`), which
+    /// say nothing about this one.
+    pub(super) debug: bool,
 }
 
 /// A variable that makes no sense.
@@ -57,9 +58,6 @@ pub(super) enum InvalidWish {
         /// What is wrong with it.
         reason: String,
     },
-    /// It is neither true nor false.
-    #[error("DEBUG is \"{0}\", which is neither true nor false")]
-    Debug(String),
     /// It is not even text.
     #[error("the environment variable {0} is not UTF-8")]
     NotText(&'static str),
@@ -69,7 +67,8 @@ impl Wish {
     /// Reads the environment.
     pub(super) fn of_environment() -> Result<Self, InvalidWish> {
         let read = |name| text(name, env::var_os(name));
-        Ok(Self { rust_log: read("RUST_LOG")?, log_level: read("LOG_LEVEL")?, debug: read("DEBUG")? })
+        let debug = env::var_os("DEBUG").is_some_and(|value| is_true(&value));
+        Ok(Self { rust_log: read("RUST_LOG")?, log_level: read("LOG_LEVEL")?, debug })
     }
 
     /// The filter that grants it; `configured` is for what it leaves open.
@@ -87,11 +86,7 @@ impl Wish {
         if let Some(text) = &self.log_level {
             return level(text).map(Some).ok_or_else(|| InvalidWish::LogLevel(text.clone()));
         }
-        match self.debug.as_deref().map(str::to_ascii_lowercase).as_deref() {
-            Some("true" | "1") => Ok(Some(LevelFilter::DEBUG)),
-            None | Some("false" | "0") => Ok(None),
-            Some(_) => Err(InvalidWish::Debug(self.debug.clone().unwrap_or_default())),
-        }
+        Ok(self.debug.then_some(LevelFilter::DEBUG))
     }
 }
 
@@ -103,6 +98,10 @@ pub(super) fn ceiling() -> Targets {
 fn text(name: &'static str, value: Option<OsString>) -> Result<Option<String>, InvalidWish> {
     let value = value.filter(|value| !value.is_empty());
     value.map(OsString::into_string).transpose().map_err(|_| InvalidWish::NotText(name))
+}
+
+fn is_true(value: &OsStr) -> bool {
+    value == "1" || value.eq_ignore_ascii_case("true")
 }
 
 fn level(text: &str) -> Option<LevelFilter> {
@@ -132,7 +131,8 @@ mod tests {
 
     fn directives_of(rust_log: &str, log_level: &str, debug: &str) -> Result<String, InvalidWish> {
         let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let wish = Wish { rust_log: set(rust_log), log_level: set(log_level), debug: set(debug) };
+        let debug = is_true(OsStr::new(debug));
+        let wish = Wish { rust_log: set(rust_log), log_level: set(log_level), debug };
         wish.filter(LevelFilter::INFO).map(|filter| filter.to_string())
     }
 
@@ -141,7 +141,9 @@ mod tests {
         for (log_level, debug, expected) in [
             ("", "", "rds_auth_proxy=info,warn"),
             ("", "true", "rds_auth_proxy=debug,warn"),
+            ("", "1", "rds_auth_proxy=debug,warn"),
             ("", "false", "rds_auth_proxy=info,warn"),
+            ("", "app:*", "rds_auth_proxy=info,warn"),
             ("debug", "", "rds_auth_proxy=debug,warn"),
             ("WARN", "true", "rds_auth_proxy=warn,warn"),
             ("error", "", "rds_auth_proxy=error,error"),
@@ -155,8 +157,6 @@ mod tests {
     fn the_configuration_counts_where_the_environment_says_nothing() {
         let filter = |wish: Wish| wish.filter(LevelFilter::DEBUG).unwrap().to_string();
         assert_eq!(filter(Wish::default()), "rds_auth_proxy=debug,warn");
-        let debug_off = Wish { debug: Some("false".into()), ..Wish::default() };
-        assert_eq!(filter(debug_off), "rds_auth_proxy=debug,warn");
         let quiet = Wish { log_level: Some("warn".into()), ..Wish::default() };
         assert_eq!(filter(quiet), "rds_auth_proxy=warn,warn");
     }
@@ -174,12 +174,11 @@ mod tests {
             "LOG_LEVEL is \"loud\", which is none of trace, debug, info, warn and error"
         );
         assert!(directives_of("a=b=c", "", "").unwrap_err().to_string().starts_with("RUST_LOG is \"a=b=c\""));
-        assert!(directives_of("", "", "maybe").unwrap_err().to_string().starts_with("DEBUG is \"maybe\""));
     }
 
     #[test]
     fn empty_variables_are_not_set() {
-        assert_eq!(text("DEBUG", Some("".into())).unwrap(), None);
-        assert_eq!(text("DEBUG", Some("1".into())).unwrap(), Some("1".to_owned()));
+        assert_eq!(text("LOG_LEVEL", Some("".into())).unwrap(), None);
+        assert_eq!(text("LOG_LEVEL", Some("warn".into())).unwrap(), Some("warn".to_owned()));
     }
 }
