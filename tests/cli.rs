@@ -174,6 +174,37 @@ fn nonsense_about_logging_is_a_usage_error() {
     }
 }
 
+/// A flag beats every variable, also that of the flag it excludes. Two variables contradict each other.
+#[test]
+fn a_typed_password_beats_the_variable_of_the_other_one() {
+    let told = |flags: &[&str]| {
+        let output = program(&[&["client", "--configfile", "nowhere.yaml"], flags].concat())
+            .env("RDS_AUTH_PROXY_PASSWORD", "hunter2")
+            .env("RDS_AUTH_PROXY_PASSWORD_FILE", "no-such-file")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        stderr(&output)
+    };
+    for flags in [&["--password", "other"][..], &["--password=other"]] {
+        assert!(told(flags).starts_with("error: no configuration file was found"), "{}", told(flags));
+    }
+    for flags in [&["--password-file", "another-file"][..], &["--password-file=another-file"]] {
+        assert!(
+            told(flags).starts_with("error: the password file another-file cannot be read"),
+            "{}",
+            told(flags)
+        );
+    }
+    for flags in [&[][..], &["--password", "a", "--password-file", "b"]] {
+        assert!(
+            told(flags).contains("cannot be used with") && !told(flags).contains("hunter2"),
+            "{}",
+            told(flags)
+        );
+    }
+}
+
 /// It belongs to other programs too, with values such as `app:*`.
 #[test]
 fn a_foreign_debug_variable_is_passed_over() {

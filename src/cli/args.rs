@@ -1,7 +1,7 @@
 //! The command line as it is typed.
 //!
-//! Every flag can come from the environment too, as `RDS_AUTH_PROXY_` and its name; the flag wins. A variable that is
-//! set to nothing counts as not set.
+//! Every flag can come from the environment too, as `RDS_AUTH_PROXY_` and its name; the flag wins, over the variable of
+//! one that it excludes too. A variable that is set to nothing counts as not set.
 
 use std::env;
 use std::ffi::OsString;
@@ -52,9 +52,9 @@ pub(super) struct ClientArguments {
     /// The database to reach, by its name in RDS or in `targets`; without it a terminal is asked
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]
     pub(super) target: Option<String>,
-    /// The server to go through, by its name in `upstream_proxies`
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET", default_value = "default")]
-    pub(super) proxy_target: String,
+    /// The server to go through, by its name in `upstream_proxies` [default: the one called "default", or the only one]
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET")]
+    pub(super) proxy_target: Option<String>,
     /// A database password to use in place of an IAM token. Other users can see it in the list of processes: prefer
     /// --password-file or the environment
     #[arg(
@@ -198,7 +198,8 @@ Examples:
 impl Arguments {
     /// Reads the command line and the environment. Help and the version arrive as errors too, as clap has it.
     pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut command = without_empty_variables(Self::command());
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        let mut command = without_beaten_variable(without_empty_variables(Self::command()), &arguments);
         let matches = command.try_get_matches_from_mut(arguments)?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
@@ -216,6 +217,21 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 fn not_from_empty_variable(argument: clap::Arg) -> clap::Arg {
     let value = argument.get_env().and_then(env::var_os);
     if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
+}
+
+/// The two passwords exclude each other, so the flag that was typed does not only beat its own variable.
+fn without_beaten_variable(command: clap::Command, arguments: &[OsString]) -> clap::Command {
+    let typed = |flag: &str| {
+        let texts = arguments.iter().filter_map(|argument| argument.to_str());
+        texts.map(|text| text.split_once('=').map_or(text, |(name, _)| name)).any(|name| name == flag)
+    };
+    let beaten = match (typed("--password"), typed("--password-file")) {
+        (true, false) => "password_file",
+        (false, true) => "password",
+        _ => return command,
+    };
+    command
+        .mut_subcommand("client", |client| client.mut_arg(beaten, |argument| argument.env(Resettable::Reset)))
 }
 
 #[cfg(test)]
@@ -243,7 +259,7 @@ mod tests {
         let Ok(Command::Client(client)) = read(line) else { panic!("not the client") };
         assert_eq!(client.configfile.unwrap(), PathBuf::from("c.yaml"));
         assert_eq!(client.target.unwrap(), "db");
-        assert_eq!(client.proxy_target, "far");
+        assert_eq!(client.proxy_target.unwrap(), "far");
         assert_eq!(client.password.unwrap().expose(), b"pw");
         assert!(client.direct);
     }
@@ -251,8 +267,8 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_documentation() {
         let Ok(Command::Client(client)) = read("rds-auth-proxy client") else { panic!("not the client") };
-        assert_eq!(client.proxy_target, "default");
         assert!(client.configfile.is_none() && client.target.is_none() && !client.direct);
+        assert!(client.proxy_target.is_none());
         assert!(client.password.is_none() && client.password_file.is_none());
         let Ok(Command::GenCert(made)) = read("rds-auth-proxy gen-cert --certificate c --key k") else {
             panic!("not gen-cert")

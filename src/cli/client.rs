@@ -20,6 +20,9 @@ use crate::shutdown::Shutdown;
 use crate::target::{Directory, LookupError, Mint, Target};
 use crate::tls;
 
+/// The upstream proxy that is used where several are configured and none is named.
+const DEFAULT: &str = "default";
+
 /// Puts the client together, and says what to type.
 pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Result<Prepared<Client>, Failure> {
     let password = password::password(&mut arguments)?;
@@ -28,8 +31,11 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Resul
     harden::check_file_limit(config.limits.max_connections);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
-    let upstream =
-        if arguments.direct { None } else { Some(choose_upstream(&config, &arguments.proxy_target)?) };
+    let upstream = if arguments.direct {
+        None
+    } else {
+        Some(choose_upstream(&config, arguments.proxy_target.as_deref())?)
+    };
     let aws = start::aws(&config).await;
     let directory = start::directory(&config, aws.as_ref())?;
     list(&directory).await?;
@@ -72,14 +78,19 @@ async fn list(directory: &Directory) -> Result<(), Failure> {
     }
 }
 
-fn choose_upstream<'a>(config: &'a Config, wanted: &str) -> Result<&'a Upstream, Failure> {
+/// Without a name it is the one called `default`, or the only one there is.
+fn choose_upstream<'a>(config: &'a Config, wanted: Option<&str>) -> Result<&'a Upstream, Failure> {
     if config.upstreams.is_empty() {
         return Err(Failure::usage(
             "the configuration has no upstream_proxies; add one, or connect straight to the database with --direct",
         ));
     }
     let choices: Vec<_> = config.upstreams.values().map(upstream_choice).collect();
-    let chosen = choose(Kind::UpstreamProxy, &choices, Some(wanted))?;
+    let wanted = wanted.or_else(|| match choices.as_slice() {
+        [only] => Some(only.name.as_str()),
+        _ => config.upstreams.contains_key(DEFAULT).then_some(DEFAULT),
+    });
+    let chosen = choose(Kind::UpstreamProxy, &choices, wanted)?;
     config.upstreams.get(&chosen.name).ok_or_else(|| Failure::usage("no upstream proxy was chosen"))
 }
 

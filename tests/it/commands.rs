@@ -63,6 +63,38 @@ async fn names_are_listed_and_slips_are_mended() {
     );
 }
 
+/// Which server is meant goes without saying where there is one only, or one that is called `default`.
+#[tokio::test]
+async fn the_only_upstream_proxy_needs_no_name() {
+    let world = plain().await;
+    let path = world.directory.join("upstreams.yaml");
+    let launch = |names: &[&str]| {
+        let proxies: Vec<_> = names.iter().map(|name| format!("{name}: {{host: '127.0.0.1:1'}}")).collect();
+        let text = format!(
+            "proxy: {{listen_addr: '127.0.0.1:0'}}\nrds: {{enabled: false}}\ntargets: {{t: {{host: 'h:1'}}}}\n\
+             upstream_proxies: {{{}}}\n",
+            proxies.join(", ")
+        );
+        std::fs::write(&path, text).unwrap();
+        Launch::mode("client", "client", &path).with(&["--target", "t"])
+    };
+    for (names, expected) in [(&["prod"][..], "prod"), (&["prod", "default"], "default")] {
+        let client = launch(names).start().await.unwrap();
+        let text = format!("upstream proxy {expected}");
+        let told =
+            client.stdout.wait_for(Duration::from_secs(5), |out| out.contains(&text).then_some(())).await;
+        assert!(told.is_some(), "{}", client.stdout.text());
+    }
+    expect_usage_error(
+        &launch(&["prod", "test"]).run().await,
+        &[
+            "no upstream proxy was named, and there is no terminal to ask on; use --proxy-target",
+            "prod",
+            "test",
+        ],
+    );
+}
+
 #[tokio::test]
 async fn the_configuration_is_refused_with_file_and_line() {
     let world = plain().await;
