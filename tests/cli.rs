@@ -174,6 +174,23 @@ fn nonsense_about_logging_is_a_usage_error() {
     }
 }
 
+#[test]
+fn a_broken_configuration_that_was_found_and_not_named_is_told_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("config.yaml"), "database: {url: x}\n").unwrap();
+    for mode in ["client", "server", "healthcheck"] {
+        let told = |flags: &[&str]| {
+            let output = program(&[&[mode], flags].concat()).current_dir(&directory).output().unwrap();
+            assert_eq!(output.status.code(), Some(2));
+            stderr(&output)
+        };
+        let found = told(&[]);
+        assert!(found.contains("config.yaml:1:1: database: there is no such key"), "{found}");
+        assert!(found.ends_with("; this file was found, not named: --configfile takes another\n"), "{found}");
+        assert!(!told(&["--configfile", "config.yaml"]).contains("--configfile"));
+    }
+}
+
 /// A flag beats every variable, also that of the flag it excludes. Two variables contradict each other.
 #[test]
 fn a_typed_password_beats_the_variable_of_the_other_one() {

@@ -19,6 +19,7 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
     let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
     let stamp = Stamp::of(&path);
     log.configure(config.log_level);
+    start::announce(&path);
     harden::check_file_limit(config.limits.max_connections);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;

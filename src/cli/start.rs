@@ -19,9 +19,19 @@ use crate::tls::Acceptor;
 
 /// Reads the configuration file.
 pub(super) fn configuration(path: Option<&Path>, mode: Mode) -> Result<(PathBuf, Config), Failure> {
+    let named = path.is_some();
     let path = config::find(path).map_err(Failure::usage)?;
-    let config = config::load(&path, mode).map_err(Failure::usage)?;
+    let config = config::load(&path, mode).map_err(|error| {
+        let found = "; this file was found, not named: --configfile takes another";
+        Failure::Usage(format!("{error}{}", if named { "" } else { found }))
+    })?;
     Ok((path, config))
+}
+
+/// Says in the log which file that was; the working directory may have one that somebody else wrote.
+pub(super) fn announce(path: &Path) {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    info!(file = %whole.display(), "the configuration was loaded");
 }
 
 /// The AWS edge; absent where `rds.enabled` is false.

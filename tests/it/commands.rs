@@ -124,6 +124,8 @@ async fn it_prints_what_to_type() {
     let printed =
         client.stdout.wait_for(Duration::from_secs(5), |text| text.contains(&line).then_some(())).await;
     assert!(printed.is_some(), "{}", client.stdout.text());
+    let loaded = format!("the configuration was loaded file={}/", world.directory.display());
+    assert!(client.log().contains(&loaded), "{}", client.log());
     let text = client.stdout.text();
     assert!(
         text.contains(&world.database("people-db").endpoint()) && text.contains("upstream proxy default")

@@ -24,6 +24,8 @@ async fn a_changed_configuration_counts_for_new_connections() {
     let server = world.server();
     let path = world.directory.join("server.yaml");
     let good = fs::read_to_string(&path).unwrap();
+    let loaded = format!(r#""message":"the configuration was loaded","file":"{}""#, path.display());
+    assert!(server.log().contains(&loaded), "{}", server.log());
 
     let blocked = format!("{good}\n# changed\n")
         .replace("proxy:", "proxy:\n  target_acl: {blocked_rds_tags: [{name: team, value: a}]}");
