@@ -136,7 +136,7 @@ async fn via(upstream: &Upstream, shutdown: &Shutdown) -> Result<Via, Failure> {
     }
     let way = match &upstream.route {
         UpstreamRoute::Host(address) => Way::Address(address.clone()),
-        UpstreamRoute::PortForward(forward) => tunnel::way(forward, shutdown).await?,
+        UpstreamRoute::PortForward(forward) => tunnel::way(forward, &upstream.tls, shutdown).await?,
     };
     let hop =
         Hop { name: format!("the upstream proxy {}", upstream.name), way, tls: Arc::clone(&upstream.tls) };

@@ -9,18 +9,24 @@ use crate::net::{Address, HostPort};
 use crate::session::Way;
 use crate::shutdown::Shutdown;
 use crate::target::{Dial, Pods, PortForward};
+use crate::tls::Connector;
 
 /// The name that the certificate at the end of the tunnel has to have where pods are chosen by labels only; it is what
 /// `gen-cert` writes if nothing else is asked for.
 const NAME: &str = "rds-auth-proxy";
 
-/// The way through the tunnel. Where `local_port` is set, other tools get a port of this machine in front of it too.
-pub(super) async fn way(settings: &PortForward, shutdown: &Shutdown) -> Result<Way, Failure> {
+/// The way through the tunnel; `tls` is what is demanded at its end. Where `local_port` is set, other tools get a port of this machine in front of it too.
+pub(super) async fn way(
+    settings: &PortForward,
+    tls: &Connector,
+    shutdown: &Shutdown,
+) -> Result<Way, Failure> {
     let host = match &settings.pods {
         Pods::Deployment(name) | Pods::Service(name) => name,
         Pods::Selector(_) => NAME,
     };
-    let tunnel: Arc<dyn Dial> = Arc::new(Tunnel::new(settings.clone()));
+    let tunnel = Tunnel::new(settings.clone());
+    let tunnel: Arc<dyn Dial> = Arc::new(if tls.verifies() { tunnel.verified_inside() } else { tunnel });
     if let Some(port) = settings.local_port {
         let (listener, _) = start::listen(&Address::Tcp(HostPort::new("127.0.0.1", port)), "tunnel").await?;
         tokio::spawn(forward(listener, Arc::clone(&tunnel), shutdown.clone()));

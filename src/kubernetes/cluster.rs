@@ -1,6 +1,6 @@
 //! The client for the cluster: built when it is first needed, and again when its credentials went bad.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime};
 
 use kube::Client;
@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::explain::not_built;
 use super::fault::Fault;
@@ -24,6 +24,8 @@ pub(super) struct Access {
     pub(super) server: String,
     /// The credential plugin, for people to read.
     pub(super) plugin: Option<String>,
+    /// Whether nobody else can answer for the API server.
+    verified: bool,
     /// By the clock on the wall, which goes on while a laptop sleeps.
     built: SystemTime,
 }
@@ -32,6 +34,8 @@ pub(super) struct Access {
 pub(super) struct Cluster {
     settings: PortForward,
     renewal: Duration,
+    /// Has to be said once, where it matters.
+    unverified: Once,
     state: Mutex<State>,
 }
 
@@ -46,7 +50,12 @@ struct State {
 impl Cluster {
     /// `renewal` is how long what a plugin gave is used.
     pub(super) fn new(settings: PortForward, renewal: Duration) -> Self {
-        Self { settings, renewal, state: Mutex::default() }
+        Self { settings, renewal, unverified: Once::new(), state: Mutex::default() }
+    }
+
+    /// Somebody else makes sure who answers: no word about an API server that is not verified.
+    pub(super) fn be_quiet(&self) {
+        self.unverified.call_once(|| {});
     }
 
     /// The client as it is, unless the kubeconfig was changed or the plugin's credentials are about to expire; else a
@@ -102,9 +111,20 @@ impl Cluster {
         state.building = None;
         let crashed = |error| Err(Fault::Kubeconfig { reason: format!("reading it failed: {error}") });
         let access = Arc::new(built.unwrap_or_else(crashed)?);
+        if !access.verified {
+            self.unverified.call_once(|| warn_of(&access.server));
+        }
         state.ready = Some((read, Arc::clone(&access)));
         Ok(access)
     }
+}
+
+fn warn_of(server: &str) {
+    warn!(
+        server,
+        "neither the API server nor the upstream proxy behind it is verified, so whoever answers in their place gets the \
+         IAM tokens; take insecure-skip-tls-verify and http:// out of the kubeconfig, or set ssl.mode to verify-full"
+    );
 }
 
 /// Reads files and runs the credential plugin, so it is for a thread that may block.
@@ -115,6 +135,7 @@ fn building(settings: PortForward) -> impl FnOnce() -> Result<Access, Fault> + S
         let namespace = settings.namespace.unwrap_or_else(|| found.config.default_namespace.clone());
         let client = connector::client(found.config, found.proxy.as_deref());
         let client = client.map_err(|error| not_built(&error, found.plugin.as_deref()))?;
-        Ok(Access { client, namespace, server, plugin: found.plugin, built: SystemTime::now() })
+        let (plugin, verified) = (found.plugin, found.verified);
+        Ok(Access { client, namespace, server, plugin, verified, built: SystemTime::now() })
     }
 }

@@ -68,7 +68,8 @@ fn variable(name: &str) -> String {
     set(name.to_owned()).or_else(|| set(name.to_ascii_lowercase())).unwrap_or_default()
 }
 
-fn is_local(host: &str) -> bool {
+/// Whether it is on this machine.
+pub(super) fn is_local(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use kube::Config;
 use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
+use super::connector::is_local;
 use super::fault::Fault;
 use crate::target::PortForward;
 
@@ -20,6 +21,8 @@ pub(super) struct Found {
     pub(super) proxy: Option<String>,
     /// The credential plugin, for people to read.
     pub(super) plugin: Option<String>,
+    /// Whether nobody else can answer for the API server.
+    pub(super) verified: bool,
 }
 
 /// How the files looked when they were read. Another look tells whether to read them again.
@@ -40,7 +43,7 @@ pub(super) fn fingerprint(settings: &PortForward) -> Fingerprint {
 pub(super) async fn find(settings: &PortForward) -> Result<Found, Fault> {
     let Some(kubeconfig) = read(settings)? else {
         let config = Config::incluster().map_err(|_| Fault::NoKubeconfig)?;
-        return Ok(Found { config, proxy: None, plugin: None });
+        return Ok(Found { config, proxy: None, plugin: None, verified: true });
     };
     let proxy = proxy_of(&kubeconfig, settings.context.as_deref());
     let known = names(&kubeconfig);
@@ -48,7 +51,8 @@ pub(super) async fn find(settings: &PortForward) -> Result<Found, Fault> {
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let mut config = config.map_err(|error| not_usable(error, known))?;
     let plugin = quiet_plugin(&mut config);
-    Ok(Found { config, proxy, plugin })
+    let verified = is_verified(&config);
+    Ok(Found { config, proxy, plugin, verified })
 }
 
 fn files(settings: &PortForward) -> Vec<PathBuf> {
@@ -128,6 +132,15 @@ fn quiet_plugin(config: &mut Config) -> Option<String> {
     exec.command.clone()
 }
 
+/// Without TLS only what is on this machine, such as `kubectl proxy`, is surely what it claims to be.
+fn is_verified(config: &Config) -> bool {
+    let server = &config.cluster_url;
+    match server.scheme_str() {
+        Some("http") => server.host().is_some_and(is_local),
+        _ => !config.accept_invalid_certs,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +195,23 @@ users:
         assert!(matches!(fault, Fault::NoCurrentContext), "{fault}");
         let other = find(&settings(&path, Some("one"))).await.unwrap();
         assert_eq!(other.config.cluster_url.host(), Some("a.example.com"));
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_anybody_can_play_is_not_verified() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config");
+        for (server, expected) in [
+            ("'https://b.example.com'", true),
+            ("'https://b.example.com', insecure-skip-tls-verify: false", true),
+            ("'https://b.example.com', insecure-skip-tls-verify: true", false),
+            ("'https://127.0.0.1:6443', insecure-skip-tls-verify: true", false),
+            ("'http://b.example.com'", false),
+            ("'http://127.0.0.1:8001'", true),
+        ] {
+            fs::write(&path, TWO.replace("'https://b.example.com'", server)).unwrap();
+            assert_eq!(find(&settings(&path, None)).await.unwrap().verified, expected, "{server}");
+        }
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use tokio_postgres::NoTls;
 
 use super::api_server::Death;
 use super::cluster::{Cluster, DEPLOYMENT};
-use super::tunnelled;
+use super::{tunnelled, world_of_one_pod};
 use crate::support::proxy::Launch;
 use crate::support::raw::Raw;
 use crate::support::scratch;
@@ -51,6 +51,27 @@ async fn tls_inside_the_tunnel_is_verified_in_full() {
     assert_eq!(lost.sqlstate(), "08006");
     assert!(lost.message().contains("the connection to the upstream proxy default was lost"), "{lost:?}");
     assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    world.stop().await;
+}
+
+/// Tokens through a tunnel that anybody can play are worth a word, once, unless TLS inside of it says who answers.
+#[tokio::test]
+async fn a_cluster_that_is_not_verified_is_warned_of() {
+    const WARNING: &str = "neither the API server nor the upstream proxy behind it is verified";
+    let (cluster, world) = world_of_one_pod().await;
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    assert!(!world.client().log().contains(WARNING), "{}", world.client().log());
+    cluster.trust_anybody();
+    for _ in 0..2 {
+        assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    }
+    assert_eq!(world.client().log().matches(WARNING).count(), 1, "{}", world.client().log());
+    world.stop().await;
+
+    let (cluster, world) = world_with_certificate_for(DEPLOYMENT).await;
+    cluster.trust_anybody();
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    assert!(!world.client().log().contains(WARNING), "{}", world.client().log());
     world.stop().await;
 }
 
