@@ -29,8 +29,10 @@ impl Minter {
                 "check that RDS names the endpoint correctly; if it does, this is a fault of rds-auth-proxy"
                     .into(),
         })?;
-        let key = credentials.access_key_id();
-        let identity = self.identities.known(key).unwrap_or_else(|| key.to_owned());
+        let identity = self.identities.known(&credentials).unwrap_or_else(|| {
+            self.identities.learn_in_the_background(&credentials);
+            credentials.access_key_id().to_owned()
+        });
         Ok(Minted { token, identity })
     }
 }

@@ -136,11 +136,11 @@ impl Aws {
         Minter::new(Arc::clone(&self.chain), Arc::clone(&self.identities))
     }
 
-    /// The ARN that the credentials belong to, if AWS tells within 5 s. STS is asked once for each access key; the
-    /// minter names the ARN from then on.
+    /// The ARN that the credentials belong to, if AWS tells within 5 s. The minter names the ARN from then on; it asks by
+    /// itself for credentials that come later.
     pub async fn identity(&self) -> Option<String> {
         let credentials = self.chain.current().await.ok()?;
-        self.identities.learn(credentials.access_key_id()).await
+        self.identities.learn(&credentials).await
     }
 
     fn own_region(&self) -> Result<String, AwsError> {

@@ -283,3 +283,36 @@ async fn no_debug_output_shows_the_credentials() {
     assert!(shown.contains("Chain") && shown.contains("AKIDDEBUG"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+#[tokio::test]
+async fn the_identity_is_learned_by_the_first_connections_too() {
+    let stand_in = StandIn::start(|_| {
+        let result = "<GetCallerIdentityResult><Arn>arn:a</Arn></GetCallerIdentityResult>";
+        (200, format!("<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>"))
+    })
+    .await;
+    let aws = stand_in.aws(Some("us-east-1")).await;
+    let address = HostPort::new("db.example.com", 5432);
+    let minted = async || aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().identity;
+    assert_eq!(minted().await, "AKIDSTANDIN", "no connection waits for STS");
+    let learned = async {
+        while minted().await != "arn:a" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), learned).await.expect("it is never learned");
+    assert_eq!(stand_in.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn sts_that_refuses_is_not_asked_for_every_connection() {
+    let stand_in = StandIn::start(|_| (403, "<ErrorResponse/>".into())).await;
+    let aws = stand_in.aws(Some("us-east-1")).await;
+    let address = HostPort::new("db.example.com", 5432);
+    for _ in 0..20 {
+        let identity = aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().identity;
+        assert_eq!(identity, "AKIDSTANDIN");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(stand_in.asked().len(), 1);
+}
