@@ -4,8 +4,9 @@ use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
+use tokio::task::JoinError;
 
-use super::origin::Origin;
+use super::origin::{Origin, Role, by_command_line};
 use crate::target::MintError;
 
 /// No usable credentials.
@@ -20,12 +21,18 @@ pub(super) struct CredentialsFault {
 
 impl CredentialsFault {
     /// The chain gave none.
-    pub(super) fn not_loaded(origin: &Origin, error: &CredentialsError) -> Self {
+    pub(super) fn not_loaded(origin: &Origin, role: Option<&Role>, error: &CredentialsError) -> Self {
         let detail = causes(error);
+        if let Some(role) = role.filter(|_| detail.contains("AccessDenied")) {
+            return Self::role_refused(role, &detail);
+        }
         let reason = match (error, origin) {
             (CredentialsError::CredentialsNotLoaded(_), Origin::Machine(profile)) => format!(
                 "no AWS credentials were found: not in the environment, not in the profile \"{profile}\", and this \
                  machine has no role of its own"
+            ),
+            (_, Origin::Login(profile)) => format!(
+                "this program cannot use sessions of `aws login`, and the profile \"{profile}\" is one"
             ),
             (_, Origin::Sso(profile)) if is_about_the_session(&detail) => {
                 format!("the AWS SSO session of the profile \"{profile}\" has expired or was never opened")
@@ -33,6 +40,26 @@ impl CredentialsFault {
             _ => format!("the AWS credentials of {origin} could not be loaded: {detail}"),
         };
         Self { reason, remedy: origin.remedy() }
+    }
+
+    /// STS does not give out the role. Without the code of a second factor it says no more than that.
+    fn role_refused(role: &Role, detail: &str) -> Self {
+        let Role { profile, arn, source, has_second_factor } = role;
+        if *has_second_factor {
+            return Self {
+                reason: format!(
+                    "the profile \"{profile}\" needs a code of a second factor (`mfa_serial`) for the role {arn}, and \
+                     this program cannot ask for one"
+                ),
+                remedy: by_command_line(profile),
+            };
+        }
+        Self {
+            reason: format!("AWS does not let {source} assume the role {arn}: {detail}"),
+            remedy: "check that the trust policy of the role names this identity, and that the identity's own policies \
+                     allow it sts:AssumeRole on the role"
+                .into(),
+        }
     }
 
     /// They are there, and of no use any more.
@@ -54,7 +81,23 @@ impl CredentialsFault {
         let waited = waited.as_secs();
         Self {
             reason: format!("the AWS credentials of {origin} did not arrive within {waited} s"),
-            remedy: format!("check the network to AWS; if the credentials have expired, {}", origin.remedy()),
+            remedy: match origin {
+                Origin::Process(profile) => format!(
+                    "see what the credential_process of the profile \"{profile}\" waits for: it still runs, and the \
+                     first connection after its end uses what it gave"
+                ),
+                _ => {
+                    format!("check the network to AWS; if the credentials have expired, {}", origin.remedy())
+                }
+            },
+        }
+    }
+
+    /// The task that asked for them is gone.
+    pub(super) fn crashed(error: &JoinError) -> Self {
+        Self {
+            reason: format!("the AWS credentials could not be read: {error}"),
+            remedy: "this is a fault of rds-auth-proxy: please report it".into(),
         }
     }
 }

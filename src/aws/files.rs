@@ -15,7 +15,8 @@ pub(super) struct Files {
     pub(super) config: PathBuf,
     /// `~/.aws/credentials`, or what `AWS_SHARED_CREDENTIALS_FILE` names.
     pub(super) credentials: PathBuf,
-    /// Directories in which `aws sso login` and `aws login` leave their sessions.
+    /// Directories in which `aws sso login` and `aws login` leave their sessions. Those of `aws login` are read by the
+    /// AWS command line alone, as a `credential_process`.
     pub(super) sessions: Vec<PathBuf>,
     /// The profile in use: `AWS_PROFILE`, else `default`.
     pub(super) profile: String,
@@ -25,7 +26,13 @@ pub(super) struct Files {
 
 /// What the files looked like at one moment; a difference means that somebody wrote to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fingerprint(Vec<(PathBuf, SystemTime, u64)>);
+pub(super) struct Fingerprint {
+    profiles: Vec<Look>,
+    sessions: Vec<Look>,
+}
+
+/// A file, when it was written to, and its length in bytes.
+type Look = (PathBuf, SystemTime, u64);
 
 impl Files {
     /// Those of this process.
@@ -55,17 +62,24 @@ impl Files {
 
     /// What the files look like now. Files that do not exist or cannot be read do not count.
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        let mut seen = Vec::new();
+        let mut seen = Fingerprint::default();
         for path in [&self.config, &self.credentials] {
-            seen.extend(look(path, std::fs::metadata(path).ok()));
+            seen.profiles.extend(look(path, std::fs::metadata(path).ok()));
         }
         // The AWS command line writes sessions in place, which leaves the directory's own time alone.
         for entry in self.sessions.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten()
         {
-            seen.extend(entry.ok().and_then(|entry| look(&entry.path(), entry.metadata().ok())));
+            seen.sessions.extend(entry.ok().and_then(|entry| look(&entry.path(), entry.metadata().ok())));
         }
-        seen.sort();
-        Fingerprint(seen)
+        seen.sessions.sort();
+        seen
+    }
+}
+
+impl Fingerprint {
+    /// Whether nobody wrote to the profiles between the two, sessions aside.
+    pub(super) fn has_same_profiles(&self, other: &Self) -> bool {
+        self.profiles == other.profiles
     }
 }
 
@@ -73,7 +87,7 @@ fn expand_home(path: &Path, home: &Path) -> PathBuf {
     path.strip_prefix("~").map_or_else(|_| path.to_path_buf(), |rest| home.join(rest))
 }
 
-fn look(path: &Path, metadata: Option<Metadata>) -> Option<(PathBuf, SystemTime, u64)> {
+fn look(path: &Path, metadata: Option<Metadata>) -> Option<Look> {
     let metadata = metadata?;
     Some((path.to_path_buf(), metadata.modified().ok()?, metadata.len()))
 }

@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_rds::config::HttpClient;
 
 use super::files::Files;
+use super::source::Source;
 use super::{Aws, AwsError, Discovery};
 
 /// The discovery of one region whose requests go to `http`. Nothing is asked twice.
@@ -18,7 +19,6 @@ use super::{Aws, AwsError, Discovery};
 pub async fn discovery(http: impl HttpClient + Clone + 'static) -> Result<Discovery, AwsError> {
     let loader = move || {
         aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("AKIDFUZZ", "secret", None, None, "fuzz"))
             .retry_config(RetryConfig::disabled())
             .http_client(http.clone())
@@ -30,5 +30,6 @@ pub async fn discovery(http: impl HttpClient + Clone + 'static) -> Result<Discov
         profile: "default".into(),
         keys_in_environment: false,
     };
-    Aws::with(files, Arc::new(loader), Arc::new(SystemTime::now)).await.discovery(&[])
+    let source = Source { loader: Arc::new(loader), files, clock: Arc::new(SystemTime::now) };
+    Aws::with(source, Some(Region::new("us-east-1"))).await.discovery(&[])
 }

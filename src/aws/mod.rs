@@ -33,7 +33,9 @@ mod minter;
 mod origin;
 mod pages;
 mod quiet;
+mod region;
 mod skipped;
+mod source;
 #[cfg(test)]
 mod stand_in;
 mod tags;
@@ -49,9 +51,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 
-use chain::{Chain, Clock, Loader};
+use chain::Chain;
 use files::Files;
 use identity::Identities;
+use quiet::quiet;
+use region::{region, with_region};
+use source::{Loader, Source};
 
 pub use discovery::Discovery;
 pub use minter::Minter;
@@ -69,6 +74,8 @@ const ATTEMPTS: u32 = 3;
 #[derive(Clone)]
 pub struct Aws {
     config: SdkConfig,
+    /// Absent where nothing names one.
+    region: Option<Region>,
     profile: String,
     chain: Arc<Chain>,
     identities: Arc<Identities>,
@@ -99,18 +106,22 @@ pub enum AwsError {
 
 impl Aws {
     /// Reads the AWS configuration. Missing or expired credentials are no error here: each use reports them, so that
-    /// a proxy with static targets runs without any.
-    pub async fn load() -> Self {
-        Self::with(Files::of_this_process(), Arc::new(loader), Arc::new(SystemTime::now)).await
+    /// a proxy with static targets runs without any. The first of `regions`, those of the configuration, is where
+    /// credentials come from if environment and profile name no region, as for an assumed role.
+    pub async fn load(regions: &[String]) -> Self {
+        let source = Source {
+            loader: Arc::new(loader),
+            files: Files::of_this_process(),
+            clock: Arc::new(SystemTime::now),
+        };
+        Self::with(source, region(regions).await).await
     }
 
-    async fn with(files: Files, loader: Loader, clock: Clock) -> Self {
-        let profile = files.profile.clone();
-        let config = loader().load().await;
-        // A rebuilt chain must not ask the instance metadata for the region again.
-        let region = config.region().cloned();
-        let fixed: Loader = Arc::new(move || loader().region(region.clone()));
-        let chain = Arc::new(Chain::new(fixed, files, clock));
+    async fn with(source: Source, region: Option<Region>) -> Self {
+        let (profile, loader, named) = (source.files.profile.clone(), source.loader, region.clone());
+        let loader: Loader = Arc::new(move || with_region(loader(), named.clone()));
+        let config = quiet(Box::pin(loader().load())).await;
+        let chain = Arc::new(Chain::new(Source { loader, ..source }));
         let provider: Arc<dyn ProvideCredentials> = Arc::clone(&chain) as _;
         let config = config
             .into_builder()
@@ -118,7 +129,7 @@ impl Aws {
             .identity_cache(IdentityCache::no_cache())
             .build();
         let identities = Arc::new(Identities::new(aws_sdk_sts::Client::new(&config)));
-        Self { config, profile, chain, identities }
+        Self { config, region, profile, chain, identities }
     }
 
     /// Lists the databases of these regions; of the region of the AWS configuration when there are none.
@@ -144,7 +155,7 @@ impl Aws {
     }
 
     fn own_region(&self) -> Result<String, AwsError> {
-        let region = self.config.region().map(Region::to_string);
+        let region = self.region.as_ref().map(Region::to_string);
         region.ok_or_else(|| AwsError::NoRegion { profile: self.profile.clone() })
     }
 }

@@ -67,7 +67,7 @@ impl Origin {
                 start the proxy again, or unset them to use a profile"
                 .into(),
             Self::Sso(profile) => format!("run `aws sso login --profile {profile}`"),
-            Self::Login(profile) => format!("run `aws login --profile {profile}`"),
+            Self::Login(profile) => by_command_line(profile),
             Self::Process(profile) => format!(
                 "run the credential_process of the profile \"{profile}\" by hand and mend what it complains of"
             ),
@@ -81,6 +81,44 @@ impl Origin {
                  AWS_PROFILE; in a pod, give its service account an IAM role; on EC2, attach an instance profile"
             ),
         }
+    }
+}
+
+/// The way to credentials that the AWS command line gets and this program cannot.
+pub(super) fn by_command_line(profile: &str) -> String {
+    format!(
+        "use a profile of IAM Identity Center (`aws sso login`), or set AWS_PROFILE to another profile, with \
+         `credential_process = aws configure export-credentials --profile {profile} --format process`"
+    )
+}
+
+/// A role that the profile in use assumes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Role {
+    /// The profile that names it.
+    pub(super) profile: String,
+    /// Its ARN.
+    pub(super) arn: String,
+    /// Whose credentials assume it, for people to read.
+    pub(super) source: String,
+    /// Whether the profile names a device for codes.
+    pub(super) has_second_factor: bool,
+}
+
+impl Role {
+    /// The role of the profile in use, as the files say now.
+    pub(super) fn read(files: &Files) -> Option<Self> {
+        if files.keys_in_environment {
+            return None;
+        }
+        let mut keys = profile(files, &files.profile);
+        let arn = keys.remove("role_arn")?;
+        let source = match keys.remove("source_profile") {
+            Some(source) => format!("the profile \"{source}\""),
+            None => "its credential_source".into(),
+        };
+        let has_second_factor = keys.contains_key("mfa_serial");
+        Some(Self { profile: files.profile.clone(), arn, source, has_second_factor })
     }
 }
 
@@ -172,7 +210,7 @@ mod tests {
         assert_eq!(remedy("sso"), "run `aws sso login --profile sso`");
         assert_eq!(remedy("old-sso"), "run `aws sso login --profile old-sso`");
         assert_eq!(remedy("role"), "run `aws sso login --profile sso`");
-        assert_eq!(remedy("login"), "run `aws login --profile login`");
+        assert!(remedy("login").contains("export-credentials --profile login --format process`"));
         assert_eq!(remedy("saml"), "run `saml2aws login --profile saml`");
         assert!(remedy("plain").contains("`aws configure --profile plain`"));
         assert!(remedy("process").contains("credential_process of the profile \"process\""));

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::Aws;
 use super::files::Files;
+use super::source::Source;
 
 /// A call as AWS would see it.
 #[derive(Clone, Debug)]
@@ -96,18 +97,15 @@ pub(super) async fn aws_with(
     credentials: Option<Credentials>,
 ) -> Aws {
     let url = url.to_owned();
-    let loader = move || {
+    let loader = Arc::new(move || {
         let retry =
             RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(1));
-        let loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(region.map(Region::new))
-            .endpoint_url(&url)
-            .retry_config(retry);
+        let loader = aws_config::defaults(BehaviorVersion::latest()).endpoint_url(&url).retry_config(retry);
         match credentials.clone() {
             Some(credentials) => loader.credentials_provider(credentials),
             None => loader.no_credentials(),
         }
-    };
+    });
     let files = Files {
         config: "/nonexistent/config".into(),
         credentials: "/nonexistent/credentials".into(),
@@ -115,7 +113,8 @@ pub(super) async fn aws_with(
         profile: "dev".into(),
         keys_in_environment: false,
     };
-    Aws::with(files, Arc::new(loader), Arc::new(SystemTime::now)).await
+    let source = Source { loader, files, clock: Arc::new(SystemTime::now) };
+    Aws::with(source, region.map(Region::new)).await
 }
 
 /// `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`

@@ -13,6 +13,9 @@ use super::*;
 use crate::net::HostPort;
 use crate::target::{Discover, Mint};
 
+mod advice;
+mod http_proxy;
+
 const MARK: &str = "MINTED ";
 
 /// What such a process takes over from this one: where its commands are, and without the other Windows opens no socket.
@@ -93,7 +96,7 @@ async fn in_a_home_of_its_own() {
             .with_ansi(false)
             .finish(),
     );
-    let aws = Aws::load().await;
+    let aws = Aws::load(&[]).await;
     let discovery = aws.discovery(&[]).unwrap();
     let address = HostPort::new("db-1.abc.us-east-1.rds.amazonaws.com", 5432);
     for line in std::io::stdin().lines() {

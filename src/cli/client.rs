@@ -37,7 +37,7 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Resul
     } else {
         Some(choose_upstream(&config, arguments.proxy_target.as_deref())?)
     };
-    let aws = start::aws(&config).await;
+    let aws = start::aws(&config).await?;
     let directory = start::directory(&config, aws.as_ref())?;
     list(&directory).await?;
     let target = choose_target(&directory, arguments.target.as_deref()).await?;

@@ -24,7 +24,7 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
     let (listener, _) = start::listen(&config.listen, "listening").await?;
-    let aws = start::aws(&config).await;
+    let aws = start::aws(&config).await?;
     let directory = start::directory(&config, aws.as_ref())?;
     let shutdown = Shutdown::new();
     let certificates = observe::admin(&config, recorder, &directory, &shutdown).await?;

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::failure::Failure;
@@ -16,6 +18,9 @@ use crate::session::{Engine, Role, serve};
 use crate::shutdown::Shutdown;
 use crate::target::{Directory, Discover, Policy};
 use crate::tls::Acceptor;
+
+/// How long the AWS configuration may take. It is files, and the metadata of the machine, which has a limit of its own.
+const AWS_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Reads the configuration file.
 pub(super) fn configuration(path: Option<&Path>, mode: Mode) -> Result<(PathBuf, Config), Failure> {
@@ -35,8 +40,18 @@ pub(super) fn announce(path: &Path) {
 }
 
 /// The AWS edge; absent where `rds.enabled` is false.
-pub(super) async fn aws(config: &Config) -> Option<Aws> {
-    if config.rds.enabled { Some(Aws::load().await) } else { None }
+pub(super) async fn aws(config: &Config) -> Result<Option<Aws>, Failure> {
+    if !config.rds.enabled {
+        return Ok(None);
+    }
+    let loaded = timeout(AWS_DEADLINE, Aws::load(&config.rds.regions)).await;
+    loaded.map(Some).map_err(|_| {
+        Failure::Runtime(format!(
+            "the AWS configuration could not be read within {} s; check that the files of AWS_CONFIG_FILE and \
+             AWS_SHARED_CREDENTIALS_FILE, or else ~/.aws, can be read",
+            AWS_DEADLINE.as_secs()
+        ))
+    })
 }
 
 /// The directory, which knows the targets of the configuration and has yet to list those of RDS.

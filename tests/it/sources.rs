@@ -16,7 +16,7 @@ use crate::support::identity::AccessKey;
 use crate::support::plan::World;
 use crate::support::proxy::Launch;
 use crate::support::runtime;
-use crate::support::world::Running;
+use crate::support::world::{Running, refusal};
 
 const LATER: &str = "2090-01-01T00:00:00Z";
 
@@ -26,12 +26,20 @@ const PORTAL_TOKEN: &str = "portal-token-that-nobody-may-see";
 /// Where a session called `work-session` is cached: the SHA-1 of its name.
 const SESSION_FILE: &str = "e460ecf101daf4f10acff1ae5e54abb7df6501f8.json";
 
+/// How a client is started without an access key in its environment.
+fn without_keys(world: &Running, flags: &[&str]) -> Launch {
+    let own = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    without(world.client_launch(flags), &own)
+}
+
+fn without(mut launch: Launch, variables: &[&str]) -> Launch {
+    launch.environment.retain(|(name, _)| !variables.contains(&name.as_str()));
+    launch
+}
+
 /// Starts a client without an access key in its environment, and logs in with what it finds elsewhere.
 async fn logs_in_with(world: &Running, key: &AccessKey, prepare: impl FnOnce(Launch) -> Launch) {
-    let mut launch = world.client_launch(&[]);
-    let own = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-    launch.environment.retain(|(name, _)| !own.contains(&name.as_str()));
-    let client = world.start_proxy(prepare(launch)).await;
+    let client = world.start_proxy(prepare(without_keys(world, &[]))).await;
     drop(client.config("alice").connect(NoTls).await.unwrap());
     let tokens = world.rds().tokens();
     assert!(tokens.last().unwrap().contains(&key.id), "{tokens:?}");
@@ -180,6 +188,100 @@ async fn a_credential_process() {
         launch.env("AWS_CONFIG_FILE", config.to_str().unwrap()).env("AWS_PROFILE", "work")
     })
     .await;
+    world.stop().await;
+}
+
+/// A plugin that takes its time to fail is run once for all who wait for it, and each of them reads why.
+#[tokio::test]
+async fn a_credential_process_that_fails_for_many_at_once() {
+    let world = World::new().without_client().start().await;
+    let runs = world.directory.join("runs");
+    let config = world.directory.join("aws-config");
+    let client = {
+        let answer = json!({"Version": 1, "AccessKeyId": world.key.id, "SecretAccessKey": world.key.secret});
+        let output = world.directory.join("process.json");
+        fs::write(&output, answer.to_string()).unwrap();
+        write_profile(&config, &format!("credential_process = cat {}\n", output.display()));
+        let launch = without_keys(&world, &["--direct"]);
+        world
+            .start_proxy(launch.env("AWS_CONFIG_FILE", config.to_str().unwrap()).env("AWS_PROFILE", "work"))
+            .await
+    };
+    let command = format!("echo run >> {}; sleep 4; echo no card in the reader >&2; exit 1", runs.display());
+    write_profile(&config, &format!("credential_process = {command}\n"));
+    let begin = std::time::Instant::now();
+    let (a, b, c, d) = tokio::join!(
+        refusal(&client, "alice"),
+        refusal(&client, "alice"),
+        refusal(&client, "alice"),
+        refusal(&client, "alice")
+    );
+    for error in [a, b, c, d] {
+        assert!(error.message().contains("no card in the reader"), "{error}");
+    }
+    assert!(begin.elapsed() < std::time::Duration::from_secs(8), "{:?}", begin.elapsed());
+    assert_eq!(fs::read_to_string(&runs).unwrap(), "run\n");
+    world.stop().await;
+}
+
+/// A profile that assumes a role and names no region, where the configuration names one.
+#[tokio::test]
+async fn an_assumed_role_in_the_region_of_the_configuration() {
+    let world = World::new().with_client("rds: {regions: [us-east-1]}").without_client().start().await;
+    let key = AccessKey::session(std::time::Duration::from_hours(1));
+    world.identities.add(key.clone());
+    let AccessKey { id, secret, session_token, .. } = &key;
+    let session_token = session_token.clone().unwrap();
+    let answer = format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+         <AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
+         <SessionToken>{session_token}</SessionToken><Expiration>{LATER}</Expiration></Credentials>\
+         </AssumeRoleResult></AssumeRoleResponse>"
+    );
+    let sts = serve(Router::new().route("/", post(|| async { answer }))).await;
+    let config = world.directory.join("aws-config");
+    write_profile(
+        &config,
+        &format!(
+            "role_arn = arn:aws:iam::123456789012:role/test\nsource_profile = base\n[profile base]\n\
+             aws_access_key_id = {}\naws_secret_access_key = {}\n",
+            world.key.id, world.key.secret
+        ),
+    );
+    logs_in_with(&world, &key, |launch| {
+        without(launch, &["AWS_REGION"])
+            .env("AWS_CONFIG_FILE", config.to_str().unwrap())
+            .env("AWS_PROFILE", "work")
+            .env("AWS_ENDPOINT_URL_STS", format!("http://{sts}"))
+    })
+    .await;
+    world.stop().await;
+}
+
+/// Nothing names a region, and the instance metadata takes every question and answers none.
+#[tokio::test]
+async fn metadata_that_is_silent_delays_the_start_a_little_and_once() {
+    let world = World::new()
+        .with_target("fixed", "{host: <postgres>, database: app, ssl: {mode: disable}}")
+        .target("fixed")
+        .with_client("rds: {regions: []}")
+        .without_server()
+        .without_client()
+        .start()
+        .await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let launch = without(without_keys(&world, &["--direct"]), &["AWS_REGION"])
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{address}"));
+    let begin = std::time::Instant::now();
+    let client = world.start_proxy(launch).await;
+    let took = begin.elapsed();
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+    let log = client.log();
+    assert!(log.contains("no AWS region is set"), "{log}");
+    let noise = log.lines().find(|line| line.contains("WARN") && line.contains("aws_"));
+    assert_eq!(noise, None);
     world.stop().await;
 }
 
