@@ -1,19 +1,19 @@
 //! The port `Discover`: asks RDS, region by region, for everything that speaks Postgres and takes IAM tokens.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_rds::Client;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use super::chain::Chain;
 use super::skipped::{Remark, Told};
 use super::whole::Whole;
 use super::{clusters, instances};
-use crate::target::{Boxed, Discover, DiscoverError, Discovered};
+use crate::target::{Boxed, Discover, DiscoverError, Discovered, Inventory};
 
 /// How long one region may take in all. The directory waits for 30 s; this ends sooner and says which region it was.
 const REGION_TIMEOUT: Duration = Duration::from_secs(25);
@@ -23,10 +23,15 @@ pub struct Discovery {
     regions: Vec<(String, Client)>,
     chain: Arc<Chain>,
     told: Told,
+    /// What each region had when it answered last, by its name.
+    last: Mutex<BTreeMap<String, Listed>>,
 }
 
 /// What one region has.
-type Listed = (Vec<Discovered>, BTreeMap<String, Remark>);
+struct Listed {
+    databases: Vec<Discovered>,
+    remarks: BTreeMap<String, Remark>,
+}
 
 impl Discovery {
     pub(super) fn new(config: &SdkConfig, regions: &[String], chain: Arc<Chain>) -> Self {
@@ -37,40 +42,67 @@ impl Discovery {
         let mut names = regions.to_vec();
         names.sort();
         names.dedup();
-        Self { regions: names.iter().map(client).collect(), chain, told: Told::default() }
+        Self {
+            regions: names.iter().map(client).collect(),
+            chain,
+            told: Told::default(),
+            last: Mutex::default(),
+        }
     }
 
-    async fn all_regions(&self) -> Result<Vec<Discovered>, DiscoverError> {
+    async fn all_regions(&self) -> Result<Inventory, DiscoverError> {
         let mut tasks = JoinSet::new();
         for (region, client) in &self.regions {
             tasks.spawn(one_region(region.clone(), client.clone(), Arc::clone(&self.chain)));
         }
-        let mut found = Vec::new();
-        let mut remarks = BTreeMap::new();
-        // The first failure ends the call; dropping the set cancels the other regions.
+        let mut listed = Vec::new();
+        let mut failed = Vec::new();
         while let Some(ended) = tasks.join_next().await {
-            let (databases, skipped) = ended.map_err(|error| DiscoverError {
-                region: "a region".into(),
-                reason: format!(
-                    "the task that asked RDS ended early ({error}); this is a fault of rds-auth-proxy"
-                ),
-            })??;
-            found.extend(databases);
-            remarks.extend(skipped);
+            match ended.unwrap_or_else(|error| Err(crashed(&error))) {
+                Ok(region) => listed.push(region),
+                Err(error) => failed.push(error),
+            }
         }
-        found.sort_by(|left, right| (&left.name, &left.address).cmp(&(&right.name, &right.address)));
+        failed.sort_by(|left, right| left.region.cmp(&right.region));
+        if listed.is_empty()
+            && let Some(first) = failed.first()
+        {
+            return Err(first.clone());
+        }
+        Ok(Inventory { databases: self.note(listed), failed })
+    }
+
+    /// Takes over what some regions have now. Returns what all of them have.
+    fn note(&self, listed: Vec<(String, Listed)>) -> Vec<Discovered> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.extend(listed);
+        let remarks = last.values().flat_map(|region| region.remarks.clone()).collect();
+        let mut found: Vec<_> = last.values().flat_map(|region| region.databases.clone()).collect();
+        drop(last);
         self.told.tell(remarks);
-        Ok(found)
+        found.sort_by(|left, right| (&left.name, &left.address).cmp(&(&right.name, &right.address)));
+        found
     }
 }
 
 impl Discover for Discovery {
-    fn discover(&self) -> Boxed<'_, Result<Vec<Discovered>, DiscoverError>> {
+    fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>> {
         Box::pin(self.all_regions())
     }
 }
 
-async fn one_region(region: String, client: Client, chain: Arc<Chain>) -> Result<Listed, DiscoverError> {
+fn crashed(error: &JoinError) -> DiscoverError {
+    DiscoverError {
+        region: "a region".into(),
+        reason: format!("the task that asked RDS ended early ({error}); this is a fault of rds-auth-proxy"),
+    }
+}
+
+async fn one_region(
+    region: String,
+    client: Client,
+    chain: Arc<Chain>,
+) -> Result<(String, Listed), DiscoverError> {
     let listed =
         timeout(REGION_TIMEOUT, Box::pin(ask(&region, &client, &chain))).await.unwrap_or_else(|_| {
             Err(format!(
@@ -78,7 +110,10 @@ async fn one_region(region: String, client: Client, chain: Arc<Chain>) -> Result
                 REGION_TIMEOUT.as_secs()
             ))
         });
-    listed.map_err(|reason| DiscoverError { region, reason })
+    match listed {
+        Ok(listed) => Ok((region, listed)),
+        Err(reason) => Err(DiscoverError { region, reason }),
+    }
 }
 
 async fn ask(region: &str, client: &Client, chain: &Chain) -> Result<Listed, String> {
@@ -88,10 +123,10 @@ async fn ask(region: &str, client: &Client, chain: &Chain) -> Result<Listed, Str
     let (instances, clusters) =
         tokio::try_join!(instances::list(client, &origin), clusters::list(client, &origin))?;
     let mut remarks = BTreeMap::new();
-    let mut found = instances::usable(&instances, &clusters, region, &mut remarks);
-    found.extend(clusters.usable(region, &mut remarks));
+    let mut databases = instances::usable(&instances, &clusters, region, &mut remarks);
+    databases.extend(clusters.usable(region, &mut remarks));
     let remarks = remarks.into_iter().map(|(name, remark)| (format!("{name} in {region}"), remark));
-    Ok((found, remarks.collect()))
+    Ok(Listed { databases, remarks: remarks.collect() })
 }
 
 #[cfg(test)]

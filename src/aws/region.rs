@@ -24,13 +24,11 @@ const GLOBAL: Region = Region::from_static("us-east-1");
 pub(super) async fn region(configured: &[String]) -> Option<Region> {
     let named = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new());
-    match configured.first().filter(|name| is_region(name)) {
-        Some(first) => quiet(named.or_else(Region::new(first.clone())).region()).await,
-        None => {
-            let everything = DefaultRegionChain::builder().build();
-            timeout(METADATA_TIMEOUT, quiet(everything.region())).await.ok().flatten()
-        }
+    if let Some(first) = configured.first().filter(|name| is_region(name)) {
+        return quiet(named.or_else(Region::new(first.clone())).region()).await;
     }
+    let everything = DefaultRegionChain::builder().build();
+    timeout(METADATA_TIMEOUT, quiet(everything.region())).await.ok().flatten()
 }
 
 /// Sets the region. The SDK would ask the instance metadata again if there were none, for every rebuilt chain.

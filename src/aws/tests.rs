@@ -101,8 +101,11 @@ async fn in_a_home_of_its_own() {
     let address = HostPort::new("db-1.abc.us-east-1.rds.amazonaws.com", 5432);
     for line in std::io::stdin().lines() {
         if line.unwrap() == "list" {
-            let listed =
-                discovery.discover().await.map(|found| found.len()).map_err(|error| error.to_string());
+            let listed = discovery
+                .discover()
+                .await
+                .map(|found| found.databases.len())
+                .map_err(|error| error.to_string());
             println!("\n{MARK}{}", json!({"listed": format!("{listed:?}"), "arn": aws.identity().await}));
             continue;
         }

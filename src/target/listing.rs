@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::merge::{DefaultTls, Merged, merge};
-use super::{Acl, Discover, DiscoverError, Discovered, StaticTarget, meter};
+use super::{Acl, Discover, DiscoverError, Discovered, Inventory, StaticTarget, meter};
 
 /// How long one listing may take before it counts as failed.
 const DISCOVERY_DEADLINE: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ struct State {
     /// The last list that RDS gave, and when.
     discovered: Vec<Discovered>,
     discovered_at: Option<Instant>,
-    /// Why the refresh after it failed, where one did.
+    /// Why the list may be out of date: the refresh after it failed, or a region in the last one did.
     trouble: Option<DiscoverError>,
     /// What follows from policy and list.
     merged: Arc<Merged>,
@@ -75,7 +75,7 @@ impl Listing {
         Arc::clone(&self.state().merged)
     }
 
-    /// Why the list may be out of date: the last refresh failed.
+    /// Why the list may be out of date: the last refresh failed, or a region in it did.
     pub(super) fn trouble(&self) -> Option<DiscoverError> {
         self.state().trouble.clone()
     }
@@ -85,7 +85,7 @@ impl Listing {
         drop(self.refreshing.lock().await);
     }
 
-    /// Asks RDS for its databases now. On failure the list stays as it was.
+    /// Asks RDS for its databases now. On failure the list stays as it was; where some regions fail, that of these does.
     pub(super) async fn refresh(&self) -> Result<(), DiscoverError> {
         let Some(discover) = &self.discover else { return Ok(()) };
         let _alone = self.refreshing.lock().await;
@@ -94,13 +94,17 @@ impl Listing {
         let found = found.unwrap_or_else(|_| Err(DiscoverError::silent(DISCOVERY_DEADLINE)));
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         match found {
-            Ok(found) => {
-                let merged = merge(&state.policy, &found);
+            Ok(Inventory { databases, failed }) => {
+                for error in &failed {
+                    meter::failed();
+                    warn!(%error, "discovery failed in a region; its last list stays in use");
+                }
+                let merged = merge(&state.policy, &databases);
                 log_changes(&state.merged, &merged);
                 state.merged = Arc::new(merged);
-                state.discovered = found;
+                state.discovered = databases;
                 state.discovered_at = Some(Instant::now());
-                state.trouble = None;
+                state.trouble = failed.into_iter().next();
                 Ok(())
             }
             Err(error) => {

@@ -20,7 +20,7 @@ pub use listing::Policy;
 pub use merge::DefaultTls;
 pub use meter::describe;
 pub use port_forward::{Pods, PortForward};
-pub use ports::{Boxed, Dial, Discover, DiscoverError, Mint, MintError, Minted};
+pub use ports::{Boxed, Dial, Discover, DiscoverError, Inventory, Mint, MintError, Minted};
 
 /// A Postgres database that a session can go to.
 #[derive(Clone, Debug)]

@@ -15,9 +15,18 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Lists the databases there are.
 pub trait Discover: Send + Sync {
-    /// Everything that can be reached with IAM, in every configured region, tags included. One region that fails
-    /// fails the whole call: half a list must never replace a whole one.
-    fn discover(&self) -> Boxed<'_, Result<Vec<Discovered>, DiscoverError>>;
+    /// Everything that can be reached with IAM, in every configured region, tags included. A region that fails fails as
+    /// a whole, since half a list must never replace a whole one, and the call fails if all of them do.
+    fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>>;
+}
+
+/// What the regions have.
+#[derive(Debug)]
+pub struct Inventory {
+    /// The databases; of a region that failed, those that it had when it answered last.
+    pub databases: Vec<Discovered>,
+    /// Why the regions failed that did.
+    pub failed: Vec<DiscoverError>,
 }
 
 /// The databases could not be listed.

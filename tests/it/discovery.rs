@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::NoTls;
 
+use crate::operations::{ADMIN, get, until_ready};
 use crate::support::fault::{Fault, Rule};
 use crate::support::instance::{Cluster, Instance};
 use crate::support::plan::World;
@@ -18,8 +19,12 @@ async fn logs_in(client: &Proxy) {
 
 /// What the server says to a client that wants to reach `host`.
 async fn ask(world: &Running, host: &str) -> Result<(), Refusal> {
+    ask_at(world.server(), host).await
+}
+
+async fn ask_at(server: &Proxy, host: &str) -> Result<(), Refusal> {
     let parameters = [("user", "by_trust"), ("database", "app"), ("host", host)];
-    Raw::log_in(world.server().port(), &parameters).await.map(drop)
+    Raw::log_in(server.port(), &parameters).await.map(drop)
 }
 
 #[tokio::test]
@@ -79,6 +84,7 @@ async fn a_new_database_is_found_by_the_next_connection_but_aws_is_not_asked_for
 #[tokio::test]
 async fn what_was_found_stays_when_aws_fails() {
     let world = World::new().start().await;
+    world.server().wait_for_log("the list of targets changed").await;
     world.aws.fail(Rule::every(Fault::AccessDenied));
     for stranger in ["localhost:1", "localhost:2"] {
         let refusal = ask(&world, stranger).await.unwrap_err();
@@ -105,6 +111,58 @@ async fn aws_that_does_not_answer_is_not_waited_for_until_time_is_up() {
         let told = refusal.message();
         assert!(told.contains("the list of RDS databases may be out of date"), "{told}");
     }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_region_that_fails_from_the_start_leaves_the_others_alone() {
+    let world = World::new()
+        .with_instance("db-1")
+        .with_instance(Instance::new("db-west").in_region("eu-west-1"))
+        .with_server(ADMIN)
+        .without_server()
+        .without_client()
+        .start()
+        .await;
+    world.aws.fail(Rule::every(Fault::AccessDenied).in_region("eu-west-1"));
+    let server = world.start_proxy(world.server_launch()).await;
+    until_ready(&server, 200).await;
+    server.wait_for_log("discovery failed in a region; its last list stays in use").await;
+    let log = server.log();
+    assert!(log.contains("the RDS databases of eu-west-1 could not be listed"), "{log}");
+    let metrics = get(&server, "/metrics").await.1;
+    assert!(metrics.contains("\nrds_auth_proxy_discovery_failures_total 1\n"), "{metrics}");
+
+    ask_at(&server, &world.rds().endpoint()).await.unwrap();
+    for _ in 0..2 {
+        let refusal = ask_at(&server, &world.database("db-west").endpoint()).await.unwrap_err();
+        let told = refusal.message();
+        assert!(told.contains("the list of RDS databases may be out of date"), "{told}");
+        assert!(!told.contains("rds:"), "the reason is not for everybody: {told}");
+    }
+
+    logs_in(&world.start_client(&["--direct", "--target", "db-1"]).await).await;
+    let ended = world.client_launch(&["--direct", "--target", "db-west"]).run().await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the RDS databases of eu-west-1 could not be listed"), "{}", ended.stderr);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_region_that_fails_later_keeps_its_databases_while_others_are_found() {
+    let mut world = World::new()
+        .with_instance("db-1")
+        .with_instance(Instance::new("db-west").in_region("eu-west-1"))
+        .without_client()
+        .start()
+        .await;
+    world.server().wait_for_log("the list of targets changed").await;
+    let west = world.start_client(&["--target", "db-west"]).await;
+    world.add_instance("db-2").await;
+    let second = world.start_client(&["--target", "db-2"]).await;
+    world.aws.fail(Rule::every(Fault::AccessDenied).in_region("eu-west-1"));
+    logs_in(&second).await;
+    logs_in(&west).await;
     world.stop().await;
 }
 

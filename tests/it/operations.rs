@@ -35,7 +35,7 @@ pub(crate) async fn ask(address: &str, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-async fn until_ready(proxy: &Proxy, wanted: u16) -> String {
+pub(crate) async fn until_ready(proxy: &Proxy, wanted: u16) -> String {
     for _ in 0..100 {
         let (status, body) = get(proxy, "/readyz").await;
         if status == wanted {

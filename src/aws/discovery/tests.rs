@@ -102,7 +102,11 @@ async fn discover(
 ) -> (Result<Vec<Discovered>, DiscoverError>, Discovery) {
     let regions: Vec<_> = regions.iter().map(ToString::to_string).collect();
     let discovery = stand_in.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
-    (discovery.discover().await, discovery)
+    let found = discovery.discover().await.map(|found| {
+        assert!(found.failed.is_empty(), "{:?}", found.failed);
+        found.databases
+    });
+    (found, discovery)
 }
 
 async fn reason_of(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> String {
@@ -251,14 +255,40 @@ async fn clusters_have_writer_reader_and_custom_endpoints() {
 }
 
 #[tokio::test]
-async fn one_failing_region_fails_the_call() {
-    let stand_in = StandIn::start(|asked| match asked.region.as_str() {
-        "eu-west-1" => failure(403, "AccessDenied", "not authorized"),
-        _ => account(asked, &instance(&PLAIN), "", ""),
+async fn a_region_that_fails_keeps_what_it_had_and_the_others_go_on() {
+    // 0: eu-west-1 is denied; 1: all is well; 2: eu-west-1 is cut off in the middle of its list, us-east-1 has changed;
+    // 3: nobody answers.
+    let stage = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let now = Arc::clone(&stage);
+    let stand_in = StandIn::start(move |asked| {
+        let west = asked.region == "eu-west-1";
+        let instance = |id| instance(&Instance { id, region: &asked.region, ..PLAIN });
+        match now.load(std::sync::atomic::Ordering::SeqCst) {
+            0 if west => failure(403, "AccessDenied", "not authorized"),
+            0 | 1 => account(asked, &instance(if west { "west" } else { "east" }), "", ""),
+            2 if west && asked.action() == "DescribeDBInstances" && asked.parameter("Marker").is_empty() => {
+                answer(asked.action(), "DBInstances", &instance("half"), "2")
+            }
+            2 if !west => account(asked, &instance("moved"), "", ""),
+            _ => failure(500, "InternalFailure", "sorry"),
+        }
     })
     .await;
-    let error = discover(&stand_in, &["us-east-1", "eu-west-1"]).await.0.unwrap_err();
-    assert_eq!(error.region, "eu-west-1");
+    let regions = ["us-east-1".to_owned(), "eu-west-1".to_owned()];
+    let discovery = stand_in.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
+    for (number, found, failed) in [
+        (0, &["east"][..], &["eu-west-1"][..]),
+        (1, &["east", "west"], &[]),
+        (2, &["moved", "west"], &["eu-west-1"]),
+    ] {
+        stage.store(number, std::sync::atomic::Ordering::SeqCst);
+        let inventory = discovery.discover().await.unwrap();
+        assert_eq!(names(&inventory.databases), found, "stage {number}");
+        let regions: Vec<_> = inventory.failed.iter().map(|error| &error.region).collect();
+        assert_eq!(regions, failed, "stage {number}");
+    }
+    stage.store(3, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(discovery.discover().await.unwrap_err().region, "eu-west-1", "the first by name");
 }
 
 #[tokio::test]
