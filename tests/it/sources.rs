@@ -227,7 +227,8 @@ async fn a_credential_process_that_fails_for_many_at_once() {
 /// A profile that assumes a role and names no region, where the configuration names one.
 #[tokio::test]
 async fn an_assumed_role_in_the_region_of_the_configuration() {
-    let world = World::new().with_client("rds: {regions: [us-east-1]}").without_client().start().await;
+    let world =
+        World::new().with_client("rds: {regions: [eu-west-1, us-east-1]}").without_client().start().await;
     let key = AccessKey::session(std::time::Duration::from_hours(1));
     world.identities.add(key.clone());
     let AccessKey { id, secret, session_token, .. } = &key;
@@ -238,7 +239,13 @@ async fn an_assumed_role_in_the_region_of_the_configuration() {
          <SessionToken>{session_token}</SessionToken><Expiration>{LATER}</Expiration></Credentials>\
          </AssumeRoleResult></AssumeRoleResponse>"
     );
-    let sts = serve(Router::new().route("/", post(|| async { answer }))).await;
+    let assume = |headers: HeaderMap| async move {
+        if headers["authorization"].to_str().unwrap().contains("/eu-west-1/sts/") {
+            return answer.into_response();
+        }
+        StatusCode::BAD_REQUEST.into_response()
+    };
+    let sts = serve(Router::new().route("/", post(assume))).await;
     let config = world.directory.join("aws-config");
     write_profile(
         &config,
@@ -258,9 +265,9 @@ async fn an_assumed_role_in_the_region_of_the_configuration() {
     world.stop().await;
 }
 
-/// Nothing names a region, and the instance metadata takes every question and answers none.
+/// Nothing names a region, and the instance metadata takes every question and answers none, or is not there.
 #[tokio::test]
-async fn metadata_that_is_silent_delays_the_start_a_little_and_once() {
+async fn metadata_that_does_not_answer_delays_the_start_a_little_and_fills_no_log() {
     let world = World::new()
         .with_target("fixed", "{host: <postgres>, database: app, ssl: {mode: disable}}")
         .target("fixed")
@@ -270,18 +277,19 @@ async fn metadata_that_is_silent_delays_the_start_a_little_and_once() {
         .start()
         .await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = silent.local_addr().unwrap();
-    let launch = without(without_keys(&world, &["--direct"]), &["AWS_REGION"])
-        .env("AWS_EC2_METADATA_DISABLED", "false")
-        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{address}"));
-    let begin = std::time::Instant::now();
-    let client = world.start_proxy(launch).await;
-    let took = begin.elapsed();
-    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
-    let log = client.log();
-    assert!(log.contains("no AWS region is set"), "{log}");
-    let noise = log.lines().find(|line| line.contains("WARN") && line.contains("aws_"));
-    assert_eq!(noise, None);
+    let absent = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for metadata in [silent.local_addr().unwrap(), absent] {
+        let launch = without(without_keys(&world, &["--direct"]), &["AWS_REGION"])
+            .env("AWS_EC2_METADATA_DISABLED", "false")
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{metadata}"));
+        let begin = std::time::Instant::now();
+        let client = world.start_proxy(launch).await;
+        let took = begin.elapsed();
+        assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+        let log = client.log();
+        let warnings: Vec<_> = log.lines().filter(|line| line.contains(" WARN ")).collect();
+        assert!(warnings.len() == 1 && warnings[0].contains("no AWS region is set"), "{warnings:#?}");
+    }
     world.stop().await;
 }
 
