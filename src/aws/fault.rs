@@ -23,7 +23,9 @@ impl CredentialsFault {
     /// The chain gave none.
     pub(super) fn not_loaded(origin: &Origin, role: Option<&Role>, error: &CredentialsError) -> Self {
         let detail = causes(error);
-        if let Some(role) = role.filter(|_| detail.contains("AccessDenied")) {
+        // What a credential_process says is its own.
+        let is_refused = detail.contains("AccessDenied") && !detail.contains("external process");
+        if let Some(role) = role.filter(|_| is_refused) {
             return Self::role_refused(role, &detail);
         }
         let reason = match (error, origin) {

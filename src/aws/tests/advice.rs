@@ -49,3 +49,14 @@ async fn a_session_of_aws_login_cannot_be_used() {
     let process = "`credential_process = aws configure export-credentials --profile work --format process`";
     assert!(remedy.contains(process) && remedy.contains("aws sso login"), "{remedy}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_denied_something_is_no_refused_role() {
+    let source = "[profile source]\ncredential_process = echo AccessDenied >&2; exit 1";
+    let (reason, remedy) = told(&format!("role_arn = {ROLE}\nsource_profile = source\n{source}")).await;
+    assert!(
+        reason.starts_with("the AWS credentials of the profile \"source\" could not be loaded"),
+        "{reason}"
+    );
+    assert!(remedy.contains("credential_process"), "{remedy}");
+}
