@@ -141,7 +141,8 @@ mod tests {
         framed.out().extend_from_slice(b"message");
         let mut heard = [0; 13];
         let (flushed, read) = tokio::join!(framed.flush(), far.read_exact(&mut heard));
-        (flushed.unwrap(), read.unwrap());
+        flushed.unwrap();
+        read.unwrap();
         assert_eq!(&heard, b"whole message");
     }
 
