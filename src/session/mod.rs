@@ -7,7 +7,7 @@
 //! | authorize | `authorize.rs` | the role decides the route |
 //! | connect | `connect.rs` | dials the hop, TLS towards it |
 //! | authenticate | `authenticate.rs` | sends the startup packet, answers or relays the password request |
-//! | splice | `splice.rs` | bytes both ways until both are done |
+//! | splice | `splice.rs`, `splice/direction.rs` | bytes both ways until both are done |
 //!
 //! Beside them, `life.rs` walks the steps. What several of them need:
 //!

@@ -1,8 +1,9 @@
 //! The splice between two in-memory streams, at sizes and speeds that sockets seldom show.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::task::JoinHandle;
 
+use super::direction::TAIL;
 use super::*;
 use crate::net::Socket;
 
