@@ -171,9 +171,9 @@ impl<R: Role> Life<'_, R> {
 /// Whether the database may go on with a query that nobody waits for any more.
 fn leaves_query_behind(splice: &Splice, end: &End) -> bool {
     match end {
-        End::Broken(Side::App, _) | End::Lingered(Side::App) | End::Shutdown | End::Idle(_) => {
-            splice.may_be_busy()
-        }
+        // A database that does not follow is at work.
+        End::Lingered(Side::App) => true,
+        End::Broken(Side::App, _) | End::Shutdown | End::Idle(_) => splice.may_be_busy(),
         _ => false,
     }
 }
