@@ -10,7 +10,7 @@ const PAGE: &str = "docs/troubleshooting.md";
 const QUOTING: [&str; 3] = ["text", "reason", "line"];
 
 /// Words of the page that stand for what differs from case to case.
-const PLACEHOLDERS: &str = "ACTION ADDRESS ALERT COLUMN COMMAND DATE FILE HOP HOST KEY LABELS LINE MODE N NAME NAMES NAMESPACE ORIGIN \
+const PLACEHOLDERS: &str = "ARN ACTION ADDRESS ALERT COLUMN COMMAND DATE FILE HOP HOST KEY LABELS LINE MODE N NAME NAMES NAMESPACE ORIGIN \
                             PORT REGION RESOURCE SOURCE TIME URL VALUE VERB";
 
 /// Texts of others that the page quotes: PostgreSQL, RDS, psql, the operating system, the parser of certificates.
