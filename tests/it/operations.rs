@@ -87,6 +87,11 @@ async fn probes_and_metrics_tell_what_happens() {
     assert_eq!(metric(&text, "rds_auth_proxy_discovery_failures_total"), 0);
     assert!(metric(&text, "rds_auth_proxy_discovery_age_seconds") < 60);
     assert!(text.contains("rds_auth_proxy_build_info{"));
+    let tokens = world.rds().tokens();
+    assert!(tokens.len() >= 2, "alice has logged in twice");
+    for secret in tokens.iter().chain([&world.key.secret]) {
+        assert!(!text.contains(secret.as_str()), "metrics hold no secret");
+    }
     drop(session);
     world.stop().await;
 }
