@@ -50,7 +50,7 @@ impl<R: Role> Running<R> {
     }
 
     fn load(&self) {
-        if seen_empty(&self.path) {
+        if is_empty(&self.path) {
             warn!(file = %self.path.display(), "the configuration is empty; what was loaded before stays in use");
             return;
         }
@@ -87,7 +87,7 @@ fn warn_of_restart(old: &Config, new: &Config) {
 }
 
 /// An empty file is a configuration, but one that is emptied while it is in use is a mistake, or about to be written.
-fn seen_empty(path: &Path) -> bool {
+fn is_empty(path: &Path) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
 }
 

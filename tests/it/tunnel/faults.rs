@@ -68,15 +68,7 @@ async fn slow_cases() -> Vec<Case> {
             "; see `kubectl -n apps describe pods -l app.kubernetes.io/name=rds-auth-proxy`",
         )
         .await,
-        Case::new(
-            "silent-plugin",
-            async |cluster| {
-                cluster.plugin("exec sleep 60", "");
-                "the credential plugin of the kubeconfig has not answered for 12 s and may be waiting for a login".into()
-            },
-            "; run `kubectl get pods` in a terminal and log in, then connect again",
-        )
-        .await,
+        silent_plugin("the credential plugin of the kubeconfig has not answered for 12 s and may be waiting for a login").await,
     ]
 }
 
@@ -236,15 +228,17 @@ async fn a_short_handshake_is_long_enough_to_say_what_is_wrong() {
             "; check the network, the VPN and the kubeconfig",
         )
         .await,
-        Case::new(
-            "silent-plugin",
-            async |cluster| {
-                cluster.plugin("exec sleep 60", "");
-                "the credential plugin of the kubeconfig has not answered for ".into()
-            },
-            "; run `kubectl get pods` in a terminal and log in, then connect again",
-        )
-        .await,
+        silent_plugin("the credential plugin of the kubeconfig has not answered for ").await,
     ];
     every_sentence_comes_within(Duration::from_secs(5), cases).await;
+}
+
+/// A credential plugin that never ends; `told` is the beginning of what the application reads.
+async fn silent_plugin(told: &'static str) -> Case {
+    let arrange = async |cluster: &Cluster| {
+        cluster.plugin("exec sleep 60", "");
+        told.into()
+    };
+    let remedy = "; run `kubectl get pods` in a terminal and log in, then connect again";
+    Case::new("silent-plugin", arrange, remedy).await
 }
