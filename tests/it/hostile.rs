@@ -318,7 +318,8 @@ async fn scram_server(first: fn(&str) -> String, last: Option<Vec<u8>>) -> Fake 
             let _ = read_first(&mut stream).await;
             let _ = stream.write_all(&authentication(10, b"SCRAM-SHA-256\0\0")).await;
             let Some(initial) = read_sasl(&mut stream).await else { return };
-            let nonce = initial.split("r=").nth(1).unwrap_or_default();
+            // `n,,n=,r=` and the nonce, in which `r=` may occur by chance (RFC 5802, section 7).
+            let (_, nonce) = initial.split_once(",r=").unwrap_or_default();
             let _ = stream.write_all(&authentication(11, first(nonce).as_bytes())).await;
             if let (Some(last), Some(_)) = (last, read_sasl(&mut stream).await) {
                 let _ = stream.write_all(&last).await;
