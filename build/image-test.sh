@@ -5,8 +5,11 @@
 #   build/image-test.sh --quick                       the same without optimising: 5 minutes
 #   build/image-test.sh --binary FILE --world FILE    takes these programs instead (FILE of `cargo build`, and of
 #                                                     `cargo build --example world`): a minute; one of the two is fine
+#   build/image-test.sh --arch arm64                  the image for that platform, cross-compiled by the Dockerfile and
+#                                                     emulated by the kernel; with --quick too, or FILE for arm64
 #
 # Needs Debian or Ubuntu on amd64, root, and: apt-get install buildah podman runc mmdebstrap
+# For arm64 also qemu-user-static, known to the kernel: apt-get install binfmt-support qemu-user-static
 # The base images are made here and stand in for the upstream ones, which a machine without a container registry cannot
 # get; everything is kept in target/image-test and nothing of it in the machine's own container storage. What has been
 # compiled there is kept too. build/compose-test.sh goes on with these images.
@@ -14,18 +17,26 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 work=$PWD/target/image-test
-binary='' world='' quick=false
+native=amd64 arch=amd64 binary='' world='' quick=false
 while [ $# -gt 0 ]; do
     case $1 in
         --binary) binary=$2; shift 2 ;;
         --world) world=$2; shift 2 ;;
         --quick) quick=true; shift ;;
+        --arch) arch=$2; shift 2 ;;
         *) sed -n '2,/^set/{/^#/p}' "$0" >&2; exit 2 ;;
     esac
 done
 for tool in buildah podman runc mmdebstrap; do
     command -v "$tool" > /dev/null || { echo "image-test: $tool is missing: apt-get install buildah podman runc mmdebstrap" >&2; exit 1; }
 done
+case $arch in
+    amd64) triplet=x86_64-linux-gnu loader=lib64/ld-linux-x86-64.so.2 machine='3e 00' ;;
+    arm64) triplet=aarch64-linux-gnu loader=lib/ld-linux-aarch64.so.1 machine='b7 00' ;;
+    *) echo "image-test: there is no image for $arch, only for amd64 and arm64" >&2; exit 2 ;;
+esac
+[ "$arch" = "$native" ] || grep -qsx enabled "/proc/sys/fs/binfmt_misc/qemu-${triplet%%-*}" \
+    || { echo "image-test: this kernel starts no program for $arch: apt-get install binfmt-support qemu-user-static" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || { echo "image-test: must run as root" >&2; exit 1; }
 
 passed=0 revision=0123456789abcdef0123456789abcdef01234567
@@ -42,61 +53,88 @@ pod() { podman "${storage[@]}" --runtime runc --cgroup-manager cgroupfs "$@"; }
 
 # --- base images -----------------------------------------------------------------------------------------------------
 
-debian=localhost/image-test-debian runtime=localhost/image-test-runtime
+debian=localhost/image-test-debian rust=localhost/image-test-rust-$arch runtime=localhost/image-test-runtime-$arch
+image=localhost/image-test-server
+[ "$arch" = "$native" ] || image=$image-$arch
 
-make_debian() {
-    builder inspect --type image "$debian" > /dev/null 2>&1 && return
-    local sources=(/etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources) source options=() file
+there_is() { builder inspect --type image "$1" > /dev/null 2>&1; }
+
+bootstrap() { # bootstrap FILE OPTIONS…: a Debian, from where this machine has its packages
+    local to=$1 sources=(/etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources) source options=() file
+    shift
     for file in /etc/apt/apt.conf.d/*; do
         ! grep -q 'Acquire::' "$file" || options+=(--aptopt="$file")
     done
     for source in "${sources[@]}"; do [ ! -s "$source" ] || break; done
-    mmdebstrap --quiet --variant=apt --mode=root "${options[@]}" \
-        --include=gcc,libc6-dev,ca-certificates,postgresql-15,postgresql-client-15 bookworm "$work/debian.tar" "$source"
+    mmdebstrap --quiet --mode=root "${options[@]}" "$@" bookworm "$to" "$source"
+}
+
+make_debian() {
+    ! there_is "$debian" || return 0
+    bootstrap "$work/debian.tar" --variant=apt --include=gcc,libc6-dev,ca-certificates,postgresql-15,postgresql-client-15
     pod import --quiet "$work/debian.tar" "$debian" > /dev/null
 }
 
-# The stand-in for the upstream Rust image: the same Debian, with the toolchain where the mount puts it.
-make_rust() {
+# The stand-ins for the upstream Rust image. Natively: the same Debian, with the toolchain where the mount puts it.
+make_rust() { # make_rust ARCH
     local container
-    builder inspect --type image "$debian-rust" > /dev/null 2>&1 && return
+    ! there_is "${rust%-*}-$1" || return 0
     container=$(builder from --pull-never "$debian")
-    builder config --env PATH=/usr/local/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-    builder commit --quiet --rm "$container" "$debian-rust" > /dev/null
+    if [ "$1" = "$native" ]; then
+        builder config --env PATH=/usr/local/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+    else
+        add_cross_rust "$container" "$1"
+    fi
+    builder commit --quiet --rm "$container" "${rust%-*}-$1" > /dev/null
+}
+
+# rustup cannot fetch a standard library without the network: Debian's Rust is taken, which has them as packages, and for
+# `rustup target add` a script that looks whether it is there. The linker comes as the Dockerfile says.
+add_cross_rust() { # add_cross_rust CONTAINER ARCH
+    # shellcheck disable=SC2016 # for the shell in the container
+    builder run --isolation chroot "$1" -- sh -euc '
+        dpkg --add-architecture "$1"
+        apt-get update
+        apt-get install -y --no-install-recommends rustc-web cargo-web "libstd-rust-web-dev:$1"
+        printf "#!/bin/sh\n[ \"\$1 \$2\" = \"target add\" ] && [ -d \"\$(rustc --print target-libdir --target \"\$3\")\" ]\n" > /usr/local/bin/rustup
+        chmod +x /usr/local/bin/rustup' sh "$2" > "$work/rust-$2.log" 2>&1 || { tail -5 "$work/rust-$2.log" >&2; fail "no Rust for $2"; }
 }
 
 # What a distroless image of this kind has: the C library, the CA certificates, two users; no shell, no programs.
 make_runtime() {
-    builder inspect --type image "$runtime" > /dev/null 2>&1 && return
-    local from=$work/debian to=$work/runtime file
+    ! there_is "$runtime" || return 0
+    local from=$work/debian to=$work/runtime libraries file
     rm -rf "$from" "$to"
-    mkdir -p "$from" "$to"/{etc/ssl/certs,lib64,lib/x86_64-linux-gnu,home/nonroot,tmp}
-    tar -xf "$work/debian.tar" -C "$from" ./etc ./lib ./lib64 ./usr/lib/x86_64-linux-gnu ./usr/lib64
+    mkdir -p "$from" "$to"/{etc/ssl/certs,"${loader%/*}","lib/$triplet",home/nonroot,tmp}
+    tar -xf "$work/debian.tar" -C "$from" ./etc/ssl/certs
+    bootstrap "$work/libraries.tar" --variant=extract --architectures="$arch" --include=libc6,libgcc-s1
+    tar -xf "$work/libraries.tar" -C "$from" ./lib "./usr/lib/$triplet"
+    libraries=$from/lib/$triplet
     for file in libc libm libgcc_s libdl libpthread librt libresolv libnss_dns libnss_files; do
-        cp -L "$from/usr/lib/x86_64-linux-gnu/$file".so.[0-9] "$to/lib/x86_64-linux-gnu/"
+        cp -L "$libraries/$file".so.[0-9] "$to/lib/$triplet/"
     done
-    cp -L "$from/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" "$to/lib64/"
+    cp -L "$libraries/${loader##*/}" "$to/$loader"
     cp -L "$from/etc/ssl/certs/ca-certificates.crt" "$to/etc/ssl/certs/"
     printf 'root:x:0:0::/root:/sbin/nologin\nnonroot:x:65532:65532::/home/nonroot:/sbin/nologin\n' > "$to/etc/passwd"
     printf 'root:x:0:\nnonroot:x:65532:\n' > "$to/etc/group"
     echo 'hosts: files dns' > "$to/etc/nsswitch.conf"
     tar -C "$to" -cf "$work/runtime.tar" .
-    pod import --quiet "$work/runtime.tar" "$runtime" > /dev/null
+    pod import --quiet --arch "$arch" "$work/runtime.tar" "$runtime" > /dev/null
     rm -rf "$from" "$to"
 }
 
 # --- the build -------------------------------------------------------------------------------------------------------
 
-build() { # build TARGET CONTEXT
-    local target=$1 options=(--isolation chroot --format docker)
-    options+=(--build-arg RUST_IMAGE="$(pinned "$debian-rust")" --build-arg RUNTIME_IMAGE="$(pinned "$runtime")")
+build() { # build TARGET CONTEXT TAG ARCH
+    local target=$1 options=(--isolation chroot --format docker --platform "linux/$4")
+    options+=(--build-arg RUST_IMAGE="$(pinned "${rust%-*}-$4")" --build-arg RUNTIME_IMAGE="$(pinned "$runtime")")
     options+=(--build-arg POSTGRES_IMAGE="$(pinned "$debian")")
     options+=(--build-arg VERSION=0.0.0-test --build-arg REVISION="$revision" --build-arg CREATED=2001-02-03T04:05:06Z)
-    given "$binary" build rds-auth-proxy
+    if [ "$4" = "$arch" ]; then given "$binary" build rds-auth-proxy; fi
     given "$world" world-build world
-    if [ -z "$binary" ] || [ -z "$world" ]; then prepare_cargo; fi
-    echo "${options[*]}" > "$work/build-options"   # for build/compose-test.sh
-    builder bud --pull-never --layers "${options[@]}" --target "$target" --tag "localhost/image-test-$target" "$2" \
+    if [ -z "$binary" ] || [ -z "$world" ]; then prepare_cargo "$4"; fi
+    [ "$arch" != "$native" ] || echo "${options[*]}" > "$work/build-options"   # for build/compose-test.sh
+    builder bud --pull-never --layers "${options[@]}" --target "$target" --tag "$3" "$2" \
         > "$work/build-$target.log" 2>&1 || { tail -30 "$work/build-$target.log" >&2; fail "the stage $target does not build"; }
 }
 
@@ -112,13 +150,14 @@ given() {
 }
 
 # The machine's own toolchain and downloaded crates are mounted, so that nothing is fetched.
-prepare_cargo() {
+prepare_cargo() { # prepare_cargo ARCH
     local cargo=${CARGO_HOME:-$HOME/.cargo} config=$work/cargo-config.toml
     cargo fetch --quiet --locked
     : > "$config"
     [ ! -e "$cargo/config.toml" ] || cat "$cargo/config.toml" > "$config"
     ! "$quick" || printf '[profile.release]\nopt-level = 0\nlto = "off"\ncodegen-units = 16\n' >> "$config"
-    options+=(--volume "$(rustc --print sysroot):/usr/local/rust:ro" --volume "$cargo/registry:/root/.cargo/registry")
+    [ "$1" != "$native" ] || options+=(--volume "$(rustc --print sysroot):/usr/local/rust:ro")
+    options+=(--volume "$cargo/registry:/root/.cargo/registry")
     options+=(--volume "$config:/root/.cargo/config.toml:ro" --build-arg CARGO_NET_OFFLINE=true)
 }
 
@@ -147,10 +186,10 @@ check_context() {
 }
 
 # After a change below src no crate but ours is compiled: for the program, and for the world.
-check_layers() { # check_layers STAGE
+check_layers() { # check_layers STAGE ARCH
     local stage=$1 log=$work/build-$1.log compiled
     echo "// Changed at $(date +%s%N)." >> "$work/context/src/main.rs"
-    build "$stage" "$work/context"
+    build "$stage" "$work/context" "localhost/image-test-$stage" "$2"
     [ "$(grep -A1 'cargo build .*cargo clean' "$log" | grep -c 'Using cache')" = "$(grep -c 'cargo build .*cargo clean' "$log")" ] \
         || fail "a layer with dependencies is built again, see $log"
     compiled=$(sed -n 's/^ *Compiling \([^ ]*\) .*/\1/p' "$log" | sort -u)
@@ -176,11 +215,11 @@ start() {
     while [ "$1" != -- ]; do options+=("$1"); shift; done
     shift
     names=("$name" "${names[@]}")
-    pod run --detach --name "$name" --network "container:$volume" --pull never \
+    pod run --detach --name "$name" --network "container:$volume" --pull never --arch "$arch" \
         --read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges \
         --volume "$volume:/world:ro" --env AWS_EC2_METADATA_DISABLED=true \
         --env "AWS_SHARED_CREDENTIALS_FILE=/world/compose/$role.credentials" --env "AWS_CONFIG_FILE=/world/compose/$role.aws" "${options[@]}" \
-        localhost/image-test-server "$@" > /dev/null
+        "$image" "$@" > /dev/null
 }
 
 until_says() { # until_says NAME PATTERN
@@ -201,26 +240,29 @@ status_of() { grep -E "^$2:" "$(proc_of "$1")/status" | tr -s '\t ' ' '; }
 
 check_image() {
     local facts mount
-    facts=$(pod image inspect --format '{{.Config.User}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.Config.WorkingDir}}' localhost/image-test-server)
+    facts=$(pod image inspect --format '{{.Config.User}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.Config.WorkingDir}}' "$image")
     [ "$facts" = '65532:65532 [/usr/local/bin/rds-auth-proxy] [server] /etc/rds-auth-proxy' ] || fail "the image is: $facts"
     ok "user, entry point, command"
+    [ "$(pod image inspect --format '{{.Os}}/{{.Architecture}}' "$image")" = "linux/$arch" ] || fail "the image is for another platform"
     for label in title=rds-auth-proxy licenses=MIT version=0.0.0-test "revision=$revision" created=2001-02-03T04:05:06Z "base.name=$(pinned "$runtime")"; do
-        [ "$(pod image inspect --format "{{index .Labels \"org.opencontainers.image.${label%%=*}\"}}" localhost/image-test-server)" = "${label#*=}" ] \
+        [ "$(pod image inspect --format "{{index .Labels \"org.opencontainers.image.${label%%=*}\"}}" "$image")" = "${label#*=}" ] \
             || fail "label $label"
     done
     ok "labels"
-    facts=$(pod image inspect --format '{{with .HealthCheck}}{{.Test}}{{end}}' localhost/image-test-server)
+    facts=$(pod image inspect --format '{{with .HealthCheck}}{{.Test}}{{end}}' "$image")
     [ "$facts" = '[CMD /usr/local/bin/rds-auth-proxy healthcheck]' ] || fail "the health check is: $facts"
     ok "a health check without a shell"
-    mount=$(pod image mount localhost/image-test-server)
+    mount=$(pod image mount "$image")
     cmp -s "$mount/etc/rds-auth-proxy/rds-bundle.pem" build/ca/rds-bundle.pem || fail "the RDS bundle in the image is another"
     [ "$(find "$mount" -xdev -type f -perm /111 ! -name '*.so*' -printf '%P ')" = 'usr/local/bin/rds-auth-proxy ' ] \
         || fail "there are other programs in the image: $(find "$mount" -xdev -type f -perm /111 ! -name '*.so*')"
+    # The machine a program is for (elf(5), e_machine).
+    [ "$(od -An -tx1 -j18 -N2 "$mount/usr/local/bin/rds-auth-proxy")" = " $machine" ] || fail "the program is for another machine than $arch"
     [ -z "$(find "$mount/etc/rds-auth-proxy" "$mount/usr/local" -perm /022 ! -type l)" ] || fail "others may write to the image's files"
-    pod image unmount localhost/image-test-server > /dev/null
-    ok "one program, the bundle, nothing writable"
+    pod image unmount "$image" > /dev/null
+    ok "one program, for $arch; the bundle; nothing writable"
     if [ -z "$binary" ]; then
-        pod run --rm --pull never --network none localhost/image-test-server version | grep -q "commit ${revision:0:12}, 2001-02-03" \
+        pod run --rm --pull never --arch "$arch" --network none "$image" version | grep -q "commit ${revision:0:12}, 2001-02-03" \
             || fail "the program does not know its commit"
         ok "the program knows its commit"
     fi
@@ -300,21 +342,22 @@ check_chart() {
 # Sizes on disk, not compressed.
 print_sizes() {
     local mount whole base
-    mount=$(pod image mount localhost/image-test-server)
-    whole=$(pod image inspect --format '{{.Size}}' localhost/image-test-server)
+    mount=$(pod image mount "$image")
+    whole=$(pod image inspect --format '{{.Size}}' "$image")
     base=$(pod image inspect --format '{{.Size}}' "$runtime")
     echo "binary $(stat -c %s "$mount/usr/local/bin/rds-auth-proxy") bytes; the image adds $((whole - base)) bytes to its base (here $base)"
-    pod image unmount localhost/image-test-server > /dev/null
+    pod image unmount "$image" > /dev/null
 }
 
 make_debian
-make_rust
+make_rust "$arch"
+make_rust "$native"
 make_runtime
 check_context
-build server .
-build world .
-[ -n "$binary" ] || check_layers build
-[ -n "$world" ] || check_layers world-build
+build server . "$image" "$arch"
+build world . localhost/image-test-world "$native"
+[ -n "$binary" ] || check_layers build "$arch"
+[ -n "$world" ] || check_layers world-build "$native"
 check_image
 names+=("$volume")
 pod run --detach --name "$volume" --network none --pull never --volume "$volume:/world" \
