@@ -96,6 +96,8 @@ impl Listener {
             Inner::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 options::apply(&stream);
+                // Through a listener for both, IPv4 comes as `::ffff:192.0.2.7`, which no log of anybody else has.
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 Ok(Accepted { socket: Socket::Tcp(stream), peer: Peer::Tcp(peer) })
             }
             #[cfg(unix)]
@@ -113,7 +115,7 @@ impl Peer {
     #[must_use]
     pub fn place(&self) -> Option<IpAddr> {
         let Self::Tcp(address) = self else { return None };
-        Some(match address.ip().to_canonical() {
+        Some(match address.ip() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
             address @ IpAddr::V4(_) => address,
         })
@@ -187,14 +189,24 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::net::{HostPort, dial};
 
     #[test]
     fn an_ipv6_peer_cannot_choose_its_place() {
         let place = |address: &str| Peer::Tcp(address.parse().unwrap()).place().unwrap().to_string();
         assert_eq!(place("192.0.2.7:1"), "192.0.2.7");
-        assert_eq!(place("[::ffff:192.0.2.7]:1"), "192.0.2.7");
         assert_eq!(place("[2001:db8:1:2:3:4:5:6]:1"), "2001:db8:1:2::");
         assert_eq!(place("[2001:db8:1:2:ffff::]:9"), "2001:db8:1:2::");
+    }
+
+    #[tokio::test]
+    async fn an_ipv4_peer_is_called_so_by_a_listener_for_both() {
+        let mut listener = Listener::bind(&"[::]:0".parse().unwrap()).await.unwrap();
+        let Address::Tcp(bound) = listener.address().unwrap() else { panic!() };
+        let address = Address::Tcp(HostPort::new("127.0.0.1", bound.port));
+        let (opened, accepted) = tokio::join!(dial(&address, Duration::from_secs(5)), listener.accept());
+        let Socket::Tcp(opened) = opened.unwrap() else { panic!() };
+        assert_eq!(accepted.peer.to_string(), opened.local_addr().unwrap().to_string());
     }
 
     #[tokio::test]
