@@ -14,7 +14,8 @@ pub(super) async fn on_signal(signals: &mut Signals, stop: Stop, shutdown: &Shut
     signals.next().await;
     shutdown.announce();
     observe::stopping();
-    info!(shutdown_delay = ?stop.delay, drain_timeout = %stop.drain, "stopping; a second signal ends at once");
+    let delay = Drain::After(stop.delay);
+    info!(shutdown_delay = %delay, drain_timeout = %stop.drain, "stopping; a second signal ends at once");
     let orderly = async {
         sleep(stop.delay).await;
         shutdown.drain();

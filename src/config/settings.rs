@@ -91,7 +91,7 @@ pub enum Drain {
 impl fmt::Display for Drain {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::After(time) => write!(formatter, "{time:?}"),
+            Self::After(time) => write!(formatter, "{}s", time.as_secs_f64()),
             Self::Forever => formatter.write_str("forever"),
         }
     }
