@@ -5,12 +5,12 @@
 //! | floor | modules | what lives there |
 //! |---|---|---|
 //! | 6 | `cli` | arguments, prompts, output, logging; the only place where everything is put together |
-//! | 5 | `admin`, `aws`, `config` | the edges: they implement the ports of floor 2 and know each other not at all |
+//! | 5 | `admin`, `aws`, `config`, `kubernetes` | the edges: they implement the ports of floor 2 and know each other not at all |
 //! | 4 | `client`, `server` | the roles: policy only |
 //! | 3 | `session` | the engine: the life of one connection, a file a step |
 //! | 2 | `target` | what can be connected to, who may, and the ports to the outside |
 //! | 1 | `net`, `tls` | sockets with policy, exact reads; connectors, roots, certificates |
-//! | 0 | `wire`, `secret`, `shutdown` | bytes to values and back, secrets, the order to stop |
+//! | 0 | `wire`, `secret`, `shutdown`, `stamp` | bytes to values and back, secrets, the order to stop, changed files |
 //!
 //! The way of one connection is told in `docs/architecture.md`.
 
@@ -33,4 +33,5 @@ pub mod tls;
 
 pub mod secret;
 pub mod shutdown;
+pub mod stamp;
 pub mod wire;

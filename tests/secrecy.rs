@@ -28,7 +28,6 @@ const KNOWN: &[(&str, &str, Proof)] = &[
         Words("a sentence for people: what a credential source said of itself, and a command"),
     ),
     ("src/aws/files.rs", "Files", Words("paths and the name of a profile")),
-    ("src/aws/files.rs", "Fingerprint", Words("paths, times and lengths of files")),
     ("src/aws/mod.rs", "AwsError", Words("names of a profile and a region")),
     ("src/aws/origin.rs", "Origin", Words("names of profiles")),
     ("src/aws/origin.rs", "Role", Words("names of profiles and the ARN of a role")),

@@ -4,9 +4,9 @@
 //! environment variables".
 
 use std::ffi::OsString;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+
+use crate::stamp::Stamp;
 
 /// Where the AWS configuration of this process lives.
 #[derive(Clone, Debug)]
@@ -27,12 +27,9 @@ pub(super) struct Files {
 /// What the files looked like at one moment; a difference means that somebody wrote to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fingerprint {
-    profiles: Vec<Look>,
-    sessions: Vec<Look>,
+    profiles: [Stamp; 2],
+    sessions: Vec<(PathBuf, Stamp)>,
 }
-
-/// A file, when it was written to, and its length in bytes.
-type Look = (PathBuf, SystemTime, u64);
 
 impl Files {
     /// Those of this process.
@@ -60,19 +57,16 @@ impl Files {
         }
     }
 
-    /// What the files look like now. Files that do not exist or cannot be read do not count.
+    /// What the files look like now. Directories that do not exist or cannot be read do not count.
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        let mut seen = Fingerprint::default();
-        for path in [&self.config, &self.credentials] {
-            seen.profiles.extend(look(path, std::fs::metadata(path).ok()));
-        }
+        let profiles = [Stamp::of(&self.config), Stamp::of(&self.credentials)];
         // The AWS command line writes sessions in place, which leaves the directory's own time alone.
-        for entry in self.sessions.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten()
-        {
-            seen.sessions.extend(entry.ok().and_then(|entry| look(&entry.path(), entry.metadata().ok())));
-        }
-        seen.sessions.sort();
-        seen
+        let entries =
+            self.sessions.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten();
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut sessions: Vec<_> = paths.map(|path| (path.clone(), Stamp::of(&path))).collect();
+        sessions.sort();
+        Fingerprint { profiles, sessions }
     }
 }
 
@@ -85,11 +79,6 @@ impl Fingerprint {
 
 fn expand_home(path: &Path, home: &Path) -> PathBuf {
     path.strip_prefix("~").map_or_else(|_| path.to_path_buf(), |rest| home.join(rest))
-}
-
-fn look(path: &Path, metadata: Option<Metadata>) -> Option<Look> {
-    let metadata = metadata?;
-    Some((path.to_path_buf(), metadata.modified().ok()?, metadata.len()))
 }
 
 #[cfg(test)]

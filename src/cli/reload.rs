@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tracing::{info, warn};
 
@@ -11,6 +11,7 @@ use super::start::policy;
 use crate::admin::Certificates;
 use crate::config::{self, Config, Mode};
 use crate::session::{Engine, Role};
+use crate::stamp::Stamp;
 use crate::target::Directory;
 
 /// How often the file is looked at.
@@ -89,17 +90,6 @@ fn warn_of_restart(old: &Config, new: &Config) {
 /// An empty file is a configuration, but one that is emptied while it is in use is a mistake, or about to be written.
 fn is_empty(path: &Path) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
-}
-
-/// What tells that a file has changed: its time and its size, where there is one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp(Option<(SystemTime, u64)>);
-
-impl Stamp {
-    pub(super) fn of(path: &Path) -> Self {
-        let found = std::fs::metadata(path).ok();
-        Self(found.and_then(|found| Some((found.modified().ok()?, found.len()))))
-    }
 }
 
 /// SIGHUP, where there is one. From the moment this exists it no longer kills the process.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::args::ServerArguments;
 use super::failure::Failure;
 use super::logging::Level;
-use super::reload::{Hangup, Running, Stamp};
+use super::reload::{Hangup, Running};
 use super::start::{self, Prepared};
 use super::{harden, observe};
 use crate::config::Mode;
 use crate::server::Server;
 use crate::session::Engine;
 use crate::shutdown::Shutdown;
+use crate::stamp::Stamp;
 
 /// Puts the server together.
 pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Prepared<Server>, Failure> {

@@ -1,13 +1,14 @@
 //! Values made from files, made again when the files change.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
 use super::TlsError;
+use crate::stamp::Stamp;
 
 /// How long a look at the files is good for.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -22,12 +23,9 @@ pub(super) struct Reload<T> {
 
 struct State<T> {
     value: Arc<T>,
-    stamp: Stamp,
+    stamps: Vec<Stamp>,
     checked: Instant,
 }
-
-/// Size and time of every file; the files of a directory count one by one.
-type Stamp = Vec<Option<(SystemTime, u64)>>;
 
 impl<T> Reload<T> {
     /// Makes the value for the first time, so that a mistake is an error at start.
@@ -35,7 +33,7 @@ impl<T> Reload<T> {
         paths: Vec<PathBuf>,
         make: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
     ) -> Result<Self, TlsError> {
-        let state = State { stamp: stamp(&paths), value: Arc::new(make()?), checked: Instant::now() };
+        let state = State { stamps: stamps(&paths), value: Arc::new(make()?), checked: Instant::now() };
         Ok(Self { paths, make: Box::new(make), state: Mutex::new(state) })
     }
 
@@ -50,11 +48,11 @@ impl<T> Reload<T> {
     }
 
     fn look(&self, state: &mut State<T>) {
-        let now = stamp(&self.paths);
-        if now == state.stamp {
+        let now = stamps(&self.paths);
+        if now == state.stamps {
             return;
         }
-        state.stamp = now;
+        state.stamps = now;
         match (self.make)() {
             Ok(value) => {
                 state.value = Arc::new(value);
@@ -67,22 +65,18 @@ impl<T> Reload<T> {
     }
 }
 
-fn stamp(paths: &[PathBuf]) -> Stamp {
-    let mut stamp = Vec::new();
+/// The files of a directory count one by one.
+fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
+    let mut stamps = Vec::new();
     for path in paths {
-        stamp.push(stamp_of(path));
+        stamps.push(Stamp::of(path));
         let mut entries: Vec<_> = fs::read_dir(path)
             .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
             .unwrap_or_default();
         entries.sort();
-        stamp.extend(entries.iter().map(|entry| stamp_of(entry)));
+        stamps.extend(entries.iter().map(|entry| Stamp::of(entry)));
     }
-    stamp
-}
-
-fn stamp_of(path: &Path) -> Option<(SystemTime, u64)> {
-    let found = fs::metadata(path).ok()?;
-    Some((found.modified().ok()?, found.len()))
+    stamps
 }
 
 #[cfg(test)]
