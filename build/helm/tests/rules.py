@@ -37,6 +37,10 @@ def check(rendered: list[dict], notes: str | None) -> list[str]:
         rule(selector.items() <= labels.items(), f"a selector does not match the pods: {selector}")
     if notes is not None:
         faults += client(yaml.safe_load(client_config(notes)), deployment, config)
+        for service in rendered:
+            if service["kind"] == "Service" and service["spec"]["type"] == "LoadBalancer":
+                way = f"`host: ADDRESS:{service['spec']['ports'][0]['port']}`"
+                rule(way in notes, "the notes do not tell the way without a tunnel")
 
     container = pod["spec"]["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
