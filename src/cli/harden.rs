@@ -2,7 +2,7 @@
 
 /// Applies what the platform offers. Nothing here is worth not starting for, so what fails is only logged.
 pub(super) fn harden() {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
     forbid_tracing();
     #[cfg(unix)]
     {
@@ -18,6 +18,18 @@ fn forbid_tracing() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::debug!(%error, "other processes of this user can still read the memory of this one");
+    }
+}
+
+/// Debuggers can no longer attach to this process (ptrace(2) of macOS, `PT_DENY_ATTACH`). One that is attached already is
+/// a process that ends here, so builds for developers leave this out.
+#[cfg(target_os = "macos")]
+fn forbid_tracing() {
+    if cfg!(debug_assertions) {
+        return;
+    }
+    if let Err(error) = secmem_proc::components::disable_tracing_prctl() {
         tracing::debug!(%error, "other processes of this user can still read the memory of this one");
     }
 }
