@@ -8,7 +8,7 @@ use crate::operations::{ADMIN, get, until_ready};
 use crate::support::fault::{Fault, Rule};
 use crate::support::instance::{Cluster, Instance};
 use crate::support::plan::World;
-use crate::support::postgres::free_port;
+use crate::support::ports::free_port;
 use crate::support::proxy::Proxy;
 use crate::support::raw::{Raw, Refusal};
 use crate::support::world::Running;

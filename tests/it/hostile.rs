@@ -229,7 +229,7 @@ async fn a_hop_that_swallows_connections_is_given_up_after_connect_timeout() {
 
 #[tokio::test]
 async fn a_hop_that_nobody_listens_as() {
-    let fake = Fake { port: crate::support::postgres::free_port() };
+    let fake = Fake { port: crate::support::ports::free_port() };
     expect(fake, "disable", "08001", &["cannot be reached", "refused"]).await;
 }
 

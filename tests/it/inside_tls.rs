@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::support::certificates::{Authority, Validity};
 use crate::support::fake::{Fake, WELCOME, acceptor, encrypted};
 use crate::support::plan::World;
-use crate::support::postgres::free_port;
+use crate::support::ports::free_port;
 use crate::support::protocol::read_first;
 use crate::support::raw::{Raw, SSL_REQUEST, V3_0, login, startup, tls};
 use crate::support::roles::DATABASE;

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::support::fault::{Fault, Rule};
 use crate::support::plan::World;
+use crate::support::ports::free_port;
 use crate::support::proxy::{Launch, Proxy};
 use rustix::process::Signal;
 
@@ -151,8 +152,7 @@ async fn more_connections_than_files_is_told_at_the_start() {
 
 #[tokio::test]
 async fn a_container_can_ask_whether_it_is_healthy() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let yaml = format!("proxy: {{admin_addr: '{free}'}}");
+    let yaml = format!("proxy: {{admin_addr: '127.0.0.1:{}'}}", free_port());
     let mut world = World::new().with_server(&yaml).without_client().start().await;
     until_ready(world.server(), 200).await;
     let config = world.directory.join("server.yaml");
@@ -167,8 +167,7 @@ async fn a_container_can_ask_whether_it_is_healthy() {
 
 #[tokio::test]
 async fn a_client_can_be_asked_too() {
-    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let yaml = format!("proxy: {{admin_addr: '{admin}'}}");
+    let yaml = format!("proxy: {{admin_addr: '127.0.0.1:{}'}}", free_port());
     let mut world = World::new().with_client(&yaml).start().await;
     let config = world.directory.join("client.yaml");
     let ask = || Launch::new("healthcheck", &["healthcheck", "--configfile", config.to_str().unwrap()]).run();

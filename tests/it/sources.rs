@@ -14,6 +14,7 @@ use tokio_postgres::NoTls;
 
 use crate::support::identity::AccessKey;
 use crate::support::plan::World;
+use crate::support::ports::free_port;
 use crate::support::proxy::Launch;
 use crate::support::runtime;
 use crate::support::world::{Running, refusal};
@@ -277,7 +278,7 @@ async fn metadata_that_does_not_answer_delays_the_start_a_little_and_fills_no_lo
         .start()
         .await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let absent = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let absent = SocketAddr::from(([127, 0, 0, 1], free_port()));
     for metadata in [silent.local_addr().unwrap(), absent] {
         let launch = without(without_keys(&world, &["--direct"]), &["AWS_REGION"])
             .env("AWS_EC2_METADATA_DISABLED", "false")

@@ -6,6 +6,7 @@ use super::aws::Aws;
 use super::catalog::{CustomEndpoint, DbCluster, DbInstance};
 use super::certificates::{Authority, Certificate, Validity};
 use super::identity::Identities;
+use super::ports::free_port;
 use super::postgres::Postgres;
 use super::rds::{Encryption, Options, Rds};
 use super::roles::DATABASE;
@@ -198,7 +199,7 @@ impl Cluster {
             ..Instance::new(&member).in_region(&self.region)
         };
         let mut databases = vec![instance.start(postgres, identities, aws).await];
-        let mut port = 0;
+        let port = free_port();
         let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
         for (kind, address) in ["writer", "reader", "custom"].into_iter().zip(addresses) {
             let certificate = Authority::trusted_intermediate().issue(&[address], Validity::Now);
@@ -211,7 +212,6 @@ impl Cluster {
                 certificate: certificate.clone(),
             };
             let rds = Rds::start(options, postgres.clone(), identities.clone()).await;
-            port = rds.port;
             databases.push(Database { name: format!("{}/{kind}", self.name), rds, certificate });
         }
         let [writer, reader, custom] = addresses.map(str::to_owned);

@@ -27,7 +27,7 @@ use support::certificates::Authority;
 use support::identity::AccessKey;
 use support::instance::REGION;
 use support::plan::World;
-use support::postgres::free_port;
+use support::ports::free_port;
 use support::rds::{Login, Rds};
 use support::roles::DATABASE;
 use support::world::Running;

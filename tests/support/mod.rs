@@ -1,7 +1,7 @@
 //! The test world (`docs/development.md`): everything a pair of proxies needs around itself, on loopback.
 //!
 //! From the bottom up:
-//! `runtime`, `scratch`: threads and files. `certificates`, `identity`, `token`: TLS and IAM.
+//! `runtime`, `scratch`, `ports`, `script`: threads, files, ports and programs. `certificates`, `identity`, `token`: TLS and IAM.
 //! `postgres`, `roles`: the database. `protocol`, `carry`, `rds`: the RDS-like listener before it.
 //! `raw`, `fake`: an application and a database that say what no driver and no PostgreSQL would.
 //! `catalog`, `fault`, `aws`: the AWS endpoint. `proxy`, `output`: the binary under test and what it prints.
@@ -11,8 +11,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each binary that includes the world uses a part of it")]
 
+pub mod ports;
 pub mod runtime;
 pub mod scratch;
+pub mod script;
 
 pub mod certificates;
 pub mod identity;

@@ -275,7 +275,7 @@ impl World {
         for (name, server) in [("default", "server"), ("second", "server-2")] {
             let port = match running.proxies.iter().find(|proxy| proxy.name == server) {
                 Some(proxy) => proxy.port(),
-                None if name == "default" => super::postgres::free_port(),
+                None if name == "default" => super::ports::free_port(),
                 None => continue,
             };
             let ssl = if self.server_tls {

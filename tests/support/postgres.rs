@@ -5,7 +5,6 @@
 //! has verified a token. `RDS_AUTH_PROXY_TEST_PG_BIN` names the directory of another version's binaries.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +16,7 @@ use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
 use super::certificates::{Authority, Certificate, Validity};
+use super::ports::free_port;
 use super::{roles, runtime, scratch};
 
 /// Who may come in how. The order matters: the first line that fits decides.
@@ -156,7 +156,7 @@ impl Installation {
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// The port is free when it is picked and may be taken a moment later, so it is tried more than once.
+    /// Another process may take the port between its choice and the start, so it is tried more than once.
     async fn start(&self, layout: &Layout) -> Postgres {
         for _ in 0..5 {
             let port = free_port();
@@ -294,9 +294,4 @@ fn unprivileged_user() -> (u32, u32) {
         .into_iter()
         .find_map(|user| Some((ask("-u", user)?, ask("-g", user)?)))
         .expect("neither a user `postgres` nor `nobody` to run PostgreSQL as")
-}
-
-/// A loopback port that nobody listens on now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

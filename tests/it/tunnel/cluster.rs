@@ -1,12 +1,12 @@
-use std::fs::{self, Permissions};
+use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::api_server::{ApiServer, Pod, Port};
 use super::pki::Pki;
 use crate::support::proxy::Proxy;
 use crate::support::scratch::{self, random_text};
+use crate::support::script::write_script;
 
 /// What the deployment is called, and with it the pods' label and the name in the servers' certificate.
 pub(super) const DEPLOYMENT: &str = "rds-auth-proxy";
@@ -101,9 +101,7 @@ impl Cluster {
 
     /// Has the kubeconfig run this shell script for credentials.
     pub(super) fn plugin(&self, script: &str, more: &str) {
-        let path = self.directory.join("plugin");
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        write_script(&self.directory.join("plugin"), script);
         self.user(&format!(
             "{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: IfAvailable\
              {more}}}}}"

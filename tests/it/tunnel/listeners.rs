@@ -6,7 +6,7 @@ use tokio_postgres::NoTls;
 
 use super::cluster::Cluster;
 use super::tunnelled;
-use crate::support::postgres::free_port;
+use crate::support::ports::free_port;
 use crate::support::proxy::Proxy;
 use crate::support::raw::Raw;
 use crate::support::roles::DATABASE;

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use super::cluster::Cluster;
 use super::tunnelled;
 use crate::operations::{ask, metric};
-use crate::support::postgres::free_port;
+use crate::support::ports::free_port;
 use crate::support::world::Running;
 
 /// A world of one pod whose client answers on an admin address, and that address.

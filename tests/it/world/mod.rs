@@ -3,6 +3,7 @@
 mod aws;
 mod output;
 mod plan;
+mod ports;
 mod postgres;
 mod proxy;
 mod rds;
