@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::explain::quote;
+use super::fault::Fault;
 use super::pulse::{Beat, Pulse};
 use super::{Clocks, meter};
 
@@ -52,6 +53,9 @@ pub(super) fn limits() -> WebSocketConfig {
 pub(super) struct Channel<S> {
     socket: WebSocketStream<S>,
     pod: String,
+    port: u16,
+    /// Whether the pod has said anything.
+    spoke: bool,
     unread: Bytes,
     /// How many bytes of the port number are still to come on each channel.
     port_left: [usize; 2],
@@ -64,10 +68,12 @@ pub(super) struct Channel<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
-    pub(super) fn new(socket: WebSocketStream<S>, pod: &str, clocks: &Clocks) -> Self {
+    pub(super) fn new(socket: WebSocketStream<S>, pod: &str, port: u16, clocks: &Clocks) -> Self {
         Self {
             socket,
             pod: pod.to_owned(),
+            port,
+            spoke: false,
             unread: Bytes::new(),
             port_left: [2, 2],
             pulse: Pulse::new(clocks.ping),
@@ -80,7 +86,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     }
 
     /// Gives the pod a moment to refuse after all: a kubelet accepts the websocket before it dials the port. There is
-    /// no sign that the port was reached, so the absence of a refusal has to do.
+    /// no sign that the port was reached, so the absence of a refusal has to do. One that comes later is an error of
+    /// the stream with the same text, of the kind `ConnectionRefused`.
     pub(super) async fn hear_out(&mut self, moment: Duration) -> io::Result<()> {
         timeout(GREETING, self.hear(|channel| channel.port_left != [0, 0])).await.unwrap_or(Ok(()))?;
         timeout(moment, self.hear(|_| true)).await.unwrap_or(Ok(()))?;
@@ -148,14 +155,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             return Ok(());
         }
         match channel {
-            DATA => self.unread = bytes,
-            ERROR => return self.fail(broken(&self.pod, &String::from_utf8_lossy(&bytes))),
+            DATA => (self.unread, self.spoke) = (bytes, true),
+            ERROR => return self.fail(self.refused(&String::from_utf8_lossy(&bytes))),
             _ => {}
         }
         if let Some(shut) = &mut self.shut {
             *shut = Instant::now();
         }
         Ok(())
+    }
+
+    /// What an error means that the pod's side reports: as long as the pod has not spoken, that nobody listens there.
+    fn refused(&self, said: &str) -> io::Error {
+        let error = broken(&self.pod, said);
+        if self.spoke || error.kind() != io::ErrorKind::ConnectionRefused {
+            return error;
+        }
+        Fault::PortRefused { pod: self.pod.clone(), port: self.port, reason: error.to_string() }.into()
     }
 
     /// An error after our own end is how a pod closes that had something left to say; nobody asks any more.

@@ -32,15 +32,13 @@ pub(super) async fn open(
     // Nothing was read through it yet, so it can be taken apart and given smaller buffers.
     let socket = connection.into_stream().into_inner();
     let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(limits())).await;
-    let mut channel = Channel::new(socket, pod, clocks);
-    channel.hear_out(clocks.second_thoughts).await.map_err(|error| not_reached(pod, port, &error))?;
+    let mut channel = Channel::new(socket, pod, port, clocks);
+    channel.hear_out(clocks.second_thoughts).await.map_err(|error| not_reached(pod, error))?;
     Ok(channel)
 }
 
-fn not_reached(pod: &str, port: u16, error: &io::Error) -> Fault {
-    let (pod, reason) = (pod.to_owned(), error.to_string());
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Fault::PortRefused { pod, port, reason },
-        _ => Fault::PodUnreachable { pod, reason },
-    }
+fn not_reached(pod: &str, error: io::Error) -> Fault {
+    let unreachable =
+        |error: io::Error| Fault::PodUnreachable { pod: pod.to_owned(), reason: error.to_string() };
+    error.downcast().unwrap_or_else(unreachable)
 }

@@ -1,10 +1,12 @@
 //! The life of one connection: every step in its order.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::accept::Engine;
 use super::audit::Record;
@@ -29,11 +31,27 @@ const HEARING: Duration = Duration::from_secs(3);
 /// How long an application may take to read the last words to it.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+/// How many streams a login may begin on, where pods refuse them after they were opened.
+const STREAMS: u32 = 4;
+
 /// A connection and what it needs on its way.
 struct Life<'a, R> {
     engine: &'a Engine<R>,
     limits: Arc<Limits>,
     record: Record,
+}
+
+/// What a session begins with.
+struct Login {
+    startup: StartupMessage,
+    password: Option<Secret>,
+    identity: Option<String>,
+}
+
+impl Login {
+    fn carries_password(&self) -> bool {
+        self.password.is_some() || self.startup.get(PASSWORD).is_some()
+    }
 }
 
 /// A session that is ready for queries.
@@ -118,30 +136,74 @@ impl<R: Role> Life<'_, R> {
         let route = deadline.blaming(Fault::Proxy, "deciding where the connection goes", deciding).await?;
         self.record.authorized(&route);
         let Route { hop, errand, .. } = route;
-        let limit = hop.way.limit(self.limits.connect_timeout, deadline.left_to_try());
-        let (startup, password, identity) = match errand {
+        let login = match errand {
             Errand::Cancel { packet } => {
+                let limit = hop.way.limit(self.limits.connect_timeout, deadline.left_to_try());
                 deadline.within("delivering a cancel request", deliver(&hop, &packet, limit)).await?;
                 return Ok(None);
             }
-            Errand::Session { startup, password, identity } => (startup, password, identity),
+            Errand::Session { startup, password, identity } => Login { startup, password, identity },
         };
         if let Some(failure) = beyond_limits {
             return Err(failure);
         }
-        let secret = carries_password(&startup, password.as_ref());
-        let mut framed = deadline.within("connecting to the next hop", connect(&hop, limit, secret)).await?;
-        self.record.connected(&framed);
-        let attempt = Attempt {
-            startup,
-            password: password.as_ref(),
-            identity: identity.as_deref(),
-            hop_name: &hop.name,
-            unprotected: hop.tls.mode() == Mode::Prefer && !framed.stream().is_tls(),
-        };
-        let cancel = authenticate(app, &mut framed, attempt, deadline).await?;
+        let (framed, cancel) = self.log_in(app, &hop, &login, deadline).await?;
         self.record.ready();
         Ok(Some((framed, hop, cancel)))
+    }
+
+    /// Reaches the hop and logs in there. A pod may refuse a stream that counted as open already: then nobody has got
+    /// what was sent on it, and the application has heard nothing, so all begins anew on another stream.
+    async fn log_in(
+        &mut self,
+        app: &mut Framed,
+        hop: &Hop,
+        login: &Login,
+        deadline: &mut Deadline,
+    ) -> Result<(Framed, Option<CancelRequest>), Failure> {
+        let mut left = STREAMS;
+        loop {
+            left -= 1;
+            let mut heard = 0;
+            let failure = match self.try_to_log_in(app, hop, (login, &mut heard), deadline).await {
+                Ok(done) => return Ok(done),
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::HopGone { hop, source }
+                    if heard == 0 && source.kind() == ErrorKind::ConnectionRefused =>
+                {
+                    if left == 0 {
+                        return Err(Failure::Unreachable { hop, source });
+                    }
+                    debug!(error = %source, "refused after all; opening another stream");
+                }
+                other => return Err(other),
+            }
+        }
+    }
+
+    async fn try_to_log_in(
+        &mut self,
+        app: &mut Framed,
+        hop: &Hop,
+        (login, heard): (&Login, &mut usize),
+        deadline: &mut Deadline,
+    ) -> Result<(Framed, Option<CancelRequest>), Failure> {
+        let limit = hop.way.limit(self.limits.connect_timeout, deadline.left_to_try());
+        let connecting = connect(hop, limit, login.carries_password());
+        let mut framed = deadline.within("connecting to the next hop", connecting).await?;
+        self.record.connected(&framed);
+        let attempt = Attempt {
+            startup: login.startup.clone(),
+            password: login.password.as_ref(),
+            identity: login.identity.as_deref(),
+            hop_name: &hop.name,
+            unprotected: hop.tls.mode() == Mode::Prefer && !framed.stream().is_tls(),
+            heard,
+        };
+        let cancel = authenticate(app, &mut framed, attempt, deadline).await?;
+        Ok((framed, cancel))
     }
 
     /// Moves bytes until it ends, and sees to it that both sides learn of the end.
@@ -197,10 +259,6 @@ fn may_cancel(opening: &Opening) -> bool {
         Opening::Cancel(_) => true,
         Opening::Startup(startup) => startup.get(CANCEL).is_some(),
     }
-}
-
-fn carries_password(startup: &StartupMessage, password: Option<&Secret>) -> bool {
-    password.is_some() || startup.get(PASSWORD).is_some()
 }
 
 /// Says why it ends, if there is something to say, and closes so that the application gets to read everything: a

@@ -46,6 +46,8 @@ pub(crate) struct Cluster {
     pub(crate) busy: usize,
     /// Answers so much later.
     pub(crate) delay: Duration,
+    /// Kubelets dial the port so long after the upgrade.
+    pub(crate) dial_delay: Duration,
     /// Answers everything with 200 and JSON of something else.
     pub(crate) foreign: bool,
     /// Answers an upgrade with 200.
@@ -332,6 +334,8 @@ where
         socket.send(Message::binary(vec![channel, low, high])).await.map_err(std::io::Error::other)?;
     }
     let Port::Listener(address) = port else { return Ok(()) };
+    let delay = state.cluster.lock().unwrap().dial_delay;
+    tokio::time::sleep(delay).await;
     let error = match TcpStream::connect(address).await {
         Ok(backend) => {
             backend.set_nodelay(true).unwrap();
