@@ -6,42 +6,53 @@ use aws_lc_rs::digest::{Context, SHA256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::ports::free_port;
 
 /// What listens in a pod. The first byte says what is wanted: `E` everything back, `U` take as many bytes as the next
 /// eight say and answer with their checksum, `D` send as many, `L` the same but 300 ms later, `N` its name, `Q` hang up.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     pub(crate) accepted: Arc<AtomicUsize>,
+    closed: CancellationToken,
     accepting: JoinHandle<()>,
 }
 
 impl Backend {
     pub(crate) async fn start(name: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let accepted = Arc::new(AtomicUsize::new(0));
-        let (count, name) = (Arc::clone(&accepted), name.to_owned());
+        // Once it is closed, nobody else may be found there.
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let listener = TcpListener::bind(address).await.unwrap();
+        let (accepted, closed) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+        let (count, name, open) = (Arc::clone(&accepted), name.to_owned(), closed.clone());
         let accepting = tokio::spawn(async move {
             loop {
-                let (stream, _) = listener.accept().await.unwrap();
+                let stream = tokio::select! {
+                    // Those who wait already are served: they would be reset otherwise, as no pod does that stops in order.
+                    biased;
+                    accepted = listener.accept() => accepted.unwrap().0,
+                    () = open.cancelled() => return,
+                };
                 stream.set_nodelay(true).unwrap();
                 count.fetch_add(1, Ordering::Relaxed);
                 // What goes wrong with one connection is seen at its other end.
                 drop(tokio::spawn(serve(stream, name.clone())));
             }
         });
-        Self { address, accepted, accepting }
+        Self { address, accepted, closed, accepting }
     }
 
     /// Stops listening; connections go on.
-    pub(crate) fn close(&self) {
-        self.accepting.abort();
+    pub(crate) async fn close(&mut self) {
+        self.closed.cancel();
+        (&mut self.accepting).await.unwrap();
     }
 }
 
 impl Drop for Backend {
     fn drop(&mut self) {
-        self.close();
+        self.closed.cancel();
     }
 }
 

@@ -6,7 +6,7 @@ use rds_auth_proxy::target::{Pods, PortForward};
 use serde_json::json;
 
 use super::api_server::Port;
-use super::world::{LIMIT, World, hurried, pod};
+use super::world::{LIMIT, World, attentive, hurried, pod};
 
 async fn refusal_of(settings: PortForward) -> String {
     let tunnel = Tunnel::with_clocks(settings, hurried());
@@ -16,9 +16,10 @@ async fn refusal_of(settings: PortForward) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_does_not_exist() {
     let world = World::new().await;
+    let clocks = Clocks { wait_for_pod: Duration::from_secs(12), ..hurried() };
     let start = Instant::now();
-    let text = world.refusal().await;
-    assert!(start.elapsed() < hurried().wait_for_pod, "a wrong name is told soon");
+    let text = Tunnel::with_clocks(world.settings(), clocks).dial(LIMIT).await.err().unwrap().to_string();
+    assert!(start.elapsed() < clocks.wait_for_pod * 3 / 4, "a wrong name is told soon");
     assert_eq!(
         text,
         format!(
@@ -88,10 +89,10 @@ async fn services_that_lead_nowhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_where_nobody_listens() {
     let world = World::new().await;
-    let backend = world.pod("p").await;
-    backend.close();
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    let text = world.refusal().await;
+    let mut backend = world.pod("p").await;
+    backend.close().await;
+    let tunnel = Tunnel::with_clocks(world.settings(), attentive());
+    let text = tunnel.dial(LIMIT).await.err().expect("there must be no stream").to_string();
     assert!(text.starts_with("pod p refuses connections on port 8000: "), "{text}");
     assert!(
         text.ends_with("check that port_forward.remote_port is where the proxy in the pod listens"),
@@ -111,9 +112,9 @@ async fn a_node_out_of_reach() {
 async fn a_node_that_says_nothing() {
     let world = World::new().await;
     world.add(pod("p", Port::Silent));
-    let clocks = Clocks { answer: Duration::from_millis(300), ..hurried() };
+    let clocks = Clocks { answer: Duration::from_secs(1), ..hurried() };
     let error = Tunnel::with_clocks(world.settings(), clocks).dial(LIMIT).await.err().unwrap();
-    assert_eq!(error.to_string(), "pod p cannot be reached by its node: no answer within 300ms");
+    assert_eq!(error.to_string(), "pod p cannot be reached by its node: no answer within 1s");
 }
 
 /// With the waits of production and little time, each sentence comes before that is over.
@@ -138,7 +139,8 @@ async fn a_limit_that_is_short() {
         let start = Instant::now();
         let text = Tunnel::new(world.settings()).dial(limit).await.err().unwrap().to_string();
         assert!(text.contains(sentence), "{text}");
-        assert!(start.elapsed() <= limit + Duration::from_millis(200), "{:?}: {text}", start.elapsed());
+        // One wait of production would take longer than this.
+        assert!(start.elapsed() < limit * 2, "{:?}: {text}", start.elapsed());
     }
 }
 
@@ -149,19 +151,20 @@ async fn an_api_server_that_is_slow() {
     let mut leaving = pod("leaving", Port::Gone);
     leaving.terminating = true;
     world.add(leaving);
-    world.api.cluster().delay = Duration::from_millis(400);
-    let limit = Duration::from_millis(1200);
+    // Two answers, and time for more; each has so much time left that a busy machine does not use it up.
+    world.api.cluster().delay = Duration::from_secs(1);
+    let limit = Duration::from_secs(4);
     let tunnel = Tunnel::new(world.settings());
     let start = Instant::now();
     let text = tunnel.dial(limit).await.err().unwrap().to_string();
     assert!(text.contains(" is ready: leaving is terminating; "), "{text}");
-    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < limit * 2, "{:?}", start.elapsed());
 
     // The list, the pod that is not ready, and the reason: three answers, and time for less.
     world.change("leaving", |pod| (pod.terminating, pod.ready) = (false, false));
-    world.api.cluster().delay = Duration::from_millis(1400);
-    let text = tunnel.dial(Duration::from_secs(4)).await.err().unwrap().to_string();
-    assert!(text.starts_with("no pod was reached within 4 s; the credential plugin"), "{text}");
+    world.api.cluster().delay = Duration::from_millis(3100);
+    let text = tunnel.dial(Duration::from_secs(9)).await.err().unwrap().to_string();
+    assert!(text.starts_with("no pod was reached within 9 s; the credential plugin"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,16 @@ mod forward;
 mod path;
 /// Certificates of the stand-in.
 mod pki;
+/// Ports that nobody else gets.
+#[path = "../support/ports.rs"]
+#[expect(unreachable_pub, reason = "the test world has it too")]
+mod ports;
 /// Which pod is picked, and rolling updates.
 mod rollout;
+/// Scripts that are run as programs of their own.
+#[cfg(unix)]
+#[path = "../support/script.rs"]
+#[expect(unreachable_pub, reason = "the test world has it too")]
+mod script;
 /// A cluster with a kubeconfig, in one value.
 mod world;

@@ -74,21 +74,21 @@ async fn a_dead_path_is_noticed_and_the_next_connection_works() {
     let _backend = world.pod("p").await;
     let wire = Wire::to(world.api.address).await;
     world.kubeconfig(&format!("https://{}", wire.address), "{}", "");
-    let clocks = Clocks { ping: Duration::from_millis(200), answer: Duration::from_millis(500), ..hurried() };
+    let clocks = Clocks { ping: Duration::from_millis(500), ..hurried() };
     let tunnel = Tunnel::with_clocks(world.settings(), clocks);
     let mut session = echoing(&tunnel).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     echo(&mut session, "pings keep a silent session alive").await.unwrap();
 
     wire.frozen.send(true).unwrap();
     let start = Instant::now();
     let error = session.read(&mut [0]).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-    assert!(error.to_string().starts_with("nothing was heard from the API server for 400ms"), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(error.to_string().starts_with("nothing was heard from the API server for 1s"), "{error}");
+    assert!(start.elapsed() < Clocks::default().ping, "{:?}", start.elapsed());
 
     let text = tunnel.dial(LIMIT).await.err().unwrap().to_string();
-    assert!(text.contains("cannot be reached: no answer within 500ms"), "{text}");
+    assert!(text.contains("cannot be reached: no answer within 2s"), "{text}");
     wire.frozen.send(false).unwrap();
     echoing(&tunnel).await.unwrap();
 }
@@ -98,14 +98,14 @@ async fn a_dead_path_is_noticed_and_the_next_connection_works() {
 async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let clocks = Clocks { ping: Duration::from_millis(100), ..hurried() };
+    let clocks = Clocks { ping: Duration::from_millis(500), ..hurried() };
     let mut session = Tunnel::with_clocks(world.settings(), clocks).dial(LIMIT).await.unwrap();
     let amount = 20_000_000;
     session.write_all(b"D").await.unwrap();
     session.write_u64(amount).await.unwrap();
     session.flush().await.unwrap();
     session.read_exact(&mut [0]).await.unwrap();
-    for _ in 0..10 {
+    for _ in 0..40 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         session.flush().await.unwrap();
     }
