@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use options::Options;
 use report::Report;
-use support::legs::Legs;
+use support::legs::{Clocks, Legs};
 
 mod load;
 mod options;
@@ -28,7 +28,7 @@ async fn main() {
     // It takes minutes, so it runs only where somebody asks for it.
     let Some(options) = Options::from_env() else { return };
     println!("{options:?}");
-    let legs = Legs::start("info").await;
+    let legs = Legs::start(Clocks::Hurried, "info").await;
     load::warm_up(&legs).await;
     let before = legs.holdings().await;
     let began = Instant::now();

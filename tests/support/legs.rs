@@ -3,13 +3,16 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::exchange::{Application, Outcome, Work};
 use super::holdings::Holdings;
 use super::plan::World;
 use super::postgres::Postgres;
 use super::proxy::Proxy;
+use super::raw::{Raw, TERMINATE};
 use super::relay::{Fault, Plan, Relay, Way};
 use super::roles::Login;
 use super::runtime;
@@ -19,11 +22,21 @@ use super::world::Running;
 /// How many sessions client and server take on at once.
 pub const PLACES: usize = 24;
 
-/// Timeouts of the server; the client's are longer, so that the server has the first word.
-const SERVER: &str = "proxy: {admin_addr: '127.0.0.1:0', handshake_timeout: 2s, connect_timeout: 500ms, \
-                      idle_timeout: 2s, max_connections: 24}";
-const CLIENT: &str = "proxy: {admin_addr: '127.0.0.1:0', handshake_timeout: 3s, connect_timeout: 1s, \
-                      idle_timeout: 3s, max_connections: 24}";
+/// How long client and server wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// As long as a machine that is busy with something else may need: for faults that are noticed without a clock.
+    Patient,
+    /// Seconds: for faults that only time brings to light.
+    Hurried,
+}
+
+/// Hurried timeouts of the server; the client's are longer, so that the server has the first word.
+const SERVER: &str = "proxy: {handshake_timeout: 2s, connect_timeout: 500ms, idle_timeout: 2s}";
+const CLIENT: &str = "proxy: {handshake_timeout: 3s, connect_timeout: 1s, idle_timeout: 3s}";
+
+/// What is the same with all clocks.
+const COMMON: &str = "proxy: {admin_addr: '127.0.0.1:0', max_connections: 24}";
 
 /// When an application has surely been told: the longest timeout, the time the proxies give an application to read
 /// their last words, and some for a busy machine.
@@ -59,7 +72,7 @@ impl Leg {
 
 impl Legs {
     /// Starts it, with a user of its own.
-    pub async fn start(log_level: &str) -> Self {
+    pub async fn start(clocks: Clocks, log_level: &str) -> Self {
         let relays = [Relay::start().await, Relay::start().await, Relay::start().await];
         let postgres = Postgres::shared().await;
         let user = unique("relayed");
@@ -76,13 +89,16 @@ impl Legs {
             .target("relayed")
             .with_server("rds: {enabled: false}")
             .with_client("rds: {enabled: false}")
-            .with_server(SERVER)
-            .with_client(CLIENT)
+            .with_server(COMMON)
+            .with_client(COMMON)
             .with_client(&upstream)
             .with_env("LOG_LEVEL", log_level)
-            .without_client()
-            .start()
-            .await;
+            .without_client();
+        let world = match clocks {
+            Clocks::Patient => world,
+            Clocks::Hurried => world.with_server(SERVER).with_client(CLIENT),
+        };
+        let world = world.start().await;
         let launch = world.client_launch(&[]).env("RDS_AUTH_PROXY_PASSWORD", &password);
         let client = world.start_proxy(launch).await;
         application.point_at(client.port());
@@ -164,13 +180,35 @@ impl Legs {
         self.world.postgres.value(&sql).await.unwrap()
     }
 
-    /// Shows that every place can be taken: all sessions at once, and each of them complete.
+    /// Ends every session, and waits until the cancel requests for what they left behind are through as well: from then
+    /// on nothing passes a relay but what a test sends.
+    pub async fn hush(&self) {
+        let began = Instant::now();
+        loop {
+            self.relays.iter().for_each(Relay::cut);
+            let held = self.holdings().await;
+            let open: u64 = self.relays.iter().map(|relay| relay.seen().open).sum();
+            if open == 0 && held.iter().all(|held| held.connections == 0) {
+                return;
+            }
+            assert!(began.elapsed() < SETTLED, "{open} connections pass relays; {held:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Shows that every place can be taken: all sessions at once. They log in one after the other, so that each has the
+    /// whole handshake timeout for itself, and are not idle meanwhile.
     pub async fn fill(&self) {
         self.treat_well();
-        let work = |seed| Work { queries: 2, length: 1000, seed, patience: Duration::from_mins(1) };
-        let sessions: Vec<_> = (0..PLACES as u64).map(|seed| self.spawn(work(seed))).collect();
+        let all = watch::Sender::new(false);
+        let mut sessions = Vec::new();
+        for _ in 0..PLACES {
+            let session = Raw::session(self.relay(Leg::Application).port, &self.user).await;
+            sessions.push(runtime::spawn(hold(session, all.subscribe())));
+        }
+        all.send_replace(true);
         for session in sessions {
-            assert_eq!(session.await.unwrap(), Outcome::Complete);
+            session.await.unwrap();
         }
     }
 
@@ -180,6 +218,21 @@ impl Legs {
         self.client.stop().await;
         self.world.stop().await;
     }
+}
+
+/// Keeps a session busy until `all` are there, shows that it is one of them, and takes its leave.
+async fn hold(mut session: Raw, mut all: watch::Receiver<bool>) {
+    loop {
+        let last = *all.borrow();
+        assert_eq!(session.query("select 'here'").await.unwrap(), "here");
+        if last {
+            break;
+        }
+        // Early or late, it asks again.
+        let _ = timeout(Duration::from_millis(200), all.changed()).await;
+    }
+    session.send(TERMINATE).await;
+    assert_eq!(session.message().await, None);
 }
 
 fn random_plan(random: &mut Rng, faults: &[Fault]) -> Plan {

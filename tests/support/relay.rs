@@ -66,6 +66,8 @@ pub struct Plan {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub connections: u64,
+    /// Those that are not over; once they are, all their bytes are counted.
+    pub open: u64,
     /// Bytes handed on.
     pub up: u64,
     pub down: u64,
@@ -163,9 +165,15 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let Ok((from, _)) = listener.accept().await else { continue };
         let plan = (shared.plans.lock().unwrap())();
         let cut = shared.cut.lock().unwrap().clone();
-        shared.seen.lock().unwrap().connections += 1;
+        {
+            let mut seen = shared.seen.lock().unwrap();
+            (seen.connections, seen.open) = (seen.connections + 1, seen.open + 1);
+        }
         let shared = shared.clone();
-        tokio::spawn(async move { shared.relay(from, plan, &cut).await });
+        tokio::spawn(async move {
+            shared.relay(from, plan, &cut).await;
+            shared.seen.lock().unwrap().open -= 1;
+        });
     }
 }
 
