@@ -11,6 +11,15 @@ CA = os.environ["CA"]
 assert pq.version() >= 180000, pq.version()
 secure = f"host=localhost sslmode=verify-full sslrootcert={CA}"
 
+
+def wait_until_it_sleeps(backend):
+    """A cancel request that comes before the query cancels nothing."""
+    with psycopg.connect(secure, autocommit=True) as watcher:
+        sleeps = "select 1 from pg_stat_activity where pid = %s and state = 'active' and query like '%%pg_sleep%%'"
+        while not watcher.execute(sleeps, (backend,)).fetchone():
+            time.sleep(0.1)
+
+
 for options in ("sslnegotiation=direct", "sslnegotiation=postgres"):
     with psycopg.connect(f"{secure} {options} max_protocol_version=3.2") as connection:
         assert connection.execute("show ssl").fetchone() is not None
@@ -18,7 +27,7 @@ for options in ("sslnegotiation=direct", "sslnegotiation=postgres"):
         assert connection.pgconn.full_protocol_version == 30002, connection.pgconn.full_protocol_version
 
         def cancel():
-            time.sleep(0.5)
+            wait_until_it_sleeps(connection.info.backend_pid)
             connection.cancel_safe()
 
         thread = threading.Thread(target=cancel)

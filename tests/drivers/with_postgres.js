@@ -11,9 +11,15 @@ const postgres = require("postgres");
   };
   await Promise.all(Array.from({ length: 100 }, (_, n) => ask(n)));
   await assert.rejects(sql`select 1 / ${0}::int`, { code: "22012" });
-  const sleeping = sql`select pg_sleep(300)`.execute();
-  setTimeout(() => sleeping.cancel(), 500);
+  const sleeping = sql`select pg_sleep(300) as of_postgres_js`.execute();
+  // A cancel request that comes before the query cancels nothing.
+  const sleeps = () => sql`select 1 from pg_stat_activity where state = 'active' and query = 'select pg_sleep(300) as of_postgres_js'`;
+  const asleep = (async () => {
+    while ((await sleeps()).length === 0) await new Promise((resolve) => setTimeout(resolve, 100));
+    sleeping.cancel();
+  })();
   await assert.rejects(sleeping, { code: "57014" });
+  await asleep;
   const seen = new Promise((resolve) => sql.listen("drivers", resolve).then(() => sql.notify("drivers", "heard")));
   assert.strictEqual(await seen, "heard");
   await sql.end();
