@@ -1,16 +1,19 @@
 //! Peers that break TLS once it is up: with bytes that are none of it, and with renegotiation.
 
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::support::certificates::{Authority, Validity};
 use crate::support::fake::{Fake, WELCOME, acceptor, encrypted};
+use crate::support::output::Output;
 use crate::support::plan::World;
 use crate::support::ports::free_port;
 use crate::support::protocol::read_first;
@@ -19,7 +22,7 @@ use crate::support::roles::DATABASE;
 use crate::support::world::Running;
 
 /// How long anything here may take to end.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 async fn world_with_tls() -> Running {
     World::new().with_server_tls().with_client_tls().start().await
@@ -74,13 +77,15 @@ async fn bytes_of_an_application_that_are_no_tls_end_its_session_and_no_other() 
 async fn bytes_of_a_database_that_are_no_tls_end_the_session_with_an_error() {
     for garbage in GARBAGE {
         let acceptor = acceptor();
+        let logged_in = Arc::new(Notify::new());
+        let wait = Arc::clone(&logged_in);
         let fake = Fake::start(move |stream| {
-            let acceptor = acceptor.clone();
+            let (acceptor, wait) = (acceptor.clone(), Arc::clone(&wait));
             async move {
                 let mut stream = encrypted(stream, &acceptor).await;
                 stream.write_all(WELCOME).await.unwrap();
                 stream.flush().await.unwrap();
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                wait.notified().await;
                 let (mut stream, _) = stream.into_inner();
                 stream.write_all(garbage).await.unwrap();
                 let _ended = stream.read_to_end(&mut Vec::new()).await;
@@ -92,6 +97,7 @@ async fn bytes_of_a_database_that_are_no_tls_end_the_session_with_an_error() {
         let direct = world.start_client(&["--direct"]).await;
         for port in [world.client().port(), direct.port()] {
             let mut raw = Raw::session(port, "alice").await;
+            logged_in.notify_one();
             let refused = timeout(SOON, raw.refused()).await.expect("it is borne");
             refused.expect("08006", &["rds-auth-proxy: ", "was lost"]);
         }
@@ -112,7 +118,7 @@ async fn an_application_that_renegotiates_in_its_session_is_declined() {
 
 #[tokio::test]
 async fn an_application_that_renegotiates_before_its_login_is_hung_up_on() {
-    let hurried = "proxy: {handshake_timeout: 3s}";
+    let hurried = "proxy: {handshake_timeout: 5s}";
     let world = World::new().with_server_tls().with_client_tls().with_server(hurried).with_client(hurried);
     let world = world.start().await;
     for port in [world.client().port(), world.server().port()] {
@@ -134,21 +140,38 @@ async fn renegotiate(port: u16, startup: &[u8]) -> String {
         .spawn()
         .expect("openssl is needed");
     let mut stdin = child.stdin.take().unwrap();
-    for typed in [startup, b"R\n"] {
-        // It takes a command for one only at the beginning of what it reads.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        stdin.write_all(typed).await.unwrap();
+    let stdout = Output::collect("openssl's stdout".into(), child.stdout.take().unwrap());
+    let stderr = Output::collect("openssl's stderr".into(), child.stderr.take().unwrap());
+    let shows = async |text: &str| {
+        let shown = async {
+            while !stdout.text().contains(text) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let shown = timeout(SOON, shown).await;
+        shown.unwrap_or_else(|_| panic!("no {text}: {}{}", stdout.text(), stderr.text()));
+    };
+    // It reads nothing before, and takes a command for one only at the beginning of what it reads.
+    shows("Verify return code: 0").await;
+    if !startup.is_empty() {
+        stdin.write_all(startup).await.unwrap();
         stdin.flush().await.unwrap();
+        shows("server_version").await;
     }
-    let output = timeout(SOON, child.wait_with_output()).await.expect("it hangs").unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    stdin.write_all(b"R\n").await.unwrap();
+    stdin.flush().await.unwrap();
+    timeout(SOON, child.wait()).await.expect("it hangs").unwrap();
+    for output in [&stdout, &stderr] {
+        output.wait_for(SOON, |_| None::<()>).await;
+    }
+    let said = stdout.text() + &stderr.text();
     assert!(said.contains("Verify return code: 0") && said.contains("RENEGOTIATING"), "{said}");
     said
 }
 
 #[tokio::test]
 async fn a_database_that_renegotiates_before_the_login_is_given_up() {
-    let openssl = openssl_server().await;
+    let mut openssl = openssl_server().await;
     let port = openssl.port;
     let fake = Fake::start(move |mut stream| async move {
         let _ = read_first(&mut stream).await;
@@ -157,17 +180,17 @@ async fn a_database_that_renegotiates_before_the_login_is_given_up() {
         let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
     })
     .await;
-    let hurried = "proxy: {handshake_timeout: 4s}";
+    let hurried = "proxy: {handshake_timeout: 6s}";
     let world = World::new().with_target("fake", &fake.target("verify-full")).target("fake");
     let world = world.with_server(hurried).with_client(hurried).start().await;
     let direct = world.start_client(&["--direct"]).await;
-    let mut typed = openssl.stdin;
-    for port in [world.client().port(), direct.port()] {
+    for (number, port) in (1..).zip([world.client().port(), direct.port()]) {
         let mut raw = Raw::connect(port).await;
         raw.send(&login("alice")).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        typed.write_all(b"R\n").await.unwrap();
-        typed.flush().await.unwrap();
+        // It takes no commands before, and prints this once a handshake.
+        openssl.shows("CIPHER is ", number).await;
+        openssl.stdin.write_all(b"R\n").await.unwrap();
+        openssl.stdin.flush().await.unwrap();
         let refused = timeout(SOON, raw.refused()).await.expect("it is borne");
         refused.expect("08006", &["rds-auth-proxy: "]);
     }
@@ -178,7 +201,21 @@ async fn a_database_that_renegotiates_before_the_login_is_given_up() {
 struct OpensslServer {
     port: u16,
     stdin: ChildStdin,
+    stdout: Output,
     _child: Child,
+}
+
+impl OpensslServer {
+    /// Waits until it has printed this so many times.
+    async fn shows(&self, text: &str, times: usize) {
+        for _ in 0..500 {
+            if self.stdout.text().matches(text).count() >= times {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no {text}: {}", self.stdout.text());
+    }
 }
 
 async fn openssl_server() -> OpensslServer {
@@ -190,12 +227,14 @@ async fn openssl_server() -> OpensslServer {
         .arg("-key")
         .arg(&certificate.key_path)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .expect("openssl is needed");
     let stdin = child.stdin.take().unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    OpensslServer { port, stdin, _child: child }
+    let stdout = Output::collect("openssl's stdout".into(), child.stdout.take().unwrap());
+    let openssl = OpensslServer { port, stdin, stdout, _child: child };
+    openssl.shows("ACCEPT", 1).await;
+    openssl
 }

@@ -4,13 +4,18 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Stdio;
+use std::time::Duration;
 
 use crate::support::fake::{Fake, authentication};
+use crate::support::output::Output;
 use crate::support::plan::World;
 use crate::support::raw::{Message, Raw, V3_0, message, packet, query, startup};
 use crate::support::roles::DATABASE;
 use crate::support::scratch::{self, random_text};
 use crate::support::world::refusal;
+
+/// How long a process may take to begin.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 #[tokio::test]
 async fn no_failure_at_the_servers_door_tells_the_password() {
@@ -145,15 +150,21 @@ async fn a_process_of_the_same_user_is_refused_the_memory() {
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
     let start = |program: &str, arguments: &[&str]| {
         let mut command = tokio::process::Command::new(user[0]);
-        command.args(&user[1..]).arg(program).args(arguments).stderr(Stdio::null()).stdout(Stdio::null());
+        command.args(&user[1..]).arg(program).args(arguments).stderr(Stdio::null()).stdout(Stdio::piped());
         command.kill_on_drop(true).spawn().unwrap()
     };
-    let open = start("sleep", &["60"]);
-    let closed = start(binary.to_str().unwrap(), &["server", "--configfile", config.to_str().unwrap()]);
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    for (process, readable) in [(open, true), (closed, false)] {
+    let binary = binary.to_str().unwrap();
+    // What a shell says of itself shows that the process is the other user's; `exec` keeps it the same one.
+    let open = start("sh", &["-c", "echo begun; exec sleep 600"]);
+    let closed = ["server", "--configfile", config.to_str().unwrap()].join(" ");
+    let closed = start("sh", &["-c", &format!("exec {binary} {closed} 2>&1")]);
+    for (mut process, shows, readable) in [(open, "begun", true), (closed, "listening", false)] {
+        let output = Output::collect("the process".into(), process.stdout.take().unwrap());
+        let shown = output.wait_for(PATIENCE, |text| text.contains(shows).then_some(())).await;
+        assert!(shown.is_some(), "{}", output.text());
         let path = format!("/proc/{}/maps", process.id().expect("it runs"));
         let read = start("cat", &[&path]).wait().await.unwrap();
         assert_eq!(read.success(), readable, "{path}");
+        assert!(process.try_wait().unwrap().is_none(), "it has ended: {}", output.text());
     }
 }
