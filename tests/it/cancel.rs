@@ -133,7 +133,7 @@ async fn interrupt_psql(world: &Running, environment: &[(&str, &str)]) {
     wait_for_queries(world, &sql, 1).await;
     let pid = Pid::from_raw(i32::try_from(psql.id().unwrap()).unwrap()).unwrap();
     rustix::process::kill_process(pid, Signal::INT).unwrap();
-    let ended = tokio::time::timeout(Duration::from_secs(20), psql.wait_with_output()).await;
+    let ended = tokio::time::timeout(Duration::from_mins(1), psql.wait_with_output()).await;
     let Output { stderr, .. } = ended.expect("psql still waits").unwrap();
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
     assert!(stderr.contains(CANCELLED), "{stderr}");

@@ -82,7 +82,7 @@ async fn the_only_upstream_proxy_needs_no_name() {
         let client = launch(names).start().await.unwrap();
         let text = format!("upstream proxy {expected}");
         let told =
-            client.stdout.wait_for(Duration::from_secs(5), |out| out.contains(&text).then_some(())).await;
+            client.stdout.wait_for(Duration::from_secs(30), |out| out.contains(&text).then_some(())).await;
         assert!(told.is_some(), "{}", client.stdout.text());
     }
     expect_usage_error(
@@ -122,7 +122,7 @@ async fn it_prints_what_to_type() {
     let client = world.start_client(&["--target", "people-db"]).await;
     let line = format!("psql -h 127.0.0.1 -p {} -d app -U {{your user}}", client.port());
     let printed =
-        client.stdout.wait_for(Duration::from_secs(5), |text| text.contains(&line).then_some(())).await;
+        client.stdout.wait_for(Duration::from_secs(30), |text| text.contains(&line).then_some(())).await;
     assert!(printed.is_some(), "{}", client.stdout.text());
     let loaded = format!("the configuration was loaded file={}/", world.directory.display());
     assert!(client.log().contains(&loaded), "{}", client.log());
@@ -171,7 +171,7 @@ async fn on_a_terminal_the_target_is_chosen_from_a_list() {
     let mut keyboard = child.stdin.take().unwrap();
     let screen = Output::collect("the screen".into(), child.stdout.take().unwrap());
     let seen = async |text: &str| {
-        for _ in 0..200 {
+        for _ in 0..600 {
             if screen.text().contains(text) {
                 return;
             }
@@ -190,6 +190,6 @@ async fn on_a_terminal_the_target_is_chosen_from_a_list() {
     let refusal = Raw::log_in(port, &[("user", "alice")]).await.err().unwrap();
     assert!(refusal.message().contains("the upstream proxy default cannot be reached"), "{refusal:?}");
     keyboard.write_all(b"\x03").await.unwrap();
-    let status = tokio::time::timeout(Duration::from_secs(10), child.wait()).await.unwrap().unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}: {}", screen.text());
 }

@@ -1,10 +1,10 @@
 //! Which databases are found, under which names, and what happens when AWS does not answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::NoTls;
 
-use crate::operations::{ADMIN, get, until_ready};
+use crate::operations::{ADMIN, until_counted, until_ready};
 use crate::support::fault::{Fault, Rule};
 use crate::support::instance::{Cluster, Instance};
 use crate::support::plan::World;
@@ -38,6 +38,8 @@ async fn databases_of_every_page_and_region_are_reached() {
         .without_client()
         .start()
         .await;
+    // One who comes earlier has the server ask again.
+    world.server().wait_for_log("the list of targets changed").await;
     for name in ["db-west", "db-3"] {
         logs_in(&world.start_client(&["--target", name]).await).await;
         let login = world.database(name).logins().pop().unwrap();
@@ -68,6 +70,7 @@ async fn a_cluster_has_a_writer_a_reader_and_custom_endpoints() {
 
 #[tokio::test]
 async fn a_new_database_is_found_by_the_next_connection_but_aws_is_not_asked_for_every_stranger() {
+    let began = Instant::now();
     let mut world = World::new().without_client().start().await;
     world.server().wait_for_log("the list of targets changed").await;
     world.add_instance("db-2").await;
@@ -77,7 +80,8 @@ async fn a_new_database_is_found_by_the_next_connection_but_aws_is_not_asked_for
     for port in 1..20 {
         assert_eq!(ask(&world, &format!("localhost:{port}")).await.unwrap_err().sqlstate(), "3D000");
     }
-    assert_eq!(asked(), 3, "one refresh in ten seconds");
+    let refreshes = usize::try_from(began.elapsed().as_secs() / 10).unwrap();
+    assert!(asked() <= 3 + refreshes, "one refresh in ten seconds, but {} calls", asked());
     world.stop().await;
 }
 
@@ -130,8 +134,7 @@ async fn a_region_that_fails_from_the_start_leaves_the_others_alone() {
     server.wait_for_log("discovery failed in a region; its last list stays in use").await;
     let log = server.log();
     assert!(log.contains("the RDS databases of eu-west-1 could not be listed"), "{log}");
-    let metrics = get(&server, "/metrics").await.1;
-    assert!(metrics.contains("\nrds_auth_proxy_discovery_failures_total 1\n"), "{metrics}");
+    until_counted(&server, &["rds_auth_proxy_discovery_failures_total 1"]).await;
 
     ask_at(&server, &world.rds().endpoint()).await.unwrap();
     for _ in 0..2 {
@@ -230,6 +233,8 @@ async fn what_cannot_be_reached_with_iam_is_left_out_and_the_log_says_why() {
         .with_cluster(Cluster::new("dark").without_iam())
         .start()
         .await;
+    // What was skipped is told first.
+    world.server().wait_for_log("the list of targets changed").await;
     let log = world.server().log();
     let told = |name: &str, why: &str| {
         log.lines()
@@ -260,10 +265,10 @@ async fn tags_name_the_database_and_the_local_port() {
     assert_eq!(world.client().port(), port);
     let line = format!("psql -h 127.0.0.1 -p {port} -d ledger -U {{your user}}");
     let printed =
-        world.client().stdout.wait_for(Duration::from_secs(5), |text| text.contains(&line).then_some(()));
+        world.client().stdout.wait_for(Duration::from_secs(30), |text| text.contains(&line).then_some(()));
     assert!(printed.await.is_some(), "{}", world.client().stdout.text());
     logs_in(world.client()).await;
-    assert!(world.server().log().contains("rds-auth-proxy:local-port is \\\"many\\\""));
+    world.server().wait_for_log("rds-auth-proxy:local-port is \\\"many\\\"").await;
     world.stop().await;
 }
 

@@ -12,7 +12,7 @@ use crate::support::roles::DATABASE;
 use crate::support::scratch::random_text;
 use crate::support::world::Running;
 
-const HURRIED: &str = "proxy: {handshake_timeout: 1s, connect_timeout: 1s}";
+const HURRIED: &str = "proxy: {handshake_timeout: 2s, connect_timeout: 1s}";
 
 /// Client and server before a database that is none, with a password to log in with.
 async fn world_before(fake: &Fake, mode: &str) -> Running {
@@ -173,8 +173,9 @@ async fn a_hop_that_hangs_is_given_up_after_handshake_timeout() {
         let began = Instant::now();
         let mut raw = Raw::connect(world.client().port()).await;
         raw.send(&login("alice")).await;
-        raw.refused().await.expect("08006", &["rds-auth-proxy: time ran out after 1 s while"]);
-        assert!(began.elapsed() < Duration::from_secs(6));
+        raw.refused().await.expect("08006", &["rds-auth-proxy: time ran out after 2 s while"]);
+        // The client itself would wait for 15 s.
+        assert!(began.elapsed() < Duration::from_secs(12));
         world.stop().await;
     }
 }
@@ -197,7 +198,7 @@ async fn a_hop_that_says_half_a_word_every_moment_is_given_up_as_well() {
         .await;
     let mut raw = Raw::connect(world.client().port()).await;
     raw.send(&login("alice")).await;
-    raw.refused().await.expect("08006", &["time ran out after 1 s while waiting for the database"]);
+    raw.refused().await.expect("08006", &["time ran out after 2 s while waiting for the database"]);
     world.stop().await;
 }
 
@@ -238,7 +239,8 @@ async fn four_billion_scram_iterations_are_not_computed() {
     let began = Instant::now();
     let fake = scram_server(|nonce| format!("r={nonce}x,s=c2FsdA==,i=4294967295"), None).await;
     expect(fake, "disable", "28P01", &["SCRAM", "unreasonable number of SCRAM iterations"]).await;
-    assert!(began.elapsed() < Duration::from_secs(20));
+    // They would take hours.
+    assert!(began.elapsed() < Duration::from_mins(2));
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn one_peer_gets_no_more_than_max_connections_per_peer() {
 #[tokio::test]
 async fn silent_connections_do_not_block_an_application_and_end_after_handshake_timeout() {
     for name in ["client", "server"] {
-        let world = limited(name, "handshake_timeout: 2s").await;
+        let world = limited(name, "handshake_timeout: 4s").await;
         let port = world.proxy(name).port();
         let mut silent = Vec::new();
         for _ in 0..300 {
@@ -65,8 +65,8 @@ async fn silent_connections_do_not_block_an_application_and_end_after_handshake_
         for raw in &mut silent {
             assert_eq!(raw.rest().await, b"");
         }
+        world.proxy(name).wait_for_log("while waiting for the application's startup packet").await;
         let log = world.proxy(name).log();
-        assert!(log.contains("while waiting for the application's startup packet"));
         assert!(!log.contains("connection failed"), "the hop was blamed");
         world.stop().await;
     }
@@ -146,7 +146,7 @@ async fn a_thousand_connections_leave_nothing_behind() {
     for _ in 0..1000 {
         come_and_go(&world).await;
     }
-    for _ in 0..200 {
+    for _ in 0..600 {
         if settled(&world).await <= before {
             return world.stop().await;
         }
@@ -195,7 +195,7 @@ async fn come_and_go(world: &Running) {
 
 /// A place is given back a moment after its session has ended.
 async fn connect_soon(world: &Running) {
-    for _ in 0..200 {
+    for _ in 0..600 {
         if world.psql("alice", "select 1").await.is_ok() {
             return;
         }

@@ -37,7 +37,7 @@ pub(crate) async fn ask(address: &str, path: &str) -> (u16, String) {
 }
 
 pub(crate) async fn until_ready(proxy: &Proxy, wanted: u16) -> String {
-    for _ in 0..100 {
+    for _ in 0..300 {
         let (status, body) = get(proxy, "/readyz").await;
         if status == wanted {
             return body;
@@ -45,6 +45,20 @@ pub(crate) async fn until_ready(proxy: &Proxy, wanted: u16) -> String {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("/readyz never answered {wanted}: {}", get(proxy, "/readyz").await.1);
+}
+
+/// What `/metrics` says, as soon as it has all these lines.
+pub(crate) async fn until_counted(proxy: &Proxy, lines: &[&str]) -> String {
+    let missing = |text: &str| lines.iter().any(|wanted| text.lines().all(|line| line != *wanted));
+    for _ in 0..300 {
+        let (status, text) = get(proxy, "/metrics").await;
+        assert_eq!(status, 200);
+        if !missing(&text) {
+            return text;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{lines:?} are never counted:\n{}", get(proxy, "/metrics").await.1);
 }
 
 /// The value of a metric whose line begins with this.
@@ -72,12 +86,12 @@ async fn probes_and_metrics_tell_what_happens() {
     world.psql("alice", "select repeat('x', 100000)").await.unwrap();
     world.psql("nobody-has-this-name", "select 1").await.unwrap_err();
 
-    let (status, text) = get(server, "/metrics").await;
-    assert_eq!(status, 200);
+    let ended =
+        "rds_auth_proxy_sessions_total{target=\"db-1\",ended_by=\"application\",outcome=\"closed\"} 1";
+    let refused = "rds_auth_proxy_refused_total{fault=\"database\",reason=\"login_refused\"} 1";
+    // Both are counted a moment after psql has ended.
+    let text = until_counted(server, &[ended, refused]).await;
     assert_eq!(metric(&text, "rds_auth_proxy_sessions_open{target=\"db-1\"}"), 1);
-    let ended = "rds_auth_proxy_sessions_total{target=\"db-1\",ended_by=\"application\",outcome=\"closed\"}";
-    assert_eq!(metric(&text, ended), 1);
-    assert_eq!(metric(&text, "rds_auth_proxy_refused_total{fault=\"database\",reason=\"login_refused\"}"), 1);
     assert!(metric(&text, "rds_auth_proxy_bytes_total{target=\"db-1\",direction=\"received\"}") > 100_000);
     for step in ["negotiate", "authorize", "connect", "authenticate", "all"] {
         let count = metric(&text, &format!("rds_auth_proxy_handshake_seconds_count{{step=\"{step}\"}}"));
@@ -123,13 +137,15 @@ async fn a_session_leaves_two_lines_that_tell_who_did_what() {
 
 #[tokio::test]
 async fn it_is_not_ready_before_discovery_nor_while_it_stops() {
-    let yaml = "proxy: {admin_addr: '127.0.0.1:0', shutdown_delay: 2s, drain_timeout: 0}";
+    let yaml = "proxy: {admin_addr: '127.0.0.1:0', shutdown_delay: 5m, drain_timeout: 0}";
     let mut world = World::new().with_server(yaml).without_client().start().await;
     until_ready(world.server(), 200).await;
     world.server().signal(Signal::TERM);
     assert_eq!(until_ready(world.server(), 503).await, "not ready: it is shutting down\n");
     let port = world.server().port();
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok(), "it still accepts during shutdown_delay");
+    // The second one ends it at once, so that nobody has to wait.
+    world.server().signal(Signal::TERM);
     assert!(world.proxy_mut("server").wait().await.success());
     drop(world);
 

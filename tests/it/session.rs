@@ -85,28 +85,28 @@ async fn a_notification_reaches_a_session_that_only_listens() {
 
 #[tokio::test]
 async fn an_idle_session_ends_with_the_reason_after_idle_timeout() {
-    for (in_client, yaml) in [(false, "proxy: {idle_timeout: 1s}"), (true, "proxy: {idle_timeout: 1000ms}")] {
+    for (in_client, yaml) in [(false, "proxy: {idle_timeout: 4s}"), (true, "proxy: {idle_timeout: 4000ms}")] {
         let world = if in_client { World::new().with_client(yaml) } else { World::new().with_server(yaml) };
         let world = world.start().await;
         let mut idle = session(&world).await;
-        idle.silent(Duration::from_millis(600)).await;
+        idle.silent(Duration::from_millis(2100)).await;
         // A session that moves bytes starts anew.
         ask(&mut idle, "select 1").await;
-        idle.silent(Duration::from_millis(600)).await;
-        idle.refused().await.expect("57P05", &["rds-auth-proxy: ", "idle for 1 s", "idle_timeout"]);
+        idle.silent(Duration::from_millis(2100)).await;
+        idle.refused().await.expect("57P05", &["rds-auth-proxy: ", "idle for 4 s", "idle_timeout"]);
         world.stop().await;
     }
 }
 
 #[tokio::test]
 async fn without_idle_timeout_no_clock_of_the_proxy_ends_a_session() {
-    let clocks = "proxy: {handshake_timeout: 1s, connect_timeout: 1s, drain_timeout: 1s}";
+    let clocks = "proxy: {handshake_timeout: 3s, connect_timeout: 1s, drain_timeout: 1s}";
     let world = World::new().with_server(clocks).with_client(clocks).start().await;
     let mut idle = session(&world).await;
-    idle.silent(Duration::from_secs(4)).await;
+    idle.silent(Duration::from_secs(5)).await;
     ask(&mut idle, "select 1").await;
     // Nor one that waits for a slow answer.
-    ask(&mut idle, "select pg_sleep(3)").await;
+    ask(&mut idle, "select pg_sleep(4)").await;
     drop(idle);
     world.stop().await;
 }

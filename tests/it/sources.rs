@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -48,7 +49,7 @@ async fn logs_in_with(world: &Running, key: &AccessKey, prepare: impl FnOnce(Lau
 
 async fn world() -> (Running, AccessKey) {
     let world = World::new().without_client().start().await;
-    let key = AccessKey::session(std::time::Duration::from_hours(1));
+    let key = AccessKey::session(Duration::from_hours(1));
     world.identities.add(key.clone());
     (world, key)
 }
@@ -210,7 +211,7 @@ async fn a_credential_process_that_fails_for_many_at_once() {
     };
     let command = format!("echo run >> {}; sleep 4; echo no card in the reader >&2; exit 1", runs.display());
     write_profile(&config, &format!("credential_process = {command}\n"));
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let (a, b, c, d) = tokio::join!(
         refusal(&client, "alice"),
         refusal(&client, "alice"),
@@ -220,7 +221,8 @@ async fn a_credential_process_that_fails_for_many_at_once() {
     for error in [a, b, c, d] {
         assert!(error.message().contains("no card in the reader"), "{error}");
     }
-    assert!(begin.elapsed() < std::time::Duration::from_secs(8), "{:?}", begin.elapsed());
+    // Two runs one after the other would take eight, and time would be up after 15.
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
     assert_eq!(fs::read_to_string(&runs).unwrap(), "run\n");
     world.stop().await;
 }
@@ -230,7 +232,7 @@ async fn a_credential_process_that_fails_for_many_at_once() {
 async fn an_assumed_role_in_the_region_of_the_configuration() {
     let world =
         World::new().with_client("rds: {regions: [eu-west-1, us-east-1]}").without_client().start().await;
-    let key = AccessKey::session(std::time::Duration::from_hours(1));
+    let key = AccessKey::session(Duration::from_hours(1));
     world.identities.add(key.clone());
     let AccessKey { id, secret, session_token, .. } = &key;
     let session_token = session_token.clone().unwrap();
@@ -283,11 +285,15 @@ async fn metadata_that_does_not_answer_delays_the_start_a_little_and_fills_no_lo
         let launch = without(without_keys(&world, &["--direct"]), &["AWS_REGION"])
             .env("AWS_EC2_METADATA_DISABLED", "false")
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{metadata}"));
-        let begin = std::time::Instant::now();
         let client = world.start_proxy(launch).await;
-        let took = begin.elapsed();
-        assert!(took < std::time::Duration::from_secs(5), "{took:?}");
         let log = client.log();
+        // By its own clock: how long a busy machine takes to start a process is another matter.
+        let at = |text: &str| {
+            let line = log.lines().find(|line| line.contains(text)).unwrap();
+            humantime::parse_rfc3339(line.split(' ').next().unwrap()).unwrap()
+        };
+        let took = at("listening").duration_since(at("the configuration was loaded")).unwrap();
+        assert!(took < Duration::from_secs(6), "{took:?}");
         let warnings: Vec<_> = log.lines().filter(|line| line.contains(" WARN ")).collect();
         assert!(warnings.len() == 1 && warnings[0].contains("no AWS region is set"), "{warnings:#?}");
     }

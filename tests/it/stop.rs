@@ -62,6 +62,11 @@ async fn the_last_words_of_a_database_pass_word_for_word() {
         "the database says why it ends a session"
     );
     let mut crashed = session(&world).await;
+    // One that is killed while it still sends something does not interrupt itself with last words.
+    let listens = "select 1 from pg_stat_activity where usename = 'alice' and wait_event = 'ClientRead'";
+    while world.postgres.value(listens).await.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     world.postgres.stop();
     // PostgreSQL calls these last words a warning.
     let warning = crashed.message().await.unwrap();
@@ -100,14 +105,15 @@ async fn a_stopping_proxy_lets_sessions_finish_and_takes_no_new_ones() {
         let leaving = Instant::now();
         drop(running);
         assert!(world.proxy_mut(name).wait().await.success());
-        assert!(leaving.elapsed() < Duration::from_secs(8), "the {name} waited for nothing");
+        // It would wait for `drain_timeout`, 30 s, or for ten for a side that does not follow.
+        assert!(leaving.elapsed() < Duration::from_secs(9), "the {name} waited for nothing");
     }
 }
 
 #[tokio::test]
 async fn after_drain_timeout_an_idle_session_reads_57p01() {
     for name in ["server", "client"] {
-        let mut world = draining(name, "1s").await;
+        let mut world = draining(name, "4s").await;
         let mut idle = session(&world).await;
         world.proxy(name).signal(Signal::TERM);
         idle.silent(Duration::from_millis(500)).await;
@@ -199,10 +205,12 @@ async fn a_second_signal_ends_everything_at_once() {
 
 #[tokio::test]
 async fn during_shutdown_delay_new_connections_are_still_served() {
-    let mut world = World::new().with_server("proxy: {shutdown_delay: 3s}").start().await;
+    let mut world = World::new().with_server("proxy: {shutdown_delay: 5m}").start().await;
     world.server().signal(Signal::TERM);
     world.server().wait_for_log("stopping").await;
     world.psql("alice", "select 1").await.unwrap();
+    // The second one ends it at once, so that nobody has to wait.
+    world.server().signal(Signal::TERM);
     assert!(world.proxy_mut("server").wait().await.success());
 }
 
@@ -218,7 +226,7 @@ async fn session(world: &Running) -> Raw {
 }
 
 async fn wait_until_refused(port: u16) {
-    for _ in 0..200 {
+    for _ in 0..1200 {
         if TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             return;
         }

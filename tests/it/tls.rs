@@ -90,7 +90,7 @@ async fn a_database_without_tls_gets_no_password() {
         world = world.with_instance(Instance::new(name).encryption(encryption));
     }
     let world = world.start().await;
-    world.database("gone").close();
+    world.database("gone").close().await;
     let password = random_text(24);
     world.add_secret(&password);
     for (name, _, sentence) in cases {

@@ -54,7 +54,8 @@ async fn an_iam_user_logs_in_through_the_tunnel() {
     let answer = world.psql("alice", "select current_user || '@' || current_database()").await.unwrap();
     assert_eq!(answer, "alice@app");
     assert!(world.rds().tokens()[0].contains(&world.key.id));
-    assert!(world.client().log().contains("a stream to a pod is open"), "it logs all it can");
+    // It logs all it can.
+    world.client().wait_for_log("a stream to a pod is open").await;
     assert_eq!(
         cluster.api.cluster().requests,
         ["/api/v1/namespaces/apps/pods", "/api/v1/namespaces/apps/pods/pod-1/portforward"]
@@ -97,7 +98,7 @@ async fn a_running_query_is_cancelled_through_the_tunnel() {
     let psql = psql.args(["-c", sql]).stderr(std::process::Stdio::piped()).spawn().unwrap();
     until_it_runs(&world, sql).await;
     interrupt(&psql);
-    let output = tokio::time::timeout(Duration::from_secs(20), psql.wait_with_output()).await;
+    let output = tokio::time::timeout(Duration::from_mins(1), psql.wait_with_output()).await;
     let error = String::from_utf8_lossy(&output.expect("psql does not end").unwrap().stderr).into_owned();
     assert!(error.contains("canceling statement due to user request"), "{error}");
     assert_eq!(world.rds().cancels(), 1);
@@ -109,7 +110,7 @@ async fn a_running_query_is_cancelled_through_the_tunnel() {
 async fn until_it_runs(world: &Running, sql: &str) {
     let text = sql.replace('\'', "''");
     let running = format!("select 1 from pg_stat_activity where query = '{text}' and state = 'active'");
-    for _ in 0..400 {
+    for _ in 0..600 {
         if world.postgres.value(&running).await.is_some() {
             return;
         }
@@ -123,26 +124,31 @@ fn interrupt(child: &Child) {
     rustix::process::kill_process(pid, Signal::INT).unwrap();
 }
 
-/// What the tunnel adds to a login, in a debug build: less than one of its pauses, or it paused.
+/// What the tunnel adds to a login, in a debug build: less than one of its pauses, or it paused. A round on a machine that is
+/// busy with something else says nothing of that, so it may be repeated; a tunnel that pauses does so in every round.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_connection_is_quick() {
     let (_cluster, world) = world_of_one_pod().await;
     let plain = world.start_client(&["--proxy-target", "plain"]).await;
-    let (mut through_tunnel, mut straight) = (Vec::new(), Vec::new());
-    for round in 0..31 {
-        for (client, times) in [(world.client(), &mut through_tunnel), (&plain, &mut straight)] {
-            let start = Instant::now();
-            let session = Raw::log_in(client.port(), &[("user", "alice"), ("database", DATABASE)]).await;
-            if round > 0 {
+    let (mut tunnel, mut tcp) = (Duration::MAX, Duration::ZERO);
+    for round in 0..6 {
+        let (mut through_tunnel, mut straight) = (Vec::new(), Vec::new());
+        for _ in 0..15 {
+            for (client, times) in [(world.client(), &mut through_tunnel), (&plain, &mut straight)] {
+                let start = Instant::now();
+                let session = Raw::log_in(client.port(), &[("user", "alice"), ("database", DATABASE)]).await;
                 times.push(start.elapsed());
+                drop(session.unwrap());
             }
-            drop(session.unwrap());
+        }
+        through_tunnel.sort();
+        straight.sort();
+        (tunnel, tcp) = (through_tunnel[7], straight[7]);
+        println!("a new login: p50 {tunnel:.1?} through the tunnel, {tcp:.1?} over TCP");
+        // The first round warms up.
+        if round > 0 && tunnel < tcp + Duration::from_millis(400) {
+            return world.stop().await;
         }
     }
-    through_tunnel.sort();
-    straight.sort();
-    let (tunnel, tcp) = (through_tunnel[15], straight[15]);
-    println!("a new login: p50 {tunnel:.1?} through the tunnel, {tcp:.1?} over TCP");
-    assert!(tunnel < tcp + Duration::from_millis(400), "{tunnel:?} through the tunnel, {tcp:?} over TCP");
-    world.stop().await;
+    panic!("{tunnel:?} through the tunnel, {tcp:?} over TCP");
 }

@@ -55,7 +55,7 @@ async fn a_generated_certificate_does_for_every_mode() {
         logs_in(&client).await;
         assert_eq!(client.log().matches(warning).count(), warnings, "{}", client.log());
     }
-    assert!(world.server().log().contains(r#""app_tls":"TLSv1.3""#));
+    world.server().wait_for_log(r#""app_tls":"TLSv1.3""#).await;
     for (name, sentence) in [
         ("wrong-name", "it is not valid for the name \"127.0.0.1\"; it is for localhost"),
         ("wrong-ca", "is not among the 1 root certificates of"),
@@ -104,7 +104,7 @@ async fn a_certificate_that_was_replaced_is_shown_to_the_next_connection() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let error = world.refusal("alice").await;
     assert!(error.message().contains("its issuer is \"CN=Foreign CA\""), "the old one stays: {error}");
-    assert!(world.server().log().contains("the old ones stay in use"));
+    world.server().wait_for_log("the old ones stay in use").await;
 
     replace(&world.server_certificate, &Authority::trusted().issue(&["localhost"], Validity::Now));
     tokio::time::sleep(Duration::from_millis(1100)).await;

@@ -86,7 +86,7 @@ impl Launch {
         if let Some(address) = stderr.wait_for(PATIENCE, listening_address).await {
             return Ok(Proxy { name: self.name, address, stdout, stderr, child });
         }
-        let ended = tokio::time::timeout(Duration::from_secs(1), child.wait()).await;
+        let ended = tokio::time::timeout(Duration::from_secs(5), child.wait()).await;
         let _ = child.kill().await;
         let code = ended.ok().and_then(|status| status.unwrap().code());
         Err(Finished { code, stdout: stdout.text(), stderr: stderr.text() })

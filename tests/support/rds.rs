@@ -83,7 +83,9 @@ struct Shared {
     postgres: Arc<Postgres>,
     identities: Identities,
     gate: Gate,
+    /// That it is to stop listening, and that it has.
     closed: CancellationToken,
+    gone: CancellationToken,
     record: Mutex<Record>,
 }
 
@@ -106,11 +108,13 @@ impl Rds {
             let listener = TcpListener::bind((options.address.as_str(), options.port)).await.unwrap();
             let port = listener.local_addr().unwrap().port();
             let (host, region) = (options.host.clone(), options.region.clone());
-            let (gate, closed, record) = <(Gate, CancellationToken, Mutex<Record>)>::default();
+            let (gate, record) = <(Gate, Mutex<Record>)>::default();
+            let (closed, gone) = <(CancellationToken, CancellationToken)>::default();
             let tls = TlsAcceptor::from(
                 options.certificate.server_config(options.encryption == Encryption::Mutual),
             );
-            let shared = Arc::new(Shared { options, tls, port, postgres, identities, gate, closed, record });
+            let shared =
+                Arc::new(Shared { options, tls, port, postgres, identities, gate, closed, gone, record });
             tokio::spawn(accept(listener, shared.clone()));
             Self { host, port, region, shared }
         })
@@ -147,10 +151,11 @@ impl Rds {
         std::mem::take(&mut self.shared.record.lock().unwrap().cut).cancel();
     }
 
-    /// Ends all connections and stops listening: the database is gone.
-    pub fn close(&self) {
+    /// Ends all connections and stops listening: the database is gone. Nobody is accepted any more when this returns.
+    pub async fn close(&self) {
         self.shared.closed.cancel();
         self.cut();
+        self.shared.gone.cancelled().await;
     }
 
     /// Lets no byte through, on any connection, until [`Rds::resume`]. New connections are accepted, not answered.
@@ -183,6 +188,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             let _ = shared.serve(stream).await;
         }));
     }
+    drop(listener);
+    shared.gone.cancel();
 }
 
 impl Shared {

@@ -42,7 +42,7 @@ async fn tls_inside_the_tunnel_is_verified_in_full() {
     let text = "x".repeat(8 << 20);
     let row = session.query_one("select length($1), repeat('y', 16777216)", &[&text]).await.unwrap();
     assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>(1).len()), (8 << 20, 16 << 20));
-    assert!(world.server().log().contains(r#""app_tls":"TLSv1.3""#), "{}", world.server().log());
+    world.server().wait_for_log(r#""app_tls":"TLSv1.3""#).await;
     drop(session);
 
     let mut session = Raw::session(world.client().port(), "alice").await;
@@ -65,6 +65,7 @@ async fn a_cluster_that_is_not_verified_is_warned_of() {
     for _ in 0..2 {
         assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
     }
+    world.client().wait_for_log(WARNING).await;
     assert_eq!(world.client().log().matches(WARNING).count(), 1, "{}", world.client().log());
     world.stop().await;
 

@@ -66,7 +66,7 @@ async fn it_dies_with_its_proxy() {
     let directory = PathBuf::from(format!("/proc/{}", proxy.id()));
     assert!(directory.exists());
     drop(proxy);
-    for _ in 0..100 {
+    for _ in 0..1500 {
         if !directory.exists() {
             return;
         }

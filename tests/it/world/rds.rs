@@ -176,13 +176,13 @@ async fn it_stalls_cuts_and_closes() {
     assert!(!output.status.success());
     assert_eq!(setup.run("by_trust", "", "SELECT 1").await.unwrap(), "1");
 
-    setup.rds.close();
+    setup.rds.close().await;
     let error = setup.run("by_trust", "", "SELECT 1").await.unwrap_err();
     assert!(error.contains("Connection refused"), "{error}");
 }
 
 async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
-    for _ in 0..200 {
+    for _ in 0..600 {
         if condition().await {
             return;
         }
