@@ -50,7 +50,7 @@ start() {
     shift 2
     "$@" >"$directory/$name.out" 2>"$directory/$name.log" 3>&- &
     running+=($!)
-    for _ in $(seq 300); do
+    for _ in $(seq 900); do
         if grep -Eq "$line" "$directory/$name.out" "$directory/$name.log"; then return; fi
         kill -0 "$!" 2>/dev/null || break
         sleep 0.1
@@ -79,7 +79,7 @@ world() { exec "$binaries/examples/world" --until-eof "$directory" <"$directory/
 world >"$directory/world.out" 2>"$directory/world.log" 3>&- &
 running+=($!)
 exec 3>"$directory/input"
-for _ in $(seq 600); do
+for _ in $(seq 1200); do
     if grep -q '^ready' "$directory/world.out"; then break; fi
     kill -0 "${running[0]}" 2>/dev/null || fail "the world does not start" "$directory/world.log"
     sleep 0.1

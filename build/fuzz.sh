@@ -13,9 +13,11 @@ cd "$(dirname "$0")/.."
 
 version=0.13.2   # of cargo-fuzz
 memory=2048      # MB; the memory checker takes several times what the program does
+slow=20          # seconds that one input may take
 smoke=
 if [ "${1:-}" = --smoke ]; then
     smoke=yes
+    slow=120     # nothing is optimised, and the machine is busy
     shift
 fi
 seconds=${1:-10}
@@ -74,7 +76,7 @@ for target in "${targets[@]}"; do
     artifacts=$fuzz/artifacts/$target
     mkdir -p "$artifacts"
     if ! "$programs/$target" -artifact_prefix="$artifacts/" -max_total_time="$seconds" -rss_limit_mb="$memory" \
-        -timeout=20 -print_final_stats=1 "$kept/$target" "$fuzz/corpus/$target" >"$log" 2>&1; then
+        -timeout="$slow" -print_final_stats=1 "$kept/$target" "$fuzz/corpus/$target" >"$log" 2>&1; then
         tail -n 200 "$log"
         echo "$target: found something; the input is below tests/fuzz/artifacts/$target" >&2
         exit 1
