@@ -132,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             Message::Binary(bytes) => self.take_bytes(bytes),
             Message::Close(frame) => match frame {
                 Some(frame) if frame.code != CloseCode::Normal => {
-                    self.fail(broken(&self.pod, &format!("{} {}", frame.code, frame.reason)))
+                    self.fail(self.refused(&format!("{} {}", frame.code, frame.reason)))
                 }
                 _ => {
                     self.ended = true;
