@@ -29,7 +29,7 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Resul
     let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Client)?;
     log.configure(config.log_level);
     start::announce(&path);
-    harden::check_file_limit(config.limits.max_connections);
+    harden::check_file_limit(&config.limits);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
     let upstream = if arguments.direct {

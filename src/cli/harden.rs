@@ -1,5 +1,7 @@
 //! Keeps the memory of the process, where passwords and tokens live, to itself; and makes room for connections.
 
+use crate::session::Limits;
+
 /// Applies what the platform offers. Nothing here is worth not starting for, so what fails is only logged.
 pub(super) fn harden() {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
@@ -68,14 +70,14 @@ fn apple_files(current: Option<u64>, maximum: Option<u64>) -> Option<u64> {
 /// What else needs descriptors: the listeners, the runtime, AWS and the log.
 const OTHER_FILES: u64 = 64;
 
-/// Warns where the system allows fewer open files than `max_connections` sessions of two sockets each may need. Then
-/// accepting pauses while all are in use.
-pub(super) fn check_file_limit(max_connections: usize) {
+/// Warns where the system allows fewer open files than connections within these limits may need. Then accepting pauses
+/// while all are in use.
+pub(super) fn check_file_limit(limits: &Limits) {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit};
 
-        let needed = (max_connections as u64).saturating_mul(2).saturating_add(OTHER_FILES);
+        let needed = (limits.files() as u64).saturating_add(OTHER_FILES);
         if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < needed) {
             tracing::warn!(
                 limit,
@@ -85,7 +87,7 @@ pub(super) fn check_file_limit(max_connections: usize) {
         }
     }
     #[cfg(not(unix))]
-    let _ = (max_connections, OTHER_FILES);
+    let _ = (limits, OTHER_FILES);
 }
 
 #[cfg(all(test, target_os = "linux"))]

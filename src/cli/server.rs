@@ -21,7 +21,7 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
     let stamp = Stamp::of(&path);
     log.configure(config.log_level);
     start::announce(&path);
-    harden::check_file_limit(config.limits.max_connections);
+    harden::check_file_limit(&config.limits);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
     let (listener, _) = start::listen(&config.listen, "listening").await?;

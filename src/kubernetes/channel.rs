@@ -168,7 +168,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
     /// What an error means that the pod's side reports: as long as the pod has not spoken, that nobody listens there.
     fn refused(&self, said: &str) -> io::Error {
         let error = broken(&self.pod, said);
-        if self.spoke || error.kind() != io::ErrorKind::ConnectionRefused {
+        let words = ["refused", "failed to connect", "failed to dial"];
+        let lower = said.to_ascii_lowercase();
+        if self.spoke || !words.iter().any(|word| lower.contains(word)) {
             return error;
         }
         Fault::PortRefused { pod: self.pod.clone(), port: self.port, reason: error.to_string() }.into()
@@ -218,12 +220,6 @@ fn lost(error: &tungstenite::Error) -> io::Error {
 }
 
 fn broken(pod: &str, said: &str) -> io::Error {
-    let refused = ["refused", "failed to connect", "failed to dial"];
-    let lower = said.to_ascii_lowercase();
-    let kind = if refused.iter().any(|word| lower.contains(word)) {
-        io::ErrorKind::ConnectionRefused
-    } else {
-        io::ErrorKind::ConnectionReset
-    };
-    io::Error::new(kind, format!("the stream to pod {pod} broke off: {}", quote(said)))
+    let text = format!("the stream to pod {pod} broke off: {}", quote(said));
+    io::Error::new(io::ErrorKind::ConnectionReset, text)
 }

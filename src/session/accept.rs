@@ -8,14 +8,15 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span, warn};
 
 use super::life::live;
-use super::limits::Places;
+use super::places::Places;
+use super::waiting::Waiting;
 use super::{Limits, Role, meter};
 use crate::net::{Listener, Peer};
 use crate::shutdown::Shutdown;
 use crate::tls::Acceptor;
 
-/// How long until the next line about connections that are closed unheard: whoever floods the listener shall not flood
-/// the log.
+/// How long until the next line about connections that are closed unheard: who floods the listener shall not flood the
+/// log.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// Everything that connections of one listener share.
@@ -48,7 +49,7 @@ impl<R: Role> Engine<R> {
 
 /// Accepts connections until the proxy drains, and returns when the last session has ended.
 pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shutdown: Shutdown) {
-    let places = Places::default();
+    let (waiting, places) = (Waiting::default(), Places::default());
     let sessions = TaskTracker::new();
     let mut unheard = Unheard::default();
     let ids = AtomicU64::new(1);
@@ -57,14 +58,14 @@ pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shut
             accepted = listener.accept() => accepted,
             () = shutdown.draining() => break,
         };
-        let Some(place) = places.take(&engine.limits(), accepted.peer.place()) else {
-            unheard.note(&accepted.peer);
-            continue;
-        };
+        let (turn, dismissed) = waiting.enter(accepted.peer, engine.limits().waiting());
+        if let Some(peer) = dismissed {
+            unheard.note(&peer);
+        }
         let id = ids.fetch_add(1, Ordering::Relaxed);
-        let (engine, shutdown) = (Arc::clone(&engine), shutdown.clone());
+        let (engine, places, shutdown) = (Arc::clone(&engine), places.clone(), shutdown.clone());
         let span = info_span!("connection", id);
-        let session = async move { live(&*engine, accepted, place, &shutdown).await };
+        let session = async move { live(&*engine, &places, accepted, turn, &shutdown).await };
         sessions.spawn(session.instrument(span));
     }
     drop(listener);
@@ -72,7 +73,7 @@ pub async fn serve<R: Role>(engine: Arc<Engine<R>>, mut listener: Listener, shut
     sessions.wait().await;
 }
 
-/// Connections that were closed before they could say anything.
+/// Connections that had to make room before they said what they wanted.
 #[derive(Default)]
 struct Unheard {
     told: Option<Instant>,
@@ -82,10 +83,9 @@ struct Unheard {
 impl Unheard {
     /// Counts one, and writes a line about those that came since the last one.
     fn note(&mut self, peer: &Peer) {
-        meter::unheard();
         self.untold += 1;
         if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
-            warn!(%peer, connections = self.untold, "closed unheard: far more connections than the limits allow");
+            warn!(%peer, connections = self.untold, "closed unheard: too many connections do not say what they want");
             *self = Self { told: Some(Instant::now()), untold: 0 };
         }
     }

@@ -103,6 +103,9 @@ impl Record {
         // Port scanners and health checks hang up before they say anything.
         if matches!(failure, Failure::ApplicationGone(_)) && user.is_empty() {
             tracing::debug!(%peer, duration_ms, "hung up without a startup packet");
+        } else if matches!(failure, Failure::Unheard) {
+            // The listener tells how many there are.
+            tracing::debug!(%peer, duration_ms, "closed unheard");
         } else if matches!(failure.fault(), Fault::Application | Fault::Database) {
             info!(
                 %peer, target, user, database, application_name, identity, fault, duration_ms,

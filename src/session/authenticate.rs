@@ -32,8 +32,6 @@ pub(super) struct Attempt<'a> {
     pub(super) hop_name: &'a str,
     /// The hop is reached in clear, and only because it has no TLS: no password may go there.
     pub(super) unprotected: bool,
-    /// Counts the bytes that the hop has said.
-    pub(super) heard: &'a mut usize,
 }
 
 /// Two sides in the middle of a login.
@@ -56,7 +54,7 @@ pub(super) async fn authenticate(
     attempt: Attempt<'_>,
     deadline: &mut Deadline,
 ) -> Result<Option<CancelRequest>, Failure> {
-    let Attempt { startup, password, identity, hop_name, unprotected, heard } = attempt;
+    let Attempt { startup, password, identity, hop_name, unprotected } = attempt;
     let user_bytes = startup.get("user").unwrap_or_default().to_vec();
     let user = String::from_utf8_lossy(&user_bytes).into_owned();
     let mut exchange = password.map(|password| Exchange::new(password, &user_bytes, hop_name));
@@ -76,11 +74,12 @@ pub(super) async fn authenticate(
         lost_binding: false,
         cancel: None,
     };
+    let mut heard = 0;
     loop {
         let doing = "waiting for the database to finish the login";
         let message = deadline.within(doing, read_from_hop(conversation.hop, hop_name)).await?;
-        *heard += Header::LENGTH + message.body.len();
-        if *heard > MOST_LOGIN_BYTES {
+        heard += Header::LENGTH + message.body.len();
+        if heard > MOST_LOGIN_BYTES {
             return Err(Failure::EndlessLogin { hop: hop_name.to_owned(), limit: MOST_LOGIN_BYTES });
         }
         if conversation.handle(&message, exchange.as_mut(), deadline).await? {

@@ -75,6 +75,9 @@ pub enum Failure {
         /// `max_connections_per_peer`
         limit: usize,
     },
+    /// It said nothing, and others came who may.
+    #[error("closed unheard: newer connections wait to be heard")]
+    Unheard,
     /// The proxy stops.
     #[error("this proxy is shutting down; connect again")]
     ShuttingDown,

@@ -51,6 +51,7 @@ impl Failure {
             | Self::Mint(_)
             | Self::TooManyConnections { .. }
             | Self::TooManyConnectionsOfPeer { .. }
+            | Self::Unheard
             | Self::ShuttingDown => Fault::Proxy,
             Self::Refused { .. } => Fault::Database,
             Self::Timeout { fault, .. } => *fault,
@@ -79,6 +80,7 @@ impl Failure {
             Self::Mint(_) => "aws_credentials",
             Self::TooManyConnections { .. } => "max_connections",
             Self::TooManyConnectionsOfPeer { .. } => "max_connections_per_peer",
+            Self::Unheard => "unheard",
             Self::ShuttingDown => "shutdown",
             Self::Idle(_) => "idle_timeout",
             Self::Timeout { .. } => "timeout",

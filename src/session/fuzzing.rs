@@ -28,13 +28,7 @@ pub async fn login(
     startup: StartupMessage,
     password: Option<&Secret>,
 ) -> Result<Option<CancelRequest>, Failure> {
-    let attempt = Attempt {
-        startup,
-        password,
-        identity: Some("someone"),
-        hop_name: "hop",
-        unprotected: false,
-        heard: &mut 0,
-    };
+    let attempt =
+        Attempt { startup, password, identity: Some("someone"), hop_name: "hop", unprotected: false };
     authenticate(app, hop, attempt, &mut Deadline::new(LONG)).await
 }

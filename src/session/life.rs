@@ -1,57 +1,43 @@
 //! The life of one connection: every step in its order.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use tracing::debug;
 
 use super::accept::Engine;
 use super::audit::Record;
-use super::authenticate::{Attempt, authenticate};
 use super::cancel::{cancel_left_behind, deliver};
-use super::connect::connect;
-use super::contract::{CANCEL, PASSWORD};
+use super::contract::CANCEL;
 use super::deadline::Deadline;
-use super::limits::Place;
+use super::login::Login;
 use super::negotiate::{Refused, negotiate};
+use super::places::{Place, Places};
 use super::splice::{End, Side, Splice};
+use super::waiting::Turn;
 use super::{Errand, Failure, Fault, Hop, Limits, Opening, Request, Role, Route};
-use crate::net::{Accepted, Framed, Socket, Stream};
-use crate::secret::Secret;
+use crate::net::{Accepted, Framed, Peer, Socket, Stream};
 use crate::shutdown::Shutdown;
-use crate::tls::Mode;
-use crate::wire::{CancelRequest, ErrorResponse, StartupMessage};
-
-/// How long a connection beyond the limits may take to say what it wants.
-const HEARING: Duration = Duration::from_secs(3);
+use crate::wire::{CancelRequest, ErrorResponse};
 
 /// How long an application may take to read the last words to it.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-
-/// How many streams a login may begin on, where pods refuse them after they were opened.
-const STREAMS: u32 = 4;
 
 /// A connection and what it needs on its way.
 struct Life<'a, R> {
     engine: &'a Engine<R>,
     limits: Arc<Limits>,
+    standing: Standing,
     record: Record,
 }
 
-/// What a session begins with.
-struct Login {
-    startup: StartupMessage,
-    password: Option<Secret>,
-    identity: Option<String>,
-}
-
-impl Login {
-    fn carries_password(&self) -> bool {
-        self.password.is_some() || self.startup.get(PASSWORD).is_some()
-    }
+/// By what right a connection is here.
+enum Standing {
+    /// It has not said what it wants.
+    Waiting(Turn),
+    /// It has, and may go on.
+    Placed { _place: Place },
 }
 
 /// A session that is ready for queries.
@@ -65,20 +51,35 @@ struct Ready {
 /// Serves a connection from its first byte to its last.
 pub(super) async fn live<R: Role>(
     engine: &Engine<R>,
+    places: &Places,
     accepted: Accepted,
-    mut place: Place,
+    turn: Turn,
     shutdown: &Shutdown,
 ) {
-    let mut life = Life { engine, limits: engine.limits(), record: Record::new(accepted.peer) };
+    let Accepted { socket, peer } = accepted;
+    let standing = Standing::Waiting(turn);
+    let mut life = Life { engine, limits: engine.limits(), standing, record: Record::new(peer) };
     // Boxed, so that a session in its long second phase does not carry the state of its short first one.
-    match Box::pin(life.establish(accepted.socket, place.refused.take(), shutdown)).await {
+    match Box::pin(life.establish(places, socket, peer, shutdown)).await {
         Ok(Some(ready)) => Box::pin(life.splice(ready, shutdown)).await,
         Ok(None) => life.record.cancelled(),
         Err(Refused { app, failure }) => {
             life.record.failed(&failure);
-            if let Some(app) = app {
-                part(app, failure.response()).await;
+            let Some(app) = app else { return };
+            tokio::select! {
+                () = part(app, failure.response()) => {}
+                () = life.standing.lost() => {}
             }
+        }
+    }
+}
+
+impl Standing {
+    /// Returns when newer connections need the room.
+    async fn lost(&self) {
+        match self {
+            Self::Waiting(turn) => turn.dismissed().await,
+            Self::Placed { .. } => std::future::pending().await,
         }
     }
 }
@@ -88,29 +89,29 @@ impl<R: Role> Life<'_, R> {
     /// a connection beyond the limits may bring.
     async fn establish(
         &mut self,
+        places: &Places,
         socket: Socket,
-        beyond_limits: Option<Failure>,
+        peer: Peer,
         shutdown: &Shutdown,
     ) -> Result<Option<Ready>, Refused> {
         let mut deadline = Deadline::new(self.limits.handshake_timeout);
-        let hearing =
-            beyond_limits.as_ref().map(|_| Deadline::new(HEARING.min(self.limits.handshake_timeout)));
         let negotiation = negotiate(socket, self.engine.acceptor.as_ref());
         let doing = "waiting for the application's startup packet";
         let (mut app, opening) = tokio::select! {
-            negotiated = hearing.as_ref().unwrap_or(&deadline).blaming(Fault::Application, doing, negotiation) => negotiated?,
+            negotiated = deadline.blaming(Fault::Application, doing, negotiation) => negotiated?,
+            () = self.standing.lost() => return Err(Failure::Unheard.into()),
             // Who has not said what it wants waits for no answer.
             () = shutdown.ended() => return Err(Failure::ShuttingDown.into()),
         };
         let request = Request { opening };
         self.record.negotiated(&app, &request);
-        let beyond_limits = match beyond_limits {
-            // A refused session is not worth a lookup or a token.
-            Some(failure) if !may_cancel(&request.opening) => {
-                return Err(Refused { app: Some(app), failure });
-            }
-            other => other,
+        // A refused session is not worth a lookup or a token.
+        let mut place = match places.take(&self.limits, peer.place(), may_cancel(&request.opening)) {
+            Ok(place) => place,
+            Err(failure) => return Err(Refused { app: Some(app), failure }),
         };
+        let beyond_limits = place.refused.take();
+        self.standing = Standing::Placed { _place: place };
         let reached = tokio::select! {
             reached = self.reach(&mut app, request, beyond_limits, &mut deadline) => reached,
             () = shutdown.ended() => Err(Failure::ShuttingDown),
@@ -147,63 +148,9 @@ impl<R: Role> Life<'_, R> {
         if let Some(failure) = beyond_limits {
             return Err(failure);
         }
-        let (framed, cancel) = self.log_in(app, &hop, &login, deadline).await?;
+        let (framed, cancel) = login.run(app, &hop, &self.limits, deadline, &mut self.record).await?;
         self.record.ready();
         Ok(Some((framed, hop, cancel)))
-    }
-
-    /// Reaches the hop and logs in there. A pod may refuse a stream that counted as open already: then nobody has got
-    /// what was sent on it, and the application has heard nothing, so all begins anew on another stream.
-    async fn log_in(
-        &mut self,
-        app: &mut Framed,
-        hop: &Hop,
-        login: &Login,
-        deadline: &mut Deadline,
-    ) -> Result<(Framed, Option<CancelRequest>), Failure> {
-        let mut left = STREAMS;
-        loop {
-            left -= 1;
-            let mut heard = 0;
-            let failure = match self.try_to_log_in(app, hop, (login, &mut heard), deadline).await {
-                Ok(done) => return Ok(done),
-                Err(failure) => failure,
-            };
-            match failure {
-                Failure::HopGone { hop, source }
-                    if heard == 0 && source.kind() == ErrorKind::ConnectionRefused =>
-                {
-                    if left == 0 {
-                        return Err(Failure::Unreachable { hop, source });
-                    }
-                    debug!(error = %source, "refused after all; opening another stream");
-                }
-                other => return Err(other),
-            }
-        }
-    }
-
-    async fn try_to_log_in(
-        &mut self,
-        app: &mut Framed,
-        hop: &Hop,
-        (login, heard): (&Login, &mut usize),
-        deadline: &mut Deadline,
-    ) -> Result<(Framed, Option<CancelRequest>), Failure> {
-        let limit = hop.way.limit(self.limits.connect_timeout, deadline.left_to_try());
-        let connecting = connect(hop, limit, login.carries_password());
-        let mut framed = deadline.within("connecting to the next hop", connecting).await?;
-        self.record.connected(&framed);
-        let attempt = Attempt {
-            startup: login.startup.clone(),
-            password: login.password.as_ref(),
-            identity: login.identity.as_deref(),
-            hop_name: &hop.name,
-            unprotected: hop.tls.mode() == Mode::Prefer && !framed.stream().is_tls(),
-            heard,
-        };
-        let cancel = authenticate(app, &mut framed, attempt, deadline).await?;
-        Ok((framed, cancel))
     }
 
     /// Moves bytes until it ends, and sees to it that both sides learn of the end.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use super::Limits;
 use super::splice::Splice;
-use super::{Fault, Limits};
 
 /// How long the steps of a handshake take, in seconds.
 pub const HANDSHAKE_SECONDS: &str = "rds_auth_proxy_handshake_seconds";
@@ -92,11 +92,6 @@ pub(super) fn session_ended(target: &str, ended_by: &'static str, outcome: &'sta
 
 pub(super) fn refused(fault: &'static str, reason: &'static str) {
     counter!(REFUSALS, "fault" => fault, "reason" => reason).increment(1);
-}
-
-/// Counts a connection that was closed before it could say anything.
-pub(super) fn unheard() {
-    refused(Fault::Proxy.name(), "unheard");
 }
 
 pub(super) fn cancelled(target: &str) {

@@ -16,6 +16,8 @@
 //! | `contract.rs` | the startup parameters between client and server |
 //! | `message.rs` | whole messages from a conversation |
 //! | `deadline.rs`, `limits.rs` | how long and how many |
+//! | `waiting.rs`, `places.rs` | who has not said yet what it wants, and who has |
+//! | `login.rs` | connect and authenticate, again where a pod refuses late |
 //! | `password.rs` | the password methods, from the side that has the password |
 //! | `explain.rs` | hints for a login that the database refused |
 //! | `cancel.rs` | delivers cancel requests |
@@ -38,12 +40,15 @@ mod fault;
 pub mod fuzzing;
 mod life;
 mod limits;
+mod login;
 mod message;
 pub mod meter;
 mod negotiate;
 mod password;
+mod places;
 mod response;
 mod splice;
+mod waiting;
 
 pub use accept::{Engine, serve};
 pub use authorize::{Errand, Hop, Request, Role, Route, Way};

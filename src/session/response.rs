@@ -25,6 +25,7 @@ impl Failure {
                 | Self::CancelWithoutTarget
                 | Self::CancelRefused { .. }
                 | Self::Refused { .. }
+                | Self::Unheard
         ) {
             return None;
         }

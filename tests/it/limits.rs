@@ -4,8 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, NoTls};
 
 use crate::support::plan::World;
 use crate::support::proxy::Proxy;
@@ -23,14 +23,7 @@ async fn beyond_max_connections_an_application_reads_53300_and_ctrl_c_still_work
         assert_eq!(error.code(), &SqlState::TOO_MANY_CONNECTIONS);
         assert!(error.message().contains("max_connections of this proxy is 2"), "{error}");
 
-        let token = first.cancel_token();
-        let cancel = async {
-            crate::cancel::wait_for_queries(&world, "select pg_sleep(302)", 1).await;
-            token.cancel_query(NoTls).await.unwrap();
-        };
-        let (slept, ()) = tokio::join!(first.simple_query("select pg_sleep(302)"), cancel);
-        assert_eq!(slept.unwrap_err().code(), Some(&SqlState::QUERY_CANCELED));
-
+        cancel_a_query(&world, &first, "select pg_sleep(302)").await;
         second.send(TERMINATE).await;
         assert_eq!(second.message().await, None);
         connect_soon(&world).await;
@@ -121,15 +114,39 @@ const HALVES: [&[u8]; 5] = [b"", b"\0\0", b"\0\0\0\x50\0\x03\0\0user\0ali", SSL_
 const HALF_A_CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
 #[tokio::test]
-async fn silent_connections_that_take_all_places_give_them_back_after_handshake_timeout() {
-    let world = limited("client", "max_connections: 10, handshake_timeout: 2s").await;
-    let mut silent = Vec::new();
-    for _ in 0..200 {
-        silent.push(Raw::connect(world.client().port()).await);
+async fn silent_connections_take_no_place_and_the_oldest_make_room() {
+    for name in ["client", "server"] {
+        let world = limited(name, "max_connections: 1").await;
+        let port = world.proxy(name).port();
+        let mut silent = Vec::new();
+        for _ in 0..1000 {
+            silent.push(Raw::connect(port).await);
+        }
+        world.psql("alice", "select 1").await.unwrap();
+        let mut eldest = silent.swap_remove(0);
+        assert_eq!(eldest.rest().await, b"", "it is hung up on");
+        world
+            .proxy(name)
+            .wait_for_log("closed unheard: too many connections do not say what they want")
+            .await;
+        world.stop().await;
     }
-    connect_soon(&world).await;
-    drop(silent);
-    world.stop().await;
+}
+
+/// Behind a port-forward everybody has one address, so that no share of an address helps here.
+#[tokio::test]
+async fn silent_connections_keep_nobody_from_cancelling() {
+    for name in ["client", "server"] {
+        let world = limited(name, "max_connections: 1").await;
+        let session = world.connect("alice").await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..300 {
+            silent.push(Raw::connect(world.proxy(name).port()).await);
+        }
+        cancel_a_query(&world, &session, "select pg_sleep(303)").await;
+        drop((session, silent));
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -179,6 +196,16 @@ async fn limited(name: &str, limits: &str) -> Running {
     let world =
         if name == "client" { World::new().with_client(&yaml) } else { World::new().with_server(&yaml) };
     world.start().await
+}
+
+async fn cancel_a_query(world: &Running, session: &Client, query: &str) {
+    let token = session.cancel_token();
+    let cancel = async {
+        crate::cancel::wait_for_queries(world, query, 1).await;
+        token.cancel_query(NoTls).await.unwrap();
+    };
+    let (ended, ()) = tokio::join!(session.simple_query(query), cancel);
+    assert_eq!(ended.unwrap_err().code(), Some(&SqlState::QUERY_CANCELED));
 }
 
 async fn session(world: &Running) -> Raw {
