@@ -19,8 +19,8 @@ pub(super) const CERTIFICATE_END: &str = "rds_auth_proxy_certificate_expiry_time
 /// The parts that readiness depends on. That the listener is bound needs no asking: before it is, nothing answers here.
 #[derive(Clone)]
 pub struct Health {
-    /// Has to have listed the databases once, if it lists any.
-    pub directory: Arc<Directory>,
+    /// Has to have listed the databases once, if it lists any. A client looks them up before it listens, and no more.
+    pub directory: Option<Arc<Directory>>,
     /// Must not have been given.
     pub shutdown: Shutdown,
     /// Whose end is watched.
@@ -51,9 +51,10 @@ impl Health {
     /// What keeps the proxy from being ready; nothing where it is.
     #[must_use]
     pub fn faults(&self) -> Vec<&'static str> {
+        let unlisted = self.directory.as_ref().is_some_and(|directory| !directory.is_discovered());
         let parts = [
             (self.shutdown.is_announced(), "it is shutting down"),
-            (!self.directory.is_discovered(), "the RDS databases have not been listed yet"),
+            (unlisted, "the RDS databases have not been listed yet"),
         ];
         parts.into_iter().filter(|(faulty, _)| *faulty).map(|(_, fault)| fault).collect()
     }
@@ -63,7 +64,9 @@ impl Health {
         gauge!("rds_auth_proxy_ready").set(if self.faults().is_empty() { 1.0 } else { 0.0 });
         let tasks = Handle::current().metrics().num_alive_tasks();
         gauge!(TASKS).set(u32::try_from(tasks).unwrap_or(u32::MAX));
-        self.directory.measure();
+        if let Some(directory) = &self.directory {
+            directory.measure();
+        }
         for file in self.certificates.files() {
             // One that cannot be read any more keeps its last value; the log has the reason when it is loaded.
             if let Ok(Some(end)) = expiry(&file) {

@@ -4,7 +4,6 @@
 mod health;
 mod recorder;
 
-use std::io;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,10 +12,14 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 
 pub use health::{Certificates, Health};
 pub use recorder::Recorder;
+
+use crate::net::{Accepted, Listener, Waiting};
 
 /// The media type of the Prometheus text format:
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
@@ -24,6 +27,12 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// How often samples are put into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How many connections there may be; then the oldest one of the address that has the most is closed.
+const CONNECTIONS: usize = 64;
+
+/// How long a request may take to arrive, the next one of a connection too.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the listener answers from.
 #[derive(Clone)]
@@ -35,7 +44,7 @@ pub struct Admin {
 }
 
 /// Answers `/livez`, `/readyz` and `/metrics` until dropped.
-pub async fn serve(listener: TcpListener, admin: Admin) -> io::Result<()> {
+pub async fn serve(mut listener: Listener, admin: Admin) {
     // What is recorded in buckets is kept sample by sample until somebody looks.
     let recorder = admin.recorder.clone();
     let upkeep = async move {
@@ -49,9 +58,28 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> io::Result<()> {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(admin);
-    tokio::select! {
-        served = axum::serve(listener, router) => served,
-        () = upkeep => Ok(()),
+    let waiting = Waiting::default();
+    let accepting = async {
+        loop {
+            let accepted = listener.accept().await;
+            tokio::spawn(answer(accepted, router.clone(), &waiting));
+        }
+    };
+    tokio::join!(accepting, upkeep);
+}
+
+/// Answers the requests of one connection. What goes wrong there is the business of who asked.
+fn answer(accepted: Accepted, router: Router, waiting: &Waiting) -> impl Future<Output = ()> + use<> {
+    let Accepted { socket, peer } = accepted;
+    let (turn, _closed) = waiting.enter(peer, CONNECTIONS);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let connection = http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+    async move {
+        tokio::select! {
+            _served = connection => {}
+            () = turn.dismissed() => {}
+        }
     }
 }
 

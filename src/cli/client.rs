@@ -43,7 +43,6 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Resul
     let target = choose_target(&directory, arguments.target.as_deref()).await?;
 
     let shutdown = Shutdown::new();
-    observe::admin(&config, recorder, &directory, &shutdown).await?;
     let via = match upstream {
         Some(upstream) => via(upstream, &shutdown).await?,
         None => Via::Direct,
@@ -54,6 +53,7 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Resul
     }
     let mint = aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
     let (listener, bound) = start::listen(&listen_address(&config.listen, &target), "listening").await?;
+    observe::admin(&config, recorder, None, &shutdown).await?;
     let banner = Banner {
         target: &target.name,
         address: &target.address,

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 #[cfg(target_os = "linux")]
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
-use tracing::{error, info};
+use tracing::info;
 
 use super::failure::Failure;
 use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::config::Config;
 use crate::kubernetes;
-use crate::net::Address;
+use crate::net::{Address, Listener};
 use crate::session::meter;
 use crate::shutdown::Shutdown;
 use crate::target::{self, Directory};
@@ -29,35 +28,32 @@ pub(super) fn recorder(config: &Config) -> Result<Option<Recorder>, Failure> {
     Ok(Some(recorder))
 }
 
-/// Answers on the admin address from now on, where there is one. Returns the certificate files whose end is watched.
+/// Answers on the admin address from now on, where there is one; readiness depends on the directory, where there is one.
+/// Returns the certificate files whose end is watched.
 pub(super) async fn admin(
     config: &Config,
     recorder: Option<Recorder>,
-    directory: &Arc<Directory>,
+    directory: Option<&Arc<Directory>>,
     shutdown: &Shutdown,
 ) -> Result<Certificates, Failure> {
     let certificates = Certificates::default();
     certificates.watch(config.certificates());
     let (Some(address), Some(recorder)) = (&config.admin, recorder) else { return Ok(certificates) };
-    let Address::Tcp(address) = address else {
+    if let Address::Unix(_) = address {
         return Err(Failure::usage(
             "proxy.admin_addr has to be HOST:PORT; probes cannot reach a Unix socket",
         ));
-    };
+    }
     let failed = |error| Failure::Runtime(format!("cannot listen on the admin_addr {address}: {error}"));
-    let listener = TcpListener::bind((address.host.as_str(), address.port)).await.map_err(failed)?;
-    info!(admin_addr = %listener.local_addr().map_err(failed)?, "answering probes");
+    let listener = Listener::bind(address).await.map_err(failed)?;
+    info!(admin_addr = %listener.address().map_err(failed)?, "answering probes");
     let health = Health {
-        directory: Arc::clone(directory),
+        directory: directory.cloned(),
         shutdown: shutdown.clone(),
         certificates: certificates.clone(),
     };
     let admin = Admin { health, recorder };
-    tokio::spawn(async move {
-        if let Err(error) = admin::serve(listener, admin).await {
-            error!(%error, "the admin listener ended");
-        }
-    });
+    tokio::spawn(admin::serve(listener, admin));
     Ok(certificates)
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
     let aws = start::aws(&config).await?;
     let directory = start::directory(&config, aws.as_ref())?;
     let shutdown = Shutdown::new();
-    let certificates = observe::admin(&config, recorder, &directory, &shutdown).await?;
+    let certificates = observe::admin(&config, recorder, Some(&directory), &shutdown).await?;
 
     let (refreshed, draining) = (Arc::clone(&directory), shutdown.clone());
     tokio::spawn(async move { refreshed.keep_fresh(&draining).await });

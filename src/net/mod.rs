@@ -9,6 +9,7 @@ mod options;
 mod read_ahead;
 mod socket;
 mod stream;
+mod waiting;
 
 pub use address::{Address, HostPort, InvalidAddress};
 pub use buffer::Buffer;
@@ -18,3 +19,4 @@ pub use listener::{Accepted, Listener, Peer};
 pub use read_ahead::ReadAhead;
 pub use socket::{Duplex, Socket};
 pub use stream::Stream;
+pub use waiting::{Turn, Waiting};

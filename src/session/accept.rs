@@ -9,9 +9,8 @@ use tracing::{Instrument, info_span, warn};
 
 use super::life::live;
 use super::places::Places;
-use super::waiting::Waiting;
 use super::{Limits, Role, meter};
-use crate::net::{Listener, Peer};
+use crate::net::{Listener, Peer, Waiting};
 use crate::shutdown::Shutdown;
 use crate::tls::Acceptor;
 

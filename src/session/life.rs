@@ -15,9 +15,8 @@ use super::login::Login;
 use super::negotiate::{Refused, negotiate};
 use super::places::{Place, Places};
 use super::splice::{End, Side, Splice};
-use super::waiting::Turn;
 use super::{Errand, Failure, Fault, Hop, Limits, Opening, Request, Role, Route};
-use crate::net::{Accepted, Framed, Peer, Socket, Stream};
+use crate::net::{Accepted, Framed, Peer, Socket, Stream, Turn};
 use crate::shutdown::Shutdown;
 use crate::wire::{CancelRequest, ErrorResponse};
 

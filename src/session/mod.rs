@@ -16,7 +16,7 @@
 //! | `contract.rs` | the startup parameters between client and server |
 //! | `message.rs` | whole messages from a conversation |
 //! | `deadline.rs`, `limits.rs` | how long and how many |
-//! | `waiting.rs`, `places.rs` | who has not said yet what it wants, and who has |
+//! | `places.rs` | how many sessions there are, and who has them |
 //! | `login.rs` | connect and authenticate, again where a pod refuses late |
 //! | `password.rs` | the password methods, from the side that has the password |
 //! | `explain.rs` | hints for a login that the database refused |
@@ -48,7 +48,6 @@ mod password;
 mod places;
 mod response;
 mod splice;
-mod waiting;
 
 pub use accept::{Engine, serve};
 pub use authorize::{Errand, Hop, Request, Role, Route, Way};

@@ -16,6 +16,7 @@ mod support;
 mod world;
 
 /// What operators see and do.
+mod admin;
 mod operations;
 
 /// Who gets in with an IAM identity, and what the database sees of it.

@@ -1,7 +1,5 @@
-//! Connections that have not said yet what they want.
-//!
-//! They take no place of a session: whoever opens connections and says nothing keeps nobody out. When too many wait,
-//! the oldest ones go, which is no harm to an application that speaks at once.
+//! Connections that have not said yet what they want. When there are too many the oldest ones go, which is no harm to
+//! who speaks at once: so nobody is kept out by connections that say nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -9,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::net::Peer;
+use super::Peer;
 
-/// Who waits to be heard.
+/// Who waits to be heard by a listener.
 #[derive(Clone, Default)]
-pub(super) struct Waiting {
+pub struct Waiting {
     room: Arc<Mutex<Room>>,
 }
 
@@ -29,8 +27,8 @@ struct Caller {
     dismissed: CancellationToken,
 }
 
-/// A connection's place among them, given back when dropped.
-pub(super) struct Turn {
+/// A connection's place among those that wait, given back when dropped.
+pub struct Turn {
     waiting: Waiting,
     number: u64,
     dismissed: CancellationToken,
@@ -39,7 +37,8 @@ pub(super) struct Turn {
 impl Waiting {
     /// Lets a connection wait. Where `most` do so already, one of them is dismissed, who is returned: the oldest one of
     /// the address that has the most.
-    pub(super) fn enter(&self, peer: Peer, most: usize) -> (Turn, Option<Peer>) {
+    #[must_use = "the turn ends when it is dropped"]
+    pub fn enter(&self, peer: Peer, most: usize) -> (Turn, Option<Peer>) {
         let mut room = self.room();
         let dismissed = if room.callers.len() >= most { room.dismiss() } else { None };
         let number = room.next;
@@ -75,7 +74,7 @@ impl Room {
 
 impl Turn {
     /// Returns when this connection has to make room for newer ones.
-    pub(super) async fn dismissed(&self) {
+    pub async fn dismissed(&self) {
         self.dismissed.cancelled().await;
     }
 }
