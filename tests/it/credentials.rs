@@ -11,7 +11,7 @@ use crate::support::proxy::Proxy;
 use crate::support::world::{Running, refusal};
 
 /// A client whose credentials are in a file, and the file.
-async fn client_with_file(world: &Running) -> (Proxy, PathBuf) {
+pub(crate) async fn client_with_file(world: &Running) -> (Proxy, PathBuf) {
     let path = world.directory.join("credentials");
     write(&path, &world.key, "");
     let mut launch = world.client_launch(&[]);

@@ -17,6 +17,8 @@ mod world;
 
 /// What operators see and do.
 mod admin;
+mod counters;
+mod endings;
 mod operations;
 
 /// Who gets in with an IAM identity, and what the database sees of it.

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::fault::{Fault, Rule};
+use crate::support::holdings::admin_address;
 use crate::support::plan::World;
 use crate::support::ports::free_port;
 use crate::support::proxy::{Launch, Proxy};
@@ -23,7 +24,7 @@ pub(crate) fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
 
 pub(crate) async fn get(proxy: &Proxy, path: &str) -> (u16, String) {
     proxy.wait_for_log("answering probes").await;
-    ask(lines(proxy, "answering probes")[0]["admin_addr"].as_str().unwrap(), path).await
+    ask(&admin_address(&proxy.log()), path).await
 }
 
 /// What the admin listener at this address answers.
@@ -73,6 +74,12 @@ pub(crate) fn metric(text: &str, line: &str) -> u64 {
     )]
     let rounded = value as u64;
     rounded
+}
+
+/// The same, for one that appears when it is first counted.
+pub(crate) fn count(text: &str, series: &str) -> u64 {
+    let line = format!("{series} ");
+    if text.lines().any(|candidate| candidate.starts_with(&line)) { metric(text, &line) } else { 0 }
 }
 
 #[tokio::test]

@@ -58,8 +58,8 @@ pub async fn metrics(proxy: &Proxy) -> String {
     answer
 }
 
-/// The server logs JSON, the client text.
-fn admin_address(log: &str) -> String {
+/// Where a proxy answers probes, by its log: a server logs JSON, a client text.
+pub fn admin_address(log: &str) -> String {
     let line = log.lines().find(|line| line.contains("answering probes")).unwrap();
     if let Ok(json) = serde_json::from_str::<Value>(line) {
         return json["admin_addr"].as_str().unwrap().to_owned();

@@ -1,0 +1,119 @@
+//! What is counted, after somebody made it count.
+
+use crate::credentials::client_with_file;
+use crate::operations::{ADMIN, count, get, until_counted, until_ready};
+use crate::support::instance::Instance;
+use crate::support::plan::World;
+use crate::support::raw::{Message, Raw, Refusal, V3_0, startup};
+use crate::support::roles::DATABASE;
+use crate::support::runtime;
+use crate::support::world::{Running, refusal};
+use tokio_postgres::NoTls;
+
+const CONNECTIONS: &str = "rds_auth_proxy_connections_total";
+const REFRESHES: &str = "rds_auth_proxy_discovery_refreshes_total";
+const CANCELS: &str = "rds_auth_proxy_cancel_requests_total{target=\"db-1\"}";
+
+/// Far more than are heard beyond the limit.
+const SILENT: u64 = 40;
+
+fn refused(fault: &str, reason: &str) -> String {
+    format!("rds_auth_proxy_refused_total{{fault=\"{fault}\",reason=\"{reason}\"}}")
+}
+
+#[tokio::test]
+async fn a_server_counts_whom_it_turns_away_and_why() {
+    let limits = "{admin_addr: '127.0.0.1:0', max_connections: 2, \
+        target_acl: {blocked_rds_tags: [{name: closed, value: 'yes'}]}}";
+    let world = World::new().with_instance("db-1").with_instance(Instance::new("shut").tag("closed", "yes"));
+    let world = world.with_server(&format!("proxy: {limits}")).without_client().start().await;
+    let server = world.server();
+    until_ready(server, 200).await;
+    let before = get(server, "/metrics").await.1;
+    assert_eq!(count(&before, "rds_auth_proxy_max_connections"), 2);
+    assert_eq!(count(&before, CONNECTIONS), 0);
+    assert_eq!(count(&before, REFRESHES), requests(&world));
+
+    let by_acl = turned_away(&world, &world.database("shut").endpoint()).await;
+    by_acl.expect("28000", &["closed=yes is in blocked_rds_tags"]);
+    let stranger = turned_away(&world, "localhost:1").await;
+    stranger.expect("3D000", &["is not known"]);
+
+    let endpoint = world.database("db-1").endpoint();
+    let (first, greeting) = log_in(&world, &endpoint).await.expect("there is a place");
+    let (second, _) = log_in(&world, &endpoint).await.expect("and another");
+    let third = turned_away(&world, &endpoint).await;
+    third.expect("53300", &["max_connections of this proxy is 2"]);
+    cancel(&world, &endpoint, &greeting).await;
+    until_counted(server, &[&format!("{CANCELS} 1")]).await;
+
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(Raw::connect(server.port()).await);
+    }
+    for mut raw in silent {
+        assert_eq!(raw.rest().await, b"");
+    }
+    let after = get(server, "/metrics").await.1;
+    assert_eq!(count(&after, &refused("proxy", "target_acl")), 1);
+    assert_eq!(count(&after, &refused("application", "unknown_target")), 1);
+    assert_eq!(count(&after, &refused("proxy", "max_connections")), 1);
+    let (heard, unheard) =
+        (count(&after, &refused("application", "timeout")), count(&after, &refused("proxy", "unheard")));
+    assert!(heard > 0 && unheard > 0, "{heard} were waited for, {unheard} were not");
+    assert_eq!(heard + unheard, SILENT);
+    // Those to the two databases that are not to be had, two sessions, one too many, and the cancel request.
+    assert_eq!(count(&after, CONNECTIONS), 6 + heard);
+    assert!(count(&after, REFRESHES) > count(&before, REFRESHES), "an unknown address causes one");
+    assert_eq!(count(&after, REFRESHES), requests(&world));
+    drop((first, second));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_counts_logins_without_credentials_and_cancel_requests() {
+    let world = World::new().with_client(ADMIN).without_client().start().await;
+    let (client, path) = client_with_file(&world).await;
+    let credentials = refused("proxy", "aws_credentials");
+    let before = get(&client, "/metrics").await.1;
+    assert_eq!([CONNECTIONS, CANCELS, &credentials].map(|series| count(&before, series)), [0; 3]);
+
+    let (session, connection) = client.config("alice").connect(NoTls).await.unwrap();
+    runtime::spawn(connection);
+    session.cancel_token().cancel_query(NoTls).await.unwrap();
+    std::fs::remove_file(path).unwrap();
+    let error = refusal(&client, "alice").await;
+    assert!(error.message().contains("no AWS credentials were found"), "{error}");
+
+    let lines = [CONNECTIONS, CANCELS, &credentials].into_iter().zip([3, 1, 1]);
+    let lines: Vec<_> = lines.map(|(series, value)| format!("{series} {value}")).collect();
+    until_counted(&client, &lines.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    drop(session);
+    drop(client);
+    world.stop().await;
+}
+
+async fn log_in(world: &Running, host: &str) -> Result<(Raw, Vec<Message>), Refusal> {
+    let parameters = [("user", "by_trust"), ("database", DATABASE), ("host", host)];
+    Raw::log_in(world.server().port(), &parameters).await
+}
+
+async fn turned_away(world: &Running, host: &str) -> Refusal {
+    log_in(world, host).await.err().expect("it is turned away")
+}
+
+/// As a client sends it for an application: process id and key that the session was greeted with.
+async fn cancel(world: &Running, host: &str, greeting: &[Message]) {
+    let key = greeting.iter().find(|message| message.tag == b'K').expect("there is a key");
+    let (process, key) = key.body.split_at(4);
+    let process = u32::from_be_bytes(process.try_into().unwrap());
+    let key = format!("{process}:{}", hex::encode(key));
+    let mut raw = Raw::connect(world.server().port()).await;
+    raw.send(&startup(V3_0, &[("host", host), ("rds-auth-proxy.cancel", &key)])).await;
+    assert_eq!(raw.byte().await, None);
+}
+
+/// How often AWS was asked for the databases.
+fn requests(world: &Running) -> u64 {
+    world.aws.requests("DescribeDBInstances") as u64
+}

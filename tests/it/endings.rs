@@ -1,0 +1,242 @@
+//! The line at the end of a session, and the counter beside it: who ended it, how, and for what reason.
+//! docs/operations.md lists the values ("Who ended it"); each of them comes up here.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use socket2::SockRef;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::cancel::wait_for_queries;
+use crate::operations::{ADMIN, lines, until_counted};
+use crate::support::fake::{Fake, WELCOME};
+use crate::support::plan::World;
+use crate::support::protocol::{First, read_first};
+use crate::support::proxy::Proxy;
+use crate::support::raw::{Raw, TERMINATE, V3_0, query, startup};
+use crate::support::relay::Relay;
+use crate::support::roles::DATABASE;
+use crate::support::scratch::unique;
+use crate::support::world::Running;
+
+/// How long until the line is there: a side that does not follow is given ten seconds.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The application, the end that it brings about, and what the line has to say of it.
+const ENDINGS: [(&str, &str, &str, &str, &str); 6] = [
+    // application_name, target, ended_by, outcome, what `error` begins with
+    ("app-leaves", "db-1", "application", "closed", ""),
+    ("app-breaks", "db-1", "application", "broken", "Connection reset by peer"),
+    ("app-vanishes", "db-1", "application", "vanished", ""),
+    ("db-closes", "db-1", "hop", "closed", ""),
+    ("db-breaks", "relayed", "hop", "broken", "Connection reset by peer"),
+    ("db-vanishes", "fake", "hop", "vanished", ""),
+];
+
+#[tokio::test]
+async fn the_last_line_tells_who_ended_a_session_and_how() {
+    let relay = Relay::start().await;
+    let (hand_over, mut taken) = mpsc::unbounded_channel();
+    let fake = Fake::start(move |stream| {
+        hand_over.send(stream).unwrap();
+        std::future::ready(())
+    })
+    .await;
+    let relayed =
+        format!("{{host: 'localhost:{}', ssl: {{mode: verify-full, root_certificate: <ca>}}}}", relay.port);
+    let world = World::new().with_server(ADMIN).without_client();
+    let world = world.with_target("relayed", &relayed).with_target("fake", &fake.target("disable"));
+    let world = world.start().await;
+    relay.point_at(world.postgres.port);
+    let (database, relayed) = (world.rds().endpoint(), format!("localhost:{}", relay.port));
+
+    let full = full_session(&world, fake.port, &mut taken).await;
+    let vanished = begin(&world, "app-vanishes", &database).await;
+    let vanished = leave_a_query_behind(&world, vanished).await;
+
+    let mut leaving = begin(&world, "app-leaves", &database).await;
+    leaving.send(TERMINATE).await;
+    assert_eq!(leaving.message().await, None);
+
+    break_off(&world, &database).await;
+
+    let mut closed = begin(&world, "db-closes", &database).await;
+    let terminate =
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'db-closes'";
+    world.postgres.value(terminate).await.unwrap();
+    assert_eq!(closed.refused().await.sqlstate(), "57P01");
+
+    let mut broken = begin(&world, "db-breaks", &relayed).await;
+    relay.cut();
+    broken.refused().await.expect("08006", &["rds-auth-proxy: the connection to", "was lost"]);
+
+    let mut counted = Vec::new();
+    for (application, target, ended_by, outcome, error) in ENDINGS {
+        let line = end_of(world.server(), application).await;
+        assert_eq!(line["target"], target, "{line}");
+        assert_eq!((&line["ended_by"], &line["outcome"]), (&ended_by.into(), &outcome.into()), "{line}");
+        let said = line["error"].as_str().unwrap();
+        assert!(said.starts_with(error) && said.is_empty() == error.is_empty(), "{line}");
+        counted.push(format!(
+            "rds_auth_proxy_sessions_total{{target=\"{target}\",ended_by=\"{ended_by}\",outcome=\"{outcome}\"}} 1"
+        ));
+    }
+    let counted: Vec<_> = counted.iter().map(String::as_str).collect();
+    until_counted(world.server(), &counted).await;
+    drop((full, vanished));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_line_tells_that_the_proxy_ended_a_session() {
+    let times = "proxy: {admin_addr: '127.0.0.1:0', idle_timeout: 3s, drain_timeout: 500ms}";
+    let mut world = World::new().with_server(times).start().await;
+    let idle = unique("idle");
+    named_session(&world, &idle).await.refused().await.expect("57P05", &["idle_timeout"]);
+    let line = end_of(world.server(), &idle).await;
+    assert_eq!((&line["ended_by"], &line["outcome"]), (&"proxy".into(), &"idle_timeout".into()), "{line}");
+    let counted =
+        "rds_auth_proxy_sessions_total{target=\"db-1\",ended_by=\"proxy\",outcome=\"idle_timeout\"} 1";
+    until_counted(world.server(), &[counted]).await;
+    expect_hop_closed(world.client(), &idle).await;
+
+    let drained = unique("drained");
+    let mut session = named_session(&world, &drained).await;
+    world.server().signal(Signal::TERM);
+    session.refused().await.expect("57P01", &["this proxy is shutting down"]);
+    let line = end_of(world.server(), &drained).await;
+    assert_eq!((&line["ended_by"], &line["outcome"]), (&"proxy".into(), &"shutdown".into()), "{line}");
+    expect_hop_closed(world.client(), &drained).await;
+    drop(session);
+    assert!(world.proxy_mut("server").wait().await.success());
+}
+
+#[tokio::test]
+async fn the_last_line_of_a_client_tells_that_the_server_is_gone() {
+    let mut world = World::new().start().await;
+    let left = unique("left");
+    let mut session = named_session(&world, &left).await;
+    world.proxy_mut("server").kill();
+    session.refused().await.expect("08006", &["the connection to the upstream proxy default was lost"]);
+    expect_hop_closed(world.client(), &left).await;
+}
+
+/// A session of `by_trust`, straight at the server.
+async fn begin(world: &Running, application: &str, host: &str) -> Raw {
+    let stream = TcpStream::connect(("127.0.0.1", world.server().port())).await.unwrap();
+    begin_on(stream, application, host).await
+}
+
+async fn begin_on(stream: TcpStream, application: &str, host: &str) -> Raw {
+    let mut raw = Raw::over(stream);
+    raw.send(&login(application, host)).await;
+    raw.until_ready().await;
+    raw
+}
+
+fn login(application: &str, host: &str) -> Vec<u8> {
+    let parameters =
+        [("user", "by_trust"), ("database", DATABASE), ("host", host), ("application_name", application)];
+    startup(V3_0, &parameters)
+}
+
+/// A session through client and server.
+async fn named_session(world: &Running, application: &str) -> Raw {
+    let parameters = [("user", "alice"), ("database", DATABASE), ("application_name", application)];
+    Raw::log_in(world.client().port(), &parameters).await.expect("it is let in").0
+}
+
+/// Says no more, while the database is at work and does not notice.
+async fn leave_a_query_behind(world: &Running, mut session: Raw) -> Raw {
+    let sql = format!("select pg_sleep(300) as {}", unique("left"));
+    session.send(&query(&sql)).await;
+    wait_for_queries(world, &sql, 1).await;
+    session.end().await;
+    session
+}
+
+/// Closes so that a RST goes out in place of a FIN (socket(7), `SO_LINGER` of zero).
+async fn break_off(world: &Running, host: &str) {
+    let stream = TcpStream::connect(("127.0.0.1", world.server().port())).await.unwrap();
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(begin_on(stream, "app-breaks", host).await);
+}
+
+/// Bytes that the database of [`full_session`] says at once: less than the proxy's own buffer.
+const STEP: usize = 16 * 1024;
+
+/// A session whose application reads nothing, and whose database closes once the way there is full: the proxy is left
+/// with bytes that nobody takes.
+async fn full_session(world: &Running, port: u16, databases: &mut mpsc::UnboundedReceiver<TcpStream>) -> Raw {
+    let stream = TcpStream::connect(("127.0.0.1", world.server().port())).await.unwrap();
+    let way = Way { server: world.server().port(), app: stream.local_addr().unwrap().port() };
+    let mut app = Raw::over(stream);
+    app.send(&login("db-vanishes", &format!("localhost:{port}"))).await;
+    let mut database = databases.recv().await.unwrap();
+    assert!(matches!(read_first(&mut database).await, Ok(First::Startup(_))));
+    database.write_all(WELCOME).await.unwrap();
+    app.until_ready().await;
+    let mut said = 0;
+    while way.takes(said).await {
+        database.write_all(&[b'x'; STEP]).await.unwrap();
+        said += STEP;
+    }
+    app
+}
+
+/// The connection between application and server, as the kernel sees it.
+struct Way {
+    server: u16,
+    app: u16,
+}
+
+impl Way {
+    /// Whether the server gets rid of so many bytes: they wait to be read, or to be sent.
+    async fn takes(&self, bytes: usize) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(2) {
+            if queue(self.server, self.app, 0) + queue(self.app, self.server, 1) >= bytes {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        false
+    }
+}
+
+/// Bytes in the queue to send (0) or to read (1) of a socket on loopback (Linux, `proc_net_tcp`).
+fn queue(local: u16, remote: u16, which: usize) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let ends = format!(" 0100007F:{local:04X} 0100007F:{remote:04X} ");
+    let line = table.lines().find(|line| line.contains(&ends)).expect("the connection is there");
+    let queues = line.split_whitespace().nth(4).unwrap().split(':').nth(which).unwrap();
+    usize::from_str_radix(queues, 16).unwrap()
+}
+
+/// The line of a server at the end of this application's session.
+async fn end_of(server: &Proxy, application: &str) -> Value {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let mut ended = lines(server, "session ended").into_iter();
+        if let Some(line) = ended.find(|line| line["application_name"] == application) {
+            return line;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("no line tells of the end of {application}\n{}", server.stderr.tail(40));
+}
+
+/// That a client, which logs text, blames the next hop.
+async fn expect_hop_closed(client: &Proxy, application: &str) {
+    let name = format!("application_name=\"{application}\"");
+    let of_session = |log: &str| {
+        let mut ended = log.lines().filter(|line| line.contains("session ended") && line.contains(&name));
+        ended.next().map(str::to_owned)
+    };
+    let line = client.stderr.wait_for(PATIENCE, of_session).await.expect("it tells of the end");
+    assert!(line.contains("ended_by=\"hop\" outcome=\"closed\""), "{line}");
+}
