@@ -38,12 +38,23 @@ pub(super) enum Step {
     Index(usize),
 }
 
-#[derive(Debug)]
 enum Problem {
     /// A value is not what was expected.
     Unexpected { expected: String, found: String },
     /// Anything else, as a sentence.
     Said(String),
+}
+
+/// Without what was found, and without sentences that repeat it: [`Fault::hiding`] may still have to see to them.
+impl fmt::Debug for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unexpected { expected, .. } => {
+                formatter.debug_struct("Unexpected").field("expected", expected).finish_non_exhaustive()
+            }
+            Self::Said(_) => formatter.write_str("Said(..)"),
+        }
+    }
 }
 
 impl Fault {

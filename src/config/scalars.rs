@@ -21,7 +21,7 @@ pub(super) trait Scalar: Sized {
 }
 
 /// A field that holds a scalar.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Parsed<T>(pub(super) T);
 
 impl<'de, T: Scalar> Deserialize<'de> for Parsed<T> {
@@ -45,11 +45,11 @@ impl<T: Scalar> Visitor<'_> for ScalarVisitor<T> {
 }
 
 /// Where to listen: as an address, or `:PORT` for every interface, as Go programs write it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct ListenAddress(pub(super) Address);
 
 /// The path of a file, not yet expanded.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct PathText(pub(super) String);
 
 impl Scalar for ListenAddress {

@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, Seq
 use super::fault::{Fault, KeyPath, Place, Step};
 
 /// A YAML value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Tree {
     /// Nothing behind the key.
     Null,
@@ -21,6 +21,20 @@ pub(super) enum Tree {
     List(Vec<Tree>),
     /// A section: keys, no two alike, and their values.
     Section(Vec<(String, Tree)>),
+}
+
+/// Keys and shape. A value may have come from outside the file, and is nobody's business then.
+impl fmt::Debug for Tree {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => formatter.write_str("Null"),
+            Self::Scalar(_) => formatter.write_str("Scalar(..)"),
+            Self::List(items) => formatter.debug_list().entries(items).finish(),
+            Self::Section(entries) => {
+                formatter.debug_map().entries(entries.iter().map(|(key, value)| (key, value))).finish()
+            }
+        }
+    }
 }
 
 /// Reads the text. An empty one is [`Tree::Null`].

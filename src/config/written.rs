@@ -1,4 +1,5 @@
-//! What was written: one field a key, nothing filled in. Nothing outside `config` sees these.
+//! What was written: one field a key, nothing filled in. Nothing outside `config` sees these, and none has a Debug: what
+//! came from outside the file is in them.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -12,7 +13,7 @@ use super::settings::Drain;
 use crate::net::{Address, HostPort};
 use crate::tls::Mode;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Written {
     pub(super) proxy: Proxy,
@@ -21,7 +22,7 @@ pub(super) struct Written {
     pub(super) targets: BTreeMap<String, Target>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Proxy {
     pub(super) listen_addr: Option<Parsed<ListenAddress>>,
@@ -39,7 +40,7 @@ pub(super) struct Proxy {
     pub(super) cancel_on_disconnect: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ProxySsl {
     pub(super) enabled: Option<bool>,
@@ -49,21 +50,21 @@ pub(super) struct ProxySsl {
     pub(super) client_private_key: Option<Parsed<PathText>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TargetAcl {
     pub(super) allowed_rds_tags: Vec<Tag>,
     pub(super) blocked_rds_tags: Vec<Tag>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tag {
     pub(super) name: String,
     pub(super) value: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Rds {
     pub(super) enabled: Option<bool>,
@@ -71,7 +72,7 @@ pub(super) struct Rds {
     pub(super) root_certificate: Option<Parsed<PathText>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Upstream {
     pub(super) host: Option<Parsed<Address>>,
@@ -80,7 +81,7 @@ pub(super) struct Upstream {
     pub(super) aws_auth_only: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PortForward {
     pub(super) kube_config: Option<Parsed<PathText>>,
@@ -93,7 +94,7 @@ pub(super) struct PortForward {
     pub(super) remote_port: Option<Parsed<u16>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Ssl {
     pub(super) mode: Option<Parsed<Mode>>,
@@ -104,7 +105,7 @@ pub(super) struct Ssl {
     pub(super) client_private_key: Option<Parsed<PathText>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
     pub(super) host: Parsed<HostPort>,

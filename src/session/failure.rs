@@ -229,3 +229,44 @@ fn how(source: &io::Error) -> String {
 fn because(reason: Option<&io::Error>) -> String {
     reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+    use crate::net::Socket;
+    use crate::session::negotiate::negotiate;
+
+    const STARTUP: &[u8] = b"\0\0\0\x2c\0\x03\0\0user\0alice\0password\0hunter2hunter2\0\0";
+
+    /// A startup packet with a password in it that is cut off, and one with a wrong byte, at every place.
+    #[tokio::test]
+    async fn no_failure_of_a_login_shows_what_was_sent() {
+        assert!(negotiated(STARTUP).await.is_none(), "whole, it is one");
+        let cut = (0..STARTUP.len()).map(|end| STARTUP[..end].to_vec());
+        let wrong = (0..STARTUP.len()).flat_map(|place| {
+            [0, b'x', 0xff].map(|byte| {
+                let mut packet = STARTUP.to_vec();
+                packet[place] = byte;
+                packet
+            })
+        });
+        let mut failures = Vec::new();
+        for packet in cut.chain(wrong) {
+            failures.extend(negotiated(&packet).await);
+        }
+        assert!(failures.len() > 50, "{}", failures.len());
+        let text: String = failures.iter().map(ToString::to_string).collect();
+        let shown = format!("{failures:?} {text}");
+        // Neither as text nor as a list of bytes.
+        assert!(!shown.contains("hunter2") && !shown.contains("104, 117, 110"), "{shown}");
+    }
+
+    async fn negotiated(packet: &[u8]) -> Option<Failure> {
+        let (mut app, socket) = duplex(1024);
+        app.write_all(packet).await.unwrap();
+        drop(app);
+        negotiate(Socket::Tunnel(Box::new(socket)), None).await.err().map(|refused| refused.failure)
+    }
+}

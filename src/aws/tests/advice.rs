@@ -1,6 +1,7 @@
 //! Profiles that cannot work here, and what their owners are told.
 
 use super::*;
+use crate::target::MintError;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/dba";
 
@@ -59,4 +60,42 @@ async fn a_process_that_is_denied_something_is_no_refused_role() {
         "{reason}"
     );
     assert!(remedy.contains("credential_process"), "{remedy}");
+}
+
+/// What a credential source says of itself is passed on. Where it holds a secret in a form that cannot be read, the
+/// secret is not.
+#[test]
+fn no_fault_of_the_credentials_shows_them() {
+    let key = "\"Version\": 1, \"AccessKeyId\": \"AKID\"";
+    let answers = [
+        format!("{{{key}, \"SecretAccessKey\": \"hunter2"),
+        format!("{{{key}, \"SecretAccessKey\": hunter2}}"),
+        format!("{{{key}, \"SecretAccessKey\": \"hunter2\\q\"}}"),
+        format!("{{{key}, \"SecretAccessKey\": \"hunter2\", \"Expiration\": \"hunter2\"}}"),
+        "{\"Version\": 2, \"SecretAccessKey\": \"hunter2\"}".to_owned(),
+        "hunter2".to_owned(),
+    ];
+    for answer in &answers {
+        let home = home(&[("answer", answer)]);
+        let process =
+            format!("[default]\ncredential_process = {PRINT} {}\n", home.path().join("answer").display());
+        write(home.path(), ".aws/config", &process);
+        expect_no_secret(home.path(), answer);
+    }
+    for keys in [
+        "[default]\naws_access_key_id = AKID\naws_secret_access_key hunter2\n",
+        "[default\naws_access_key_id = AKID\naws_secret_access_key = hunter2\n",
+        "aws_secret_access_key = hunter2\n",
+        "[default]\naws_secret_access_key = hunter2\n",
+    ] {
+        expect_no_secret(home(&[(".aws/credentials", keys)]).path(), keys);
+    }
+}
+
+fn expect_no_secret(home: &Path, cause: &str) {
+    let (reason, remedy) = Proxy::start(home, &[]).fault();
+    let fault = fault::CredentialsFault { reason, remedy };
+    let shown = format!("{fault:?} {fault:#?} {:?}", MintError::from(fault.clone()));
+    assert!(shown.contains("CredentialsFault {") && shown.contains("MintError {"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{cause}: {shown}");
 }

@@ -1,9 +1,11 @@
 //! `~`, `$NAME`, `${fromEnv:NAME}` and `${fromFile:/path}`.
 
+use std::fmt::Write;
 use std::fs;
 
-use super::{client, error};
-use crate::config::UpstreamRoute;
+use super::{around, client, error};
+use crate::config::expand::{Origins, expand};
+use crate::config::{Mode, UpstreamRoute, tree, understand};
 
 #[track_caller]
 fn kube_config(path: &str) -> String {
@@ -105,4 +107,50 @@ fn values_from_outside_are_never_repeated() {
         let names_origin = said.contains("${fromEnv:SENSITIVE}");
         assert!(names_origin || text.contains("Cargo.toml"), "{text}: {said}");
     }
+}
+
+/// Free text of every kind, and all of it from outside.
+const FROM_OUTSIDE: &str = "
+proxy:
+  listen_addr: 'unix:/run/${fromEnv:SENSITIVE}'
+  admin_addr: '${fromEnv:SENSITIVE}:9090'
+  target_acl: {blocked_rds_tags: [{name: '${fromEnv:SENSITIVE}', value: '${fromEnv:SENSITIVE}'}]}
+rds: {regions: ['${fromEnv:SENSITIVE}']}
+upstream_proxies:
+  near: {host: '${fromEnv:SENSITIVE}:8000'}
+  far:
+    port_forward:
+      kube_config: '/${fromEnv:SENSITIVE}'
+      context: '${fromEnv:SENSITIVE}'
+      namespace: '${fromEnv:SENSITIVE}'
+      selector: 'app=${fromEnv:SENSITIVE}'
+targets:
+  orders: {host: '${fromEnv:SENSITIVE}:5432', database: '${fromEnv:SENSITIVE}'}
+";
+
+#[test]
+fn no_debug_output_shows_a_value_from_outside() {
+    let (mut tree, mut origins) = (tree::parse(FROM_OUTSIDE).unwrap(), Origins::default());
+    expand(&mut tree, &around(), &mut origins).unwrap();
+    let config = client(FROM_OUTSIDE);
+    assert_eq!(config.targets[0].database.as_deref(), Some("hunter2"), "it is there");
+    let mut shown = format!("{tree:?} {tree:#?} {origins:?} {origins:#?} {config:?} {config:#?}");
+    for expected in ["kube_config", "${fromEnv:SENSITIVE}", "Config {", "orders", "near"] {
+        assert!(shown.contains(expected), "{expected} is not in {shown}");
+    }
+    for text in [
+        "proxy: {max_connections: 'x${fromEnv:SENSITIVE}'}",
+        "proxy: {ssl: '${fromEnv:SENSITIVE}'}",
+        "targets: {db: {host: 'a:1', ssl: {mode: '${fromEnv:SENSITIVE}'}}}",
+        "targets: {db: {host: 'a:1', password: '${fromEnv:SENSITIVE}'}}",
+        "rds: {root_certificate: '${fromEnv:SENSITIVE}'}",
+    ] {
+        // Before the value is taken out of it, and after.
+        let fault = understand(text, Mode::Client, &around(), &mut Origins::default()).unwrap_err();
+        let path = std::path::Path::new("config.yaml");
+        let error = crate::config::read(path, text, Mode::Client, &around()).unwrap_err();
+        write!(shown, "{fault:?} {fault:#?} {error:?} {error:#?}").unwrap();
+    }
+    assert!(shown.contains("Unexpected { expected: \"a whole number"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
