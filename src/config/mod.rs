@@ -6,7 +6,7 @@
 //! | parse | `tree` | YAML text → a tree of keys and scalars |
 //! | expand | `expand` | `${fromEnv:…}`, `${fromFile:…}` → their values |
 //! | decode | `decode`, `written`, `scalars` | the tree → [`written::Written`], one field a key |
-//! | resolve | `resolve`, `upstream`, `tls`, `pair` | what was written → [`Config`], with every default filled in |
+//! | resolve | `resolve`, `upstream`, `tls`, `pair`, `times` | what was written → [`Config`], with every default filled in |
 //!
 //! A fault of any step is a [`fault::Fault`] at a key path; `locate` finds its line.
 
@@ -24,6 +24,7 @@ mod resolve;
 mod scalars;
 mod settings;
 mod surroundings;
+mod times;
 mod tls;
 mod tree;
 mod upstream;
@@ -50,9 +51,11 @@ use written::Written;
 ///
 /// Errors name file, line and key ([`ConfigError::Invalid`]), or why the file cannot be read at all.
 pub fn load(path: &Path, mode: Mode) -> Result<Config, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    read(path, &text, mode, &Surroundings::of_process())
+    read(path, &text(path)?, mode, &Surroundings::of_process())
+}
+
+fn text(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// As [`load`], from a text that was read already; `path` is what errors call it.

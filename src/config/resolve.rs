@@ -1,24 +1,21 @@
 //! From what was written to what it means.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
 use super::fault::{Fault, KeyPath};
 use super::pair::{self, WrittenPair};
 use super::scalars::Parsed;
-use super::settings::{Config, Drain, Mode, Rds, SELF_SIGNED_HOSTS, Stop};
+use super::settings::{Config, Mode, Rds, SELF_SIGNED_HOSTS};
 use super::surroundings::Surroundings;
 use super::tls::Connectors;
-use super::upstream;
 use super::written::{Proxy, ProxySsl, Tag, Target, TargetAcl, Written};
+use super::{times, upstream};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
 use crate::target::{self, Acl, DefaultTls, StaticTarget};
 use crate::tls::{Acceptor, Mode as TlsMode, Roots, ServerIdentity};
-
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Fills in the defaults of `mode`, refuses what contradicts itself, and loads certificates.
 pub(super) fn resolve(written: Written, mode: Mode, around: &Surroundings) -> Result<Config, Fault> {
@@ -35,7 +32,7 @@ pub(super) fn resolve(written: Written, mode: Mode, around: &Surroundings) -> Re
         targets: targets.collect::<Result<_, _>>()?,
         default_tls,
         limits: limits(&written.proxy, mode)?,
-        stop: stop(&written.proxy),
+        stop: times::stop(&written.proxy)?,
         rds: Rds { enabled: written.rds.enabled.unwrap_or(true), regions: written.rds.regions },
         listen: written.proxy.listen_addr.map_or_else(|| default_listen(mode), |address| address.0.0),
         admin: written.proxy.admin_addr.map(|address| address.0.0),
@@ -92,43 +89,23 @@ fn acceptor(
 
 fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, Fault> {
     let count = |written: &Option<Parsed<NonZeroUsize>>| written.as_ref().map(|number| number.0.get());
-    let idle = proxy.idle_timeout.as_ref().map(|duration| duration.0);
     let default = Limits::default();
     Ok(Limits {
         max_connections: count(&proxy.max_connections).unwrap_or(default.max_connections),
         max_connections_per_peer: count(&proxy.max_connections_per_peer),
-        handshake_timeout: deadline(
+        handshake_timeout: times::deadline(
             "handshake_timeout",
             proxy.handshake_timeout.as_ref(),
             default.handshake_timeout,
         )?,
-        connect_timeout: deadline(
+        connect_timeout: times::deadline(
             "connect_timeout",
             proxy.connect_timeout.as_ref(),
             default.connect_timeout,
         )?,
-        idle_timeout: idle.filter(|duration| !duration.is_zero()),
+        idle_timeout: times::idle(proxy)?,
         cancel_on_disconnect: proxy.cancel_on_disconnect.unwrap_or(mode == Mode::Server),
     })
-}
-
-fn stop(proxy: &Proxy) -> Stop {
-    Stop {
-        delay: proxy.shutdown_delay.as_ref().map_or(Duration::ZERO, |duration| duration.0),
-        drain: proxy.drain_timeout.as_ref().map_or(Drain::After(DRAIN_TIMEOUT), |drain| drain.0),
-    }
-}
-
-/// A time in which something has to be done, which is never none at all.
-fn deadline(key: &str, written: Option<&Parsed<Duration>>, default: Duration) -> Result<Duration, Fault> {
-    match written {
-        None => Ok(default),
-        Some(Parsed(duration)) if duration.is_zero() => {
-            let reason = "no time at all lets nothing succeed; write a duration such as 15s";
-            Err(Fault::of_value(KeyPath::of(&["proxy", key]), reason))
-        }
-        Some(Parsed(duration)) => Ok(*duration),
-    }
 }
 
 fn default_listen(mode: Mode) -> Address {

@@ -1,6 +1,7 @@
 //! What is said about what cannot be used: file, line, column, key and remedy.
 
-use super::error;
+use super::{error, read};
+use crate::config::Mode;
 
 #[track_caller]
 fn says(text: &str, expected: &str) {
@@ -103,6 +104,25 @@ fn durations_need_a_unit() {
             said.ends_with("no time at all lets nothing succeed; write a duration such as 15s"),
             "{said}"
         );
+    }
+}
+
+#[test]
+fn durations_have_an_end() {
+    for (key, never) in [
+        ("handshake_timeout", ""),
+        ("connect_timeout", ""),
+        ("idle_timeout", ", or 0 for no limit"),
+        ("shutdown_delay", ""),
+        ("drain_timeout", ", or forever for no limit"),
+    ] {
+        for long in ["400000000000y", "1y 1ns"] {
+            says(
+                &format!("proxy:\n  {key}: {long}\n"),
+                &format!("2:{}: proxy.{key}: this is too long; write at most 1y{never}", key.len() + 5),
+            );
+        }
+        read(&format!("proxy: {{{key}: 1y}}"), Mode::Server).unwrap();
     }
 }
 
