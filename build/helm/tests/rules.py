@@ -52,6 +52,7 @@ def check(rendered: list[dict], notes: str | None) -> list[str]:
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         rule(container[probe]["httpGet"]["port"] in ports, f"{probe} names a port that is not there")
     rule("cpu" not in container["resources"].get("limits", {}), "a CPU limit throttles every query")
+    rule(*holds_sessions(container["resources"], config["proxy"]))
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
     for path in re.findall(r"/etc/\S+", str(container["args"]) + yaml.safe_dump(config)):
         rule(any(path.strip("',]").startswith(mount) for mount in mounts), f"{path} is not mounted")
@@ -99,6 +100,25 @@ def selectors(rendered: list[dict]):
 def seconds(duration: str) -> float:
     number, unit = re.fullmatch(r"(\d+)(ms|s|m|h)?", duration).groups()
     return int(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}[unit]
+
+
+# What docs/operations.md says about memory, in bytes: of the program, and of a session with TLS on both sides.
+PROGRAM, SESSION = 32 * 2**20, 512 * 2**10
+# The default of max_connections (src/session/limits.rs).
+MAX_CONNECTIONS = 1000
+
+
+def holds_sessions(resources: dict, proxy: dict) -> tuple[bool, str]:
+    limit = resources.get("limits", {}).get("memory")
+    sessions = proxy.get("max_connections", MAX_CONNECTIONS)
+    needed = PROGRAM + sessions * SESSION
+    holds = limit is None or size(limit) >= needed
+    return holds, f"a memory limit of {limit} is below the {needed >> 20} MiB that {sessions} sessions may take"
+
+
+def size(quantity: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(Ki|Mi|Gi)", quantity).groups()
+    return int(number) << {"Ki": 10, "Mi": 20, "Gi": 30}[unit]
 
 
 def restricted(pod: dict) -> list[str]:
