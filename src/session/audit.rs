@@ -106,7 +106,7 @@ impl Record {
         } else if matches!(failure, Failure::Unheard) {
             // The listener tells how many there are.
             tracing::debug!(%peer, duration_ms, "closed unheard");
-        } else if matches!(failure.fault(), Fault::Application | Fault::Database) {
+        } else if is_nothing_to_mend(failure) {
             info!(
                 %peer, target, user, database, application_name, identity, fault, duration_ms,
                 error = %failure, "connection refused"
@@ -118,6 +118,12 @@ impl Record {
             );
         }
     }
+}
+
+/// Whether whoever runs the proxy has nothing to do about it: others have, or it is what a stop is.
+fn is_nothing_to_mend(failure: &Failure) -> bool {
+    matches!(failure.fault(), Fault::Application | Fault::Database)
+        || matches!(failure, Failure::ShuttingDown)
 }
 
 /// What a log line holds of a text that a peer has chosen, before anybody knows who it is. PostgreSQL cuts names to 63

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use tokio::net::TcpStream;
 
 use crate::cancel::wait_for_queries;
+use crate::operations::{lines, until_counted};
 use crate::support::plan::World;
 use crate::support::raw::{Raw, V3_0, login, query, startup};
 use crate::support::scratch::unique;
@@ -126,15 +127,26 @@ async fn after_drain_timeout_an_idle_session_reads_57p01() {
 
 #[tokio::test]
 async fn an_application_in_the_middle_of_its_login_reads_57p01() {
-    let mut world = draining("server", "0").await;
+    let yaml = "proxy: {drain_timeout: 0, admin_addr: '127.0.0.1:0'}";
+    let mut world = World::new().with_server(yaml).start().await;
     let host = world.rds().endpoint();
     let mut app = Raw::connect(world.server().port()).await;
     app.send(&startup(V3_0, &[("user", "by_password"), ("database", "app"), ("host", &host)])).await;
     assert_eq!(app.message().await.unwrap().tag, b'R', "it is asked for its password");
+    // Who has said nothing yet is cut off as well.
+    let silent = Raw::connect(world.server().port()).await;
+    until_counted(world.server(), &["rds_auth_proxy_connections_open 2"]).await;
     world.server().signal(Signal::TERM);
     app.refused().await.expect("57P01", &["rds-auth-proxy: this proxy is shutting down"]);
-    drop(app);
+    drop((app, silent));
     assert!(world.proxy_mut("server").wait().await.success());
+    assert_eq!(lines(world.server(), "connection failed").len(), 0, "nothing for anybody to mend");
+    let refused = lines(world.server(), "connection refused");
+    assert_eq!(refused.len(), 2, "{}", world.server().log());
+    for line in refused {
+        assert_eq!((&line["level"], &line["fault"]), (&"INFO".into(), &"proxy".into()));
+        assert_eq!(line["error"], "this proxy is shutting down; connect again");
+    }
 }
 
 #[tokio::test]
