@@ -17,6 +17,7 @@ mod observe;
 mod output;
 mod password;
 mod reload;
+mod restart;
 mod runtime;
 mod server;
 mod signals;

@@ -1,6 +1,6 @@
 //! A changed configuration counts for the connections to come, without a restart.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use tracing::{info, warn};
 
 use super::logging::Level;
 use super::start::policy;
+use super::{harden, restart};
 use crate::admin::Certificates;
 use crate::config::{self, Config, Mode};
 use crate::session::{Engine, Role};
 use crate::stamp::Stamp;
-use crate::target::Directory;
+use crate::target::{Acl, Directory};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -23,6 +24,8 @@ pub(super) struct Running<R> {
     /// Of the file that was loaded at start.
     pub(super) stamp: Stamp,
     pub(super) started_with: Config,
+    /// The access list in force.
+    pub(super) acl: Acl,
     pub(super) directory: Arc<Directory>,
     pub(super) engine: Arc<Engine<R>>,
     pub(super) certificates: Certificates,
@@ -32,7 +35,7 @@ pub(super) struct Running<R> {
 impl<R: Role> Running<R> {
     /// Reads the file again after SIGHUP and whenever it has changed. A file that cannot be used changes nothing and
     /// is reported. Never returns.
-    pub(super) async fn follow(self, mut hangup: Hangup) {
+    pub(super) async fn follow(mut self, mut hangup: Hangup) {
         let mut loaded = self.stamp;
         let mut seen = loaded;
         loop {
@@ -50,46 +53,33 @@ impl<R: Role> Running<R> {
         }
     }
 
-    fn load(&self) {
-        if is_empty(&self.path) {
-            warn!(file = %self.path.display(), "the configuration is empty; what was loaded before stays in use");
-            return;
-        }
-        match config::load(&self.path, Mode::Server) {
-            Ok(config) => self.take_over(config),
+    fn load(&mut self) {
+        match config::load_again(&self.path, Mode::Server) {
+            Ok(Some(config)) => self.take_over(config),
+            Ok(None) => {
+                warn!(file = %self.path.display(), "the configuration is empty; what was loaded before stays in use");
+            }
             Err(error) => {
                 warn!(%error, "the configuration cannot be used; what was loaded before stays in use");
             }
         }
     }
 
-    fn take_over(&self, config: Config) {
-        warn_of_restart(&self.started_with, &config);
+    fn take_over(&mut self, config: Config) {
+        for key in restart::changed(&self.started_with, &config) {
+            warn!(key, "this key changed, which needs a restart");
+        }
+        if self.started_with.rds.enabled && config.acl.is_empty() && !self.acl.is_empty() {
+            warn!("target_acl was taken away; every RDS database that is discovered may now be reached");
+        }
+        harden::check_file_limit(&config.limits);
         self.directory.replace(policy(&config));
         self.certificates.watch(config.certificates());
         self.log.configure(config.log_level);
         self.engine.limit(config.limits);
+        self.acl = config.acl;
         info!(file = %self.path.display(), "the configuration was loaded again");
     }
-}
-
-/// What only counts at start.
-fn warn_of_restart(old: &Config, new: &Config) {
-    let changed = [
-        ("proxy.listen_addr", old.listen != new.listen),
-        ("proxy.ssl", old.acceptor != new.acceptor),
-        ("proxy.admin_addr", old.admin != new.admin),
-        ("proxy.drain_timeout or shutdown_delay", old.stop != new.stop),
-        ("rds", old.rds != new.rds),
-    ];
-    for (key, _) in changed.into_iter().filter(|(_, changed)| *changed) {
-        warn!(key, "this key changed, which needs a restart");
-    }
-}
-
-/// An empty file is a configuration, but one that is emptied while it is in use is a mistake, or about to be written.
-fn is_empty(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
 }
 
 /// SIGHUP, where there is one. From the moment this exists it no longer kills the process.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::args::ServerArguments;
 use super::failure::Failure;
 use super::logging::Level;
@@ -21,6 +23,9 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
     let stamp = Stamp::of(&path);
     log.configure(config.log_level);
     start::announce(&path);
+    if config.rds.enabled && config.acl.is_empty() {
+        warn!("there is no target_acl; every RDS database that is discovered may be reached");
+    }
     harden::check_file_limit(&config.limits);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;
@@ -38,6 +43,7 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
     let running = Running {
         path,
         stamp,
+        acl: config.acl.clone(),
         started_with: config,
         directory,
         engine: Arc::clone(&engine),

@@ -54,6 +54,15 @@ pub fn load(path: &Path, mode: Mode) -> Result<Config, ConfigError> {
     read(path, &text(path)?, mode, &Surroundings::of_process())
 }
 
+/// As [`load`], for a file that is in use: none where it says nothing any more, as when all of it was commented out. At
+/// the start that means every default; later it is a mistake, or a file that is about to be written.
+pub fn load_again(path: &Path, mode: Mode) -> Result<Option<Config>, ConfigError> {
+    let text = text(path)?;
+    let config = read(path, &text, mode, &Surroundings::of_process())?;
+    let says_nothing = tree::parse(&text).is_ok_and(|tree| tree.says_nothing());
+    Ok((!says_nothing).then_some(config))
+}
+
 fn text(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }

@@ -37,6 +37,20 @@ impl fmt::Debug for Tree {
     }
 }
 
+impl Tree {
+    /// Whether no value is left in it, as where everything was commented out. An empty section that is written down,
+    /// `{}`, is a value.
+    pub(super) fn says_nothing(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Section(entries) => {
+                !entries.is_empty() && entries.iter().all(|(_, value)| value.says_nothing())
+            }
+            Self::Scalar(_) | Self::List(_) => false,
+        }
+    }
+}
+
 /// Reads the text. An empty one is [`Tree::Null`].
 pub(super) fn parse(text: &str) -> Result<Tree, Fault> {
     if is_empty(text) {

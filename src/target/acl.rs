@@ -30,6 +30,12 @@ pub enum Refusal {
 }
 
 impl Acl {
+    /// Whether it lets every database through.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.allowed.is_empty() && self.blocked.is_empty()
+    }
+
     /// Whether a database with these tags may be connected to.
     pub fn check(&self, tags: &[Tag]) -> Result<(), Refusal> {
         if let Some(tag) = self.blocked.iter().find(|tag| tags.contains(tag)) {

@@ -5,16 +5,25 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::net::TcpStream;
+use tokio_postgres::error::SqlState;
 
 use crate::operations::{ADMIN, get, lines, metric};
 use crate::support::certificates::{Authority, Certificate, Validity};
 use crate::support::instance::Instance;
 use crate::support::plan::World;
+use crate::support::ports::free_port;
+use crate::support::proxy::Proxy;
+use crate::support::raw::Raw;
 use crate::support::scratch;
 use crate::support::world::Running;
 
 /// After this long the proxy looks at files again.
 const LOOK: Duration = Duration::from_millis(1200);
+
+const TAKEN_AWAY: &str =
+    "target_acl was taken away; every RDS database that is discovered may now be reached";
+
+const FILES: &str = "the limit of open files is too low for max_connections";
 
 #[tokio::test]
 async fn a_changed_configuration_counts_for_new_connections() {
@@ -36,10 +45,15 @@ async fn a_changed_configuration_counts_for_new_connections() {
     assert!(refused.contains("its RDS tag team=a is in blocked_rds_tags"), "{refused}");
     running.simple_query("select 1").await.expect("sessions that run go on");
 
-    fs::write(&path, "").unwrap();
-    server.wait_for_log("the configuration is empty").await;
-    let refused = world.psql("alice", "select 1").await.unwrap_err();
-    assert!(refused.contains("is in blocked_rds_tags"), "an emptied file opens nothing: {refused}");
+    for (times, nothing) in
+        ["", "# all of it commented out\n", "--- # all\nproxy:\n  # target_acl:\n"].iter().enumerate()
+    {
+        fs::write(&path, nothing).unwrap();
+        until_said(server, "the configuration is empty; what was loaded before stays in use", times + 1)
+            .await;
+        let refused = world.psql("alice", "select 1").await.unwrap_err();
+        assert!(refused.contains("is in blocked_rds_tags"), "an emptied file opens nothing: {refused}");
+    }
 
     fs::write(&path, "proxy: {listen_adr: x}").unwrap();
     server.signal(Signal::HUP);
@@ -47,6 +61,7 @@ async fn a_changed_configuration_counts_for_new_connections() {
     // The right name is suggested.
     server.wait_for_log("listen_addr").await;
 
+    assert!(!server.log().contains(TAKEN_AWAY), "{}", server.log());
     fs::write(&path, good).unwrap();
     for _ in 0..100 {
         if world.psql("alice", "select 1").await.is_ok() {
@@ -55,7 +70,83 @@ async fn a_changed_configuration_counts_for_new_connections() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     world.psql("alice", "select 1").await.expect("a changed file is noticed without a signal");
+    server.wait_for_log(TAKEN_AWAY).await;
     drop(running);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_without_an_access_list_says_so_at_its_start() {
+    const OPEN: &str = "there is no target_acl; every RDS database that is discovered may be reached";
+    for (yaml, open) in [
+        ("{}", true),
+        ("rds: {enabled: false}", false),
+        ("proxy: {target_acl: {allowed_rds_tags: [{name: team, value: a}]}}", false),
+    ] {
+        let world = World::new().with_server(yaml).without_client().start().await;
+        assert_eq!(world.server().log().contains(OPEN), open, "{yaml}: {}", world.server().log());
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_changed_limit_counts_for_the_next_connection() {
+    let world = World::new().start().await;
+    let running = world.connect("alice").await.unwrap();
+    change(&world, |yaml| yaml.replace("proxy:", "proxy:\n  max_connections: 1")).await;
+    let error = world.refusal("alice").await;
+    assert_eq!(error.code(), &SqlState::TOO_MANY_CONNECTIONS);
+    assert!(error.message().contains("max_connections of this proxy is 1"), "{error}");
+    running.simple_query("select 1").await.expect("sessions that run go on");
+    assert!(!world.server().log().contains(FILES), "{}", world.server().log());
+
+    // More than any system allows.
+    change(&world, |yaml| yaml.replace("max_connections: 1", "max_connections: 10000000000")).await;
+    world.psql("alice", "select 1").await.unwrap();
+    assert!(world.server().log().contains(FILES), "{}", world.server().log());
+    drop(running);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_can_be_added_and_removed() {
+    let world = World::new().without_client().start().await;
+    let host = format!("localhost:{}", world.postgres.port);
+    let login = async || {
+        let parameters = [("user", "by_trust"), ("database", "app"), ("host", &host)];
+        Raw::log_in(world.server().port(), &parameters).await.map(drop)
+    };
+    let unknown = format!("the target \"{host}\" is not known");
+    let refused = login().await.unwrap_err();
+    assert!(refused.message().contains(&unknown), "{}", refused.message());
+
+    let target = format!("targets: {{added: {{host: '{host}', ssl: {{mode: disable}}}}}}\n");
+    change(&world, |yaml| format!("{yaml}{target}")).await;
+    login().await.unwrap();
+
+    change(&world, |yaml| yaml.replace(&target, "")).await;
+    let refused = login().await.unwrap_err();
+    assert!(refused.message().contains(&unknown), "{}", refused.message());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_needs_a_restart_is_named_and_does_not_count() {
+    let world = World::new().start().await;
+    let server = world.server();
+    let named = || lines(server, "this key changed, which needs a restart");
+    change(&world, |yaml| yaml.replace("proxy:", "proxy:\n  log_level: info")).await;
+    assert!(named().is_empty(), "{}", server.log());
+
+    let listen = format!("listen_addr: 127.0.0.1:{}", free_port());
+    change(&world, |yaml| {
+        assert!(yaml.contains("listen_addr: 127.0.0.1:0"), "{yaml}");
+        yaml.replace("listen_addr: 127.0.0.1:0", &format!("{listen}\n  drain_timeout: 31s"))
+    })
+    .await;
+    let keys: Vec<_> = named().iter().map(|line| line["key"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(keys, ["proxy.listen_addr", "proxy.drain_timeout"]);
+    world.psql("alice", "select 1").await.expect("it listens where it did");
     world.stop().await;
 }
 
@@ -144,9 +235,22 @@ fn certificate() -> Certificate {
 
 /// Writes the server's configuration anew and waits until it is in use.
 async fn change(world: &Running, edit: impl FnOnce(String) -> String) {
+    const LOADED: &str = "the configuration was loaded again";
     let path = world.directory.join("server.yaml");
+    let before = lines(world.server(), LOADED).len();
     let edited = edit(fs::read_to_string(&path).unwrap());
     fs::write(&path, edited).unwrap();
     world.server().signal(Signal::HUP);
-    world.server().wait_for_log("the configuration was loaded again").await;
+    until_said(world.server(), LOADED, before + 1).await;
+}
+
+/// Waits until a proxy has logged a message so many times.
+async fn until_said(proxy: &Proxy, message: &str, times: usize) {
+    let said = async {
+        while lines(proxy, message).len() < times {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), said).await;
+    assert!(waited.is_ok(), "`{message}` is not there {times} times\n{}", proxy.stderr.tail(40));
 }

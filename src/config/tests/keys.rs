@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{client, error, read, server};
-use crate::config::{Drain, Mode, Rds, Stop, UpstreamRoute};
+use crate::config::{Drain, Mode, Rds, Stop, UpstreamRoute, load_again};
 use crate::session::Limits;
 use crate::target::Tag;
 use crate::target::{Pods, PortForward};
@@ -39,6 +39,25 @@ fn an_empty_file_is_all_defaults() {
         assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
         assert_eq!(config.limits, Limits { cancel_on_disconnect: true, ..limits });
     }
+}
+
+#[test]
+fn a_file_that_says_nothing_any_more_is_told_from_one_that_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    let again = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        load_again(&path, Mode::Server)
+    };
+    for text in
+        ["", " \n", "# all of it\n", "---\n", "--- # all\n", "~", "null\n", "proxy:\n  # target_acl:\nrds:\n"]
+    {
+        assert!(again(text).unwrap().is_none(), "{text:?}");
+    }
+    for text in ["{}", "# all defaults\n---\n{}\n", "proxy: {}", "proxy:\n  target_acl:\n  log_level: info"] {
+        assert!(again(text).is_ok_and(|config| config.is_some()), "{text:?}");
+    }
+    assert!(again("proxi:\n").is_err(), "a fault is told, however little else there is");
 }
 
 #[test]
