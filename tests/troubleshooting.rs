@@ -43,7 +43,11 @@ const SEAMS: [&str; 12] = [
 ];
 
 /// Enums whose every text an application or an operator can read.
-const EXPLAINED: [&str; 6] = [
+const EXPLAINED: [&str; 10] = [
+    "src/aws/fault.rs",
+    "src/cli/logging/mod.rs",
+    "src/cli/runtime.rs",
+    "src/cli/start.rs",
     "src/kubernetes/fault.rs",
     "src/session/failure.rs",
     "src/target/directory.rs",
@@ -85,6 +89,15 @@ fn every_error_has_a_row() {
             }
         }
     }
+    assert!(missing.is_empty(), "{PAGE} has no row for {missing:#?}");
+}
+
+#[test]
+fn everything_that_time_can_run_out_for_has_a_row() {
+    let page = fs::read_to_string(PAGE).unwrap();
+    let doings: Vec<_> = files(Path::new("src/session")).iter().flat_map(|text| doings(text)).collect();
+    assert!(doings.len() >= 9, "only {doings:#?} were found");
+    let missing: Vec<_> = doings.iter().filter(|doing| !page.contains(&format!(" while {doing}`"))).collect();
     assert!(missing.is_empty(), "{PAGE} has no row for {missing:#?}");
 }
 
@@ -188,18 +201,39 @@ fn errors(source: &str) -> Vec<String> {
     texts.map(|(text, _)| text.to_owned()).collect()
 }
 
+/// What a deadline says that was being done: beside the call, or in a name that it is handed on by.
+fn doings(source: &str) -> Vec<String> {
+    const FAULTS: [&str; 4] = ["Application", "Proxy", "Hop", "Database"];
+    let source = joined(source.split("#[cfg(test)]").next().unwrap_or_default());
+    let blaming = FAULTS.map(|fault| format!(".blaming(Fault::{fault},"));
+    let calls: Vec<_> = blaming.iter().map(String::as_str).chain([".within("]).collect();
+    let names = ["let doing =", "let (doing, allowed) = ("];
+    let after = |start: &&str| source.split(start).skip(1).map(str::trim_start).collect::<Vec<_>>();
+    let called: Vec<_> = calls.iter().flat_map(after).collect();
+    for rest in &called {
+        assert!(rest.starts_with(QUOTE) || rest.starts_with("doing,"), "not understood: {rest:.40}");
+    }
+    let texts = called.into_iter().chain(names.iter().flat_map(after));
+    texts.filter_map(|rest| Some(rest.strip_prefix(QUOTE)?.split_once(QUOTE)?.0.to_owned())).collect()
+}
+
 /// All of the source.
 fn source(directory: &Path) -> String {
-    let mut text = String::new();
+    files(directory).iter().map(|text| joined(text)).collect()
+}
+
+/// The source files of a directory and those below it.
+fn files(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            text.push_str(&source(&path));
+            found.extend(files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            text.push_str(&joined(&fs::read_to_string(&path).unwrap()));
+            found.push(fs::read_to_string(&path).unwrap());
         }
     }
-    text
+    found
 }
 
 /// What ends a string in what [`joined`] returns.

@@ -103,7 +103,7 @@ def seconds(duration: str) -> float:
 
 
 # What docs/operations.md says about memory, in bytes: of the program, and of a session with TLS on both sides.
-PROGRAM, SESSION = 32 * 2**20, 512 * 2**10
+PROGRAM, SESSION = 32 * 2**20, 536 * 2**10
 # The default of max_connections (src/session/limits.rs).
 MAX_CONNECTIONS = 1000
 
