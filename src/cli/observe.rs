@@ -61,7 +61,7 @@ pub(super) async fn admin(
 #[cfg(target_os = "linux")]
 pub(super) fn ready() {
     tell(NotifyState::Ready);
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()) else { return };
     tokio::spawn(async move {
         let mut beat = tokio::time::interval(limit / 2);
         loop {

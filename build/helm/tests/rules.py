@@ -102,7 +102,7 @@ def seconds(duration: str) -> float:
     return int(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}[unit]
 
 
-# What docs/operations.md says about memory, in bytes: of the program, and of a session with TLS on both sides.
+# What docs/operations.md says about memory, in bytes: of the program, and of a session with TLS on both sides and a connection that waits.
 PROGRAM, SESSION = 32 * 2**20, 536 * 2**10
 # The default of max_connections (src/session/limits.rs).
 MAX_CONNECTIONS = 1000
