@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::output::Style;
+use super::visible::Visible;
 use crate::net::{Address, HostPort};
 
 /// The file name of a Unix socket as libpq looks for it: this and the port (PostgreSQL manual, "libpq", `host`).
@@ -27,10 +28,11 @@ pub(super) struct Banner<'a> {
 impl Banner<'_> {
     /// The text, with the command on a line of its own.
     pub(super) fn render(&self, style: Style) -> String {
-        let Self { target, address, listen, .. } = self;
-        let target = style.bold(target);
+        let (listen, address) = (self.listen, Visible(self.address));
+        let bold = |text: &str| style.bold(&Visible(text).to_string());
+        let target = bold(self.target);
         let route = match self.upstream {
-            Some(upstream) => format!("through the upstream proxy {}", style.bold(upstream)),
+            Some(upstream) => format!("through the upstream proxy {}", bold(upstream)),
             None => "directly".to_owned(),
         };
         let Some(place) = place(listen) else {
@@ -40,7 +42,7 @@ impl Banner<'_> {
             );
         };
         let database = self.database.map_or(Cow::Borrowed("{your_database}"), quoted);
-        let command = style.bold(&format!("psql {place} -d {database} -U {{your user}}"));
+        let command = bold(&format!("psql {place} -d {database} -U {{your user}}"));
         format!("Connecting to {target} ({address}) {route}. In another terminal, type:\n\n\t{command}\n\n")
     }
 }
@@ -123,6 +125,24 @@ mod tests {
         );
         let odd = text("127.0.0.1:8001", Some("it's; rm"));
         assert!(odd.contains(r"-d 'it'\''s; rm' -U"), "{odd}");
+    }
+
+    #[test]
+    fn no_name_adds_a_line_or_commands_the_terminal() {
+        let usual = text("127.0.0.1:1", Some("app")).lines().count();
+        let (hostile, listen) = ("x\n\u{1b}[31m$ rm\r", "127.0.0.1:1".parse().unwrap());
+        let address = HostPort::new(hostile, 1);
+        let banner = Banner {
+            target: hostile,
+            address: &address,
+            upstream: Some(hostile),
+            listen: &listen,
+            database: Some(hostile),
+        };
+        let text = banner.render(PLAIN);
+        assert_eq!(text.lines().count(), usual, "{text}");
+        assert!(!text.contains(['\u{1b}', '\r']), "{text:?}");
+        assert_eq!(text.matches(r"x\n\u{1b}[31m$ rm\r").count(), 4, "{text}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use inquire::{InquireError, Select};
 
 use super::failure::Failure;
 use super::output;
+use super::visible::Visible;
 
 /// How alike two names must be, from 0 to 1, for one to be taken for a slip of the other.
 const ALIKE: f64 = 0.6;
@@ -59,7 +60,7 @@ fn ask<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result<&'
     let lines = choices.iter().map(|choice| Line { choice, width }).collect();
     Select::new(&question, lines)
         .with_page_size(PAGE)
-        .with_formatter(&|answer| answer.value.choice.name.clone())
+        .with_formatter(&|answer| Visible(&answer.value.choice.name).to_string())
         .with_help_message("type to filter, arrows to move, Enter to choose, Esc to leave")
         .prompt()
         .map(|line| line.choice)
@@ -83,7 +84,7 @@ fn refusal(kind: Kind, choices: &[Choice], wanted: Option<&str>) -> String {
     }
     let nearest = wanted.and_then(|name| nearest(choices, name));
     let advice = match nearest {
-        Some(choice) => format!("did you mean \"{}\"?", choice.name),
+        Some(choice) => format!("did you mean \"{}\"?", Visible(&choice.name)),
         None => format!("use {flag} with one of the names below"),
     };
     let width = width(choices);
@@ -119,7 +120,8 @@ fn width(choices: &[Choice]) -> usize {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:width$}  {}", self.choice.name, self.choice.description, width = self.width)
+        let name = Visible(&self.choice.name).to_string();
+        write!(formatter, "{name:width$}  {}", Visible(&self.choice.description), width = self.width)
     }
 }
 
@@ -184,6 +186,16 @@ mod tests {
         }
         let text = refusal(Kind::UpstreamProxy, &choices(), Some("zzz"));
         assert!(!text.contains("did you mean") && text.contains("--proxy-target"), "{text}");
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line() {
+        let choice = Choice { name: "db\nother\u{1b}[2J".into(), description: "\u{9b}31m\r".into() };
+        let text = refusal(Kind::Target, &[choice], Some("db\nother\u{1b}[2"));
+        assert_eq!(text.lines().count(), 3, "{text}");
+        let listed = text.lines().last().unwrap();
+        assert!(listed.ends_with(r"  db\nother\u{1b}[2J  \u{9b}31m\r"), "{text}");
+        assert!(text.contains(r#"did you mean "db\nother\u{1b}[2J"?"#), "{text}");
     }
 
     #[test]

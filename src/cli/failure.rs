@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use super::visible::Visible;
+
 /// The exit code of a shell command that Ctrl-C ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
@@ -20,14 +22,14 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// A failure while running.
+    /// A failure while running. The reason may hold texts of others, so it is kept to one line.
     pub(super) fn runtime(reason: impl Display) -> Self {
-        Self::Runtime(reason.to_string())
+        Self::Runtime(Visible(reason).to_string())
     }
 
-    /// Arguments or configuration that cannot be used.
+    /// Arguments or configuration that cannot be used, in one line as well.
     pub(super) fn usage(reason: impl Display) -> Self {
-        Self::Usage(reason.to_string())
+        Self::Usage(Visible(reason).to_string())
     }
 
     /// What the process exits with: 0, 1, 2 or 130.

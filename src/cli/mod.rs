@@ -25,6 +25,7 @@ mod start;
 mod stop;
 mod tunnel;
 mod version;
+mod visible;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

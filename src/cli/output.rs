@@ -4,6 +4,7 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 
 use super::failure::Failure;
+use super::visible::Visible;
 
 /// Whether text on a stream is coloured: only on a terminal, and not where `NO_COLOR` is set (<https://no-color.org>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +77,16 @@ pub(super) fn report(failure: &Failure) {
         Failure::Arguments(help) => {
             write_to(&mut io::stdout().lock(), rendered(help, Style::of_stdout()).as_bytes())
         }
-        Failure::Runtime(sentence) | Failure::Usage(sentence) => {
-            let line = format!("{} {sentence}\n", style.bold_red("error:"));
+        Failure::Runtime(text) | Failure::Usage(text) => {
+            let line = format!("{} {}\n", style.bold_red("error:"), lines(text));
             write_to(&mut io::stderr().lock(), line.as_bytes())
         }
     };
+}
+
+/// The text with nothing in it that the terminal obeys, but for the ends of its lines: some failures end with a list.
+fn lines(text: &str) -> String {
+    text.split('\n').map(|line| Visible(line).to_string()).collect::<Vec<_>>().join("\n")
 }
 
 fn rendered(error: &clap::Error, style: Style) -> String {
@@ -115,6 +121,15 @@ mod tests {
     fn only_a_closed_pipe_is_no_error() {
         assert!(write_to(&mut Fails(io::ErrorKind::BrokenPipe), b"text").is_ok());
         assert!(write_to(&mut Fails(io::ErrorKind::StorageFull), b"text").is_err());
+    }
+
+    #[test]
+    fn a_failure_commands_no_terminal() {
+        assert_eq!(lines("no\n  a\u{1b}[2J\n  b\r"), "no\n  a\\u{1b}[2J\n  b\\r");
+        for failure in [Failure::runtime("a\nerror: b"), Failure::usage("a\nerror: b")] {
+            let (Failure::Runtime(text) | Failure::Usage(text)) = failure else { panic!("{failure:?}") };
+            assert_eq!(text, "a\\nerror: b");
+        }
     }
 
     #[test]

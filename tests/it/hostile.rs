@@ -125,6 +125,32 @@ async fn nonsense_instead_of_a_login_message() {
     }
 }
 
+/// A message that would be a line of a log, and moves the cursor, if it were printed as it is.
+const FORGERY: &str =
+    "no\r\n2030-01-01T00:00:00Z  INFO connection: session began peer=203.0.113.7\u{1b}[2J\u{9b}31m";
+
+#[tokio::test]
+async fn a_refusal_with_line_ends_and_escapes_adds_no_line_to_a_log() {
+    let refusal = format!("SFATAL\0VFATAL\0C28000\0M{FORGERY}\0D{FORGERY}\0H{FORGERY}\0\0");
+    let world = world_before(&Fake::answering(message(b'E', refusal.as_bytes())).await, "disable").await;
+    let direct = world.start_client(&["--direct"]).await;
+    for port in [world.client().port(), direct.port()] {
+        let mut raw = Raw::connect(port).await;
+        raw.send(&login("alice")).await;
+        assert_eq!(raw.refused().await.message(), FORGERY, "the application reads it word for word");
+    }
+    for proxy in [world.client(), world.server(), &direct] {
+        proxy.wait_for_log("connection refused").await;
+        let log = proxy.log();
+        let line = log.lines().find(|line| line.contains("connection refused")).unwrap();
+        assert!(line.contains(r"no\r\n2030-01-01T00:00:00Z"), "{line}");
+        assert!(!log.contains("\n2030-"), "{log}");
+        let command = |found: char| found.is_control() && found != '\n';
+        assert!(!log.contains(command), "{log:?}");
+    }
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn length_words_that_promise_too_much_or_too_little() {
     for length in [0_u32, 3, 70_000, 1 << 31, u32::MAX] {

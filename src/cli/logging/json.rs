@@ -1,7 +1,7 @@
 //! A log line as one flat JSON object.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
@@ -10,6 +10,8 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::cli::visible::is_command;
 
 /// Names that every line has; a field of the same name is left out. There is no `target` among them, because in this
 /// program that is a database: where a line comes from is its `module`.
@@ -26,9 +28,10 @@ where
     fn format_event(
         &self,
         context: &FmtContext<'_, S, JsonFields>,
-        mut writer: Writer<'_>,
+        mut line: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let mut writer = Escaped(&mut line);
         let mut fields = Fields::default();
         event.record(&mut fields);
         add_spans(context, &mut fields);
@@ -47,7 +50,8 @@ where
         for (name, value) in fields {
             write!(writer, ",{}:{value}", Value::from(name))?;
         }
-        writeln!(writer, ",\"module\":{}}}", module.unwrap_or_else(|| Value::from(metadata.target())))
+        write!(writer, ",\"module\":{}}}", module.unwrap_or_else(|| Value::from(metadata.target())))?;
+        writeln!(line)
     }
 }
 
@@ -63,6 +67,25 @@ where
         for (name, value) in outer.into_iter().filter(|(name, _)| name != "message") {
             fields.0.entry(name).or_insert(value);
         }
+    }
+}
+
+/// Escapes, as four hexadecimal digits, what JSON may leave as it is and a terminal obeys: a log is read on one too.
+struct Escaped<'a, 'b>(&'a mut Writer<'b>);
+
+impl Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if !text.contains(is_command) {
+            return self.0.write_str(text);
+        }
+        for character in text.chars() {
+            if is_command(character) {
+                write!(self.0, "\\u{:04x}", u32::from(character))?;
+            } else {
+                self.0.write_char(character)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Logs on standard error: lines for people in client mode, JSON for collectors in server mode.
 
 mod filter;
+mod human;
 mod json;
 
 use std::io;
@@ -67,7 +68,7 @@ where
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
         Format::Human => {
             let lines = lines.with_ansi(Style::of_stderr().coloured).with_target(false);
-            lines.with_timer(Seconds).compact().boxed()
+            lines.with_timer(Seconds).compact().fmt_fields(human::OneLine).boxed()
         }
         Format::Json => lines.with_ansi(false).fmt_fields(JsonFields::new()).event_format(json::Json).boxed(),
     };

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tracing::{debug, info, info_span, trace, warn};
 
 use super::*;
+use crate::cli::visible::is_command;
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -68,6 +69,49 @@ fn a_human_line_is_short_and_plain() {
     let (time, rest) = text.split_once(' ').unwrap();
     assert_eq!(time.len(), "2026-01-01T00:00:00Z".len());
     assert_eq!(rest.trim(), "WARN in use port=8001");
+}
+
+/// Ends the line, looks like another one, and is full of commands for the terminal, in the eight-bit form too.
+const FORGERY: &str = "no\r\n2030-01-01T00:00:00Z  INFO forged\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2028}";
+
+fn log_forgery() {
+    let span = info_span!("connection", peer = %FORGERY, name = FORGERY);
+    let _inside = span.enter();
+    let error = io::Error::other(FORGERY);
+    let cause: &(dyn std::error::Error + 'static) = &error;
+    info!(display = %FORGERY, debug = ?error, text = FORGERY, cause, r#type = %FORGERY, "{FORGERY}");
+    warn!(message = FORGERY);
+}
+
+#[test]
+fn no_value_begins_a_line_or_commands_the_terminal() {
+    for format in [Format::Human, Format::Json] {
+        let text = logged(format, "trace", log_forgery);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        let commands: Vec<_> = text.chars().filter(|found| is_command(*found) && *found != '\n').collect();
+        assert!(commands.is_empty(), "{format:?} lets {commands:?} through");
+        assert!(!text.contains("\n2030"), "{text}");
+        if format == Format::Json {
+            let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+            assert_eq!((&line["message"], &line["name"]), (&FORGERY.into(), &FORGERY.into()));
+        } else {
+            assert_eq!(text.matches(r"no\r\n2030-01-01T00:00:00Z").count(), 8 + 3, "{text}");
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("outer")]
+struct Outer(#[source] io::Error);
+
+#[test]
+fn an_error_is_told_with_its_causes() {
+    let text = logged(Format::Human, "trace", || {
+        let error = Outer(io::Error::other("inner"));
+        let error: &(dyn std::error::Error + 'static) = &error;
+        warn!(error, "failed");
+    });
+    assert!(text.trim_end().ends_with("failed error=outer: inner"), "{text}");
 }
 
 /// The most verbose wish there is must not make a dependency show what it carries.
