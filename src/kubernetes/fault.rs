@@ -89,8 +89,6 @@ pub(super) enum Cure {
     Again,
     /// Reading the credentials anew.
     Renew,
-    /// Waiting a little: a name may be wrong, or a deployment be between two pods.
-    Patience,
     /// Waiting as long as a connection waits for a pod.
     Wait,
 }
@@ -100,8 +98,8 @@ impl Fault {
         match self {
             Self::Unreachable { .. } => Cure::Again,
             Self::Unauthorized { .. } => Cure::Renew,
-            Self::NoPod { .. } => Cure::Patience,
             Self::Busy { .. }
+            | Self::NoPod { .. }
             | Self::NotReady { .. }
             | Self::PodGone { .. }
             | Self::PodUnreachable { .. }

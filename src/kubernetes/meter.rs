@@ -14,7 +14,10 @@ const DIAL_TIME: &str = "rds_auth_proxy_tunnel_last_dial_timestamp_seconds";
 pub fn describe() {
     describe_gauge!(STREAMS_OPEN, "Streams to pods that are open.");
     describe_counter!(DIALS, "Streams that were asked for, by outcome.");
-    describe_gauge!(PODS, "Pods that a stream could lead to at the last look, by whether they are ready.");
+    describe_gauge!(
+        PODS,
+        "Running pods at the last look, by whether they are ready; streams lead to those that are."
+    );
     describe_gauge!(DIAL_SECONDS, Unit::Seconds, "How long it took to open the last stream that was opened.");
     describe_gauge!(DIAL_TIME, "When the last stream was opened, in seconds since 1970.");
 }

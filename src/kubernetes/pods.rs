@@ -1,4 +1,4 @@
-//! Which pods there are, and in which order they are tried.
+//! Which pods are ready, and in which order they are tried.
 
 use k8s_openapi::api::core::v1::{ContainerState, Pod, Service};
 use kube::Api;
@@ -12,13 +12,6 @@ use crate::target::Pods;
 
 /// How many pods a sentence names.
 const NAMED: usize = 4;
-
-/// Pods to try, best first.
-pub(super) struct Candidates {
-    pub(super) names: Vec<String>,
-    /// How many of them are ready.
-    pub(super) ready: usize,
-}
 
 /// The label selector that finds the pods.
 pub(super) async fn labels(access: &Access, pods: &Pods, clocks: &Clocks) -> Result<String, Fault> {
@@ -36,19 +29,20 @@ pub(super) async fn labels(access: &Access, pods: &Pods, clocks: &Clocks) -> Res
     }
 }
 
-/// Lists the running pods. `turn` counts the connections, so that they go round.
+/// The names of the pods that are running, ready and not being deleted, in the order in which they are to be tried.
+/// `turn` counts the connections, so that they go round.
 pub(super) async fn candidates(
     access: &Access,
     labels: &str,
     turn: usize,
     clocks: &Clocks,
-) -> Result<Candidates, Fault> {
+) -> Result<Vec<String>, Fault> {
     let running = ListParams::default().labels(labels).fields("status.phase=Running");
     let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
     let pods = answer(access, Asked::Pods, clocks.answer, pods.list(&running)).await?;
-    let found = in_turn(pods.items, turn);
-    meter::found(found.ready, found.names.len() - found.ready);
-    Ok(found)
+    let (ready, unready): (Vec<_>, Vec<_>) = pods.items.into_iter().filter(stays).partition(is_ready);
+    meter::found(ready.len(), unready.len());
+    Ok(in_turn(ready, turn))
 }
 
 /// Says why there is no pod to connect to: none at all, or in which state they are.
@@ -76,27 +70,24 @@ fn selector_of(service: &Service) -> Option<String> {
     (!terms.is_empty()).then(|| terms.join(","))
 }
 
-/// Ready pods by turns, newest first; behind them those that are not ready, for a deployment whose probe is wrong.
-/// A pod that is being deleted still reports `Running` but must not be picked.
-fn in_turn(pods: Vec<Pod>, turn: usize) -> Candidates {
-    let mut alive: Vec<_> =
-        pods.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
-    alive.sort_by(|one, other| other.metadata.creation_timestamp.cmp(&one.metadata.creation_timestamp));
-    let (mut ready, unready): (Vec<_>, Vec<_>) = alive.into_iter().partition(is_ready);
-    if !ready.is_empty() {
-        let first = turn % ready.len();
-        ready.rotate_left(first);
-    }
-    let names = |pods: Vec<Pod>| pods.into_iter().filter_map(|pod| pod.metadata.name);
-    let mut found: Vec<_> = names(ready).collect();
-    let ready = found.len();
-    found.extend(names(unready));
-    Candidates { names: found, ready }
+/// A pod that is being deleted still reports `Running`, and `Ready` for a while.
+fn stays(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none()
 }
 
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Newest first, and another one at the head for each connection.
+fn in_turn(mut pods: Vec<Pod>, turn: usize) -> Vec<String> {
+    pods.sort_by(|one, other| other.metadata.creation_timestamp.cmp(&one.metadata.creation_timestamp));
+    if !pods.is_empty() {
+        let first = turn % pods.len();
+        pods.rotate_left(first);
+    }
+    pods.into_iter().filter_map(|pod| pod.metadata.name).collect()
 }
 
 /// `NAME is STATE`, with the reason its first unhappy container waits for.
@@ -149,20 +140,16 @@ mod tests {
         ]
     }
 
-    #[test]
-    fn ready_pods_take_turns_newest_first() {
-        assert_eq!(in_turn(world(), 0).names, ["new", "old", "starting"]);
-        assert_eq!(in_turn(world(), 1).names, ["old", "new", "starting"]);
-        assert_eq!(in_turn(world(), 2).names, ["new", "old", "starting"]);
+    fn found(turn: usize) -> Vec<String> {
+        in_turn(world().into_iter().filter(stays).filter(is_ready).collect(), turn)
     }
 
     #[test]
-    fn a_pod_that_is_not_ready_is_the_last_resort() {
-        let only = in_turn(vec![pod("starting", "2024-01-05T00:00:00Z", false, false)], 7);
-        assert_eq!(only.names, ["starting"]);
-        assert_eq!(only.ready, 0);
-        assert_eq!(in_turn(world(), 0).ready, 2);
-        assert!(in_turn(vec![pod("leaving", "2024-01-04T00:00:00Z", true, true)], 0).names.is_empty());
+    fn ready_pods_that_stay_take_turns_newest_first() {
+        assert_eq!(found(0), ["new", "old"]);
+        assert_eq!(found(1), ["old", "new"]);
+        assert_eq!(found(2), ["new", "old"]);
+        assert!(in_turn(Vec::new(), 7).is_empty());
     }
 
     #[test]

@@ -19,9 +19,6 @@ use crate::net::{Socket, Stream};
 use crate::target::PortForward;
 use crate::target::{Boxed, Dial};
 
-/// What [`Cure::Patience`] is, as a share of the time a connection waits for a pod.
-const PATIENCE: u32 = 4;
-
 type Opened = Channel<TokioIo<Upgraded>>;
 
 /// Opens streams to the pods of an upstream proxy. Nothing is read, asked or started before the first of them.
@@ -72,7 +69,7 @@ impl Tunnel {
                 Err(fault) => fault,
             };
             debug!(%fault, "no stream to a pod");
-            let wait = match fault.cure() {
+            match fault.cure() {
                 Cure::None => return Err(fault),
                 Cure::Again | Cure::Renew => {
                     if !std::mem::take(&mut second_chance) {
@@ -84,11 +81,8 @@ impl Tunnel {
                     *last = Some(fault);
                     continue;
                 }
-                Cure::Patience => clocks.wait_for_pod / PATIENCE,
-                Cure::Wait => clocks.wait_for_pod,
-            };
-            if start.elapsed() + clocks.pause > wait {
-                return Err(fault);
+                Cure::Wait if start.elapsed() + clocks.pause > clocks.wait_for_pod => return Err(fault),
+                Cure::Wait => {}
             }
             *last = Some(fault);
             sleep(clocks.pause).await;
@@ -101,7 +95,7 @@ impl Tunnel {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let found = candidates(access, &labels, turn, clocks).await?;
         let mut last = None;
-        for pod in &found.names {
+        for pod in &found {
             match open(access, pod, self.settings.remote_port, clocks).await {
                 Ok(channel) => {
                     debug!(pod, namespace = access.namespace, "a stream to a pod is open");
@@ -112,8 +106,8 @@ impl Tunnel {
             }
         }
         match last {
-            Some(fault) if found.ready > 0 => Err(fault),
-            _ => Err(diagnose(access, &labels, clocks).await),
+            Some(fault) => Err(fault),
+            None => Err(diagnose(access, &labels, clocks).await),
         }
     }
 }

@@ -84,6 +84,19 @@ async fn a_pod_on_a_silent_node_is_passed_over() {
     }
 }
 
+/// A deployment that is scaled up from nothing, or recreated, looks like a wrong name for as long as that takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_waits_for_the_first_pod_of_a_deployment() {
+    let world = World::new().await;
+    let tunnel = patient(&world);
+    let waiting = tokio::spawn(async move { name(&tunnel).await });
+    // Half of what it waits for, and enough for it to have looked many times.
+    tokio::time::sleep(LIMIT / 2).await;
+    assert!(!waiting.is_finished());
+    let _first = world.pod("first").await;
+    assert_eq!(waiting.await.unwrap(), "first");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_waits_for_a_pod() {
     let world = World::new().await;
@@ -96,10 +109,11 @@ async fn a_connection_waits_for_a_pod() {
     let waiting = tokio::spawn(async move { name(&tunnel).await });
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(!waiting.is_finished());
-    world.change("late", |pod| {
-        pod.phase = "Running";
-        pod.ready = true;
-    });
+    world.change("late", |pod| pod.phase = "Running");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(backend.accepted.load(Ordering::Relaxed), 0, "it listens, and is not ready");
+    world.change("late", |pod| pod.ready = true);
     assert_eq!(waiting.await.unwrap(), "late");
 }
 

@@ -58,6 +58,17 @@ async fn slow_cases() -> Vec<Case> {
         )
         .await,
         Case::new(
+            "no-pod",
+            async |cluster| {
+                format!(
+                    "there is no pod with app.kubernetes.io/name=rds-auth-proxy in namespace apps of https://{}",
+                    cluster.api.address
+                )
+            },
+            "; check that the deployment exists there, and port_forward's deployment, namespace and context",
+        )
+        .await,
+        Case::new(
             "slow-api-server",
             async |cluster| {
                 cluster.add_pod("p", Port::Gone);
@@ -87,17 +98,6 @@ async fn quick_cases() -> Vec<Case> {
         }
     };
     vec![
-        Case::new(
-            "no-pod",
-            async |cluster| {
-                format!(
-                    "there is no pod with app.kubernetes.io/name=rds-auth-proxy in namespace apps of https://{}",
-                    cluster.api.address
-                )
-            },
-            "; check that the deployment exists there, and port_forward's deployment, namespace and context",
-        )
-        .await,
         Case::new(
             "may-not-list",
             forbidden("pods", "list"),
