@@ -207,15 +207,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
 }
 
 fn lost(error: &tungstenite::Error) -> io::Error {
+    let closed = || (io::ErrorKind::ConnectionReset, "it was closed without a word".to_owned());
     let (kind, reason) = match error {
+        // The end of a session is not the end of a stream; a reader must not take it for one.
+        tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => closed(),
         tungstenite::Error::Io(error) => (error.kind(), error.to_string()),
-        tungstenite::Error::Protocol(_) => {
-            (io::ErrorKind::ConnectionReset, "it was closed without a word".to_owned())
-        }
+        tungstenite::Error::Protocol(_) => closed(),
         other => (io::ErrorKind::ConnectionReset, other.to_string()),
     };
-    // The end of a session is not the end of a stream; a reader must not take it for one.
-    let kind = if kind == io::ErrorKind::UnexpectedEof { io::ErrorKind::ConnectionReset } else { kind };
     io::Error::new(kind, format!("the connection to the API server broke off: {}", quote(&reason)))
 }
 

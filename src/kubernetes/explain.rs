@@ -161,6 +161,11 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 }
 
 fn innermost(error: &(dyn StdError + 'static)) -> String {
+    // What the libraries say of an end in the middle of TLS is meant for those who program with them.
+    let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+    if chain(error).filter_map(|error| error.downcast_ref()).any(is_end) {
+        return "it hung up".to_owned();
+    }
     chain(error).last().map(|error| quote(&error.to_string())).unwrap_or_default()
 }
 
@@ -180,6 +185,8 @@ mod tests {
         let inner = io::Error::other("certificate has expired");
         let outer = Error::Service(Box::new(io::Error::other(inner)));
         assert_eq!(innermost(&outer), "certificate has expired");
+        let end = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
+        assert_eq!(innermost(&Error::Service(Box::new(io::Error::other(end)))), "it hung up");
     }
 
     #[test]
