@@ -26,6 +26,8 @@ mod faults;
 /// Which ports are open on this machine.
 #[cfg(target_os = "linux")]
 mod listeners;
+/// A network to the API that is late, breaks and falls silent.
+mod network;
 /// Pods that come and go.
 mod rollout;
 /// What is counted.

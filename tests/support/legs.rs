@@ -51,7 +51,7 @@ const SETTLED: Duration = Duration::from_secs(45);
 pub enum Leg {
     /// From the application to the client, in clear.
     Application,
-    /// From the client to the server, TLS.
+    /// From the client to the server, TLS; where a tunnel is between them, from the client to the Kubernetes API, TLS too.
     Hop,
     /// From the server to the database, TLS.
     Database,
@@ -73,16 +73,25 @@ impl Leg {
 impl Legs {
     /// Starts it, with a user of its own.
     pub async fn start(clocks: Clocks, log_level: &str) -> Self {
-        let relays = [Relay::start().await, Relay::start().await, Relay::start().await];
+        let hop = Relay::start().await;
+        let upstream = format!("upstream_proxies: {{default: {{host: 'localhost:{}'}}}}", hop.port);
+        let legs = Self::start_over(hop, &upstream, clocks, log_level).await;
+        legs.relay(Leg::Hop).point_at(legs.world.server().port());
+        legs
+    }
+
+    /// The same with another way from the client to the server: this configuration leads the client to the relay `hop`, and
+    /// where that leads is for the caller to say.
+    pub async fn start_over(hop: Relay, upstream: &str, clocks: Clocks, log_level: &str) -> Self {
+        let relays = [Relay::start().await, hop, Relay::start().await];
         let postgres = Postgres::shared().await;
         let user = unique("relayed");
         let password = postgres.create_role(&user, Login::Password).await;
-        let [application, hop, database] = &relays;
+        let [application, _, database] = &relays;
         let target = format!(
             "{{host: 'localhost:{}', ssl: {{mode: verify-full, root_certificate: <ca>}}}}",
             database.port
         );
-        let upstream = format!("upstream_proxies: {{default: {{host: 'localhost:{}'}}}}", hop.port);
         let world = World::new()
             .with_server_tls()
             .with_target("relayed", &target)
@@ -91,7 +100,7 @@ impl Legs {
             .with_client("rds: {enabled: false}")
             .with_server(COMMON)
             .with_client(COMMON)
-            .with_client(&upstream)
+            .with_client(upstream)
             .with_env("LOG_LEVEL", log_level)
             .without_client();
         let world = match clocks {
@@ -102,7 +111,6 @@ impl Legs {
         let launch = world.client_launch(&[]).env("RDS_AUTH_PROXY_PASSWORD", &password);
         let client = world.start_proxy(launch).await;
         application.point_at(client.port());
-        hop.point_at(world.server().port());
         database.point_at(world.postgres.port);
         Self { world, client, user, relays }
     }

@@ -120,6 +120,11 @@ impl Cluster {
             .unwrap();
     }
 
+    /// Has the kubeconfig name this port of this machine for the API server.
+    pub(super) fn move_to(&self, port: u16) {
+        self.kubeconfig(&format!("https://127.0.0.1:{port}"), &format!("{{token: {}}}", self.token));
+    }
+
     /// Writes the kubeconfig.
     pub(super) fn kubeconfig(&self, server: &str, user: &str) {
         let text = format!(
