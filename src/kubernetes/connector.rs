@@ -15,7 +15,9 @@ use kube::{Client, Config, Error};
 use tower::util::option_layer;
 use tower::{BoxError, Layer, Service, ServiceExt};
 
-/// As on every other socket of this proxy (`net::options`).
+/// As on every other socket of this proxy (`net::options`), but without its user timeout. That would have to be taken off
+/// once a session runs, since it counts a peer that does not read as dead, and a socket inside of a websocket cannot
+/// be got at any more. It is not missed: every answer of the API has a deadline, and pings find a path that died.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(45);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 3;
