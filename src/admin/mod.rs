@@ -16,10 +16,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 
+use crate::net::{Accepted, Listener, Waiting};
+
 pub use health::{Certificates, Health};
 pub use recorder::Recorder;
-
-use crate::net::{Accepted, Listener, Waiting};
 
 /// The media type of the Prometheus text format:
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>

@@ -15,7 +15,8 @@ use crate::tls::Connector;
 /// `gen-cert` writes if nothing else is asked for.
 const NAME: &str = "rds-auth-proxy";
 
-/// The way through the tunnel; `tls` is what is demanded at its end. Where `local_port` is set, other tools get a port of this machine in front of it too.
+/// The way through the tunnel; `tls` is what is demanded at its end. Where `local_port` is set, other tools get a port of
+/// this machine in front of it too.
 pub(super) async fn way(
     settings: &PortForward,
     tls: &Connector,

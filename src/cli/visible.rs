@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 /// Shows another value with every command in its text written out (`\n`, `\u{1b}`): it stays on the line where it was put,
-/// and changes neither colours nor what stands around it. Names of databases, texts of servers and
-/// the like are for a person only in this form.
+/// and changes neither colours nor what stands around it. Names of databases, texts of servers and the like are for a
+/// person only in this form.
 pub(super) struct Visible<T>(pub(super) T);
 
 /// Whether it is a command to a terminal or ends a line: the control characters of ASCII and of ISO 8859-1 (ECMA-48), the

@@ -49,11 +49,7 @@ async fn one_peer_gets_no_more_than_max_connections_per_peer() {
 async fn silent_connections_do_not_block_an_application_and_end_after_handshake_timeout() {
     for name in ["client", "server"] {
         let world = limited(name, "handshake_timeout: 4s").await;
-        let port = world.proxy(name).port();
-        let mut silent = Vec::new();
-        for _ in 0..300 {
-            silent.push(Raw::connect(port).await);
-        }
+        let mut silent = silent(world.proxy(name), 300).await;
         world.psql("alice", "select 1").await.unwrap();
         for raw in &mut silent {
             assert_eq!(raw.rest().await, b"");
@@ -117,11 +113,7 @@ const HALF_A_CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x0
 async fn silent_connections_take_no_place_and_the_oldest_make_room() {
     for name in ["client", "server"] {
         let world = limited(name, "max_connections: 1").await;
-        let port = world.proxy(name).port();
-        let mut silent = Vec::new();
-        for _ in 0..1000 {
-            silent.push(Raw::connect(port).await);
-        }
+        let mut silent = silent(world.proxy(name), 1000).await;
         world.psql("alice", "select 1").await.unwrap();
         let mut eldest = silent.swap_remove(0);
         assert_eq!(eldest.rest().await, b"", "it is hung up on");
@@ -139,10 +131,7 @@ async fn silent_connections_keep_nobody_from_cancelling() {
     for name in ["client", "server"] {
         let world = limited(name, "max_connections: 1").await;
         let session = world.connect("alice").await.unwrap();
-        let mut silent = Vec::new();
-        for _ in 0..300 {
-            silent.push(Raw::connect(world.proxy(name).port()).await);
-        }
+        let silent = silent(world.proxy(name), 300).await;
         cancel_a_query(&world, &session, "select pg_sleep(303)").await;
         drop((session, silent));
         world.stop().await;
@@ -206,6 +195,15 @@ async fn cancel_a_query(world: &Running, session: &Client, query: &str) {
     };
     let (ended, ()) = tokio::join!(session.simple_query(query), cancel);
     assert_eq!(ended.unwrap_err().code(), Some(&SqlState::QUERY_CANCELED));
+}
+
+/// Connections that say nothing.
+async fn silent(proxy: &Proxy, count: usize) -> Vec<Raw> {
+    let mut silent = Vec::with_capacity(count);
+    for _ in 0..count {
+        silent.push(Raw::connect(proxy.port()).await);
+    }
+    silent
 }
 
 async fn session(world: &Running) -> Raw {
