@@ -20,15 +20,18 @@ work=$PWD/target/image-test
 native=amd64 arch=amd64 binary='' world='' quick=false
 while [ $# -gt 0 ]; do
     case $1 in
-        --binary) binary=$2; shift 2 ;;
-        --world) world=$2; shift 2 ;;
+        --binary) binary=${2:?FILE}; shift 2 ;;
+        --world) world=${2:?FILE}; shift 2 ;;
         --quick) quick=true; shift ;;
-        --arch) arch=$2; shift 2 ;;
+        --arch) arch=${2:?amd64 or arm64}; shift 2 ;;
         *) sed -n '2,/^set/{/^#/p}' "$0" >&2; exit 2 ;;
     esac
 done
 for tool in buildah podman runc mmdebstrap; do
     command -v "$tool" > /dev/null || { echo "image-test: $tool is missing: apt-get install buildah podman runc mmdebstrap" >&2; exit 1; }
+done
+for file in "$binary" "$world"; do
+    [ -z "$file" ] || [ -x "$file" ] || { echo "image-test: there is no program $file: build it first, or leave the option out" >&2; exit 2; }
 done
 case $arch in
     amd64) triplet=x86_64-linux-gnu loader=lib64/ld-linux-x86-64.so.2 machine='3e 00' ;;

@@ -82,6 +82,7 @@ impl Failure {
             Self::NoTls { hop, .. } => Some(format!(
                 "Turn TLS on at {hop}, or set its ssl mode to disable if the network between is trusted."
             )),
+            Self::HopGone { hop, .. } => Some(format!("The log of {hop} tells why.")),
             Self::HopTls { source: TlsError::OwnCertificate { .. }, .. } => Some(SHOW_CERTIFICATE.into()),
             Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Some(CHECK_ADDRESS.into())
