@@ -1,8 +1,10 @@
 //! Loopback ports that nobody listens on, and nobody will by chance.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use socket2::{Domain, Socket, Type};
 
 /// Below the ports that a system hands out by itself, to outgoing connections and to listeners on port 0: from 32768 on
 /// Linux (ip(7), `ip_local_port_range`), from 49152 elsewhere (RFC 6335, section 6).
@@ -32,7 +34,13 @@ pub fn free_port() -> u16 {
         .expect("no port is free")
 }
 
-/// An address that this machine does not have is not taken.
+/// An address that this machine does not have is not taken. Nothing listens here, not even for a moment: a process that
+/// another test starts in that moment holds the listener until it runs its program, and the port would be in use when
+/// whoever asked for it comes.
 fn is_taken(address: Ipv4Addr, port: u16) -> bool {
-    TcpListener::bind((address, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    // As every listener does on Unix; without it, connections that have ended would count.
+    socket.set_reuse_address(cfg!(unix)).unwrap();
+    let bound = socket.bind(&SocketAddrV4::new(address, port).into());
+    bound.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::support::ports::free_port;
 
@@ -20,4 +23,20 @@ fn one_that_is_taken_at_any_address_is_passed_over() {
     let next = free_port() + 1;
     let _taken = TcpListener::bind(("127.0.0.4", next));
     assert_ne!(free_port(), next);
+}
+
+/// A process that is being started has the descriptors of this one until it runs its program.
+#[test]
+fn a_free_port_is_free_while_processes_are_started() {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                assert!(Command::new("true").status().unwrap().success());
+            }
+        });
+        let failed = (0..500).find_map(|_| TcpListener::bind(("127.0.0.1", free_port())).err());
+        done.store(true, Ordering::Relaxed);
+        assert!(failed.is_none(), "{failed:?}");
+    });
 }
