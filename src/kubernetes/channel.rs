@@ -139,6 +139,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
                     Ok(())
                 }
             },
+            Message::Pong(_) => {
+                self.pulse.answered();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

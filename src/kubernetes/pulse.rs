@@ -9,6 +9,11 @@ use tokio::time::{Instant, Sleep, sleep};
 /// After how many intervals without a sign of life, each begun with a ping, the path is dead.
 const SILENT: u8 = 2;
 
+/// How many bytes the other side may have left unread and still be expected to read a ping. A pod whose database waits
+/// for a lock reads nothing once the buffers on the way are full, and what waits before a ping keeps it from being
+/// answered. Whether such a path is dead is for TCP to say; most queries are shorter than this.
+const ROOM: usize = 16 * 1024;
+
 /// The clock of one stream.
 pub(super) struct Pulse {
     every: Duration,
@@ -16,6 +21,10 @@ pub(super) struct Pulse {
     asked: bool,
     heard: bool,
     silent: u8,
+    /// How many bytes were sent since the last ping that was answered, at most.
+    unread: usize,
+    /// How many of them after a ping that is not.
+    after_ping: Option<usize>,
 }
 
 /// What is to be done now.
@@ -29,12 +38,24 @@ pub(super) enum Beat {
 
 impl Pulse {
     pub(super) fn new(every: Duration) -> Self {
-        Self { every, timer: Box::pin(sleep(every)), asked: false, heard: false, silent: 0 }
+        let timer = Box::pin(sleep(every));
+        Self { every, timer, asked: false, heard: false, silent: 0, unread: 0, after_ping: None }
     }
 
     /// Anything at all came from the other side.
     pub(super) fn heard(&mut self) {
         self.heard = true;
+    }
+
+    /// That many bytes are on their way.
+    pub(super) fn sent(&mut self, amount: usize) {
+        self.unread = self.unread.saturating_add(amount);
+        self.after_ping = self.after_ping.map(|after| after.saturating_add(amount));
+    }
+
+    /// A ping was answered, so what was sent before it has been read.
+    pub(super) fn answered(&mut self) {
+        self.unread = self.after_ping.take().unwrap_or(self.unread);
     }
 
     /// Whether [`Pulse::poll`] has something to say.
@@ -54,9 +75,11 @@ impl Pulse {
     pub(super) fn poll(&mut self, context: &mut Context<'_>, listening: bool) -> Poll<Beat> {
         ready!(self.timer.as_mut().poll(context));
         self.timer.as_mut().reset(Instant::now() + self.every);
-        self.silent = if self.asked && listening && !self.heard { self.silent + 1 } else { 0 };
+        let expected = self.asked && listening && self.unread <= ROOM;
+        self.silent = if expected && !self.heard { self.silent + 1 } else { 0 };
         self.asked = true;
         self.heard = false;
+        self.after_ping.get_or_insert(0);
         Poll::Ready(if self.silent >= SILENT { Beat::Dead } else { Beat::Ping })
     }
 
@@ -103,5 +126,32 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(next(&mut pulse, false).await, Beat::Ping);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_behind_much_that_is_unread_does_not_count() {
+        let mut pulse = Pulse::new(Duration::from_secs(20));
+        pulse.sent(ROOM);
+        assert_eq!(next(&mut pulse, true).await, Beat::Ping);
+        pulse.sent(ROOM + 1);
+        pulse.heard();
+        pulse.answered();
+        for _ in 0..10 {
+            assert_eq!(next(&mut pulse, true).await, Beat::Ping, "the answer was to what came before");
+        }
+        pulse.sent(ROOM);
+        pulse.heard();
+        pulse.answered();
+        assert_eq!(next(&mut pulse, true).await, Beat::Ping, "it has been heard");
+        assert_eq!(
+            next(&mut pulse, true).await,
+            Beat::Ping,
+            "what came after the oldest ping is unread still"
+        );
+        pulse.heard();
+        pulse.answered();
+        let beats =
+            [next(&mut pulse, true).await, next(&mut pulse, true).await, next(&mut pulse, true).await];
+        assert_eq!(beats, [Beat::Ping, Beat::Ping, Beat::Dead], "now all has been read");
     }
 }

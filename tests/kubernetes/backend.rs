@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::ports::free_port;
 
 /// What listens in a pod. The first byte says what is wanted: `E` everything back, `U` take as many bytes as the next
-/// eight say and answer with their checksum, `D` send as many, `L` the same but 300 ms later, `N` its name, `Q` hang up.
+/// eight say and answer with their checksum, `W` the same but 4 s later, `D` send as many, `L` the same but 300 ms later, `N` its name, `Q` hang up.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     pub(crate) accepted: Arc<AtomicUsize>,
@@ -62,7 +62,10 @@ async fn serve(mut stream: TcpStream, name: String) -> std::io::Result<()> {
             let (mut from, mut to) = stream.split();
             tokio::io::copy(&mut from, &mut to).await?;
         }
-        b'U' => {
+        wish @ (b'U' | b'W') => {
+            if wish == b'W' {
+                tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+            }
             let amount = stream.read_u64().await?;
             let sum = checksum(&mut stream, amount).await?;
             stream.write_all(&sum).await?;

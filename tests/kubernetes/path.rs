@@ -14,6 +14,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::backend::{expected, send};
 use super::world::{LIMIT, World, echo, echoing, hurried, name};
 
 /// A wire between the tunnel and the API server that can be frozen: connections stay open and swallow everything.
@@ -116,6 +117,24 @@ async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
         assert_ne!(got, 0);
         left -= got as u64;
     }
+}
+
+/// A database that waits for a lock reads nothing, so the API server has no room for what follows, pings included.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_does_not_read_is_not_taken_for_dead() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let clocks = Clocks { ping: Duration::from_millis(500), ..hurried() };
+    let mut session = Tunnel::with_clocks(world.settings(), clocks).dial(LIMIT).await.unwrap();
+    let amount = 40_000_000;
+    session.write_all(b"W").await.unwrap();
+    session.write_u64(amount).await.unwrap();
+    let (mut answers, mut queries) = tokio::io::split(session);
+    let sending = async { send(&mut queries, amount).await.unwrap() };
+    let mut sum = [0; 32];
+    let ((), read) = tokio::join!(sending, answers.read_exact(&mut sum));
+    read.unwrap();
+    assert_eq!(sum, expected(amount));
 }
 
 /// A proxy that speaks CONNECT and finds the API server under every name.

@@ -43,6 +43,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
         message.put_u8(DATA);
         message.put_slice(bytes);
         socket.start_send(Message::Binary(message.freeze())).map_err(|error| lost(&error))?;
+        this.pulse.sent(bytes.len());
         Poll::Ready(Ok(bytes.len()))
     }
 
