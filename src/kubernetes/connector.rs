@@ -1,4 +1,4 @@
-//! The HTTP client for an API server: sockets with no-delay and keepalive, proxies, TLS, credentials.
+//! The HTTP client for an API server: sockets, proxies, TLS, credentials.
 
 use std::env;
 use std::future::Future;
@@ -7,20 +7,16 @@ use std::time::Duration;
 use http::Uri;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
-use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use kube::client::{Body, ConfigExt};
 use kube::{Client, Config, Error};
-use tower::util::option_layer;
+use tokio::net::TcpStream;
+use tower::util::{MapResponse, option_layer};
 use tower::{BoxError, Layer, Service, ServiceExt};
 
-/// As on every other socket of this proxy (`net::options`), but without its user timeout. That would have to be taken off
-/// once a session runs, since it counts a peer that does not read as dead, and a socket inside of a websocket cannot
-/// be got at any more. It is not missed: every answer of the API has a deadline, and pings find a path that died.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(45);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
-const KEEPALIVE_PROBES: u32 = 3;
+use crate::net::Tcp;
 
 /// To reach one address of the API server or of the proxy before it.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -32,19 +28,19 @@ const KEPT: Duration = Duration::from_secs(5);
 /// Makes the client. It runs the credential plugin, if the kubeconfig has one, and blocks meanwhile.
 pub(super) fn client(config: Config, proxy: Option<&str>) -> Result<Client, Error> {
     match intercept(&config.cluster_url, proxy) {
-        None => assemble(config, socket()),
+        None => assemble(config, sockets()),
         Some(proxy) if is_socks(&proxy) => {
-            let mut socks = SocksV5::new(proxy.uri().clone(), socket());
+            let mut socks = SocksV5::new(proxy.uri().clone(), sockets());
             if let Some((user, password)) = proxy.raw_auth() {
                 socks = socks.with_auth(user.to_owned(), password.to_owned());
             }
             assemble(config, socks)
         }
         Some(proxy) if proxy.uri().scheme_str() == Some("https") => {
-            let secured = config.rustls_https_connector_with_connector(socket())?;
+            let secured = config.rustls_https_connector_with_connector(sockets())?;
             assemble(config, authenticated(&proxy, Tunnel::new(proxy.uri().clone(), secured)))
         }
-        Some(proxy) => assemble(config, authenticated(&proxy, Tunnel::new(proxy.uri().clone(), socket()))),
+        Some(proxy) => assemble(config, authenticated(&proxy, Tunnel::new(proxy.uri().clone(), sockets()))),
     }
 }
 
@@ -87,15 +83,20 @@ fn authenticated<C>(proxy: &Intercept, tunnel: Tunnel<C>) -> Tunnel<C> {
     }
 }
 
-fn socket() -> HttpConnector {
+/// Opens the connections below all that.
+type Sockets = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<Tcp>>;
+
+fn sockets() -> Sockets {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_keepalive(Some(KEEPALIVE_IDLE));
-    connector.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
-    connector.set_keepalive_retries(Some(KEEPALIVE_PROBES));
     connector.set_connect_timeout(Some(CONNECT));
-    connector
+    connector.map_response(|stream| TokioIo::new(Tcp::new(stream.into_inner())))
+}
+
+impl Connection for Tcp {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
 }
 
 fn assemble<C>(mut config: Config, connector: C) -> Result<Client, Error>
@@ -125,6 +126,16 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn its_connections_are_as_all_others() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let connected = sockets().oneshot(address).await.unwrap();
+        let socket = socket2::SockRef::from(connected.inner().stream());
+        assert!(socket.tcp_user_timeout().unwrap().is_some() && socket.keepalive().unwrap());
+    }
 
     fn through(server: &str, proxy: Option<&str>) -> Option<String> {
         intercept(&server.parse().unwrap(), proxy).map(|found| found.uri().to_string())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Address, HostPort, Socket, options};
+use super::{Address, HostPort, Socket, Tcp};
 
 /// Connects within `deadline`, trying every address the name resolves to in turn.
 ///
@@ -43,10 +43,7 @@ async fn dial_first(candidates: &[SocketAddr], until: Instant) -> io::Result<Soc
         #[expect(clippy::disallowed_methods, reason = "this is the one place that sets deadline and options")]
         let connecting = tokio::net::TcpStream::connect(candidate);
         match timeout(share, connecting).await {
-            Ok(Ok(stream)) => {
-                options::apply(&stream);
-                return Ok(Socket::Tcp(stream));
-            }
+            Ok(Ok(stream)) => return Ok(Socket::Tcp(Tcp::new(stream))),
             Ok(Err(error)) => failed.push((candidate, error)),
             Err(_) => failed.push((candidate, timed_out(share))),
         }
@@ -133,7 +130,7 @@ mod tests {
         let reached = dial_first(&addresses, began + limit).await;
         let took = began.elapsed();
         let Ok(Socket::Tcp(stream)) = reached else { return (reached.map(|_| unreachable!()), took) };
-        (Ok(stream.peer_addr().unwrap()), took)
+        (Ok(stream.stream().peer_addr().unwrap()), took)
     }
 
     #[tokio::test]

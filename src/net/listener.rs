@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::warn;
 
-use super::{Address, Socket, options};
+use super::{Address, Socket, Tcp};
 
 /// First and longest pause after an accept that failed for want of descriptors or memory.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -95,10 +95,9 @@ impl Listener {
         match &self.inner {
             Inner::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                options::apply(&stream);
                 // Through a listener for both, IPv4 comes as `::ffff:192.0.2.7`, which no log of anybody else has.
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                Ok(Accepted { socket: Socket::Tcp(stream), peer: Peer::Tcp(peer) })
+                Ok(Accepted { socket: Socket::Tcp(Tcp::new(stream)), peer: Peer::Tcp(peer) })
             }
             #[cfg(unix)]
             Inner::Unix(listener) => {
@@ -206,7 +205,7 @@ mod tests {
         let address = Address::Tcp(HostPort::new("127.0.0.1", bound.port));
         let (opened, accepted) = tokio::join!(dial(&address, Duration::from_secs(5)), listener.accept());
         let Socket::Tcp(opened) = opened.unwrap() else { panic!() };
-        assert_eq!(accepted.peer.to_string(), opened.local_addr().unwrap().to_string());
+        assert_eq!(accepted.peer.to_string(), opened.stream().local_addr().unwrap().to_string());
     }
 
     #[tokio::test]

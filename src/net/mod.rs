@@ -9,7 +9,12 @@ mod options;
 mod read_ahead;
 mod socket;
 mod stream;
+mod tcp;
+#[cfg(target_os = "linux")]
+mod unacknowledged;
 mod waiting;
+#[cfg(target_os = "linux")]
+mod watch;
 
 pub use address::{Address, HostPort, InvalidAddress};
 pub use buffer::Buffer;
@@ -19,4 +24,5 @@ pub use listener::{Accepted, Listener, Peer};
 pub use read_ahead::ReadAhead;
 pub use socket::{Duplex, Socket};
 pub use stream::Stream;
+pub use tcp::Tcp;
 pub use waiting::{Turn, Waiting};

@@ -1,5 +1,6 @@
 //! Socket options that every connection gets.
 
+use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -13,11 +14,11 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(45);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// How long sent bytes may stay unacknowledged in a handshake (tcp(7), `TCP_USER_TIMEOUT`): keepalive does not probe
-/// while data is in flight. macOS and Windows have options of other names for it, which only unsafe code can set;
-/// Windows gives up after five retransmissions anyway.
+/// How long sent bytes may stay unacknowledged (tcp(7), `TCP_USER_TIMEOUT`): keepalive does not probe while data is in
+/// flight. macOS and Windows have options of other names for it, which only unsafe code can set; Windows gives up after
+/// five retransmissions anyway.
 #[cfg(target_os = "linux")]
-const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
+pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
 
 /// Sets no-delay, keepalive and, where there is one, the user timeout. A system that refuses one of them still gets
 /// its connection.
@@ -27,33 +28,28 @@ pub(super) fn apply(stream: &TcpStream) {
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_PROBES);
     let socket = SockRef::from(stream);
-    let results = [
-        socket.set_tcp_nodelay(true),
-        socket.set_tcp_keepalive(&keepalive),
-        #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED)),
-    ];
-    for error in results.into_iter().filter_map(Result::err) {
-        debug!(%error, "a socket option could not be set");
-    }
+    note(socket.set_tcp_nodelay(true));
+    note(socket.set_tcp_keepalive(&keepalive));
+    #[cfg(target_os = "linux")]
+    set_user_timeout(stream, Some(UNACKNOWLEDGED));
 }
 
-/// Takes the user timeout off: it also counts the time in which a reader that is well has no room, and one that works
-/// on what it got, or is stopped, may pause for as long as it likes. A peer that is gone with data in flight is then
-/// given up by the system, on Linux after about 15 minutes (tcp(7), `tcp_retries2`).
-pub(super) fn allow_pauses(stream: &TcpStream) {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(None) {
-        debug!(%error, "a reader that pauses for more than 90 s will be taken for dead");
+/// Sets the user timeout, or takes it off.
+#[cfg(target_os = "linux")]
+pub(super) fn set_user_timeout(stream: &TcpStream, timeout: Option<Duration>) {
+    note(SockRef::from(stream).set_tcp_user_timeout(timeout));
+}
+
+fn note(set: io::Result<()>) {
+    if let Err(error) = set {
+        debug!(%error, "a socket option could not be set");
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = stream;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Address, HostPort, Listener, Socket, Stream, dial};
+    use crate::net::{Address, HostPort, Listener, Socket, dial};
 
     #[tokio::test]
     async fn every_connection_that_is_accepted_or_opened_has_them() {
@@ -62,7 +58,7 @@ mod tests {
         let (opened, accepted) = tokio::join!(dial(&address, Duration::from_secs(5)), listener.accept());
         for socket in [opened.unwrap(), accepted.socket] {
             let Socket::Tcp(stream) = socket else { panic!("a TCP address") };
-            let socket = SockRef::from(&stream);
+            let socket = SockRef::from(stream.stream());
             assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
             #[cfg(target_os = "linux")]
             {
@@ -70,10 +66,6 @@ mod tests {
                 assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
                 assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
                 assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
-                let settled = Stream::Plain(Socket::Tcp(stream));
-                settled.allow_pauses();
-                let Stream::Plain(Socket::Tcp(stream)) = settled else { unreachable!() };
-                assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), None);
             }
         }
     }

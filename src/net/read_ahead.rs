@@ -25,11 +25,6 @@ impl ReadAhead {
         }
         Self { socket, ahead }
     }
-
-    /// The socket itself, to set it up.
-    pub(super) fn socket(&self) -> &Socket {
-        &self.socket
-    }
 }
 
 impl AsyncRead for ReadAhead {

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+
+use super::Tcp;
 
 /// Any stream of bytes both ways, such as a stream of a tunnel.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -17,7 +18,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 /// A connection without TLS. An enum and not a box, so that the common case costs no virtual call per read.
 pub enum Socket {
     /// A TCP connection.
-    Tcp(TcpStream),
+    Tcp(Tcp),
     /// A Unix domain socket.
     #[cfg(unix)]
     Unix(UnixStream),

@@ -8,7 +8,7 @@ use rustls::ProtocolVersion;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
-use super::{ReadAhead, Socket, options};
+use super::{ReadAhead, Socket};
 
 /// One side of a session.
 pub enum Stream {
@@ -30,20 +30,6 @@ impl Stream {
     pub fn alpn(&self) -> Option<&[u8]> {
         let Self::Tls(tls) = self else { return None };
         tls.get_ref().1.alpn_protocol()
-    }
-
-    /// From now on whoever reads what is written here may pause as long as it likes.
-    pub fn allow_pauses(&self) {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(tls) => tls.get_ref().0.socket(),
-        };
-        match socket {
-            Socket::Tcp(stream) => options::allow_pauses(stream),
-            #[cfg(unix)]
-            Socket::Unix(_) => {}
-            Socket::Tunnel(_) => {}
-        }
     }
 
     /// The TLS version spoken, such as `TLSv1.3`; absent in clear.

@@ -155,8 +155,6 @@ impl<R: Role> Life<'_, R> {
     /// Moves bytes until it ends, and sees to it that both sides learn of the end.
     async fn splice(&self, ready: Ready, shutdown: &Shutdown) {
         let Ready { app, stream, hop, cancel } = ready;
-        app.allow_pauses();
-        stream.allow_pauses();
         let mut splice = Splice::new(app, stream, self.limits.idle_timeout);
         let end = tokio::select! {
             end = splice.run() => end,

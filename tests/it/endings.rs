@@ -209,7 +209,7 @@ impl Way {
 }
 
 /// Bytes in the queue to send (0) or to read (1) of a socket on loopback (Linux, `proc_net_tcp`).
-fn queue(local: u16, remote: u16, which: usize) -> usize {
+pub(crate) fn queue(local: u16, remote: u16, which: usize) -> usize {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let ends = format!(" 0100007F:{local:04X} 0100007F:{remote:04X} ");
     let line = table.lines().find(|line| line.contains(&ends)).expect("the connection is there");
@@ -230,13 +230,18 @@ async fn end_of(server: &Proxy, application: &str) -> Value {
     panic!("no line tells of the end of {application}\n{}", server.stderr.tail(40));
 }
 
-/// That a client, which logs text, blames the next hop.
+/// That a client blames the next hop.
 async fn expect_hop_closed(client: &Proxy, application: &str) {
+    let line = line_of(client, application, PATIENCE).await;
+    assert!(line.contains("ended_by=\"hop\" outcome=\"closed\""), "{line}");
+}
+
+/// The line of a client, which logs text, at the end of this application's session.
+pub(crate) async fn line_of(client: &Proxy, application: &str, patience: Duration) -> String {
     let name = format!("application_name=\"{application}\"");
     let of_session = |log: &str| {
         let mut ended = log.lines().filter(|line| line.contains("session ended") && line.contains(&name));
         ended.next().map(str::to_owned)
     };
-    let line = client.stderr.wait_for(PATIENCE, of_session).await.expect("it tells of the end");
-    assert!(line.contains("ended_by=\"hop\" outcome=\"closed\""), "{line}");
+    client.stderr.wait_for(patience, of_session).await.expect("it tells of the end")
 }

@@ -15,6 +15,9 @@ mod support;
 /// The test world itself: its parts must be right before they can judge a proxy.
 mod world;
 
+/// Readers that take their time, and peers that are gone.
+mod absence;
+
 /// What operators see and do.
 mod admin;
 mod counters;

@@ -1,0 +1,70 @@
+//! Applications that do not read: because they take their time, and because they are gone. These tests wait as long as the
+//! proxy does.
+#![cfg(target_os = "linux")]
+
+use std::time::{Duration, Instant};
+
+use socket2::{SockFilter, SockRef};
+use tokio::net::TcpStream;
+
+use crate::endings::{line_of, queue};
+use crate::support::plan::World;
+use crate::support::raw::{Raw, V3_0, query, startup};
+use crate::support::roles::DATABASE;
+use crate::support::scratch::unique;
+use crate::support::world::Running;
+
+/// How long sent bytes may be unacknowledged by a peer that says nothing.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
+
+/// A peer that answered until it was gone is noticed within twice that time.
+const NOTICED: Duration = Duration::from_secs(200);
+
+/// More than all sockets and buffers from the database to the application hold.
+const ROWS: usize = 100_000;
+const ROW: usize = 1_000;
+
+#[tokio::test]
+async fn a_reader_may_pause_but_not_vanish() {
+    let world = World::new().start().await;
+    tokio::join!(pause(&world), vanish(&world));
+    world.stop().await;
+}
+
+async fn pause(world: &Running) {
+    let (_, mut session) = session(world, "pauses").await;
+    session.send(&query(&format!("select repeat('x', {ROW}) from generate_series(1, {ROWS})"))).await;
+    tokio::time::sleep(UNACKNOWLEDGED + Duration::from_secs(15)).await;
+    let answer = session.until_ready().await;
+    let rows = answer.iter().filter(|message| message.tag == b'D');
+    assert_eq!(rows.filter(|row| row.column().len() == ROW).count(), ROWS);
+}
+
+async fn vanish(world: &Running) {
+    let application = unique("vanishes");
+    let (socket, mut session) = session(world, &application).await;
+    session.send(&query("select pg_sleep(3)")).await;
+    // As long as something of its own is unacknowledged, it would go on sending that.
+    let (app, client) = (socket.local_addr().unwrap().port(), world.client().port());
+    while queue(app, client, 0) > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let vanished = Instant::now();
+    // Whatever comes is dropped before it is acknowledged (linux/filter.h: BPF_RET with 0).
+    SockRef::from(&socket).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)]).unwrap();
+    let line = line_of(world.client(), &application, NOTICED).await;
+    assert!(vanished.elapsed() > UNACKNOWLEDGED, "{line}");
+    assert!(line.contains("ended_by=\"application\" outcome=\"broken\""), "{line}");
+    assert!(line.contains("error=\"Connection timed out"), "{line}");
+}
+
+/// A session through client and server, and the socket of its application.
+async fn session(world: &Running, application: &str) -> (std::net::TcpStream, Raw) {
+    let stream = TcpStream::connect(("127.0.0.1", world.client().port())).await.unwrap().into_std().unwrap();
+    let socket = stream.try_clone().unwrap();
+    let mut raw = Raw::over(TcpStream::from_std(stream).unwrap());
+    let parameters = [("user", "alice"), ("database", DATABASE), ("application_name", application)];
+    raw.send(&startup(V3_0, &parameters)).await;
+    raw.until_ready().await;
+    (socket, raw)
+}
