@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
@@ -25,8 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// All targets there are, and the way to more.
 pub struct Directory {
     listing: Arc<Listing>,
-    /// When an unknown host last caused a refresh.
-    last_on_demand: Mutex<Option<Instant>>,
+    on_demand: Mutex<Option<OnDemand>>,
+}
+
+/// The last refresh that an unknown host caused.
+struct OnDemand {
+    begun: Instant,
+    /// Closed when it is over.
+    under_way: watch::Receiver<()>,
 }
 
 /// No target could be found.
@@ -70,7 +77,7 @@ impl Directory {
     /// A directory that knows the static targets; [`Directory::refresh`] adds the discovered ones.
     #[must_use]
     pub fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
-        Self { listing: Arc::new(Listing::new(policy, discover)), last_on_demand: Mutex::new(None) }
+        Self { listing: Arc::new(Listing::new(policy, discover)), on_demand: Mutex::new(None) }
     }
 
     /// Puts another configuration in place, for connections to come.
@@ -150,22 +157,27 @@ impl Directory {
 
     /// Waits for a refresh: one of its own, or that which is under way. It does not end with who waits for it.
     async fn refresh_for_unknown(&self) {
-        if self.is_due() {
-            let listing = Arc::clone(&self.listing);
-            // What went wrong is noted in the list, for all who ask.
-            let _noted = tokio::spawn(async move { listing.refresh().await }).await;
-        } else {
-            self.listing.settled().await;
-        }
+        let _over = self.on_demand().changed().await;
+        self.listing.settled().await;
     }
 
-    fn is_due(&self) -> bool {
-        let mut last = self.last_on_demand.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| last.elapsed() >= UNKNOWN_HOST_PERIOD);
-        if due {
-            *last = Some(Instant::now());
+    /// The last refresh that an unknown host caused, which is this one if it is time for one.
+    fn on_demand(&self) -> watch::Receiver<()> {
+        let mut last = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = last.as_ref()
+            && last.begun.elapsed() < UNKNOWN_HOST_PERIOD
+        {
+            return last.under_way.clone();
         }
-        due
+        let (ends, under_way) = watch::channel(());
+        let listing = Arc::clone(&self.listing);
+        tokio::spawn(async move {
+            // What went wrong is noted in the list, for all who ask.
+            let _noted = listing.refresh().await;
+            drop(ends);
+        });
+        *last = Some(OnDemand { begun: Instant::now(), under_way: under_way.clone() });
+        under_way
     }
 }
 
@@ -200,5 +212,56 @@ fn refused(merged: &Merged, matches: impl Fn(&Discovered) -> bool) -> Result<(),
             Err(LookupError::Refused { name: database.name.clone(), refusal: refusal.clone() })
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::{Acl, Boxed, DefaultTls, Inventory};
+    use super::*;
+    use crate::tls::{ClientIdentity, Connector, Mode, SelfSigned, Settings};
+
+    /// AWS with one database, which takes its time to answer.
+    struct Slow {
+        database: Discovered,
+        asked: AtomicUsize,
+    }
+
+    impl Discover for Slow {
+        fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async {
+                sleep(Duration::from_secs(3)).await;
+                Ok(Inventory { databases: vec![self.database.clone()], failed: Vec::new() })
+            })
+        }
+    }
+
+    fn policy() -> Policy {
+        let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
+        let settings = Settings { mode: Mode::Disable, roots: None, identity };
+        let tls = Arc::new(Connector::new(settings).unwrap());
+        let tls = DefaultTls { fixed: Arc::clone(&tls), discovered: tls };
+        Policy { fixed: Vec::new(), acl: Acl::default(), tls }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_who_ask_for_a_new_database_wait_for_the_one_refresh() {
+        let address = HostPort::new("new.example.com", 5432);
+        let database = Discovered {
+            name: "new".into(),
+            address: address.clone(),
+            region: "us-east-1".into(),
+            database: None,
+            local_port: None,
+            tags: Vec::new(),
+        };
+        let slow = Arc::new(Slow { database, asked: AtomicUsize::new(0) });
+        let directory = Directory::new(policy(), Some(Arc::clone(&slow) as Arc<dyn Discover>));
+        let (first, second) = tokio::join!(directory.by_host(&address), directory.by_name("new"));
+        assert_eq!((first.unwrap().name, second.unwrap().name), ("new".to_owned(), "new".to_owned()));
+        assert_eq!(slow.asked.load(Ordering::Relaxed), 1);
     }
 }
