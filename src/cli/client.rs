@@ -26,9 +26,9 @@ const DEFAULT: &str = "default";
 /// Puts the client together, and says what to type.
 pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Result<Prepared<Client>, Failure> {
     let password = password::password(&mut arguments)?;
-    let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Client)?;
+    let (file, config) = start::configuration(arguments.configfile.as_deref(), Mode::Client)?;
     log.configure(config.log_level);
-    start::announce(&path);
+    start::announce(&file.path);
     harden::check_file_limit(&config.limits);
     let recorder = observe::recorder(&config)?;
     let acceptor = start::acceptor(&config)?;

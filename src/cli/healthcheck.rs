@@ -20,10 +20,10 @@ const ENOUGH: u64 = 4096;
 
 /// Succeeds if `/readyz` says so, or, without an admin listener, if the proxy takes connections.
 pub(super) fn run(arguments: &HealthcheckArguments) -> Result<(), Failure> {
-    let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
+    let (file, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
     let asked = match &config.admin {
         Some(Address::Tcp(admin)) => ready(admin),
-        _ => listens(&listeners(&path, config)?),
+        _ => listens(&listeners(&file.path, config)?),
     };
     asked.map_err(|error| Failure::Runtime(format!("the proxy is not ready: {error}")))
 }

@@ -1,13 +1,12 @@
 //! A changed configuration counts for the connections to come, without a restart.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
 use super::logging::Level;
-use super::start::policy;
+use super::start::{Loaded, policy};
 use super::{harden, restart};
 use crate::admin::Certificates;
 use crate::config::{self, Config, Mode};
@@ -20,9 +19,7 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// What a changed configuration is put into.
 pub(super) struct Running<R> {
-    pub(super) path: PathBuf,
-    /// Of the file that was loaded at start.
-    pub(super) stamp: Stamp,
+    pub(super) file: Loaded,
     pub(super) started_with: Config,
     /// The access list in force.
     pub(super) acl: Acl,
@@ -36,14 +33,14 @@ impl<R: Role> Running<R> {
     /// Reads the file again after SIGHUP and whenever it has changed. A file that cannot be used changes nothing and
     /// is reported. Never returns.
     pub(super) async fn follow(mut self, mut hangup: Hangup) {
-        let mut loaded = self.stamp;
+        let mut loaded = self.file.stamp;
         let mut seen = loaded;
         loop {
             let asked = tokio::select! {
                 () = hangup.received() => true,
                 () = tokio::time::sleep(LOOK) => false,
             };
-            let before = std::mem::replace(&mut seen, Stamp::of(&self.path));
+            let before = std::mem::replace(&mut seen, Stamp::of(&self.file.path));
             // A file that still changes is half written: what it lacks could be the access list.
             let settled = seen == before;
             if asked || (settled && seen != loaded) {
@@ -54,10 +51,10 @@ impl<R: Role> Running<R> {
     }
 
     fn load(&mut self) {
-        match config::load_again(&self.path, Mode::Server) {
+        match config::load_again(&self.file.path, Mode::Server) {
             Ok(Some(config)) => self.take_over(config),
             Ok(None) => {
-                warn!(file = %self.path.display(), "the configuration is empty; what was loaded before stays in use");
+                warn!(file = %self.file.path.display(), "the configuration is empty; what was loaded before stays in use");
             }
             Err(error) => {
                 warn!(%error, "the configuration cannot be used; what was loaded before stays in use");
@@ -78,7 +75,7 @@ impl<R: Role> Running<R> {
         self.log.configure(config.log_level);
         self.engine.limit(config.limits);
         self.acl = config.acl;
-        info!(file = %self.path.display(), "the configuration was loaded again");
+        info!(file = %self.file.path.display(), "the configuration was loaded again");
     }
 }
 

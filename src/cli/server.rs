@@ -14,15 +14,13 @@ use crate::config::Mode;
 use crate::server::Server;
 use crate::session::Engine;
 use crate::shutdown::Shutdown;
-use crate::stamp::Stamp;
 
 /// Puts the server together.
 pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Prepared<Server>, Failure> {
     let hangup = Hangup::new();
-    let (path, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
-    let stamp = Stamp::of(&path);
+    let (file, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
     log.configure(config.log_level);
-    start::announce(&path);
+    start::announce(&file.path);
     if config.rds.enabled && config.acl.is_empty() {
         warn!("there is no target_acl; every RDS database that is discovered may be reached");
     }
@@ -41,8 +39,7 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
     let engine = Engine::new(Server::new(Arc::clone(&directory)), acceptor, config.limits.clone());
     let (engine, stop) = (Arc::new(engine), config.stop);
     let running = Running {
-        path,
-        stamp,
+        file,
         acl: config.acl.clone(),
         started_with: config,
         directory,

@@ -16,21 +16,30 @@ use crate::config::{self, Config, Mode, Stop};
 use crate::net::{Address, Listener};
 use crate::session::{Engine, Role, serve};
 use crate::shutdown::Shutdown;
+use crate::stamp::Stamp;
 use crate::target::{Directory, Discover, Policy};
 use crate::tls::Acceptor;
 
 /// How long the AWS configuration may take. It is files, and the metadata of the machine, which has a limit of its own.
 const AWS_DEADLINE: Duration = Duration::from_secs(10);
 
+/// A configuration file that was read.
+pub(super) struct Loaded {
+    pub(super) path: PathBuf,
+    /// From before it was read: a change in between is seen again rather than never.
+    pub(super) stamp: Stamp,
+}
+
 /// Reads the configuration file.
-pub(super) fn configuration(path: Option<&Path>, mode: Mode) -> Result<(PathBuf, Config), Failure> {
+pub(super) fn configuration(path: Option<&Path>, mode: Mode) -> Result<(Loaded, Config), Failure> {
     let named = path.is_some();
     let path = config::find(path).map_err(Failure::usage)?;
+    let stamp = Stamp::of(&path);
     let config = config::load(&path, mode).map_err(|error| {
         let found = "; this file was found, not named: --configfile takes another";
         Failure::Usage(format!("{error}{}", if named { "" } else { found }))
     })?;
-    Ok((path, config))
+    Ok((Loaded { path, stamp }, config))
 }
 
 /// Says in the log which file that was; the working directory may have one that somebody else wrote.
