@@ -10,7 +10,7 @@ use std::task::Context;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
 use super::options::{self, UNACKNOWLEDGED};
@@ -27,21 +27,13 @@ const UNDERWAY: u8 = 1;
 pub(super) struct Watch {
     limit: Duration,
     interval: Duration,
+    /// When to look again, as long as something may be unacknowledged.
     timer: Option<Pin<Box<Sleep>>>,
-    state: State,
-    acknowledged: u64,
-    moved: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// All was acknowledged when last looked at, and nothing was written since.
-    Quiet,
-    /// Something may be unacknowledged.
-    Watching,
     /// The kernel does not tell. The user timeout is off: better a dead peer for 15 minutes (tcp(7), `tcp_retries2`)
     /// than a session that ends because its reader takes its time.
-    Blind,
+    blind: bool,
+    acknowledged: u64,
+    moved: Instant,
 }
 
 /// What becomes of the user timeout.
@@ -63,41 +55,28 @@ impl Default for Watch {
 
 impl Watch {
     pub(super) fn new(limit: Duration, interval: Duration) -> Self {
-        let (timer, state, moved) = (None, State::Quiet, Instant::now());
-        Self { limit, interval, timer, state, acknowledged: 0, moved }
+        Self { limit, interval, timer: None, blind: false, acknowledged: 0, moved: Instant::now() }
     }
 
     /// Something was, or is to be, written.
     pub(super) fn wrote(&mut self) {
-        if self.state == State::Quiet {
-            self.state = State::Watching;
+        if self.timer.is_none() && !self.blind {
             self.moved = Instant::now();
-            self.wait();
+            self.timer = Some(Box::pin(sleep(self.interval)));
         }
     }
 
     /// Looks, if it is time to.
     pub(super) fn poll(&mut self, stream: &TcpStream, context: &mut Context<'_>) {
-        while self.state == State::Watching
-            && let Some(timer) = &mut self.timer
+        while let Some(timer) = &mut self.timer
             && timer.as_mut().poll(context).is_ready()
         {
+            timer.as_mut().reset(Instant::now() + self.interval);
             match self.judge(Unacknowledged::of(stream)) {
                 Verdict::Within(timeout) => options::set_user_timeout(stream, Some(timeout)),
                 Verdict::AsBefore => {}
                 Verdict::Unlimited => options::set_user_timeout(stream, None),
             }
-            if self.state == State::Watching {
-                self.wait();
-            }
-        }
-    }
-
-    fn wait(&mut self) {
-        let next = Instant::now() + self.interval;
-        match &mut self.timer {
-            Some(timer) => timer.as_mut().reset(next),
-            None => self.timer = Some(Box::pin(sleep_until(next))),
         }
     }
 
@@ -106,13 +85,13 @@ impl Watch {
             Ok(seen) => seen,
             Err(error) => {
                 debug!(%error, "whether a peer that does not read is gone cannot be told");
-                self.state = State::Blind;
+                (self.timer, self.blind) = (None, true);
                 return Verdict::Unlimited;
             }
         };
         let now = Instant::now();
         if seen.bytes == 0 {
-            self.state = State::Quiet;
+            self.timer = None;
         }
         if seen.bytes == 0 || seen.acknowledged != self.acknowledged {
             self.acknowledged = seen.acknowledged;
@@ -130,7 +109,7 @@ mod tests {
 
     impl Watch {
         pub(in super::super) fn is_quiet(&self) -> bool {
-            self.state == State::Quiet
+            self.timer.is_none()
         }
     }
 
@@ -173,6 +152,6 @@ mod tests {
         watch.wrote();
         assert_eq!(watch.judge(Err(io::ErrorKind::Unsupported.into())), Verdict::Unlimited);
         watch.wrote();
-        assert_eq!(watch.state, State::Blind, "it is not asked again");
+        assert!(watch.is_quiet(), "it is not asked again");
     }
 }
