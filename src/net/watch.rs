@@ -29,9 +29,6 @@ pub(super) struct Watch {
     interval: Duration,
     /// When to look again, as long as something may be unacknowledged.
     timer: Option<Pin<Box<Sleep>>>,
-    /// The kernel does not tell. The user timeout is off: better a dead peer for 15 minutes (tcp(7), `tcp_retries2`)
-    /// than a session that ends because its reader takes its time.
-    blind: bool,
     acknowledged: u64,
     moved: Instant,
 }
@@ -43,7 +40,8 @@ enum Verdict {
     Within(Duration),
     /// It is silent: its time runs.
     AsBefore,
-    /// Nobody knows how it is.
+    /// The kernel does not tell how it is: better a dead peer for 15 minutes (tcp(7), `tcp_retries2`) than a session
+    /// that ends because its reader takes its time.
     Unlimited,
 }
 
@@ -55,12 +53,12 @@ impl Default for Watch {
 
 impl Watch {
     pub(super) fn new(limit: Duration, interval: Duration) -> Self {
-        Self { limit, interval, timer: None, blind: false, acknowledged: 0, moved: Instant::now() }
+        Self { limit, interval, timer: None, acknowledged: 0, moved: Instant::now() }
     }
 
     /// Something was, or is to be, written.
     pub(super) fn wrote(&mut self) {
-        if self.timer.is_none() && !self.blind {
+        if self.timer.is_none() {
             self.moved = Instant::now();
             self.timer = Some(Box::pin(sleep(self.interval)));
         }
@@ -85,7 +83,7 @@ impl Watch {
             Ok(seen) => seen,
             Err(error) => {
                 debug!(%error, "whether a peer that does not read is gone cannot be told");
-                (self.timer, self.blind) = (None, true);
+                self.timer = None;
                 return Verdict::Unlimited;
             }
         };
@@ -151,7 +149,6 @@ mod tests {
         let mut watch = Watch::default();
         watch.wrote();
         assert_eq!(watch.judge(Err(io::ErrorKind::Unsupported.into())), Verdict::Unlimited);
-        watch.wrote();
-        assert!(watch.is_quiet(), "it is not asked again");
+        assert!(watch.is_quiet(), "until more is written it is not asked again");
     }
 }
