@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::NoTls;
 
-use crate::operations::{ADMIN, until_counted, until_ready};
+use crate::operations::{ADMIN, get, until_counted, until_ready};
 use crate::support::fault::{Fault, Rule};
 use crate::support::instance::{Cluster, Instance};
 use crate::support::plan::World;
@@ -171,10 +171,9 @@ async fn a_region_that_fails_later_keeps_its_databases_while_others_are_found() 
 
 #[tokio::test]
 async fn static_targets_work_when_aws_fails_at_the_start() {
-    let admin = format!("127.0.0.1:{}", free_port());
     let world = World::new()
         .with_target("fixed", "{host: <postgres>, database: app, ssl: {mode: disable}}")
-        .with_client(&format!("proxy: {{admin_addr: '{admin}'}}"))
+        .with_client(ADMIN)
         .target("fixed")
         .without_server()
         .without_client()
@@ -186,11 +185,7 @@ async fn static_targets_work_when_aws_fails_at_the_start() {
     server.wait_for_log("discovery failed; the last list stays in use").await;
     assert!(client.log().contains("discovery failed; only the targets of the configuration can be used"));
     drop(client.config("by_trust").connect(NoTls).await.unwrap());
-    assert_eq!(
-        crate::operations::ask(&admin, "/readyz").await,
-        (200, "ready\n".into()),
-        "it needs no list any more"
-    );
+    assert_eq!(get(&client, "/readyz").await, (200, "ready\n".into()), "it needs no list any more");
 
     let ended = world.client_launch(&["--direct", "--target", "db-1"]).run().await;
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);

@@ -28,7 +28,7 @@ pub(crate) async fn get(proxy: &Proxy, path: &str) -> (u16, String) {
 }
 
 /// What the admin listener at this address answers.
-pub(crate) async fn ask(address: &str, path: &str) -> (u16, String) {
+async fn ask(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -192,6 +192,7 @@ async fn a_container_can_ask_whether_it_is_healthy() {
 async fn a_client_can_be_asked_too() {
     let yaml = format!("proxy: {{admin_addr: '127.0.0.1:{}'}}", free_port());
     let mut world = World::new().with_client(&yaml).start().await;
+    world.client().wait_for_log("answering probes").await;
     let config = world.directory.join("client.yaml");
     let ask = || Launch::new("healthcheck", &["healthcheck", "--configfile", config.to_str().unwrap()]).run();
     let ended = ask().await;

@@ -2,23 +2,22 @@ use std::time::SystemTime;
 
 use super::cluster::Cluster;
 use super::tunnelled;
-use crate::operations::{ask, metric};
-use crate::support::ports::free_port;
+use crate::operations::{get, metric};
+use crate::support::proxy::Proxy;
 use crate::support::world::Running;
 
-/// A world of one pod whose client answers on an admin address, and that address.
-async fn world_with_metrics() -> (Cluster, Running, String) {
+/// A world of one pod whose client answers on an admin address.
+async fn world_with_metrics() -> (Cluster, Running) {
     let cluster = Cluster::start().await;
-    let admin = format!("127.0.0.1:{}", free_port());
-    let limits = format!("proxy: {{admin_addr: '{admin}', handshake_timeout: 4s}}");
-    let world = tunnelled(&cluster).with_client(&limits).start().await;
+    let limits = "proxy: {admin_addr: '127.0.0.1:0', handshake_timeout: 4s}";
+    let world = tunnelled(&cluster).with_client(limits).start().await;
     world.add_secret(&cluster.token);
     cluster.add("pod-1", world.server());
-    (cluster, world, admin)
+    (cluster, world)
 }
 
-async fn metrics(admin: &str) -> String {
-    let (status, text) = ask(admin, "/metrics").await;
+async fn metrics(client: &Proxy) -> String {
+    let (status, text) = get(client, "/metrics").await;
     assert_eq!(status, 200);
     text
 }
@@ -29,13 +28,13 @@ fn dials(text: &str, outcome: &str) -> u64 {
 
 #[tokio::test]
 async fn the_state_of_the_tunnel_is_counted() {
-    let (cluster, world, admin) = world_with_metrics().await;
-    assert!(!metrics(&admin).await.contains("_tunnel_"), "nothing was asked of it yet");
+    let (cluster, world) = world_with_metrics().await;
+    assert!(!metrics(world.client()).await.contains("_tunnel_"), "nothing was asked of it yet");
 
     cluster.add("pod-2", world.server());
     cluster.api.cluster().pods[1].ready = false;
     let session = world.connect("alice").await.unwrap();
-    let text = metrics(&admin).await;
+    let text = metrics(world.client()).await;
     assert_eq!(metric(&text, "rds_auth_proxy_tunnel_streams_open"), 1);
     assert_eq!(metric(&text, "rds_auth_proxy_tunnel_pods{state=\"ready\"}"), 1);
     assert_eq!(metric(&text, "rds_auth_proxy_tunnel_pods{state=\"not_ready\"}"), 1);
@@ -51,7 +50,7 @@ async fn the_state_of_the_tunnel_is_counted() {
         cluster.terminate(name);
     }
     world.psql("alice", "select 1").await.unwrap_err();
-    let text = metrics(&admin).await;
+    let text = metrics(world.client()).await;
     assert_eq!(metric(&text, "rds_auth_proxy_tunnel_streams_open"), 0, "the session's stream is closed");
     assert_eq!(metric(&text, "rds_auth_proxy_tunnel_pods{state=\"ready\"}"), 0);
     assert_eq!((dials(&text, "open"), dials(&text, "not_ready")), (1, 1));
