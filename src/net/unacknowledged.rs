@@ -7,7 +7,7 @@ use std::time::Duration;
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
-use netlink_packet_sock_diag::inet::nlas::{Nla, TcpInfo};
+use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as Kernel};
@@ -40,7 +40,7 @@ impl Unacknowledged {
             Nla::TcpInfo(info) => Some(info),
             _ => None,
         });
-        let info: &TcpInfo = info.ok_or_else(|| io::Error::other("the kernel does not tell tcp_info"))?;
+        let info = info.ok_or_else(|| io::Error::other("the kernel does not tell tcp_info"))?;
         Ok(Self {
             bytes: response.header.send_queue,
             acknowledged: info.bytes_acked,

@@ -157,12 +157,12 @@ impl Directory {
 
     /// Waits for a refresh: one of its own, or that which is under way. It does not end with who waits for it.
     async fn refresh_for_unknown(&self) {
-        let _over = self.on_demand().changed().await;
+        let _over = self.begin_or_join().changed().await;
         self.listing.settled().await;
     }
 
-    /// The last refresh that an unknown host caused, which is this one if it is time for one.
-    fn on_demand(&self) -> watch::Receiver<()> {
+    /// The last refresh that an unknown host caused; a new one if it is time for one.
+    fn begin_or_join(&self) -> watch::Receiver<()> {
         let mut last = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = last.as_ref()
             && last.begun.elapsed() < UNKNOWN_HOST_PERIOD

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use socket2::{SockFilter, SockRef};
 use tokio::net::TcpStream;
 
-use crate::endings::{line_of, queue};
+use crate::endings::queue;
+use crate::operations::last_line;
 use crate::support::plan::World;
 use crate::support::raw::{Raw, V3_0, query, startup};
 use crate::support::roles::DATABASE;
@@ -52,7 +53,7 @@ async fn vanish(world: &Running) {
     let vanished = Instant::now();
     // Whatever comes is dropped before it is acknowledged (linux/filter.h: BPF_RET with 0).
     SockRef::from(&socket).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)]).unwrap();
-    let line = line_of(world.client(), &application, NOTICED).await;
+    let line = last_line(world.client(), &application, NOTICED).await;
     assert!(vanished.elapsed() > UNACKNOWLEDGED, "{line}");
     assert!(line.contains("ended_by=\"application\" outcome=\"broken\""), "{line}");
     assert!(line.contains("error=\"Connection timed out"), "{line}");

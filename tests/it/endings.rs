@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::cancel::wait_for_queries;
-use crate::operations::{ADMIN, lines, until_counted};
+use crate::operations::{ADMIN, last_line, lines, until_counted};
 use crate::support::fake::{Fake, WELCOME};
 use crate::support::plan::World;
 use crate::support::protocol::{First, read_first};
@@ -232,16 +232,6 @@ async fn end_of(server: &Proxy, application: &str) -> Value {
 
 /// That a client blames the next hop.
 async fn expect_hop_closed(client: &Proxy, application: &str) {
-    let line = line_of(client, application, PATIENCE).await;
+    let line = last_line(client, application, PATIENCE).await;
     assert!(line.contains("ended_by=\"hop\" outcome=\"closed\""), "{line}");
-}
-
-/// The line of a client, which logs text, at the end of this application's session.
-pub(crate) async fn line_of(client: &Proxy, application: &str, patience: Duration) -> String {
-    let name = format!("application_name=\"{application}\"");
-    let of_session = |log: &str| {
-        let mut ended = log.lines().filter(|line| line.contains("session ended") && line.contains(&name));
-        ended.next().map(str::to_owned)
-    };
-    client.stderr.wait_for(patience, of_session).await.expect("it tells of the end")
 }

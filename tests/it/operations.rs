@@ -22,6 +22,16 @@ pub(crate) fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
     lines.filter(|line| line["message"] == message).collect()
 }
 
+/// The line of a client, which logs text, at the end of this application's session.
+pub(crate) async fn last_line(client: &Proxy, application: &str, patience: Duration) -> String {
+    let name = format!("application_name=\"{application}\"");
+    let of_session = |log: &str| {
+        let mut ended = log.lines().filter(|line| line.contains("session ended") && line.contains(&name));
+        ended.next().map(str::to_owned)
+    };
+    client.stderr.wait_for(patience, of_session).await.expect("it tells of the end")
+}
+
 pub(crate) async fn get(proxy: &Proxy, path: &str) -> (u16, String) {
     proxy.wait_for_log("answering probes").await;
     ask(&admin_address(&proxy.log()), path).await

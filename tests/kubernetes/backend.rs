@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::ports::free_port;
 
 /// What listens in a pod. The first byte says what is wanted: `E` everything back, `U` take as many bytes as the next
-/// eight say and answer with their checksum, `W` the same but 4 s later, `D` send as many, `L` the same but 300 ms later, `N` its name, `Q` hang up.
+/// eight say and answer with their checksum, `W` the same but 4 s later, `D` send as many, `L` the same but 300 ms later,
+/// `N` its name, `Q` hang up.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     pub(crate) accepted: Arc<AtomicUsize>,

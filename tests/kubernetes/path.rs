@@ -69,14 +69,18 @@ async fn stopped(frozen: &mut watch::Receiver<bool>) {
     drop(frozen.wait_for(|frozen| *frozen).await);
 }
 
+/// Clocks by which a path is dead after a second of silence.
+fn pinging() -> Clocks {
+    Clocks { ping: Duration::from_millis(500), ..hurried() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_path_is_noticed_and_the_next_connection_works() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     let wire = Wire::to(world.api.address).await;
     world.kubeconfig(&format!("https://{}", wire.address), "{}", "");
-    let clocks = Clocks { ping: Duration::from_millis(500), ..hurried() };
-    let tunnel = Tunnel::with_clocks(world.settings(), clocks);
+    let tunnel = Tunnel::with_clocks(world.settings(), pinging());
     let mut session = echoing(&tunnel).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
     echo(&mut session, "pings keep a silent session alive").await.unwrap();
@@ -99,8 +103,7 @@ async fn a_dead_path_is_noticed_and_the_next_connection_works() {
 async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let clocks = Clocks { ping: Duration::from_millis(500), ..hurried() };
-    let mut session = Tunnel::with_clocks(world.settings(), clocks).dial(LIMIT).await.unwrap();
+    let mut session = Tunnel::with_clocks(world.settings(), pinging()).dial(LIMIT).await.unwrap();
     let amount = 20_000_000;
     session.write_all(b"D").await.unwrap();
     session.write_u64(amount).await.unwrap();
@@ -124,8 +127,7 @@ async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
 async fn a_pod_that_does_not_read_is_not_taken_for_dead() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let clocks = Clocks { ping: Duration::from_millis(500), ..hurried() };
-    let mut session = Tunnel::with_clocks(world.settings(), clocks).dial(LIMIT).await.unwrap();
+    let mut session = Tunnel::with_clocks(world.settings(), pinging()).dial(LIMIT).await.unwrap();
     let amount = 40_000_000;
     session.write_all(b"W").await.unwrap();
     session.write_u64(amount).await.unwrap();
