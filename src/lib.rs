@@ -8,7 +8,7 @@
 //! | 5 | `admin`, `aws`, `config`, `kubernetes` | the edges: they implement the ports of floor 2 and know each other not at all |
 //! | 4 | `client`, `server` | the roles: policy only |
 //! | 3 | `session` | the engine: the life of one connection, a file a step |
-//! | 2 | `target` | what can be connected to, who may, and the ports to the outside |
+//! | 2 | `catalog` | what can be connected to, who may, and the ports to the outside |
 //! | 1 | `net`, `tls` | sockets with policy, exact reads; connectors, roots, certificates |
 //! | 0 | `wire`, `secret`, `shutdown`, `stamp` | bytes to values and back, secrets, the order to stop, changed files |
 //!
@@ -26,7 +26,7 @@ pub mod server;
 
 pub mod session;
 
-pub mod target;
+pub mod catalog;
 
 pub mod net;
 pub mod tls;

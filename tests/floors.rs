@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["wire", "secret", "shutdown", "stamp"],
     &["net", "tls"],
-    &["target"],
+    &["catalog"],
     &["session"],
     &["client", "server"],
     &["aws", "kubernetes", "config", "admin"],
@@ -111,8 +111,7 @@ fn leading_name(text: &str) -> String {
 
 #[test]
 fn imports_are_found_in_every_form() {
-    let text =
-        "use crate::wire::{A, B};\nuse crate::{net::dial, tls::{Mode, Roots}, target};\n crate::session::x()";
+    let text = "use crate::wire::{A, B};\nuse crate::{net::dial, tls::{Mode, Roots}, catalog};\n crate::session::x()";
     let found: Vec<_> = imports(text).into_iter().collect();
-    assert_eq!(found, ["net", "session", "target", "tls", "wire"]);
+    assert_eq!(found, ["catalog", "net", "session", "tls", "wire"]);
 }

@@ -50,8 +50,8 @@ const EXPLAINED: [&str; 10] = [
     "src/cli/start.rs",
     "src/kubernetes/fault.rs",
     "src/session/failure.rs",
-    "src/target/directory.rs",
-    "src/target/ports.rs",
+    "src/catalog/directory.rs",
+    "src/catalog/ports.rs",
     "src/tls/error.rs",
     "src/kubernetes/channel.rs",
 ];

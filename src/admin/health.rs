@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use metrics::{Gauge, gauge};
 use tokio::runtime::Handle;
 
+use crate::catalog::Directory;
 use crate::shutdown::Shutdown;
-use crate::target::Directory;
 use crate::tls::expiry;
 
 /// How many asynchronous tasks are alive.

@@ -11,7 +11,7 @@ use super::origin::Origin;
 use super::pages::{PAGE, Page, all};
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
-use crate::target::Discovered;
+use crate::catalog::Discovered;
 
 /// The Postgres clusters of a region with their custom endpoints.
 pub(super) struct Clusters {

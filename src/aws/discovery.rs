@@ -13,7 +13,7 @@ use super::chain::Chain;
 use super::skipped::{Remark, Told};
 use super::whole::Whole;
 use super::{clusters, instances};
-use crate::target::{Boxed, Discover, DiscoverError, Discovered, Inventory};
+use crate::catalog::{Boxed, Discover, DiscoverError, Discovered, Inventory};
 
 /// How long one region may take in all. The directory waits for 30 s; this ends sooner and says which region it was.
 const REGION_TIMEOUT: Duration = Duration::from_secs(25);

@@ -7,7 +7,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use tokio::task::JoinError;
 
 use super::origin::{Origin, Role, by_command_line};
-use crate::target::MintError;
+use crate::catalog::MintError;
 
 /// No usable credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

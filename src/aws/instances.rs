@@ -11,8 +11,8 @@ use super::origin::Origin;
 use super::pages::{PAGE, Page, all};
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
+use crate::catalog::Discovered;
 use crate::net::HostPort;
-use crate::target::Discovered;
 
 /// All Postgres instances that the credentials may see.
 pub(super) async fn list(client: &Client, origin: &Origin) -> Result<Vec<DbInstance>, String> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::chain::Chain;
 use super::identity::Identities;
 use super::token::{Login, token};
+use crate::catalog::{Boxed, Mint, MintError, Minted};
 use crate::net::HostPort;
-use crate::target::{Boxed, Mint, MintError, Minted};
 
 /// Signs with the AWS credentials that are good at that moment; no token is ever used twice.
 #[derive(Clone)]

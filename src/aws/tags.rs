@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_rds::types::Tag as RdsTag;
 
 use super::skipped::Remark;
-use crate::target::Tag;
+use crate::catalog::Tag;
 
 /// The database to suggest.
 const DATABASE: &str = "rds-auth-proxy:db-name";

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::stand_in::StandIn;
 use super::*;
+use crate::catalog::{Discover, Mint};
 use crate::net::HostPort;
-use crate::target::{Discover, Mint};
 
 mod advice;
 mod http_proxy;

@@ -12,12 +12,12 @@ use super::logging::Level;
 use super::output::{self, Style};
 use super::start::{self, Prepared};
 use super::{harden, observe, password, tunnel};
-use crate::client::{Client, Via};
+use crate::catalog::{Directory, LookupError, Mint, Target};
+use crate::client::{Client, UpstreamMode};
 use crate::config::{Config, Mode, Upstream, UpstreamRoute};
 use crate::net::{Address, HostPort};
-use crate::session::{Engine, Hop, Way};
+use crate::session::{Engine, Hop, Transport};
 use crate::shutdown::Shutdown;
-use crate::target::{Directory, LookupError, Mint, Target};
 use crate::tls;
 
 /// The upstream proxy that is used where several are configured and none is named.
@@ -43,9 +43,9 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Resul
     let target = choose_target(&directory, arguments.target.as_deref()).await?;
 
     let shutdown = Shutdown::new();
-    let via = match upstream {
-        Some(upstream) => via(upstream, &shutdown).await?,
-        None => Via::Direct,
+    let upstream_mode = match upstream {
+        Some(upstream) => upstream_mode(upstream, &shutdown).await?,
+        None => UpstreamMode::Direct,
     };
     if let Some(aws) = aws.clone() {
         // For the HINT of a refused login; nobody waits for it.
@@ -63,7 +63,7 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Resul
     };
     output::print(banner.render(Style::of_stdout()))?;
 
-    let engine = Engine::new(Client { target, via, password, mint }, acceptor, config.limits);
+    let engine = Engine::new(Client { target, upstream_mode, password, mint }, acceptor, config.limits);
     Ok(Prepared { engine: Arc::new(engine), listener, stop: config.stop, shutdown })
 }
 
@@ -127,20 +127,27 @@ fn target_choice(target: &Target) -> Choice {
     Choice { name: target.name.clone(), description: format!("{}{region}", target.address) }
 }
 
-async fn via(upstream: &Upstream, shutdown: &Shutdown) -> Result<Via, Failure> {
-    if upstream.tls.mode() == tls::Mode::Require && !upstream.tls.verifies() {
+async fn upstream_mode(upstream: &Upstream, shutdown: &Shutdown) -> Result<UpstreamMode, Failure> {
+    if upstream.tls.mode() == tls::SslMode::Require && !upstream.tls.verifies() {
         warn!(
             upstream = upstream.name,
             "TLS to this upstream proxy encrypts but does not verify who answers; set ssl.mode to verify-full"
         );
     }
-    let way = match &upstream.route {
-        UpstreamRoute::Host(address) => Way::Address(address.clone()),
-        UpstreamRoute::PortForward(forward) => tunnel::way(forward, &upstream.tls, shutdown).await?,
+    let transport = match &upstream.route {
+        UpstreamRoute::Host(address) => Transport::Address(address.clone()),
+        UpstreamRoute::PortForward(forward) => tunnel::transport(forward, &upstream.tls, shutdown).await?,
     };
-    let hop =
-        Hop { name: format!("the upstream proxy {}", upstream.name), way, tls: Arc::clone(&upstream.tls) };
-    Ok(if upstream.aws_auth_only { Via::UpstreamAuthOnly(hop) } else { Via::Upstream(hop) })
+    let hop = Hop {
+        name: format!("the upstream proxy {}", upstream.name),
+        transport,
+        tls: Arc::clone(&upstream.tls),
+    };
+    Ok(if upstream.aws_auth_only {
+        UpstreamMode::AuthOnly(hop)
+    } else {
+        UpstreamMode::PasswordInStartup(hop)
+    })
 }
 
 /// The address to listen on: a target may have a port of its own.

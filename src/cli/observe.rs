@@ -8,12 +8,12 @@ use tracing::info;
 
 use super::failure::Failure;
 use crate::admin::{self, Admin, Certificates, Health, Recorder};
+use crate::catalog::{self, Directory};
 use crate::config::Config;
 use crate::kubernetes;
 use crate::net::{Address, Listener};
 use crate::session::meter;
 use crate::shutdown::Shutdown;
-use crate::target::{self, Directory};
 
 /// Starts to count, where somebody will ask; before anything that is worth counting happens.
 pub(super) fn recorder(config: &Config) -> Result<Option<Recorder>, Failure> {
@@ -23,7 +23,7 @@ pub(super) fn recorder(config: &Config) -> Result<Option<Recorder>, Failure> {
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("RDS_AUTH_PROXY_BUILD_COMMIT"));
     let recorder = Recorder::install(version, commit, meter::HANDSHAKE_SECONDS).map_err(Failure::runtime)?;
     meter::describe();
-    target::describe();
+    catalog::describe();
     kubernetes::describe();
     Ok(Some(recorder))
 }

@@ -9,10 +9,10 @@ use super::logging::Level;
 use super::start::{Loaded, policy};
 use super::{harden, restart};
 use crate::admin::Certificates;
+use crate::catalog::{Acl, Directory};
 use crate::config::{self, Config, Mode};
 use crate::session::{Engine, Role};
 use crate::stamp::Stamp;
-use crate::target::{Acl, Directory};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(2);

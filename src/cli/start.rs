@@ -12,12 +12,12 @@ use super::observe;
 use super::signals::Signals;
 use super::stop::on_signal;
 use crate::aws::Aws;
+use crate::catalog::{Directory, Discover, Policy};
 use crate::config::{self, Config, Mode, Stop};
 use crate::net::{Address, Listener};
 use crate::session::{Engine, Role, serve};
 use crate::shutdown::Shutdown;
 use crate::stamp::Stamp;
-use crate::target::{Directory, Discover, Policy};
 use crate::tls::Acceptor;
 
 /// How long the AWS configuration may take. It is files, and the metadata of the machine, which has a limit of its own.

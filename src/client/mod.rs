@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::catalog::{Mint, Target};
 use crate::secret::Secret;
 use crate::session::contract::{CANCEL, HOST, PASSWORD};
-use crate::session::{Errand, Failure, Hop, Opening, Request, Role, Route};
-use crate::target::{Mint, Target};
+use crate::session::{Action, Failure, Hop, Opening, Request, Role, Route};
 use crate::wire::{CancelRequest, FirstPacket, ProtocolVersion, StartupMessage};
 
 /// The policy of `client`.
@@ -13,7 +13,7 @@ pub struct Client {
     /// Where every connection is to go.
     pub target: Target,
     /// How it gets there.
-    pub via: Via,
+    pub upstream_mode: UpstreamMode,
     /// A password to use in place of an IAM token.
     pub password: Option<Secret>,
     /// Makes IAM tokens.
@@ -21,12 +21,12 @@ pub struct Client {
 }
 
 /// The way to the target, and who answers the database's password request.
-pub enum Via {
+pub enum UpstreamMode {
     /// An upstream proxy, which gets the password in the startup packet and answers.
-    Upstream(Hop),
+    PasswordInStartup(Hop),
     /// An upstream proxy that is not trusted with the password, or has no use for it: the request is relayed and
     /// answered here (`aws_auth_only`).
-    UpstreamAuthOnly(Hop),
+    AuthOnly(Hop),
     /// No proxy: straight to the database.
     Direct,
 }
@@ -39,37 +39,37 @@ struct Credential {
 
 impl Role for Client {
     async fn authorize(&self, request: Request) -> Result<Route, Failure> {
-        let errand = match request.opening {
+        let action = match request.opening {
             Opening::Startup(startup) => self.session(startup).await?,
-            Opening::Cancel(cancel) => Errand::Cancel { packet: self.cancel(cancel)? },
+            Opening::Cancel(cancel) => Action::Cancel { packet: self.cancel(cancel)? },
         };
-        Ok(Route { target: self.target.name.clone(), hop: self.hop(), errand })
+        Ok(Route { target: self.target.name.clone(), hop: self.hop(), action })
     }
 }
 
 impl Client {
     fn hop(&self) -> Hop {
-        match &self.via {
-            Via::Upstream(hop) | Via::UpstreamAuthOnly(hop) => hop.clone(),
-            Via::Direct => Hop::database(&self.target),
+        match &self.upstream_mode {
+            UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) => hop.clone(),
+            UpstreamMode::Direct => Hop::database(&self.target),
         }
     }
 
-    async fn session(&self, mut startup: StartupMessage) -> Result<Errand, Failure> {
+    async fn session(&self, mut startup: StartupMessage) -> Result<Action, Failure> {
         let credential = self.credential(&startup).await?;
         let (password, identity) = match credential {
             Some(credential) => (Some(credential.password), credential.identity),
             None => (None, None),
         };
-        if !matches!(self.via, Via::Direct) {
+        if !matches!(self.upstream_mode, UpstreamMode::Direct) {
             self.name_target(&mut startup)?;
         }
-        match (&self.via, &password) {
-            (Via::Upstream(_), Some(password)) => {
+        match (&self.upstream_mode, &password) {
+            (UpstreamMode::PasswordInStartup(_), Some(password)) => {
                 startup.set(PASSWORD, password.expose()).map_err(Failure::Startup)?;
-                Ok(Errand::Session { startup, password: None, identity })
+                Ok(Action::Session { startup, password: None, identity })
             }
-            _ => Ok(Errand::Session { startup, password, identity }),
+            _ => Ok(Action::Session { startup, password, identity }),
         }
     }
 
@@ -90,7 +90,7 @@ impl Client {
     /// A server keeps no state, so a cancel request has to name the host as well. One that does not know the
     /// parameter refuses the login for want of a user, before it has any effect.
     fn cancel(&self, cancel: CancelRequest) -> Result<FirstPacket, Failure> {
-        if matches!(self.via, Via::Direct) {
+        if matches!(self.upstream_mode, UpstreamMode::Direct) {
             return Ok(FirstPacket::Cancel(cancel));
         }
         let mut startup = StartupMessage::new(ProtocolVersion::V3_0);

@@ -12,10 +12,10 @@ use super::surroundings::Surroundings;
 use super::tls::Connectors;
 use super::written::{Proxy, ProxySsl, Tag, Target, TargetAcl, Written};
 use super::{times, upstream};
+use crate::catalog::{self, Acl, DefaultTls, StaticTarget};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
-use crate::target::{self, Acl, DefaultTls, StaticTarget};
-use crate::tls::{Acceptor, Mode as TlsMode, Roots, ServerIdentity};
+use crate::tls::{Acceptor, Roots, ServerIdentity, SslMode};
 
 /// Fills in the defaults of `mode`, refuses what contradicts itself, and loads certificates.
 pub(super) fn resolve(written: Written, mode: Mode, around: &Surroundings) -> Result<Config, Fault> {
@@ -46,14 +46,14 @@ fn default_tls(written: &Written, connectors: &Connectors<'_>) -> Result<Default
     let path = pair::file(&root, written.rds.root_certificate.as_ref(), connectors.around)?;
     let roots = path.map_or(Roots::RdsBundle, Roots::Path);
     Ok(DefaultTls {
-        fixed: connectors.with_roots(TlsMode::Require, None, &KeyPath::of(&["targets"]))?,
-        discovered: connectors.with_roots(TlsMode::VerifyFull, Some(roots), &root)?,
+        fixed: connectors.with_roots(SslMode::Require, None, &KeyPath::of(&["targets"]))?,
+        discovered: connectors.with_roots(SslMode::VerifyFull, Some(roots), &root)?,
     })
 }
 
 fn static_target(name: String, written: Target, connectors: &Connectors<'_>) -> Result<StaticTarget, Fault> {
     let section = KeyPath::of(&["targets", &name, "ssl"]);
-    let tls = written.ssl.map(|ssl| connectors.of_section(&section, &ssl, TlsMode::Require)).transpose()?;
+    let tls = written.ssl.map(|ssl| connectors.of_section(&section, &ssl, SslMode::Require)).transpose()?;
     Ok(StaticTarget {
         name,
         address: written.host.0,
@@ -118,7 +118,7 @@ fn default_listen(mode: Mode) -> Address {
 
 fn acl(written: TargetAcl) -> Acl {
     let tags = |written: Vec<Tag>| {
-        written.into_iter().map(|tag| target::Tag { name: tag.name, value: tag.value }).collect()
+        written.into_iter().map(|tag| catalog::Tag { name: tag.name, value: tag.value }).collect()
     };
     Acl { allowed: tags(written.allowed_rds_tags), blocked: tags(written.blocked_rds_tags) }
 }

@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::settings::Drain;
 use crate::net::{Address, HostPort};
-use crate::tls::Mode;
+use crate::tls::SslMode;
 
 /// A value that is read from text.
 pub(super) trait Scalar: Sized {
@@ -109,7 +109,7 @@ impl Scalar for Drain {
     }
 }
 
-impl Scalar for Mode {
+impl Scalar for SslMode {
     const EXPECTED: &'static str = "one of disable, prefer, require, verify-ca, verify-full";
 
     fn read(text: &str) -> Option<Self> {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use crate::catalog::{Acl, DefaultTls, PortForward, StaticTarget};
 use crate::net::Address;
 use crate::session::Limits;
-use crate::target::{Acl, DefaultTls, PortForward, StaticTarget};
 use crate::tls::{Connector, ServerIdentity};
 
 /// The names in certificates that are made at start.

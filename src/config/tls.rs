@@ -7,7 +7,7 @@ use super::pair::{self, Pair, WrittenPair};
 use super::settings::SELF_SIGNED_HOSTS;
 use super::surroundings::Surroundings;
 use super::written::{ProxySsl, Ssl};
-use crate::tls::{ClientIdentity, Connector, Mode, Roots, SelfSigned, Settings};
+use crate::tls::{ClientIdentity, Connector, Roots, SelfSigned, Settings, SslMode};
 
 /// Makes connectors that share what `proxy.ssl` says.
 pub(super) struct Connectors<'a> {
@@ -49,12 +49,12 @@ impl<'a> Connectors<'a> {
         &self,
         section: &KeyPath,
         ssl: &Ssl,
-        mode: Mode,
+        mode: SslMode,
     ) -> Result<Arc<Connector>, Fault> {
         let identity = self.identity(section, ssl)?;
         let root = section.key("root_certificate");
         let roots = pair::file(&root, ssl.root_certificate.as_ref(), self.around)?.map(Roots::Path);
-        if roots.is_some() && ssl.mode.is_none() && mode == Mode::Disable {
+        if roots.is_some() && ssl.mode.is_none() && mode == SslMode::Disable {
             let reason = "TLS is off here unless `mode` says otherwise, so this would count for nothing; \
                           set `mode: verify-full` or `mode: verify-ca` beside it";
             return Err(Fault::of_key(root, reason));
@@ -66,7 +66,7 @@ impl<'a> Connectors<'a> {
     /// With these roots and the inherited certificate; an error about the roots is at the key `root`.
     pub(super) fn with_roots(
         &self,
-        mode: Mode,
+        mode: SslMode,
         roots: Option<Roots>,
         root: &KeyPath,
     ) -> Result<Arc<Connector>, Fault> {
@@ -89,7 +89,7 @@ impl<'a> Connectors<'a> {
 }
 
 fn connector(
-    mode: Mode,
+    mode: SslMode,
     roots: Option<Roots>,
     identity: &Identity,
     root: &KeyPath,

@@ -5,8 +5,8 @@ use super::pair;
 use super::settings::{Upstream, UpstreamRoute};
 use super::tls::Connectors;
 use super::written;
-use crate::target::{Pods, PortForward};
-use crate::tls::Mode;
+use crate::catalog::{Pods, PortForward};
+use crate::tls::SslMode;
 
 /// The port of a server that was installed without a thought.
 const REMOTE_PORT: u16 = 8000;
@@ -19,11 +19,11 @@ pub(super) fn resolve(
 ) -> Result<Upstream, Fault> {
     let section = KeyPath::of(&["upstream_proxies", &name]);
     let (route, mode) = match (written.host, written.port_forward) {
-        (Some(host), None) => (UpstreamRoute::Host(host.0), Mode::Require),
+        (Some(host), None) => (UpstreamRoute::Host(host.0), SslMode::Require),
         (None, Some(forward)) => {
             let forward = port_forward(&section.key("port_forward"), forward, connectors)?;
             // The tunnel is TLS to the Kubernetes API already.
-            (UpstreamRoute::PortForward(forward), Mode::Disable)
+            (UpstreamRoute::PortForward(forward), SslMode::Disable)
         }
         (Some(_), Some(_)) => {
             let reason = "`host` and `port_forward` are two ways to one proxy; remove one of them";

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use super::scalars::{ListenAddress, Parsed, PathText};
 use super::settings::Drain;
 use crate::net::{Address, HostPort};
-use crate::tls::Mode;
+use crate::tls::SslMode;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -97,7 +97,7 @@ pub(super) struct PortForward {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Ssl {
-    pub(super) mode: Option<Parsed<Mode>>,
+    pub(super) mode: Option<Parsed<SslMode>>,
     pub(super) root_certificate: Option<Parsed<PathText>>,
     pub(super) client_certificate: Option<Parsed<PathText>>,
     /// As the Go program called it.

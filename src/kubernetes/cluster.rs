@@ -14,7 +14,7 @@ use super::explain::not_built;
 use super::fault::Fault;
 use super::kubeconfig::{Fingerprint, find, fingerprint};
 use super::{Clocks, connector};
-use crate::target::PortForward;
+use crate::catalog::PortForward;
 
 /// What requests are sent with.
 pub(super) struct Access {

@@ -7,9 +7,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use crate::catalog::Dial;
 use crate::net::{Accepted, Listener, Socket};
 use crate::shutdown::Shutdown;
-use crate::target::Dial;
 
 /// Connections at once. More wait in the queue of the listener.
 const CONNECTIONS: usize = 256;

@@ -12,7 +12,7 @@ use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, Kubeconfi
 
 use super::connector::is_local;
 use super::fault::Fault;
-use crate::target::PortForward;
+use crate::catalog::PortForward;
 
 /// A cluster and credentials for it.
 pub(super) struct Found {
@@ -144,7 +144,7 @@ fn is_verified(config: &Config) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Pods;
+    use crate::catalog::Pods;
 
     const TWO: &str = r"
 apiVersion: v1

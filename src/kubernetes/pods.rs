@@ -8,7 +8,7 @@ use super::cluster::Access;
 use super::explain::{Asked, answer};
 use super::fault::Fault;
 use super::{Clocks, meter};
-use crate::target::Pods;
+use crate::catalog::Pods;
 
 /// How many pods a sentence names.
 const NAMED: usize = 4;

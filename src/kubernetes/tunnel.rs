@@ -15,9 +15,9 @@ use super::fault::{Cure, Fault};
 use super::open::open;
 use super::pods::{candidates, diagnose, labels};
 use super::{Clocks, meter};
+use crate::catalog::PortForward;
+use crate::catalog::{Boxed, Dial};
 use crate::net::{Socket, Stream};
-use crate::target::PortForward;
-use crate::target::{Boxed, Dial};
 
 type Opened = Channel<TokioIo<Upgraded>>;
 

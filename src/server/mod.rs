@@ -5,10 +5,10 @@ mod token;
 
 use std::sync::Arc;
 
+use crate::catalog::Directory;
 use crate::net::HostPort;
 use crate::session::contract::{CANCEL, HOST, PASSWORD};
-use crate::session::{Errand, Failure, Hop, Opening, Request, Role, Route};
-use crate::target::Directory;
+use crate::session::{Action, Failure, Hop, Opening, Request, Role, Route};
 use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 
 /// The policy of `server`.
@@ -45,13 +45,13 @@ impl Server {
         let password = startup.remove(PASSWORD);
         let cancel = startup.remove(CANCEL);
         let target = self.directory.by_host(&address).await.map_err(Failure::Lookup)?;
-        let errand = if let Some(cancel) = cancel {
+        let action = if let Some(cancel) = cancel {
             let cancel = CancelRequest::from_parameter(cancel.expose()).map_err(Failure::Application)?;
-            Errand::Cancel { packet: FirstPacket::Cancel(cancel) }
+            Action::Cancel { packet: FirstPacket::Cancel(cancel) }
         } else {
             let identity = password.as_ref().and_then(|password| token::access_key_id(password.expose()));
-            Errand::Session { startup, password, identity }
+            Action::Session { startup, password, identity }
         };
-        Ok(Route { hop: Hop::database(&target), target: target.name, errand })
+        Ok(Route { hop: Hop::database(&target), target: target.name, action })
     }
 }

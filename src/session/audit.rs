@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::meter::{self, Connection, Steps};
 use super::splice::{End, Splice};
-use super::{Errand, Failure, Fault, Opening, Request, Route};
+use super::{Action, Failure, Fault, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 
 /// How many characters of a text are logged.
@@ -58,7 +58,7 @@ impl Record {
     pub(super) fn authorized(&mut self, route: &Route) {
         self.steps.done("authorize");
         self.target.clone_from(&route.target);
-        if let Errand::Session { identity: Some(identity), .. } = &route.errand {
+        if let Action::Session { identity: Some(identity), .. } = &route.action {
             self.identity.clone_from(identity);
         }
     }

@@ -10,7 +10,7 @@ use super::password::Exchange;
 use super::{Failure, Fault};
 use crate::net::Framed;
 use crate::secret::{Secret, make_room};
-use crate::tls::Mode;
+use crate::tls::SslMode;
 use crate::wire::{Authentication, BackendMessage, CancelRequest, ErrorResponse, Header, StartupMessage};
 
 /// The most a hop may say before the login is over. PostgreSQL sends some hundred bytes, and notices of login
@@ -144,7 +144,7 @@ impl Conversation<'_> {
         let request = match request {
             Authentication::Sasl { mechanisms } => self.without_binding(&mechanisms)?,
             Authentication::CleartextPassword | Authentication::Md5Password { .. } if self.unprotected => {
-                return Err(Failure::NoTls { hop: self.hop_name.to_owned(), mode: Mode::Prefer });
+                return Err(Failure::NoTls { hop: self.hop_name.to_owned(), mode: SslMode::Prefer });
             }
             Authentication::Other { code, .. } => {
                 return Err(Failure::UnsupportedMethod { hop: self.hop_name.to_owned(), code });

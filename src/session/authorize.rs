@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Failure, Opening};
+use crate::catalog::{Dial, Target};
 use crate::net::Address;
 use crate::secret::Secret;
-use crate::target::{Dial, Target};
 use crate::tls::Connector;
 use crate::wire::{FirstPacket, StartupMessage};
 
@@ -30,11 +30,11 @@ pub struct Route {
     /// The next hop.
     pub hop: Hop,
     /// What to do there.
-    pub errand: Errand,
+    pub action: Action,
 }
 
 /// What is done at the hop.
-pub enum Errand {
+pub enum Action {
     /// A session is opened.
     Session {
         /// The startup packet that the hop gets.
@@ -51,13 +51,13 @@ pub enum Errand {
     },
 }
 
-/// The next server on the way: an upstream proxy or the database.
+/// The next server on the transport: an upstream proxy or the database.
 #[derive(Clone)]
 pub struct Hop {
     /// How it is called in errors.
     pub name: String,
     /// The way to it.
-    pub way: Way,
+    pub transport: Transport,
     /// TLS towards it.
     pub tls: Arc<Connector>,
 }
@@ -68,7 +68,7 @@ impl Hop {
     pub fn database(target: &Target) -> Self {
         Self {
             name: format!("the database {} at {}", target.name, target.address),
-            way: Way::Address(Address::Tcp(target.address.clone())),
+            transport: Transport::Address(Address::Tcp(target.address.clone())),
             tls: Arc::clone(&target.tls),
         }
     }
@@ -76,7 +76,7 @@ impl Hop {
 
 /// How a hop is reached.
 #[derive(Clone)]
-pub enum Way {
+pub enum Transport {
     /// Through a socket.
     Address(Address),
     /// Through a tunnel.
@@ -88,7 +88,7 @@ pub enum Way {
     },
 }
 
-impl Way {
+impl Transport {
     /// The name for TLS: what was dialled.
     pub(super) fn host(&self) -> &str {
         match self {

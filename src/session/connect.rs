@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::message::flush_to_hop;
-use super::{Failure, Hop, Way};
+use super::{Failure, Hop, Transport};
 use crate::net::{Framed, Socket, Stream, dial};
-use crate::tls::Mode;
+use crate::tls::SslMode;
 use crate::wire::encode_ssl_request;
 
 /// Opens a connection to the hop within `limit`, then makes the TLS that the hop's settings demand.
@@ -14,7 +14,7 @@ use crate::wire::encode_ssl_request;
 /// configuration turned TLS off.
 pub(super) async fn connect(hop: &Hop, limit: Duration, carries_password: bool) -> Result<Framed, Failure> {
     let stream = reach(hop, limit).await?;
-    if hop.tls.mode() == Mode::Disable {
+    if hop.tls.mode() == SslMode::Disable {
         return Ok(Framed::new(stream));
     }
     let mut framed = Framed::new(stream);
@@ -24,7 +24,7 @@ pub(super) async fn connect(hop: &Hop, limit: Duration, carries_password: bool) 
         framed.read_byte().await.map_err(|source| Failure::HopGone { hop: hop.name.clone(), source })?;
     match answer {
         Some(b'S') => encrypt(hop, framed).await,
-        Some(b'N') if hop.tls.mode() == Mode::Prefer && !carries_password => Ok(framed),
+        Some(b'N') if hop.tls.mode() == SslMode::Prefer && !carries_password => Ok(framed),
         Some(b'N') => Err(Failure::NoTls { hop: hop.name.clone(), mode: hop.tls.mode() }),
         Some(b'E') => Err(Failure::ErrorBeforeTls { hop: hop.name.clone() }),
         Some(byte) => Err(Failure::NotPostgres { hop: hop.name.clone(), byte }),
@@ -33,9 +33,9 @@ pub(super) async fn connect(hop: &Hop, limit: Duration, carries_password: bool) 
 }
 
 async fn reach(hop: &Hop, limit: Duration) -> Result<Stream, Failure> {
-    let reached = match &hop.way {
-        Way::Address(address) => dial(address, limit).await.map(Stream::Plain),
-        Way::Tunnel { dial, .. } => dial.dial(limit).await,
+    let reached = match &hop.transport {
+        Transport::Address(address) => dial(address, limit).await.map(Stream::Plain),
+        Transport::Tunnel { dial, .. } => dial.dial(limit).await,
     };
     reached.map_err(|source| Failure::Unreachable { hop: hop.name.clone(), source })
 }
@@ -46,6 +46,6 @@ async fn encrypt(hop: &Hop, framed: Framed) -> Result<Framed, Failure> {
         Stream::Plain(socket) => socket,
         encrypted @ Stream::Tls(_) => Socket::Tunnel(Box::new(encrypted)),
     };
-    let stream = hop.tls.connect(socket, hop.way.host()).await;
+    let stream = hop.tls.connect(socket, hop.transport.host()).await;
     stream.map(Framed::new).map_err(|source| Failure::HopTls { hop: hop.name.clone(), source })
 }

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use super::Fault;
+use crate::catalog::{LookupError, MintError};
 use crate::net::InvalidAddress;
-use crate::target::{LookupError, MintError};
-use crate::tls::{Mode, TlsError};
+use crate::tls::{SslMode, TlsError};
 use crate::wire::{DecodeError, EncodeError};
 
 /// The end of a connection before it became a session.
@@ -140,7 +140,7 @@ pub enum Failure {
         /// The name of the hop.
         hop: String,
         /// The mode it is configured with.
-        mode: Mode,
+        mode: SslMode,
     },
     /// The hop answered the SSLRequest with an error. Its text came in clear from who knows whom, so it is not shown
     /// (as libpq since CVE-2024-10977).

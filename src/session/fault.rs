@@ -1,7 +1,7 @@
 //! Whose fault a failure is, for logs and metrics.
 
 use super::Failure;
-use crate::target::LookupError;
+use crate::catalog::LookupError;
 
 /// Who has to do something about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

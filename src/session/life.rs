@@ -15,7 +15,7 @@ use super::login::Login;
 use super::negotiate::{Refused, negotiate};
 use super::places::{Place, Places};
 use super::splice::{End, Side, Splice};
-use super::{Errand, Failure, Fault, Hop, Limits, Opening, Request, Role, Route};
+use super::{Action, Failure, Fault, Hop, Limits, Opening, Request, Role, Route};
 use crate::net::{Accepted, Framed, Peer, Socket, Stream, Turn};
 use crate::shutdown::Shutdown;
 use crate::wire::{CancelRequest, ErrorResponse};
@@ -135,14 +135,14 @@ impl<R: Role> Life<'_, R> {
         let deciding = self.engine.role.authorize(request);
         let route = deadline.blaming(Fault::Proxy, "deciding where the connection goes", deciding).await?;
         self.record.authorized(&route);
-        let Route { hop, errand, .. } = route;
-        let login = match errand {
-            Errand::Cancel { packet } => {
-                let limit = hop.way.limit(self.limits.connect_timeout, deadline.left_to_try());
+        let Route { hop, action, .. } = route;
+        let login = match action {
+            Action::Cancel { packet } => {
+                let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
                 deadline.within("delivering a cancel request", deliver(&hop, &packet, limit)).await?;
                 return Ok(None);
             }
-            Errand::Session { startup, password, identity } => Login { startup, password, identity },
+            Action::Session { startup, password, identity } => Login { startup, password, identity },
         };
         if let Some(failure) = beyond_limits {
             return Err(failure);

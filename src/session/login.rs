@@ -12,7 +12,7 @@ use super::deadline::Deadline;
 use super::{Failure, Hop, Limits};
 use crate::net::Framed;
 use crate::secret::Secret;
-use crate::tls::Mode;
+use crate::tls::SslMode;
 use crate::wire::{CancelRequest, StartupMessage};
 
 /// How many streams a login may begin on, where pods refuse them after they were opened.
@@ -39,7 +39,7 @@ impl Login {
     ) -> Result<(Framed, Option<CancelRequest>), Failure> {
         let mut streams = 1;
         loop {
-            let limit = hop.way.limit(limits.connect_timeout, deadline.left_to_try());
+            let limit = hop.transport.limit(limits.connect_timeout, deadline.left_to_try());
             let connecting = connect(hop, limit, self.carries_password());
             let tried = match deadline.within("connecting to the next hop", connecting).await {
                 Ok(mut framed) => {
@@ -68,7 +68,7 @@ impl Login {
             password: self.password.as_ref(),
             identity: self.identity.as_deref(),
             hop_name: &hop.name,
-            unprotected: hop.tls.mode() == Mode::Prefer && !framed.stream().is_tls(),
+            unprotected: hop.tls.mode() == SslMode::Prefer && !framed.stream().is_tls(),
         }
     }
 

@@ -50,7 +50,7 @@ mod response;
 mod splice;
 
 pub use accept::{Engine, serve};
-pub use authorize::{Errand, Hop, Request, Role, Route, Way};
+pub use authorize::{Action, Hop, Request, Role, Route, Transport};
 pub use failure::Failure;
 pub use fault::Fault;
 pub use limits::Limits;

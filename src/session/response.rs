@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Failure;
-use crate::target::LookupError;
+use crate::catalog::LookupError;
 use crate::tls::TlsError;
 use crate::wire::{DecodeError, ErrorResponse, Severity, SqlState};
 

@@ -11,14 +11,14 @@ use rustls::sign::CertifiedKey;
 use super::reload::Reload;
 use super::shown::Shown;
 use super::verify::{Depth, Verifier};
-use super::{ALPN, Mode, Roots, SelfSigned, TlsError, pem, provider};
+use super::{ALPN, Roots, SelfSigned, SslMode, TlsError, pem, provider};
 use crate::net::{ReadAhead, Socket, Stream};
 
 /// What is asked of a server, and what is shown to it.
 #[derive(Clone)]
 pub struct Settings {
     /// What is demanded.
-    pub mode: Mode,
+    pub mode: SslMode,
     /// Who may vouch for the server; absent: nobody was named, which is the system's roots where the mode verifies.
     pub roots: Option<Roots>,
     /// The certificate to show when the server asks for one that it may be.
@@ -41,7 +41,7 @@ pub enum ClientIdentity {
 
 /// Opens TLS on connections to servers. Changed files count for the next connection.
 pub struct Connector {
-    mode: Mode,
+    mode: SslMode,
     depth: Depth,
     certificate: Option<PathBuf>,
     config: Reload<ClientConfig>,
@@ -64,7 +64,7 @@ impl Connector {
 
     /// What is demanded.
     #[must_use]
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> SslMode {
         self.mode
     }
 
@@ -103,11 +103,11 @@ impl fmt::Debug for Connector {
 
 fn depth(settings: &Settings) -> Depth {
     match settings.mode {
-        Mode::VerifyFull => Depth::CaAndName,
-        Mode::VerifyCa => Depth::Ca,
+        SslMode::VerifyFull => Depth::CaAndName,
+        SslMode::VerifyCa => Depth::Ca,
         // As in libpq: naming a root means that it counts (PostgreSQL manual, "sslmode").
-        Mode::Require if settings.roots.is_some() => Depth::Ca,
-        Mode::Require | Mode::Prefer | Mode::Disable => Depth::Nothing,
+        SslMode::Require if settings.roots.is_some() => Depth::Ca,
+        SslMode::Require | SslMode::Prefer | SslMode::Disable => Depth::Nothing,
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         let own = Arc::new(SelfSigned::generate(&["localhost".to_owned()]).unwrap());
         let (_, key) = own.chain().unwrap();
         let settings =
-            Settings { mode: Mode::VerifyFull, roots: None, identity: ClientIdentity::Generated(own) };
+            Settings { mode: SslMode::VerifyFull, roots: None, identity: ClientIdentity::Generated(own) };
         let connector = Connector::new(settings).unwrap();
         // What is behind it too: a setting of rustls that shows its keys would be found here.
         let shown = format!("{connector:?} {connector:#?} {:?}", connector.config.current());

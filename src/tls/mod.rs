@@ -5,12 +5,12 @@ mod binding;
 mod connector;
 mod error;
 mod expiry;
-mod mode;
 mod pem;
 mod reload;
 mod roots;
 mod self_signed;
 mod shown;
+mod ssl_mode;
 mod verify;
 
 pub use acceptor::{Acceptor, ServerIdentity};
@@ -18,9 +18,9 @@ pub use binding::server_end_point;
 pub use connector::{ClientIdentity, Connector, Settings};
 pub use error::TlsError;
 pub use expiry::expiry;
-pub use mode::{Mode, UnknownMode};
 pub use roots::Roots;
 pub use self_signed::SelfSigned;
+pub use ssl_mode::{SslMode, UnknownSslMode};
 
 /// The ALPN protocol of PostgreSQL (IANA TLS ALPN registry; `PG_ALPN_PROTOCOL` in src/include/libpq/pqcomm.h).
 pub const ALPN: &[u8] = b"postgresql";

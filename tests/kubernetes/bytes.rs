@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use rds_auth_proxy::target::Dial;
+use rds_auth_proxy::catalog::Dial;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::backend::{checksum, expected, send};

@@ -1,8 +1,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use rds_auth_proxy::catalog::Dial;
 use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
-use rds_auth_proxy::target::Dial;
 
 use super::script::write_script;
 use super::world::{LIMIT, World, echoing, hurried, name};

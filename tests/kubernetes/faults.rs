@@ -1,9 +1,9 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rds_auth_proxy::catalog::Dial;
+use rds_auth_proxy::catalog::{Pods, PortForward};
 use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
-use rds_auth_proxy::target::Dial;
-use rds_auth_proxy::target::{Pods, PortForward};
 use serde_json::json;
 
 use super::api_server::Port;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rds_auth_proxy::catalog::Dial;
+use rds_auth_proxy::catalog::{Pods, PortForward};
 use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
-use rds_auth_proxy::target::Dial;
-use rds_auth_proxy::target::{Pods, PortForward};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;

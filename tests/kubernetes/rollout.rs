@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rds_auth_proxy::catalog::Dial;
+use rds_auth_proxy::catalog::Pods;
 use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
-use rds_auth_proxy::target::Dial;
-use rds_auth_proxy::target::Pods;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -140,8 +140,8 @@ async fn selectors_and_services_name_pods() {
     }
 }
 
-fn rds_settings(world: &World, pods: Pods) -> rds_auth_proxy::target::PortForward {
-    rds_auth_proxy::target::PortForward { pods, namespace: Some("elsewhere".to_owned()), ..world.settings() }
+fn rds_settings(world: &World, pods: Pods) -> rds_auth_proxy::catalog::PortForward {
+    rds_auth_proxy::catalog::PortForward { pods, namespace: Some("elsewhere".to_owned()), ..world.settings() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

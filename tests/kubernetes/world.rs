@@ -2,10 +2,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rds_auth_proxy::catalog::Dial;
+use rds_auth_proxy::catalog::{Pods, PortForward};
 use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
 use rds_auth_proxy::net::Stream;
-use rds_auth_proxy::target::Dial;
-use rds_auth_proxy::target::{Pods, PortForward};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

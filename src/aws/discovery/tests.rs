@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::super::stand_in::{Answer, Asked, StandIn, aws, aws_with};
 use super::*;
+use crate::catalog::Tag;
 use crate::net::HostPort;
-use crate::target::Tag;
 
 struct Instance<'a> {
     id: &'a str,

@@ -1,7 +1,7 @@
 //! Profiles that cannot work here, and what their owners are told.
 
 use super::*;
-use crate::target::MintError;
+use crate::catalog::MintError;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/dba";
 

@@ -8,8 +8,8 @@ use tracing::level_filters::LevelFilter;
 
 use super::documents::with_files;
 use super::{client, server};
+use crate::catalog::{Pods, PortForward};
 use crate::config::{Config, UpstreamRoute};
-use crate::target::{Pods, PortForward};
 use crate::tls;
 
 /// Which values files there are; `build/chart-test.sh` writes the golden files.
@@ -46,7 +46,7 @@ fn mounted(manifests: &str) -> String {
 }
 
 /// Where a client goes that was given the file of the notes, and what TLS demands there.
-fn tunnel(config: &Config) -> (&PortForward, tls::Mode) {
+fn tunnel(config: &Config) -> (&PortForward, tls::SslMode) {
     let upstream = &config.upstreams["default"];
     let UpstreamRoute::PortForward(forward) = &upstream.route else { panic!("no tunnel") };
     (forward, upstream.tls.mode())
@@ -116,10 +116,10 @@ fn the_plain_manifests_hold_a_configuration() {
 #[test]
 fn the_notes_of_the_chart_can_be_pasted() {
     for (name, deployment, mode) in [
-        ("in-cluster", "pg-gate", tls::Mode::Require),
-        ("irsa", "rds-auth-proxy", tls::Mode::Disable),
-        ("production", "db-gate", tls::Mode::Require),
-        ("tls", "rds-auth-proxy", tls::Mode::Require),
+        ("in-cluster", "pg-gate", tls::SslMode::Require),
+        ("irsa", "rds-auth-proxy", tls::SslMode::Disable),
+        ("production", "db-gate", tls::SslMode::Require),
+        ("tls", "rds-auth-proxy", tls::SslMode::Require),
     ] {
         let config = client(&golden(name, "client"));
         let (forward, wanted) = tunnel(&config);

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{client, read, server};
+use crate::catalog::Pods;
 use crate::config::{Mode, UpstreamRoute};
-use crate::target::Pods;
 use crate::tls;
 
 #[test]
@@ -43,7 +43,7 @@ targets:
 "#,
     );
     assert_eq!(config.listen.to_string(), "0.0.0.0:8001");
-    assert_eq!(config.upstreams["default"].tls.mode(), tls::Mode::VerifyFull);
+    assert_eq!(config.upstreams["default"].tls.mode(), tls::SslMode::VerifyFull);
     assert!(matches!(&config.upstreams["cluster"].route, UpstreamRoute::PortForward(forward)
         if forward.pods == Pods::Deployment("rds-auth-proxy".into()) && forward.local_port == Some(8000)));
     assert_eq!(config.targets[0].local_port, Some(54001));
@@ -73,7 +73,7 @@ targets:
     assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
     assert_eq!(config.acl.allowed[0].to_string(), "rds_proxy_enabled=true");
     assert_eq!(config.acl.blocked[0].to_string(), "rds_proxy_disabled=true");
-    assert_eq!(config.targets[0].tls.as_ref().unwrap().mode(), tls::Mode::Prefer);
+    assert_eq!(config.targets[0].tls.as_ref().unwrap().mode(), tls::SslMode::Prefer);
 }
 
 /// Blocks that begin with one of the sections are whole configurations; others are Helm values or Kubernetes objects.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{client, error, read, server};
+use crate::catalog::Tag;
+use crate::catalog::{Pods, PortForward};
 use crate::config::{Drain, Mode, Rds, Stop, UpstreamRoute, load_again};
 use crate::session::Limits;
-use crate::target::Tag;
-use crate::target::{Pods, PortForward};
 use crate::tls::{self, ServerIdentity};
 
 #[test]
@@ -22,9 +22,9 @@ fn an_empty_file_is_all_defaults() {
         assert!(config.upstreams.is_empty() && config.targets.is_empty());
         assert!(config.acl.allowed.is_empty() && config.acl.blocked.is_empty());
         assert_eq!(config.rds, Rds { enabled: true, regions: vec![] });
-        assert_eq!(config.default_tls.fixed.mode(), tls::Mode::Require);
+        assert_eq!(config.default_tls.fixed.mode(), tls::SslMode::Require);
         assert!(!config.default_tls.fixed.verifies());
-        assert_eq!(config.default_tls.discovered.mode(), tls::Mode::VerifyFull);
+        assert_eq!(config.default_tls.discovered.mode(), tls::SslMode::VerifyFull);
         let limits = Limits {
             max_connections: 1000,
             max_connections_per_peer: None,
@@ -176,9 +176,9 @@ upstream_proxies:
     assert_eq!(upstreams["default"].name, "default");
     assert!(matches!(&upstreams["default"].route,
         UpstreamRoute::Host(address) if address.to_string() == "proxy.example.com:8000"));
-    assert_eq!(tls_mode("default"), tls::Mode::Require);
+    assert_eq!(tls_mode("default"), tls::SslMode::Require);
     assert!(!upstreams["default"].tls.verifies() && !upstreams["default"].aws_auth_only);
-    assert_eq!(tls_mode("strict"), tls::Mode::VerifyFull);
+    assert_eq!(tls_mode("strict"), tls::SslMode::VerifyFull);
     assert!(upstreams["strict"].aws_auth_only);
     let plain = PortForward {
         kube_config: None,
@@ -189,7 +189,7 @@ upstream_proxies:
         remote_port: 8000,
     };
     assert_eq!(upstreams["tunnel"].route, UpstreamRoute::PortForward(plain.clone()));
-    assert_eq!(tls_mode("tunnel"), tls::Mode::Disable);
+    assert_eq!(tls_mode("tunnel"), tls::SslMode::Disable);
     let named = PortForward {
         kube_config: Some("/home/someone/.kube/config".into()),
         context: Some("dev".into()),
@@ -199,7 +199,7 @@ upstream_proxies:
         remote_port: 9000,
     };
     assert_eq!(upstreams["named"].route, UpstreamRoute::PortForward(named));
-    assert_eq!(tls_mode("named"), tls::Mode::Prefer);
+    assert_eq!(tls_mode("named"), tls::SslMode::Prefer);
     let served = PortForward {
         pods: Pods::Service("proxy".into()),
         local_port: Some(8002),
@@ -225,15 +225,15 @@ targets:
     let [a, b, c] = <[_; 3]>::try_from(targets).unwrap();
     assert_eq!(a.address.to_string(), "db.example.com:5433");
     assert_eq!((a.database.as_deref(), a.local_port), (Some("app"), Some(54000)));
-    assert_eq!(a.tls.unwrap().mode(), tls::Mode::Disable);
+    assert_eq!(a.tls.unwrap().mode(), tls::SslMode::Disable);
     assert!(b.database.is_none() && b.local_port.is_none() && b.tls.is_none());
     assert_eq!(c.local_port, Some(54001));
-    assert_eq!(c.tls.unwrap().mode(), tls::Mode::Require);
+    assert_eq!(c.tls.unwrap().mode(), tls::SslMode::Require);
 }
 
 #[test]
 fn every_mode_is_known_by_its_name() {
-    for name in tls::Mode::NAMES {
+    for name in tls::SslMode::NAMES {
         let text = format!("targets: {{db: {{host: 'db:5432', ssl: {{mode: {name}}}}}}}");
         for mode in [Mode::Client, Mode::Server] {
             let config = read(&text, mode).unwrap();

@@ -20,7 +20,7 @@ use aws_smithy_types::body::SdkBody;
 use libfuzzer_sys::fuzz_target;
 use rds_auth_proxy::aws::{Discovery, fuzzing};
 use rds_auth_proxy::net::HostPort;
-use rds_auth_proxy::target::{Discover, Discovered};
+use rds_auth_proxy::catalog::{Discover, Discovered};
 use tokio::runtime::{Builder, Runtime};
 
 const ACTIONS: [&[u8]; 3] =

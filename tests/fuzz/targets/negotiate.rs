@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use libfuzzer_sys::fuzz_target;
 use rds_auth_proxy::net::{Socket, Stream};
 use rds_auth_proxy::session::{Opening, fuzzing};
-use rds_auth_proxy::tls::{Acceptor, ClientIdentity, Connector, Mode, SelfSigned, ServerIdentity, Settings};
+use rds_auth_proxy::tls::{Acceptor, ClientIdentity, Connector, SslMode, SelfSigned, ServerIdentity, Settings};
 use rds_auth_proxy::wire::encode_ssl_request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::runtime::{Builder, Runtime};
@@ -33,7 +33,7 @@ static ACCEPTOR: LazyLock<Acceptor> = LazyLock::new(|| {
 static CONNECTOR: LazyLock<Connector> = LazyLock::new(|| {
     let own = SelfSigned::generate(&["localhost".into()]).expect("a certificate");
     let identity = ClientIdentity::Generated(Arc::new(own));
-    Connector::new(Settings { mode: Mode::Require, roots: None, identity }).expect("settings without files")
+    Connector::new(Settings { mode: SslMode::Require, roots: None, identity }).expect("settings without files")
 });
 
 #[derive(Clone, Copy, PartialEq)]

@@ -6,12 +6,12 @@ use std::str::FromStr;
 /// What a connection demands of TLS, with the names and meaning of libpq's `sslmode` (PostgreSQL manual, "SSL
 /// Support").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum SslMode {
     /// No TLS.
     Disable,
     /// TLS if the server has it; the certificate is not checked.
     Prefer,
-    /// TLS; the certificate is not checked, unless a root certificate is given: then as [`Mode::VerifyCa`].
+    /// TLS; the certificate is not checked, unless a root certificate is given: then as [`SslMode::VerifyCa`].
     Require,
     /// TLS with a certificate of a trusted CA, for whatever name.
     VerifyCa,
@@ -21,12 +21,12 @@ pub enum Mode {
 
 /// The text is no TLS mode.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a TLS mode; the modes are {}", Mode::NAMES.join(", "))]
-pub struct UnknownMode {
+#[error("`{text}` is not a TLS mode; the modes are {}", SslMode::NAMES.join(", "))]
+pub struct UnknownSslMode {
     text: String,
 }
 
-impl Mode {
+impl SslMode {
     /// All names that are read, for error messages.
     pub const NAMES: [&'static str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
 
@@ -43,10 +43,10 @@ impl Mode {
     }
 }
 
-impl FromStr for Mode {
-    type Err = UnknownMode;
+impl FromStr for SslMode {
+    type Err = UnknownSslMode;
 
-    fn from_str(text: &str) -> Result<Self, UnknownMode> {
+    fn from_str(text: &str) -> Result<Self, UnknownSslMode> {
         match text {
             "disable" => Ok(Self::Disable),
             // The Go program wrote it with -ed.
@@ -54,12 +54,12 @@ impl FromStr for Mode {
             "require" => Ok(Self::Require),
             "verify-ca" => Ok(Self::VerifyCa),
             "verify-full" => Ok(Self::VerifyFull),
-            _ => Err(UnknownMode { text: text.to_owned() }),
+            _ => Err(UnknownSslMode { text: text.to_owned() }),
         }
     }
 }
 
-impl fmt::Display for Mode {
+impl fmt::Display for SslMode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
@@ -71,10 +71,10 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for name in Mode::NAMES {
-            assert_eq!(name.parse::<Mode>().unwrap().name(), name);
+        for name in SslMode::NAMES {
+            assert_eq!(name.parse::<SslMode>().unwrap().name(), name);
         }
-        assert_eq!("preferred".parse(), Ok(Mode::Prefer));
-        assert!("Require".parse::<Mode>().is_err());
+        assert_eq!("preferred".parse(), Ok(SslMode::Prefer));
+        assert!("Require".parse::<SslMode>().is_err());
     }
 }

@@ -221,7 +221,7 @@ mod tests {
 
     use super::super::{Acl, Boxed, DefaultTls, Inventory};
     use super::*;
-    use crate::tls::{ClientIdentity, Connector, Mode, SelfSigned, Settings};
+    use crate::tls::{ClientIdentity, Connector, SelfSigned, Settings, SslMode};
 
     /// AWS with one database, which takes its time to answer.
     struct Slow {
@@ -241,7 +241,7 @@ mod tests {
 
     fn policy() -> Policy {
         let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
-        let settings = Settings { mode: Mode::Disable, roots: None, identity };
+        let settings = Settings { mode: SslMode::Disable, roots: None, identity };
         let tls = Arc::new(Connector::new(settings).unwrap());
         let tls = DefaultTls { fixed: Arc::clone(&tls), discovered: tls };
         Policy { fixed: Vec::new(), acl: Acl::default(), tls }
