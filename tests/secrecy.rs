@@ -44,7 +44,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/kubernetes/fault.rs", "Fault", Test("a_broken_file_is_named_but_not_quoted")),
     ("src/net/address.rs", "HostPort", Words("a host")),
     ("src/net/address.rs", "InvalidAddress", Words("what was to be a host")),
-    ("src/session/failure.rs", "Failure", Test("no_failure_of_a_login_shows_what_was_sent")),
+    ("src/session/failure.rs", "Failure", Test("no_failure_of_a_login_shows_the_packet")),
     ("src/session/splice.rs", "End", Words("the error of a socket or of TLS")),
     ("src/catalog/acl.rs", "Tag", Words("a tag of RDS")),
     ("src/catalog/directory.rs", "LookupError", Words("names and addresses")),

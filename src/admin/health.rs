@@ -1,74 +1,75 @@
-//! Whether the proxy can take on work, and if not, which part of it is missing.
+//! Readiness, and the gauges that are measured when they are read.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use metrics::{Gauge, gauge};
+use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use crate::catalog::Directory;
 use crate::shutdown::Shutdown;
 use crate::tls::expiry;
 
-/// How many asynchronous tasks are alive.
+/// The number of live asynchronous tasks.
 pub(super) const TASKS: &str = "rds_auth_proxy_tasks";
 
-/// When each certificate file runs out, in seconds since 1970.
+/// When each certificate file expires, in seconds since 1970.
 pub(super) const CERTIFICATE_END: &str = "rds_auth_proxy_certificate_expiry_timestamp_seconds";
 
-/// The parts that readiness depends on. That the listener is bound needs no asking: before it is, nothing answers here.
+/// What readiness depends on. The listener is bound before the admin listener answers.
 #[derive(Clone)]
 pub struct Health {
-    /// Has to have listed the databases once, if it lists any. A client looks them up before it listens, and no more.
+    /// Must have listed the databases once, where discovery is on. Absent in a client, which lists them before it listens.
     pub directory: Option<Arc<Directory>>,
-    /// Must not have been given.
+    /// Must not have begun.
     pub shutdown: Shutdown,
-    /// Whose end is watched.
+    /// The certificate files in use.
     pub certificates: Certificates,
 }
 
-/// Certificate files.
+/// Certificate files whose expiry is measured.
 #[derive(Clone, Default)]
 pub struct Certificates(Arc<RwLock<Vec<PathBuf>>>);
 
 impl Certificates {
-    /// Watches these from now on, and no others.
+    /// Replaces the files.
     pub fn watch(&self, files: Vec<PathBuf>) {
-        let before = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), files);
+        let before = std::mem::replace(&mut *self.0.write(), files);
         let now = self.files();
         for file in before.iter().filter(|file| !now.contains(file)) {
-            // A gauge cannot be taken back, and the last value would go on to raise alarms.
+            // A gauge cannot be removed, and its last value would keep raising alerts.
             end_of(file).set(f64::NAN);
         }
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 }
 
 impl Health {
-    /// What keeps the proxy from being ready; nothing where it is.
+    /// The reasons why the proxy is not ready; empty where it is.
     #[must_use]
-    pub fn faults(&self) -> Vec<&'static str> {
+    pub fn obstacles(&self) -> Vec<&'static str> {
         let unlisted = self.directory.as_ref().is_some_and(|directory| !directory.is_discovered());
         let parts = [
             (self.shutdown.is_announced(), "it is shutting down"),
             (unlisted, "the RDS databases have not been listed yet"),
         ];
-        parts.into_iter().filter(|(faulty, _)| *faulty).map(|(_, fault)| fault).collect()
+        parts.into_iter().filter(|(applies, _)| *applies).map(|(_, reason)| reason).collect()
     }
 
-    /// Puts what is true now into the gauges.
+    /// Sets the gauges.
     pub(super) fn measure(&self) {
-        gauge!("rds_auth_proxy_ready").set(if self.faults().is_empty() { 1.0 } else { 0.0 });
+        gauge!("rds_auth_proxy_ready").set(if self.obstacles().is_empty() { 1.0 } else { 0.0 });
         let tasks = Handle::current().metrics().num_alive_tasks();
         gauge!(TASKS).set(u32::try_from(tasks).unwrap_or(u32::MAX));
         if let Some(directory) = &self.directory {
             directory.measure();
         }
         for file in self.certificates.files() {
-            // One that cannot be read any more keeps its last value; the log has the reason when it is loaded.
+            // An unreadable file keeps its last value; the log has the reason when it is loaded.
             if let Ok(Some(end)) = expiry(&file) {
                 #[expect(
                     clippy::cast_precision_loss,

@@ -1,5 +1,5 @@
-//! The admin listener: is it alive, is it ready, what does it count. It has no secrets and changes nothing, but tells
-//! operators enough that it should not be reachable from everywhere.
+//! The admin listener: liveness, readiness and metrics. It has no secrets and changes nothing, but shows the databases and
+//! their use, so it should not be reachable from everywhere.
 
 mod health;
 mod recorder;
@@ -12,11 +12,9 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use tokio_util::sync::CancellationToken;
 
-use crate::net::{Accepted, Listener, Waiting};
+use crate::net::{HttpLimits, Listener, serve_http};
 
 pub use health::{Certificates, Health};
 pub use recorder::Recorder;
@@ -25,27 +23,24 @@ pub use recorder::Recorder;
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How often samples are put into their buckets.
+/// How often the recorder moves samples into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// How many connections there may be; then the oldest one of the address that has the most is closed.
-const CONNECTIONS: usize = 64;
-
-/// How long a request may take to arrive, the next one of a connection too.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Probes and Prometheus open a few connections.
+const LIMITS: HttpLimits = HttpLimits { connections: 64, request_timeout: Duration::from_secs(10) };
 
 /// What the listener answers from.
 #[derive(Clone)]
 pub struct Admin {
-    /// Whether the proxy can take on work.
+    /// Whether the proxy is ready.
     pub health: Health,
-    /// What it has counted.
+    /// The metrics.
     pub recorder: Recorder,
 }
 
-/// Answers `/livez`, `/readyz` and `/metrics` until dropped.
-pub async fn serve(mut listener: Listener, admin: Admin) {
-    // What is recorded in buckets is kept sample by sample until somebody looks.
+/// Answers `/livez`, `/readyz` and `/metrics` until `stop` is cancelled.
+pub async fn serve(listener: Listener, admin: Admin, stop: CancellationToken) {
+    // The recorder keeps histograms sample by sample until it is read.
     let recorder = admin.recorder.clone();
     let upkeep = async move {
         loop {
@@ -58,35 +53,16 @@ pub async fn serve(mut listener: Listener, admin: Admin) {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(admin);
-    let waiting = Waiting::default();
-    let accepting = async {
-        loop {
-            let accepted = listener.accept().await;
-            tokio::spawn(answer(accepted, router.clone(), &waiting));
-        }
-    };
-    tokio::join!(accepting, upkeep);
-}
-
-/// Answers the requests of one connection. What goes wrong there is the business of who asked.
-fn answer(accepted: Accepted, router: Router, waiting: &Waiting) -> impl Future<Output = ()> + use<> {
-    let Accepted { socket, peer } = accepted;
-    let (turn, _closed) = waiting.enter(peer, CONNECTIONS);
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    let connection = http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
-    async move {
-        tokio::select! {
-            _served = connection => {}
-            () = turn.dismissed() => {}
-        }
+    tokio::select! {
+        () = serve_http(listener, router, LIMITS, stop) => {}
+        () = upkeep => {}
     }
 }
 
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
-    match admin.health.faults().as_slice() {
+    match admin.health.obstacles().as_slice() {
         [] => (StatusCode::OK, "ready\n".to_owned()),
-        faults => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", faults.join("; "))),
+        obstacles => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", obstacles.join("; "))),
     }
 }
 

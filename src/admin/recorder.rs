@@ -1,4 +1,4 @@
-//! Collects what the proxy counts.
+//! The metrics recorder of the process.
 
 use super::health::{CERTIFICATE_END, TASKS};
 use metrics::{describe_gauge, gauge};
@@ -14,27 +14,24 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Installs it, for the whole process and for good. `version` and `commit` are those of the build, and
-    /// `histogram` is the name of what is counted in buckets of seconds.
+    /// Installs it permanently for the process. `version` and `commit` are those of the build; `histogram` is the name of the
+    /// histogram in seconds.
     ///
     /// # Errors
-    /// Where one is installed already.
+    /// If one is installed already.
     pub fn install(version: &'static str, commit: &'static str, histogram: &str) -> Result<Self, BuildError> {
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(histogram.to_owned()), &SECONDS)?
             .install_recorder()?;
-        describe_gauge!("rds_auth_proxy_build_info", "Always 1; its labels tell the build.");
-        describe_gauge!("rds_auth_proxy_ready", "1 while /readyz says that the proxy is ready, else 0.");
-        describe_gauge!(
-            TASKS,
-            "Asynchronous tasks that are alive: one for each connection, and some that serve all."
-        );
-        describe_gauge!(CERTIFICATE_END, "When the certificate file runs out, in seconds since 1970.");
+        describe_gauge!("rds_auth_proxy_build_info", "Always 1; its labels are the build.");
+        describe_gauge!("rds_auth_proxy_ready", "1 while /readyz answers ready, else 0.");
+        describe_gauge!(TASKS, "Live asynchronous tasks: one for each connection, and some for the process.");
+        describe_gauge!(CERTIFICATE_END, "When the certificate file expires, in seconds since 1970.");
         gauge!("rds_auth_proxy_build_info", "version" => version, "commit" => commit).set(1.0);
         Ok(Self { handle })
     }
 
-    /// Everything in the Prometheus text format.
+    /// All metrics in the Prometheus text format.
     #[must_use]
     pub fn render(&self) -> String {
         self.upkeep();

@@ -11,12 +11,12 @@ pub struct Tag {
     pub value: String,
 }
 
-/// Which discovered databases may be connected to: those with all the allowed tags and none of the blocked ones.
+/// Which discovered databases may be reached: those with all allowed tags and no blocked one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acl {
-    /// All of these must be on the database; an empty list asks for nothing.
+    /// The database must have all of these. An empty list allows every database.
     pub allowed: Vec<Tag>,
-    /// One of these on the database refuses it, whatever is allowed.
+    /// A database with one of these is refused, whatever `allowed` has.
     pub blocked: Vec<Tag>,
 }
 
@@ -30,13 +30,13 @@ pub enum Refusal {
 }
 
 impl Acl {
-    /// Whether it lets every database through.
+    /// Whether it allows every database.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.allowed.is_empty() && self.blocked.is_empty()
     }
 
-    /// Whether a database with these tags may be connected to.
+    /// Checks a database with these tags.
     pub fn check(&self, tags: &[Tag]) -> Result<(), Refusal> {
         if let Some(tag) = self.blocked.iter().find(|tag| tags.contains(tag)) {
             return Err(Refusal::Blocked(tag.clone()));

@@ -13,17 +13,17 @@ use super::{Discover, DiscoverError, Discovered, Refusal, Target};
 use crate::net::HostPort;
 use crate::shutdown::Shutdown;
 
-/// How long between two refreshes, give or take a tenth.
+/// The time between two refreshes, plus or minus a tenth.
 const REFRESH_PERIOD: Duration = Duration::from_mins(1);
 
-/// How long an unknown host must wait for the next refresh of its own. The API of RDS throttles per account.
+/// The least time between two refreshes caused by unknown hosts. The API of RDS throttles per account.
 const UNKNOWN_HOST_PERIOD: Duration = Duration::from_secs(10);
 
-/// How long one who asks for an unknown host waits for the refresh, which goes on without it: less than a handshake
-/// may take, so that there is time to say what is wrong.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a lookup of an unknown host waits for the refresh, which goes on without it: less than a handshake may take, so
+/// that the reason can still be reported.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// All targets there are, and the way to more.
+/// All known targets, refreshed on demand.
 pub struct Directory {
     listing: Arc<Listing>,
     on_demand: Mutex<Option<OnDemand>>,
@@ -39,13 +39,13 @@ struct OnDemand {
 /// No target could be found.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
-    /// Neither the configuration nor RDS knows it.
+    /// Neither the configuration nor RDS has it.
     #[error("the target \"{wanted}\" is not known: it is neither in `targets` nor a discovered RDS database")]
     Unknown {
-        /// The host or name asked for.
+        /// The requested host or name.
         wanted: String,
     },
-    /// RDS knows it, the access list refuses it.
+    /// RDS lists it, the access list refuses it.
     #[error("the target \"{name}\" is not allowed by the target_acl of this proxy: {refusal}")]
     Refused {
         /// Its name in RDS.
@@ -53,20 +53,20 @@ pub enum LookupError {
         /// The tag that decided.
         refusal: Refusal,
     },
-    /// It is not in the list, and the list may be old.
+    /// It is not in the list, and the list may be out of date.
     #[error(
         "the target \"{wanted}\" is not known, and the list of RDS databases may be out of date: {source}"
     )]
     Stale {
-        /// The host or name asked for.
+        /// The requested host or name.
         wanted: String,
         /// Why the refresh failed.
         source: DiscoverError,
     },
     /// Several databases have the name, for example in two regions.
-    #[error("the target \"{name}\" is not unique; use the address of the one that is meant: {addresses}")]
+    #[error("the target \"{name}\" is not unique; use one of the addresses: {addresses}")]
     Ambiguous {
-        /// The name asked for.
+        /// The requested name.
         name: String,
         /// The addresses that have it, separated by commas.
         addresses: String,
@@ -74,24 +74,24 @@ pub enum LookupError {
 }
 
 impl Directory {
-    /// A directory that knows the static targets; [`Directory::refresh`] adds the discovered ones.
+    /// A directory of the static targets; [`Directory::refresh`] adds the discovered ones.
     #[must_use]
     pub fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
         Self { listing: Arc::new(Listing::new(policy, discover)), on_demand: Mutex::new(None) }
     }
 
-    /// Puts another configuration in place, for connections to come.
+    /// Replaces the configuration, for connections to come.
     pub fn replace(&self, policy: Policy) {
         self.listing.replace(policy);
     }
 
-    /// Whether the list is as good as it gets: RDS has answered at least once, or is not asked.
+    /// Whether the list is complete: RDS has answered at least once, or discovery is off.
     #[must_use]
     pub fn is_discovered(&self) -> bool {
         self.listing.is_discovered()
     }
 
-    /// Puts the number of targets and the age of the list into the gauges.
+    /// Sets the gauges: the number of targets and the age of the list.
     pub fn measure(&self) {
         self.listing.measure();
     }
@@ -102,12 +102,12 @@ impl Directory {
         self.listing.current().targets.clone()
     }
 
-    /// Asks RDS for its databases now. On failure the list stays as it was.
+    /// Lists the databases of RDS now. On an error the list stays.
     pub async fn refresh(&self) -> Result<(), DiscoverError> {
         self.listing.refresh().await
     }
 
-    /// The target at this address. An address that is not known causes one refresh, at most every 10 seconds.
+    /// The target at this address. An unknown address causes a refresh, at most every 10 seconds.
     pub async fn by_host(&self, address: &HostPort) -> Result<Target, LookupError> {
         self.find_or_refresh(|merged| find_by_host(merged, address)).await
     }
@@ -117,10 +117,10 @@ impl Directory {
         self.find_or_refresh(|merged| find_by_name(merged, name)).await
     }
 
-    /// Refreshes now and then every minute, give or take a tenth so that replicas do not ask in step, until the proxy
+    /// Refreshes at once and then every minute, plus or minus a tenth so that replicas spread their calls, until the proxy
     /// drains.
     pub async fn keep_fresh(&self, shutdown: &Shutdown) {
-        if !self.listing.is_asked() {
+        if !self.listing.discovers() {
             return;
         }
         loop {
@@ -141,10 +141,10 @@ impl Directory {
         find: impl Fn(&Merged) -> Result<Target, LookupError>,
     ) -> Result<Target, LookupError> {
         match find(&self.listing.current()) {
-            Err(LookupError::Unknown { wanted }) if self.listing.is_asked() => {
-                let waited = timeout(PATIENCE, self.refresh_for_unknown()).await;
-                let late = waited.is_err().then(|| DiscoverError::silent(PATIENCE));
-                match (find(&self.listing.current()), late.or_else(|| self.listing.trouble())) {
+            Err(LookupError::Unknown { wanted }) if self.listing.discovers() => {
+                let waited = timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await;
+                let late = waited.is_err().then(|| DiscoverError::timed_out(LOOKUP_TIMEOUT));
+                match (find(&self.listing.current()), late.or_else(|| self.listing.error())) {
                     (Err(LookupError::Unknown { .. }), Some(source)) => {
                         Err(LookupError::Stale { wanted, source })
                     }

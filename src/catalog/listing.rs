@@ -1,30 +1,31 @@
-//! The list of targets: what the configuration says, what RDS answered, and what follows from the two.
+//! The list of targets: the configuration, the last answer of RDS, and the merged result.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use super::merge::{DefaultTls, Merged, merge};
-use super::{Acl, Discover, DiscoverError, Discovered, Inventory, StaticTarget, meter};
+use super::{Acl, Discover, DiscoverError, Discovered, Inventory, StaticTarget, metrics};
 
 /// How long one listing may take before it counts as failed.
 const DISCOVERY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// What the configuration says about targets.
+/// The configuration of targets.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// The targets of the configuration.
     pub fixed: Vec<StaticTarget>,
-    /// Which of the discovered ones may be used.
+    /// Which discovered databases may be used.
     pub acl: Acl,
-    /// TLS where a target does not name its own.
+    /// TLS for targets that do not configure it.
     pub tls: DefaultTls,
 }
 
-/// The list as it is now.
+/// The current list.
 pub(super) struct Listing {
     /// Lists the databases of RDS; absent where discovery is off.
     discover: Option<Arc<dyn Discover>>,
@@ -35,68 +36,68 @@ pub(super) struct Listing {
 
 struct State {
     policy: Policy,
-    /// The last list that RDS gave, and when.
+    /// The last list of RDS, and its time.
     discovered: Vec<Discovered>,
     discovered_at: Option<Instant>,
-    /// Why the list may be out of date: the refresh after it failed, or a region in the last one did.
-    trouble: Option<DiscoverError>,
-    /// What follows from policy and list.
+    /// Why the list may be out of date: a later refresh failed, or a region in the last one.
+    error: Option<DiscoverError>,
+    /// The result of policy and list.
     merged: Arc<Merged>,
 }
 
 impl Listing {
     pub(super) fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
         let merged = Arc::new(merge(&policy, &[]));
-        let state = State { policy, discovered: Vec::new(), discovered_at: None, trouble: None, merged };
+        let state = State { policy, discovered: Vec::new(), discovered_at: None, error: None, merged };
         Self { discover, refreshing: Mutex::new(()), state: RwLock::new(state) }
     }
 
     pub(super) fn replace(&self, policy: Policy) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         state.merged = Arc::new(merge(&policy, &state.discovered));
         state.policy = policy;
     }
 
-    /// Whether RDS is asked at all.
-    pub(super) fn is_asked(&self) -> bool {
+    /// Whether discovery is on.
+    pub(super) fn discovers(&self) -> bool {
         self.discover.is_some()
     }
 
     pub(super) fn is_discovered(&self) -> bool {
-        !self.is_asked() || self.state().discovered_at.is_some()
+        !self.discovers() || self.state().discovered_at.is_some()
     }
 
     pub(super) fn measure(&self) {
         let state = self.state();
-        meter::state(state.merged.targets.len(), state.discovered_at.map(|at| at.elapsed()));
+        metrics::state(state.merged.targets.len(), state.discovered_at.map(|at| at.elapsed()));
     }
 
     pub(super) fn current(&self) -> Arc<Merged> {
         Arc::clone(&self.state().merged)
     }
 
-    /// Why the list may be out of date: the last refresh failed, or a region in it did.
-    pub(super) fn trouble(&self) -> Option<DiscoverError> {
-        self.state().trouble.clone()
+    /// Why the list may be out of date: the last refresh failed, or a region in it.
+    pub(super) fn error(&self) -> Option<DiscoverError> {
+        self.state().error.clone()
     }
 
-    /// Resolves when no refresh is under way.
+    /// Resolves when no refresh is running.
     pub(super) async fn settled(&self) {
         drop(self.refreshing.lock().await);
     }
 
-    /// Asks RDS for its databases now. On failure the list stays as it was; where some regions fail, that of these does.
+    /// Lists the databases of RDS now. On an error the list stays; a region that fails keeps its part of the list.
     pub(super) async fn refresh(&self) -> Result<(), DiscoverError> {
         let Some(discover) = &self.discover else { return Ok(()) };
         let _alone = self.refreshing.lock().await;
-        meter::refreshing();
+        metrics::refreshing();
         let found = timeout(DISCOVERY_DEADLINE, discover.discover()).await;
-        let found = found.unwrap_or_else(|_| Err(DiscoverError::silent(DISCOVERY_DEADLINE)));
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let found = found.unwrap_or_else(|_| Err(DiscoverError::timed_out(DISCOVERY_DEADLINE)));
+        let mut state = self.state.write();
         match found {
             Ok(Inventory { databases, failed }) => {
                 for error in &failed {
-                    meter::failed();
+                    metrics::failed();
                     warn!(%error, "discovery failed in a region; its last list stays in use");
                 }
                 let merged = merge(&state.policy, &databases);
@@ -104,19 +105,19 @@ impl Listing {
                 state.merged = Arc::new(merged);
                 state.discovered = databases;
                 state.discovered_at = Some(Instant::now());
-                state.trouble = failed.into_iter().next();
+                state.error = failed.into_iter().next();
                 Ok(())
             }
             Err(error) => {
-                meter::failed();
-                state.trouble = Some(error.clone());
+                metrics::failed();
+                state.error = Some(error.clone());
                 Err(error)
             }
         }
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read()
     }
 }
 

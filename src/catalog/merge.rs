@@ -1,4 +1,4 @@
-//! Static and discovered targets become one list.
+//! Merges static and discovered targets into one list.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,26 +7,26 @@ use super::{Discovered, Iam, Policy, Refusal, StaticTarget, Target};
 use crate::net::HostPort;
 use crate::tls::Connector;
 
-/// TLS for targets whose configuration does not name it.
+/// TLS for targets that do not configure it.
 #[derive(Clone, Debug)]
 pub struct DefaultTls {
-    /// For what the configuration lists.
+    /// For targets of the configuration.
     pub fixed: Arc<Connector>,
-    /// For what RDS lists.
+    /// For discovered databases.
     pub discovered: Arc<Connector>,
 }
 
-/// What the directory answers from.
+/// The merged list.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     /// One target per address, by name.
     pub(super) targets: Vec<Target>,
-    /// What RDS lists and the access list refuses.
+    /// The databases that the access list refuses.
     pub(super) refused: Vec<(Discovered, Refusal)>,
 }
 
-/// A static target whose address RDS also knows keeps IAM and takes over only what it sets; being listed by the
-/// operator, it is not subject to the access list.
+/// A static target at the address of a discovered database keeps its IAM and replaces only the keys that it sets. The
+/// operator lists it, so the access list does not apply.
 pub(super) fn merge(policy: &Policy, discovered: &[Discovered]) -> Merged {
     let Policy { fixed, acl, tls } = policy;
     let mut targets: HashMap<HostPort, Target> = HashMap::new();

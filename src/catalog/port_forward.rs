@@ -1,12 +1,12 @@
-//! An upstream proxy that is reached through the Kubernetes API: what the configuration says and the tunnel needs.
+//! The settings of a tunnel through the Kubernetes API to an upstream proxy.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What the Kubernetes API has to be asked for.
+/// Which pods to reach, through which cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortForward {
-    /// The kubeconfig file; absent: `$KUBECONFIG`, `~/.kube/config`, or the service account, as Kubernetes tools do.
+    /// The kubeconfig file; absent: `$KUBECONFIG`, `~/.kube/config`, or the service account, as kubectl does.
     pub kube_config: Option<PathBuf>,
     /// The context in it; absent: its current one.
     pub context: Option<String>,
@@ -14,7 +14,7 @@ pub struct PortForward {
     pub namespace: Option<String>,
     /// Which pods.
     pub pods: Pods,
-    /// The local port that the Go program opened for the tunnel; absent where none is asked for.
+    /// The local port that the Go program opened for the tunnel, where configured.
     pub local_port: Option<u16>,
     /// The port in the pod.
     pub remote_port: u16,
@@ -23,11 +23,11 @@ pub struct PortForward {
 /// Which pods a tunnel may end in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pods {
-    /// Those with the label `app.kubernetes.io/name` of this value.
+    /// Pods with the label `app.kubernetes.io/name` of this value.
     Deployment(String),
-    /// Those a label selector matches, such as `app=proxy,tier!=test`.
+    /// Pods that a label selector matches, such as `app=proxy,tier!=test`.
     Selector(String),
-    /// Those a Service selects. To look it up takes the right to get services.
+    /// Pods that a Service selects. It needs the permission to get services.
     Service(String),
 }
 

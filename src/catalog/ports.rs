@@ -1,11 +1,11 @@
-//! The ports to the outside: AWS and Kubernetes implement them, roles and the directory use them.
+//! The ports to the outside. AWS and Kubernetes implement them; roles and the directory use them.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::net::{HostPort, Stream};
+use crate::net::{HostPort, Socket};
 use crate::secret::Secret;
 
 use super::Discovered;
@@ -13,19 +13,19 @@ use super::Discovered;
 /// A future that a port returns.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Lists the databases there are.
+/// Lists databases.
 pub trait Discover: Send + Sync {
-    /// Everything that can be reached with IAM, in every configured region, tags included. A region that fails fails as
-    /// a whole, since half a list must never replace a whole one, and the call fails if all of them do.
+    /// The databases with IAM authentication in every configured region, tags included. A region fails as a whole, since a
+    /// partial list must never replace a complete one. The call fails if all regions do.
     fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>>;
 }
 
-/// What the regions have.
+/// The result of a discovery.
 #[derive(Debug)]
 pub struct Inventory {
-    /// The databases; of a region that failed, those that it had when it answered last.
+    /// The databases. A region that failed contributes its last list.
     pub databases: Vec<Discovered>,
-    /// Why the regions failed that did.
+    /// The errors of the regions that failed.
     pub failed: Vec<DiscoverError>,
 }
 
@@ -33,15 +33,15 @@ pub struct Inventory {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the RDS databases of {region} could not be listed: {reason}")]
 pub struct DiscoverError {
-    /// The region asked.
+    /// The region.
     pub region: String,
-    /// What AWS or the network said, and what to do.
+    /// The error of AWS or the network, and what to do.
     pub reason: String,
 }
 
 impl DiscoverError {
-    /// No answer came within this time.
-    pub(super) fn silent(limit: Duration) -> Self {
+    /// The error for an answer that did not come within this time.
+    pub(super) fn timed_out(limit: Duration) -> Self {
         Self {
             region: "the configured regions".into(),
             reason: format!("AWS did not answer within {} s", limit.as_secs()),
@@ -62,9 +62,9 @@ pub trait Mint: Send + Sync {
 
 /// A fresh IAM password.
 pub struct Minted {
-    /// The token, good for 15 minutes or until the credentials that signed it end.
+    /// The token. It is valid for 15 minutes, or until the credentials that signed it expire.
     pub token: Secret,
-    /// Who signed it, for people to read: an ARN where it is known, else the access key id.
+    /// The signer, for people to read: an ARN where it is known, else the access key id.
     pub identity: String,
 }
 
@@ -74,12 +74,35 @@ pub struct Minted {
 pub struct MintError {
     /// What is wrong with the AWS credentials here, in a sentence.
     pub reason: String,
-    /// The command or setting that mends it.
+    /// The command or setting that fixes it.
     pub remedy: String,
 }
 
-/// Opens a stream to an upstream proxy that no socket address leads to.
+/// Opens streams of a tunnel to an upstream proxy.
 pub trait Dial: Send + Sync {
-    /// A new stream, independent of all others, or what is in its way: either within `limit`.
-    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Stream>>;
+    /// A new stream, independent of all others, or the reason why there is none: either within `limit`. A pod may still refuse
+    /// the stream: its first read then fails with a [`LateRefusal`].
+    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Socket>>;
+}
+
+/// A pod refused a stream after it was opened. The pod has received nothing, so another stream may work. It travels inside
+/// the [`io::Error`] of the stream.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct LateRefusal {
+    reason: String,
+}
+
+impl LateRefusal {
+    /// The error of the stream, of the kind `ConnectionRefused`.
+    #[must_use]
+    pub fn into_error(reason: String) -> io::Error {
+        io::Error::new(io::ErrorKind::ConnectionRefused, Self { reason })
+    }
+
+    /// Whether this is the error of a stream that a pod refused late.
+    #[must_use]
+    pub fn is_in(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
 }

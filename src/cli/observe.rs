@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 #[cfg(target_os = "linux")]
 use sd_notify::NotifyState;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::failure::Failure;
@@ -12,7 +13,7 @@ use crate::catalog::{self, Directory};
 use crate::config::Config;
 use crate::kubernetes;
 use crate::net::{Address, Listener};
-use crate::session::meter;
+use crate::session::metrics;
 use crate::shutdown::Shutdown;
 
 /// Starts to count, where somebody will ask; before anything that is worth counting happens.
@@ -21,8 +22,9 @@ pub(super) fn recorder(config: &Config) -> Result<Option<Recorder>, Failure> {
         return Ok(None);
     }
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("RDS_AUTH_PROXY_BUILD_COMMIT"));
-    let recorder = Recorder::install(version, commit, meter::HANDSHAKE_SECONDS).map_err(Failure::runtime)?;
-    meter::describe();
+    let recorder =
+        Recorder::install(version, commit, metrics::HANDSHAKE_SECONDS).map_err(Failure::runtime)?;
+    metrics::describe();
     catalog::describe();
     kubernetes::describe();
     Ok(Some(recorder))
@@ -53,7 +55,7 @@ pub(super) async fn admin(
         certificates: certificates.clone(),
     };
     let admin = Admin { health, recorder };
-    tokio::spawn(admin::serve(listener, admin));
+    tokio::spawn(admin::serve(listener, admin, CancellationToken::new()));
     Ok(certificates)
 }
 

@@ -73,7 +73,7 @@ impl<R: Role> Running<R> {
         self.directory.replace(policy(&config));
         self.certificates.watch(config.certificates());
         self.log.configure(config.log_level);
-        self.engine.limit(config.limits);
+        self.engine.set_limits(config.limits);
         self.acl = config.acl;
         info!(file = %self.file.path.display(), "the configuration was loaded again");
     }

@@ -1,94 +1,84 @@
-//! The role of `client`: every connection goes to the one target that was picked, with an IAM password made for it.
+//! The role of `client`: every connection goes to the chosen target, with an IAM password made for it.
 
 use std::sync::Arc;
 
 use crate::catalog::{Mint, Target};
 use crate::secret::Secret;
-use crate::session::contract::{CANCEL, HOST, PASSWORD};
-use crate::session::{Action, Failure, Hop, Opening, Request, Role, Route};
+use crate::session::{Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route};
 use crate::wire::{CancelRequest, FirstPacket, ProtocolVersion, StartupMessage};
 
 /// The policy of `client`.
 pub struct Client {
-    /// Where every connection is to go.
+    /// The target of every connection.
     pub target: Target,
-    /// How it gets there.
+    /// The hop, and the side that answers the database's password request.
     pub upstream_mode: UpstreamMode,
-    /// A password to use in place of an IAM token.
+    /// A password in place of an IAM token.
     pub password: Option<Secret>,
     /// Makes IAM tokens.
     pub mint: Option<Arc<dyn Mint>>,
 }
 
-/// The way to the target, and who answers the database's password request.
+/// The hop of a client, and the side that answers the database's password request.
 pub enum UpstreamMode {
-    /// An upstream proxy, which gets the password in the startup packet and answers.
+    /// An upstream proxy. It gets the password in the startup packet and answers the request.
     PasswordInStartup(Hop),
-    /// An upstream proxy that is not trusted with the password, or has no use for it: the request is relayed and
-    /// answered here (`aws_auth_only`).
+    /// An upstream proxy that does not get the password. It relays the request, and the client answers
+    /// (`aws_auth_only`).
     AuthOnly(Hop),
-    /// No proxy: straight to the database.
+    /// The database itself. The client answers.
     Direct,
-}
-
-/// What to log in with.
-struct Credential {
-    password: Secret,
-    identity: Option<String>,
 }
 
 impl Role for Client {
     async fn authorize(&self, request: Request) -> Result<Route, Failure> {
         let action = match request.opening {
-            Opening::Startup(startup) => self.session(startup).await?,
-            Opening::Cancel(cancel) => Action::Cancel { packet: self.cancel(cancel)? },
+            Opening::Startup(startup) => Action::Session(self.login(startup).await?),
+            Opening::Cancel(cancel) => Action::Cancel(self.cancel(cancel)?),
         };
-        Ok(Route { target: self.target.name.clone(), hop: self.hop(), action })
+        let hop = match &self.upstream_mode {
+            UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) => hop.clone(),
+            UpstreamMode::Direct => Hop::database(&self.target),
+        };
+        Ok(Route { target: self.target.name.clone(), hop, action })
     }
 }
 
 impl Client {
-    fn hop(&self) -> Hop {
+    async fn login(&self, mut startup: StartupMessage) -> Result<Login, Failure> {
+        let (mut password, identity) = self.credential(&startup).await?;
         match &self.upstream_mode {
-            UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) => hop.clone(),
-            UpstreamMode::Direct => Hop::database(&self.target),
-        }
-    }
-
-    async fn session(&self, mut startup: StartupMessage) -> Result<Action, Failure> {
-        let credential = self.credential(&startup).await?;
-        let (password, identity) = match credential {
-            Some(credential) => (Some(credential.password), credential.identity),
-            None => (None, None),
-        };
-        if !matches!(self.upstream_mode, UpstreamMode::Direct) {
-            self.name_target(&mut startup)?;
-        }
-        match (&self.upstream_mode, &password) {
-            (UpstreamMode::PasswordInStartup(_), Some(password)) => {
-                startup.set(PASSWORD, password.expose()).map_err(Failure::Startup)?;
-                Ok(Action::Session { startup, password: None, identity })
+            UpstreamMode::PasswordInStartup(_) => {
+                self.name_target(&mut startup)?;
+                if let Some(password) = password.take() {
+                    startup.set(PASSWORD, password.expose()).map_err(Failure::Startup)?;
+                }
             }
-            _ => Ok(Action::Session { startup, password, identity }),
+            UpstreamMode::AuthOnly(_) => self.name_target(&mut startup)?,
+            UpstreamMode::Direct => {}
         }
+        Ok(Login { startup, password, identity })
     }
 
-    /// The password that was given, else an IAM token for this user; neither where the target has no IAM.
-    async fn credential(&self, startup: &StartupMessage) -> Result<Option<Credential>, Failure> {
+    /// The configured password, else an IAM token for this user and its signer; neither where the target has no IAM.
+    async fn credential(
+        &self,
+        startup: &StartupMessage,
+    ) -> Result<(Option<Secret>, Option<String>), Failure> {
         if let Some(password) = &self.password {
-            return Ok(Some(Credential { password: password.clone(), identity: None }));
+            return Ok((Some(password.clone()), None));
         }
-        let (Some(mint), Some(iam)) = (&self.mint, &self.target.iam) else { return Ok(None) };
+        let (Some(mint), Some(iam)) = (&self.mint, &self.target.iam) else { return Ok((None, None)) };
         let user = startup.text("user").filter(|user| !user.is_empty()).ok_or(Failure::MissingParameter {
             parameter: "user",
             remedy: "name the database user to log in as",
         })?;
         let minted = mint.mint(&self.target.address, &iam.region, &user).await.map_err(Failure::Mint)?;
-        Ok(Some(Credential { password: minted.token, identity: Some(minted.identity) }))
+        Ok((Some(minted.token), Some(minted.identity)))
     }
 
-    /// A server keeps no state, so a cancel request has to name the host as well. One that does not know the
-    /// parameter refuses the login for want of a user, before it has any effect.
+    /// A server keeps no state, so a cancel request has to name the host too. A server that does not know the parameter
+    /// refuses the packet for the missing user, before it has any effect.
     fn cancel(&self, cancel: CancelRequest) -> Result<FirstPacket, Failure> {
         if matches!(self.upstream_mode, UpstreamMode::Direct) {
             return Ok(FirstPacket::Cancel(cancel));

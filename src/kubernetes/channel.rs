@@ -87,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
 
     /// Gives the pod a moment to refuse after all: a kubelet accepts the websocket before it dials the port. There is
     /// no sign that the port was reached, so the absence of a refusal has to do. One that comes later is an error of
-    /// the stream with the same text, of the kind `ConnectionRefused`.
+    /// the stream with the same text, a `LateRefusal`.
     pub(super) async fn hear_out(&mut self, moment: Duration) -> io::Result<()> {
         timeout(GREETING, self.hear(|channel| channel.port_left != [0, 0])).await.unwrap_or(Ok(()))?;
         timeout(moment, self.hear(|_| true)).await.unwrap_or(Ok(()))?;

@@ -17,7 +17,7 @@ use super::pods::{candidates, diagnose, labels};
 use super::{Clocks, meter};
 use crate::catalog::PortForward;
 use crate::catalog::{Boxed, Dial};
-use crate::net::{Socket, Stream};
+use crate::net::Socket;
 
 type Opened = Channel<TokioIo<Upgraded>>;
 
@@ -113,12 +113,12 @@ impl Tunnel {
 }
 
 impl Dial for Tunnel {
-    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Stream>> {
+    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Socket>> {
         Box::pin(async move {
             let began = Instant::now();
             let channel = self.open(limit).await.inspect_err(|fault| meter::failed(fault.outcome()))?;
             meter::opened(began.elapsed());
-            Ok(Stream::Plain(Socket::Tunnel(Box::new(channel))))
+            Ok(Socket::Tunnel(Box::new(channel)))
         })
     }
 }

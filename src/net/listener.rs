@@ -1,4 +1,4 @@
-//! Accepts connections, and goes on doing so when the system runs short.
+//! A bound socket that accepts connections, and retries when the system runs short of descriptors.
 
 use std::fmt;
 use std::io;
@@ -26,12 +26,12 @@ enum Inner {
     Unix(unix::UnixListener),
 }
 
-/// Who connected.
+/// The other side of an accepted connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// Over TCP.
     Tcp(SocketAddr),
-    /// Over a Unix socket, where only the file's permissions tell who may.
+    /// Over a Unix socket, whose file permissions decide about access.
     Unix,
 }
 
@@ -44,7 +44,7 @@ pub struct Accepted {
 }
 
 impl Listener {
-    /// Binds. Port 0 lets the system choose; [`Listener::address`] tells what it chose.
+    /// Binds. Port 0 lets the system choose; [`Listener::address`] returns the chosen one.
     pub async fn bind(address: &Address) -> io::Result<Self> {
         let inner = match address {
             Address::Tcp(address) => {
@@ -72,8 +72,8 @@ impl Listener {
         }
     }
 
-    /// The next connection. A connection that died before it was accepted is passed over; when the system has no
-    /// descriptor or memory left it waits a little longer each time and tries again.
+    /// The next connection. Skips a connection that died before it was accepted. When the system has no
+    /// descriptor or memory left, it retries after a pause that grows each time.
     pub async fn accept(&mut self) -> Accepted {
         loop {
             match self.try_accept().await {
@@ -83,7 +83,7 @@ impl Listener {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    warn!(%error, pause = ?self.pause, "no connection can be accepted; trying again");
+                    warn!(%error, pause = ?self.pause, "accept failed; retrying after a pause");
                     tokio::time::sleep(self.pause).await;
                     self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                 }
@@ -95,7 +95,7 @@ impl Listener {
         match &self.inner {
             Inner::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // Through a listener for both, IPv4 comes as `::ffff:192.0.2.7`, which no log of anybody else has.
+                // A dual-stack listener reports IPv4 peers as `::ffff:192.0.2.7`, which no other log has.
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 Ok(Accepted { socket: Socket::Tcp(Tcp::new(stream)), peer: Peer::Tcp(peer) })
             }
@@ -109,10 +109,10 @@ impl Listener {
 }
 
 impl Peer {
-    /// Its place in the network, which limits per peer count by: the IPv4 address, or the first 64 bits of an IPv6
-    /// address, since whoever has one chooses the rest freely (RFC 4291, section 2.5.1).
+    /// The network that limits per peer count by: the IPv4 address, or the first 64 bits of an IPv6 address, since a host
+    /// chooses the rest freely (RFC 4291, section 2.5.1). `None` for a Unix socket.
     #[must_use]
-    pub fn place(&self) -> Option<IpAddr> {
+    pub fn network(&self) -> Option<IpAddr> {
         let Self::Tcp(address) = self else { return None };
         Some(match address.ip() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -154,13 +154,14 @@ mod unix {
     }
 
     impl UnixListener {
-        /// Binds with mode 0600 from the first moment. A socket file that nobody listens on any more is replaced; anything else stays.
+        /// Binds with mode 0600 from the first moment. It replaces a socket file without a listener and no
+        /// other file.
         pub(super) fn bind(path: &Path) -> io::Result<Self> {
             let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
             if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
                 fs::remove_file(path)?;
             }
-            // Bound under another name first: at its own name nobody ever finds it with the mode that the umask gives.
+            // Bound under another name first, so that the file never has the umask's mode under its own name.
             let mut provisional = path.as_os_str().to_owned();
             provisional.push(format!(".{}", std::process::id()));
             let provisional = PathBuf::from(provisional);
@@ -176,7 +177,7 @@ mod unix {
 
     impl Drop for UnixListener {
         fn drop(&mut self) {
-            // It may have been removed by hand, which is what we want anyway.
+            // Somebody may have removed it by hand already.
             let _removed = fs::remove_file(&self.path);
         }
     }
@@ -191,15 +192,15 @@ mod tests {
     use crate::net::{HostPort, dial};
 
     #[test]
-    fn an_ipv6_peer_cannot_choose_its_place() {
-        let place = |address: &str| Peer::Tcp(address.parse().unwrap()).place().unwrap().to_string();
-        assert_eq!(place("192.0.2.7:1"), "192.0.2.7");
-        assert_eq!(place("[2001:db8:1:2:3:4:5:6]:1"), "2001:db8:1:2::");
-        assert_eq!(place("[2001:db8:1:2:ffff::]:9"), "2001:db8:1:2::");
+    fn an_ipv6_peer_counts_by_its_first_64_bits() {
+        let network = |address: &str| Peer::Tcp(address.parse().unwrap()).network().unwrap().to_string();
+        assert_eq!(network("192.0.2.7:1"), "192.0.2.7");
+        assert_eq!(network("[2001:db8:1:2:3:4:5:6]:1"), "2001:db8:1:2::");
+        assert_eq!(network("[2001:db8:1:2:ffff::]:9"), "2001:db8:1:2::");
     }
 
     #[tokio::test]
-    async fn an_ipv4_peer_is_called_so_by_a_listener_for_both() {
+    async fn an_ipv4_peer_of_a_dual_stack_listener_is_named_as_ipv4() {
         let mut listener = Listener::bind(&"[::]:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(bound) = listener.address().unwrap() else { panic!() };
         let address = Address::Tcp(HostPort::new("127.0.0.1", bound.port));
@@ -221,11 +222,11 @@ mod tests {
         drop(connected);
 
         let second = Listener::bind(&address).await.err().unwrap();
-        assert_eq!(second.kind(), io::ErrorKind::AddrInUse, "one that is in use is not taken over");
+        assert_eq!(second.kind(), io::ErrorKind::AddrInUse, "a socket in use stays");
         drop(listener);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 
         drop(std::os::unix::net::UnixListener::bind(path).unwrap());
-        Listener::bind(&address).await.expect("one that was left behind is");
+        Listener::bind(&address).await.expect("one without a listener is replaced");
     }
 }

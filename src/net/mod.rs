@@ -1,28 +1,32 @@
 //! Sockets with policy: addresses, streams, exact reads, listeners, buffers.
 
+mod accept;
 mod address;
 mod buffer;
 mod dial;
 mod framed;
+mod http;
 mod listener;
 mod options;
+mod pending;
 mod read_ahead;
 mod socket;
 mod stream;
 mod tcp;
 #[cfg(target_os = "linux")]
 mod unacknowledged;
-mod waiting;
 #[cfg(target_os = "linux")]
 mod watch;
 
+pub use accept::{UNLIMITED, accept};
 pub use address::{Address, HostPort, InvalidAddress};
 pub use buffer::Buffer;
 pub use dial::dial;
 pub use framed::Framed;
+pub use http::{HttpLimits, serve_http};
 pub use listener::{Accepted, Listener, Peer};
+pub use pending::{Pending, PendingPermit};
 pub use read_ahead::ReadAhead;
 pub use socket::{Duplex, Socket};
 pub use stream::Stream;
 pub use tcp::Tcp;
-pub use waiting::{Turn, Waiting};

@@ -1,4 +1,4 @@
-//! The role of `server`: it goes where the application's client says, if the directory knows the place and the access
+//! The role of `server`: every connection goes to the target that the client names, if the directory has it and the access
 //! list allows it.
 
 mod token;
@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use crate::catalog::Directory;
 use crate::net::HostPort;
-use crate::session::contract::{CANCEL, HOST, PASSWORD};
-use crate::session::{Action, Failure, Hop, Opening, Request, Role, Route};
+use crate::session::{Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route};
 use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 
 /// The policy of `server`.
@@ -17,7 +16,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that lets applications reach what the directory has.
+    /// A server for the targets of the directory.
     #[must_use]
     pub fn new(directory: Arc<Directory>) -> Self {
         Self { directory }
@@ -28,7 +27,7 @@ impl Role for Server {
     async fn authorize(&self, request: Request) -> Result<Route, Failure> {
         match request.opening {
             Opening::Startup(startup) => self.route(startup).await,
-            // It names no host, and no state is kept that could tell which one is meant.
+            // It names no host, and the server keeps no list of sessions.
             Opening::Cancel(_) => Err(Failure::CancelWithoutTarget),
         }
     }
@@ -47,10 +46,10 @@ impl Server {
         let target = self.directory.by_host(&address).await.map_err(Failure::Lookup)?;
         let action = if let Some(cancel) = cancel {
             let cancel = CancelRequest::from_parameter(cancel.expose()).map_err(Failure::Application)?;
-            Action::Cancel { packet: FirstPacket::Cancel(cancel) }
+            Action::Cancel(FirstPacket::Cancel(cancel))
         } else {
             let identity = password.as_ref().and_then(|password| token::access_key_id(password.expose()));
-            Action::Session { startup, password, identity }
+            Action::Session(Login { startup, password, identity })
         };
         Ok(Route { hop: Hop::database(&target), target: target.name, action })
     }

@@ -1,6 +1,6 @@
-//! What an IAM token says about who signed it.
+//! The signer of an IAM token.
 
-/// The access key id in an IAM token, which is an id and no secret; absent where the password is no IAM token.
+/// The access key id in an IAM token, which is no secret. `None` where the password is no IAM token.
 ///
 /// A token is a presigned URL whose `X-Amz-Credential` begins with the access key id:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>

@@ -1,16 +1,16 @@
-//! The lines about a session: one when it begins, one when it ends.
+//! The log lines about a connection: when its session begins, when it ends, or why it failed.
 
 use std::time::Instant;
 
 use tracing::{info, warn};
 
-use super::meter::{self, Connection, Steps};
+use super::metrics::{self, Connection, Steps};
 use super::splice::{End, Splice};
-use super::{Action, Failure, Fault, Opening, Request, Route};
+use super::{Action, Failure, Fault, Login, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 
-/// How many characters of a text are logged.
-const LONGEST: usize = 128;
+/// The most characters of a text that are logged.
+const MAX_TEXT: usize = 128;
 
 /// What is known about a connection so far. Names only, never a secret.
 pub(super) struct Record {
@@ -58,7 +58,7 @@ impl Record {
     pub(super) fn authorized(&mut self, route: &Route) {
         self.steps.done("authorize");
         self.target.clone_from(&route.target);
-        if let Action::Session { identity: Some(identity), .. } = &route.action {
+        if let Action::Session(Login { identity: Some(identity), .. }) = &route.action {
             self.identity.clone_from(identity);
         }
     }
@@ -70,8 +70,8 @@ impl Record {
 
     pub(super) fn ready(&mut self) {
         self.steps.done("authenticate");
-        meter::handshake(self.began.elapsed());
-        meter::session_began(&self.target);
+        metrics::handshake(self.began.elapsed());
+        metrics::session_began(&self.target);
         let Self { peer, target, user, database, application_name, identity, app_tls, hop_tls, .. } = self;
         info!(
             %peer, target, user, database, application_name, identity, app_tls, hop_tls,
@@ -81,8 +81,8 @@ impl Record {
 
     pub(super) fn ended(&self, splice: &Splice, end: &End) {
         let Self { peer, target, user, database, application_name, identity, app_tls, hop_tls, .. } = self;
-        let (ended_by, outcome) = blame(end);
-        meter::session_ended(target, ended_by, outcome, splice);
+        let (ended_by, outcome) = ended_by(end);
+        metrics::session_ended(target, ended_by, outcome, splice);
         let error = if let End::Broken(_, error) = end { error.to_string() } else { String::new() };
         info!(
             %peer, target, user, database, application_name, identity, app_tls, hop_tls,
@@ -92,21 +92,21 @@ impl Record {
     }
 
     pub(super) fn cancelled(&self) {
-        meter::cancelled(&self.target);
+        metrics::cancelled(&self.target);
         info!(peer = %self.peer, target = self.target, duration_ms = millis(self.began), "cancel request delivered");
     }
 
     pub(super) fn failed(&self, failure: &Failure) {
         let Self { peer, target, user, database, application_name, identity, .. } = self;
         let (fault, duration_ms) = (failure.fault().name(), millis(self.began));
-        meter::refused(fault, failure.reason());
-        // Port scanners and health checks hang up before they say anything.
+        metrics::refused(fault, failure.reason());
+        // Port scanners and health checks hang up without sending anything.
         if matches!(failure, Failure::ApplicationGone(_)) && user.is_empty() {
             tracing::debug!(%peer, duration_ms, "hung up without a startup packet");
-        } else if matches!(failure, Failure::Unheard) {
-            // The listener tells how many there are.
-            tracing::debug!(%peer, duration_ms, "closed unheard");
-        } else if is_nothing_to_mend(failure) {
+        } else if matches!(failure, Failure::PendingDropped) {
+            // The engine logs how many there are.
+            tracing::debug!(%peer, duration_ms, "dropped before the startup packet");
+        } else if is_expected(failure) {
             info!(
                 %peer, target, user, database, application_name, identity, fault, duration_ms,
                 error = %failure, "connection refused"
@@ -120,28 +120,27 @@ impl Record {
     }
 }
 
-/// Whether whoever runs the proxy has nothing to do about it: others have, or it is what a stop is.
-fn is_nothing_to_mend(failure: &Failure) -> bool {
+/// Whether the operator of the proxy has nothing to fix: the application or the database is at fault, or the proxy stops.
+fn is_expected(failure: &Failure) -> bool {
     matches!(failure.fault(), Fault::Application | Fault::Database)
         || matches!(failure, Failure::ShuttingDown)
 }
 
-/// What a log line holds of a text that a peer has chosen, before anybody knows who it is. PostgreSQL cuts names to 63
-/// bytes (manual, "Identifiers and Key Words").
+/// The part of a peer's text that is logged; the peer is not authenticated yet. PostgreSQL cuts names to 63 bytes (manual, "Identifiers and Key Words").
 fn short(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
         text.truncate(end);
         text.push('…');
     }
     text
 }
 
-/// Who ended a session, and how.
-fn blame(end: &End) -> (&'static str, &'static str) {
+/// The side that ended a session, and how.
+fn ended_by(end: &End) -> (&'static str, &'static str) {
     match end {
         End::Closed(side) => (side.name(), "closed"),
         End::Broken(side, _) => (side.name(), "broken"),
-        // The side that closed is to blame: the other one was still at work, or never noticed.
+        // The side that closed: the other one was busy, or never noticed.
         End::Lingered(side) => (side.name(), "vanished"),
         End::Idle(_) => ("proxy", "idle_timeout"),
         End::Shutdown => ("proxy", "shutdown"),
@@ -157,8 +156,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_logged_whole_and_a_flood_of_text_is_not() {
+    fn a_name_is_logged_whole_and_a_long_text_is_cut() {
         assert_eq!(short("alice".into()), "alice");
-        assert_eq!(short("ü".repeat(9000)).chars().count(), LONGEST + 1);
+        assert_eq!(short("ü".repeat(9000)).chars().count(), MAX_TEXT + 1);
     }
 }

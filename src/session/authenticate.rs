@@ -3,84 +3,63 @@
 use bytes::BufMut;
 use postgres_protocol::authentication::sasl::SCRAM_SHA_256_PLUS;
 
+use super::connect::HopStream;
 use super::deadline::Deadline;
 use super::explain::{Circumstances, explain, misses_channel_binding};
 use super::message::{FromHop, flush_to_app, flush_to_hop, read_from_hop, read_password};
 use super::password::Exchange;
-use super::{Failure, Fault};
+use super::{Failure, Fault, Login};
 use crate::net::Framed;
-use crate::secret::{Secret, make_room};
-use crate::tls::SslMode;
-use crate::wire::{Authentication, BackendMessage, CancelRequest, ErrorResponse, Header, StartupMessage};
+use crate::secret::make_room;
+use crate::wire::{Authentication, BackendMessage, CancelRequest, ErrorResponse, Header};
 
-/// The most a hop may say before the login is over. PostgreSQL sends some hundred bytes, and notices of login
+/// The most bytes that a hop may send before the login is over. PostgreSQL sends some hundred, and the notices of login
 /// triggers.
-const MOST_LOGIN_BYTES: usize = 1024 * 1024;
+const MAX_LOGIN_BYTES: usize = 1024 * 1024;
 
-/// How much is collected before the application gets it.
-const ENOUGH_TO_SEND: usize = 16 * 1024;
-
-/// What is known about the login before it begins.
-pub(super) struct Attempt<'a> {
-    /// The packet for the hop.
-    pub(super) startup: StartupMessage,
-    /// What to answer a password request with; without it the application is asked.
-    pub(super) password: Option<&'a Secret>,
-    /// Who signed the IAM token, where one is used.
-    pub(super) identity: Option<&'a str>,
-    /// How the hop is called in errors.
-    pub(super) hop_name: &'a str,
-    /// The hop is reached in clear, and only because it has no TLS: no password may go there.
-    pub(super) unprotected: bool,
-}
+/// How many bytes are collected before they are sent to the application.
+const FLUSH_AT: usize = 16 * 1024;
 
 /// Two sides in the middle of a login.
 struct Conversation<'a> {
     app: &'a mut Framed,
-    hop: &'a mut Framed,
-    hop_name: &'a str,
+    hop: &'a mut HopStream,
+    login: &'a Login,
     user: String,
-    unprotected: bool,
-    identity: Option<&'a str>,
-    withheld_binding: bool,
-    lost_binding: bool,
+    /// The hop offered channel binding, and the application did not see the offer.
+    binding_withheld: bool,
+    /// The application could have used it.
+    binding_missed: bool,
     cancel: Option<CancelRequest>,
 }
 
-/// Logs in. Returns what a later cancel request has to name, if the hop told it.
+/// Logs in. Returns what a later cancel request has to name, if the hop sent it.
 pub(super) async fn authenticate(
     app: &mut Framed,
-    hop: &mut Framed,
-    attempt: Attempt<'_>,
+    hop: &mut HopStream,
+    login: &Login,
     deadline: &mut Deadline,
 ) -> Result<Option<CancelRequest>, Failure> {
-    let Attempt { startup, password, identity, hop_name, unprotected } = attempt;
-    let user_bytes = startup.get("user").unwrap_or_default().to_vec();
-    let user = String::from_utf8_lossy(&user_bytes).into_owned();
-    let mut exchange = password.map(|password| Exchange::new(password, &user_bytes, hop_name));
+    if login.has_password() {
+        hop.check_password_allowed()?;
+    }
+    let name = hop.name.clone();
+    let user = login.startup.get("user").unwrap_or_default();
+    let mut exchange = login.password.as_ref().map(|password| Exchange::new(password, user, &name));
+    login.startup.encode(hop.framed.out()).map_err(Failure::Startup)?;
+    deadline.within("sending the startup packet", flush_to_hop(&mut hop.framed, &name)).await?;
 
-    startup.encode(hop.out()).map_err(Failure::Startup)?;
-    drop(startup);
-    deadline.within("sending the startup packet", flush_to_hop(hop, hop_name)).await?;
-
-    let mut conversation = Conversation {
-        app,
-        hop,
-        hop_name,
-        user,
-        identity,
-        unprotected,
-        withheld_binding: false,
-        lost_binding: false,
-        cancel: None,
-    };
-    let mut heard = 0;
+    let user = String::from_utf8_lossy(user).into_owned();
+    let (binding_withheld, binding_missed, cancel) = (false, false, None);
+    let mut conversation = Conversation { app, hop, login, user, binding_withheld, binding_missed, cancel };
+    let mut received = 0;
     loop {
         let doing = "waiting for the database to finish the login";
-        let message = deadline.within(doing, read_from_hop(conversation.hop, hop_name)).await?;
-        heard += Header::LENGTH + message.body.len();
-        if heard > MOST_LOGIN_BYTES {
-            return Err(Failure::EndlessLogin { hop: hop_name.to_owned(), limit: MOST_LOGIN_BYTES });
+        let reading = read_from_hop(&mut conversation.hop.framed, &name);
+        let message = deadline.within(doing, reading).await?;
+        received += Header::LENGTH + message.body.len();
+        if received > MAX_LOGIN_BYTES {
+            return Err(Failure::EndlessLogin { hop: name, limit: MAX_LOGIN_BYTES });
         }
         if conversation.handle(&message, exchange.as_mut(), deadline).await? {
             return Ok(conversation.cancel);
@@ -96,14 +75,13 @@ impl Conversation<'_> {
         exchange: Option<&mut Exchange<'_>>,
         deadline: &mut Deadline,
     ) -> Result<bool, Failure> {
-        let hop = self.hop_name;
-        let broken = |source| Failure::HopProtocol { hop: hop.to_owned(), source };
-        match BackendMessage::decode(message.tag, message.body.expose()).map_err(broken)? {
+        let invalid = |source| Failure::HopProtocol { hop: self.hop.name.clone(), source };
+        match BackendMessage::decode(message.tag, message.body.expose()).map_err(invalid)? {
             BackendMessage::Authentication(request) => match exchange {
                 Some(exchange) => self.answer(&request, exchange, deadline).await?,
-                None => self.ask(request, deadline).await?,
+                None => self.relay_request(request, deadline).await?,
             },
-            BackendMessage::Error(error) => return Err(self.refuse(error, deadline).await?),
+            BackendMessage::Error(error) => return Err(self.relay_refusal(error, deadline).await?),
             BackendMessage::BackendKeyData { process_id, key } => {
                 self.cancel = Some(CancelRequest { process_id, key });
                 self.relay(message);
@@ -117,21 +95,21 @@ impl Conversation<'_> {
             | BackendMessage::ParameterStatus { .. }
             | BackendMessage::NegotiateProtocolVersion { .. } => self.relay(message),
         }
-        if self.app.out().len() >= ENOUGH_TO_SEND {
+        if self.app.out().len() >= FLUSH_AT {
             self.flush_to_app(deadline).await?;
         }
         Ok(false)
     }
 
-    /// Answers a password request ourselves; the application only hears that it was let in.
+    /// Answers a password request; the application receives `AuthenticationOk` only.
     async fn answer(
         &mut self,
         request: &Authentication<'_>,
         exchange: &mut Exchange<'_>,
         deadline: &Deadline,
     ) -> Result<(), Failure> {
-        if exchange.answer(request, self.hop).await? {
-            return deadline.within("sending the password", flush_to_hop(self.hop, self.hop_name)).await;
+        if exchange.answer(request, &mut self.hop.framed).await? {
+            return self.flush_to_hop(deadline).await;
         }
         if *request == Authentication::Ok {
             self.encode_for_app(request)?;
@@ -139,52 +117,65 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// Passes a password request on, and the application's answer back.
-    async fn ask(&mut self, request: Authentication<'_>, deadline: &mut Deadline) -> Result<(), Failure> {
+    /// Relays a password request to the application, and the answer to the hop.
+    async fn relay_request(
+        &mut self,
+        request: Authentication<'_>,
+        deadline: &mut Deadline,
+    ) -> Result<(), Failure> {
         let request = match request {
             Authentication::Sasl { mechanisms } => self.without_binding(&mechanisms)?,
-            Authentication::CleartextPassword | Authentication::Md5Password { .. } if self.unprotected => {
-                return Err(Failure::NoTls { hop: self.hop_name.to_owned(), mode: SslMode::Prefer });
+            Authentication::CleartextPassword | Authentication::Md5Password { .. } => {
+                self.hop.check_password_allowed()?;
+                request
             }
             Authentication::Other { code, .. } => {
-                return Err(Failure::UnsupportedMethod { hop: self.hop_name.to_owned(), code });
+                return Err(Failure::UnsupportedMethod { hop: self.hop.name.clone(), code });
             }
-            other => other,
+            Authentication::Ok | Authentication::SaslContinue(_) | Authentication::SaslFinal(_) => request,
         };
         self.encode_for_app(&request)?;
         if !request.expects_answer() {
             return Ok(());
         }
         self.flush_to_app(deadline).await?;
-        let answer = deadline.while_asking(read_password(self.app)).await?;
-        self.lost_binding |= self.withheld_binding && misses_channel_binding(answer.expose());
-        make_room(self.hop.out(), answer.len());
-        self.hop.out().put_slice(answer.expose());
-        deadline.within("sending the password", flush_to_hop(self.hop, self.hop_name)).await
+        let answer = deadline.while_application_answers(read_password(self.app)).await?;
+        self.binding_missed |= self.binding_withheld && misses_channel_binding(answer.expose());
+        let out = self.hop.framed.out();
+        make_room(out, answer.len());
+        out.put_slice(answer.expose());
+        self.flush_to_hop(deadline).await
     }
 
-    /// An application cannot bind its login to the database's TLS session, since that one is ours: libpq refuses the
-    /// offer in clear, and over our TLS the binding would be to the wrong certificate.
+    /// An application cannot bind its login to the database's TLS session, which is the proxy's: libpq refuses the offer in
+    /// clear text, and over the proxy's TLS it would bind to the wrong certificate.
     fn without_binding<'m>(&mut self, offered: &[&'m str]) -> Result<Authentication<'m>, Failure> {
         let mechanisms: Vec<_> =
             offered.iter().copied().filter(|mechanism| *mechanism != SCRAM_SHA_256_PLUS).collect();
         if mechanisms.is_empty() {
             let offered = offered.join(", ");
-            return Err(Failure::UnsupportedSasl { hop: self.hop_name.to_owned(), offered });
+            return Err(Failure::UnsupportedSasl { hop: self.hop.name.clone(), offered });
         }
-        self.withheld_binding = mechanisms.len() < offered.len();
+        self.binding_withheld = mechanisms.len() < offered.len();
         Ok(Authentication::Sasl { mechanisms })
     }
 
-    /// Passes the hop's refusal on, with a hint where we know more.
-    async fn refuse(&mut self, mut error: ErrorResponse, deadline: &Deadline) -> Result<Failure, Failure> {
-        let circumstances =
-            Circumstances { user: &self.user, identity: self.identity, lost_binding: self.lost_binding };
+    /// Relays the hop's refusal, with a hint where more is known.
+    async fn relay_refusal(
+        &mut self,
+        mut error: ErrorResponse,
+        deadline: &Deadline,
+    ) -> Result<Failure, Failure> {
+        let circumstances = Circumstances {
+            user: &self.user,
+            identity: self.login.identity.as_deref(),
+            binding_missed: self.binding_missed,
+        };
         explain(&mut error, &circumstances);
         error.encode(self.app.out());
         self.flush_to_app(deadline).await?;
         Ok(Failure::Refused {
-            hop: self.hop_name.to_owned(),
+            hop: self.hop.name.clone(),
             sqlstate: error.sqlstate().unwrap_or_default().into_owned(),
             message: error.message().unwrap_or_default().into_owned(),
         })
@@ -200,7 +191,11 @@ impl Conversation<'_> {
     }
 
     async fn flush_to_app(&mut self, deadline: &Deadline) -> Result<(), Failure> {
-        let doing = "telling the application about the login";
+        let doing = "sending the result of the login to the application";
         deadline.blaming(Fault::Application, doing, flush_to_app(self.app)).await
+    }
+
+    async fn flush_to_hop(&mut self, deadline: &Deadline) -> Result<(), Failure> {
+        deadline.within("sending the password", flush_to_hop(&mut self.hop.framed, &self.hop.name)).await
     }
 }

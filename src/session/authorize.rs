@@ -11,13 +11,26 @@ use crate::secret::Secret;
 use crate::tls::Connector;
 use crate::wire::{FirstPacket, StartupMessage};
 
+/// The startup parameter that names the target, as `ADDRESS:PORT`.
+///
+/// This one and the next two are the contract between client and server: the client adds them, the server removes them,
+/// and the database never sees them. The first two are those of the Go program of the same name.
+pub const HOST: &str = "host";
+
+/// The startup parameter with the password or IAM token. Without it the application answers the database's password
+/// request.
+pub const PASSWORD: &str = "password";
+
+/// The startup parameter that makes the packet a cancel request, as `PID:HEXKEY`.
+pub const CANCEL: &str = "rds-auth-proxy.cancel";
+
 /// The policy of a mode of this program.
 pub trait Role: Send + Sync + 'static {
     /// Decides the route of a connection, or refuses it with the reason that the application reads.
     fn authorize(&self, request: Request) -> impl Future<Output = Result<Route, Failure>> + Send;
 }
 
-/// What an application asks for.
+/// What an application requests.
 pub struct Request {
     /// Its first packet.
     pub opening: Opening,
@@ -27,36 +40,43 @@ pub struct Request {
 pub struct Route {
     /// The name of the target, for people.
     pub target: String,
-    /// The next hop.
+    /// The next server on the way.
     pub hop: Hop,
-    /// What to do there.
+    /// What is done there.
     pub action: Action,
 }
 
 /// What is done at the hop.
 pub enum Action {
-    /// A session is opened.
-    Session {
-        /// The startup packet that the hop gets.
-        startup: StartupMessage,
-        /// What answers the hop's password request; without it the application is asked.
-        password: Option<Secret>,
-        /// Who signed the IAM token that this session logs in with, where it does: an ARN or an access key id.
-        identity: Option<String>,
-    },
-    /// A query is cancelled.
-    Cancel {
-        /// The packet that does it; the hop closes the connection once it has acted.
-        packet: FirstPacket,
-    },
+    /// Opens a session.
+    Session(Login),
+    /// Cancels a query by this packet. The hop closes the connection once it has acted.
+    Cancel(FirstPacket),
 }
 
-/// The next server on the transport: an upstream proxy or the database.
+/// What a session begins with.
+pub struct Login {
+    /// The startup packet that the hop gets.
+    pub startup: StartupMessage,
+    /// The answer to the hop's password request. Without it the request is relayed to the application.
+    pub password: Option<Secret>,
+    /// The signer of the IAM token that this session logs in with, if it does: an ARN or an access key id.
+    pub identity: Option<String>,
+}
+
+impl Login {
+    /// Whether this side sends a password, in the startup packet or as an answer.
+    pub(super) fn has_password(&self) -> bool {
+        self.password.is_some() || self.startup.get(PASSWORD).is_some()
+    }
+}
+
+/// The next server on the way: an upstream proxy or the database.
 #[derive(Clone)]
 pub struct Hop {
-    /// How it is called in errors.
+    /// Its name in errors.
     pub name: String,
-    /// The way to it.
+    /// How it is reached.
     pub transport: Transport,
     /// TLS towards it.
     pub tls: Arc<Connector>,
@@ -83,13 +103,13 @@ pub enum Transport {
     Tunnel {
         /// Opens a stream of it.
         dial: Arc<dyn Dial>,
-        /// The name that the certificate at its end has to have, where it is verified.
+        /// The name that the certificate at its end must have, where it is verified.
         host: String,
     },
 }
 
 impl Transport {
-    /// The name for TLS: what was dialled.
+    /// The name for TLS: the dialled one.
     pub(super) fn host(&self) -> &str {
         match self {
             Self::Address(Address::Tcp(address)) => &address.host,
@@ -98,7 +118,7 @@ impl Transport {
         }
     }
 
-    /// How long reaching it may take where `left` is left of the handshake. `connect_timeout` is for addresses: a
+    /// How long reaching it may take where `left` is left of the handshake. `connect_timeout` applies to addresses only: a
     /// tunnel may have to wait for a pod.
     pub(super) fn limit(&self, connect_timeout: Duration, left: Duration) -> Duration {
         match self {

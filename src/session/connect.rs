@@ -1,51 +1,80 @@
-//! Step 4, connect: reaches the hop and makes TLS with it.
+//! Step 4, connect: reaches the hop, makes TLS with it, and decides whether a password may go there.
 
 use std::time::Duration;
 
-use super::message::flush_to_hop;
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::message::lost;
 use super::{Failure, Hop, Transport};
-use crate::net::{Framed, Socket, Stream, dial};
+use crate::net::{Framed, Socket, dial};
 use crate::tls::SslMode;
 use crate::wire::encode_ssl_request;
 
-/// Opens a connection to the hop within `limit`, then makes the TLS that the hop's settings demand.
-///
-/// `carries_password` says that a password will be sent: then a hop that has no TLS is only good enough where the
-/// configuration turned TLS off.
-pub(super) async fn connect(hop: &Hop, limit: Duration, carries_password: bool) -> Result<Framed, Failure> {
-    let stream = reach(hop, limit).await?;
-    if hop.tls.mode() == SslMode::Disable {
-        return Ok(Framed::new(stream));
+/// A connection to the hop.
+pub(super) struct HopStream {
+    pub(super) framed: Framed,
+    /// The hop's name in errors.
+    pub(super) name: String,
+    password_allowed: bool,
+}
+
+impl HopStream {
+    /// Never sends a password in clear text, unless the mode says `disable`: then the network between is trusted. This is the
+    /// one place that decides it.
+    fn new(hop: &Hop, framed: Framed) -> Self {
+        let password_allowed = framed.stream().is_tls() || hop.tls.mode() == SslMode::Disable;
+        Self { framed, name: hop.name.clone(), password_allowed }
     }
-    let mut framed = Framed::new(stream);
-    encode_ssl_request(framed.out());
-    flush_to_hop(&mut framed, &hop.name).await?;
-    let answer =
-        framed.read_byte().await.map_err(|source| Failure::HopGone { hop: hop.name.clone(), source })?;
-    match answer {
-        Some(b'S') => encrypt(hop, framed).await,
-        Some(b'N') if hop.tls.mode() == SslMode::Prefer && !carries_password => Ok(framed),
-        Some(b'N') => Err(Failure::NoTls { hop: hop.name.clone(), mode: hop.tls.mode() }),
-        Some(b'E') => Err(Failure::ErrorBeforeTls { hop: hop.name.clone() }),
-        Some(byte) => Err(Failure::NotPostgres { hop: hop.name.clone(), byte }),
-        None => Err(Failure::HungUpBeforeTls { hop: hop.name.clone() }),
+
+    /// Fails where a password, ours or the application's, would travel in clear text.
+    pub(super) fn check_password_allowed(&self) -> Result<(), Failure> {
+        if self.password_allowed {
+            return Ok(());
+        }
+        // TLS was not demanded, else there would be no connection in clear text.
+        Err(Failure::NoTls { hop: self.name.clone(), mode: SslMode::Prefer })
+    }
+
+    #[cfg(fuzzing)]
+    pub(super) fn trusted(framed: Framed, name: &str) -> Self {
+        Self { framed, name: name.to_owned(), password_allowed: true }
     }
 }
 
-async fn reach(hop: &Hop, limit: Duration) -> Result<Stream, Failure> {
+/// Opens a connection to the hop within `limit`, then makes the TLS that the hop's mode demands.
+pub(super) async fn connect(hop: &Hop, limit: Duration) -> Result<HopStream, Failure> {
     let reached = match &hop.transport {
-        Transport::Address(address) => dial(address, limit).await.map(Stream::Plain),
+        Transport::Address(address) => dial(address, limit).await,
         Transport::Tunnel { dial, .. } => dial.dial(limit).await,
     };
-    reached.map_err(|source| Failure::Unreachable { hop: hop.name.clone(), source })
+    let mut socket = reached.map_err(|source| Failure::Unreachable { hop: hop.name.clone(), source })?;
+    let mode = hop.tls.mode();
+    if mode == SslMode::Disable {
+        return Ok(HopStream::new(hop, Framed::new(socket)));
+    }
+    let name = || hop.name.clone();
+    match request_tls(&mut socket).await.map_err(|source| lost(&hop.name, source))? {
+        Some(b'S') => {
+            let encrypted = hop.tls.connect(socket, hop.transport.host()).await;
+            let stream = encrypted.map_err(|source| Failure::HopTls { hop: name(), source })?;
+            Ok(HopStream::new(hop, Framed::new(stream)))
+        }
+        Some(b'N') if mode == SslMode::Prefer => Ok(HopStream::new(hop, Framed::new(socket))),
+        Some(b'N') => Err(Failure::NoTls { hop: name(), mode }),
+        Some(b'E') => Err(Failure::ErrorBeforeTls { hop: name() }),
+        Some(byte) => Err(Failure::NotPostgres { hop: name(), byte }),
+        None => Err(Failure::HungUpBeforeTls { hop: name() }),
+    }
 }
 
-/// The answer `S` was one byte, so nothing that came in clear can be taken for TLS.
-async fn encrypt(hop: &Hop, framed: Framed) -> Result<Framed, Failure> {
-    let socket = match framed.into_stream() {
-        Stream::Plain(socket) => socket,
-        encrypted @ Stream::Tls(_) => Socket::Tunnel(Box::new(encrypted)),
-    };
-    let stream = hop.tls.connect(socket, hop.transport.host()).await;
-    stream.map(Framed::new).map_err(|source| Failure::HopTls { hop: hop.name.clone(), source })
+/// Sends an SSLRequest and reads the answer, which is one byte: what follows it belongs to TLS. `None` at the end of the
+/// stream.
+async fn request_tls(socket: &mut Socket) -> std::io::Result<Option<u8>> {
+    let mut request = BytesMut::new();
+    encode_ssl_request(&mut request);
+    socket.write_all(&request).await?;
+    socket.flush().await?;
+    let mut answer = [0];
+    Ok((socket.read(&mut answer).await? == 1).then_some(answer[0]))
 }

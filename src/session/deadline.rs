@@ -7,11 +7,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Failure, Fault};
 
-/// How long an application may take to type a password it is asked for.
-const APPLICATION_IS_ASKED: Duration = Duration::from_mins(1);
+/// How long an application may take to answer a password request: a person may type it.
+const APPLICATION_ANSWERS: Duration = Duration::from_mins(1);
 
-/// How much earlier than the deadline it ends what can say why it failed; where little is allowed, a tenth of that.
-const TO_TELL: Duration = Duration::from_secs(1);
+/// How much earlier than the deadline a part ends that can report why it failed; at most a tenth of the time allowed.
+const TO_REPORT: Duration = Duration::from_secs(1);
 
 /// When the handshake has to be over.
 pub(super) struct Deadline {
@@ -24,15 +24,14 @@ impl Deadline {
         Self { allowed, until: Instant::now() + allowed }
     }
 
-    /// What is left for a part that knows better than [`Deadline::within`] why it did not succeed: a little less than
-    /// there is, so that the application reads that.
+    /// The time left for a part that can report its failure better than [`Deadline::within`]: a little less than there is,
+    /// so that the application reads that report.
     pub(super) fn left_to_try(&self) -> Duration {
-        let to_tell = (self.allowed / 10).min(TO_TELL);
-        self.until.saturating_duration_since(Instant::now()).saturating_sub(to_tell)
+        let to_report = (self.allowed / 10).min(TO_REPORT);
+        self.until.saturating_duration_since(Instant::now()).saturating_sub(to_report)
     }
 
-    /// Runs a part of the handshake; `doing` is what the application reads when there is no time left for it, which
-    /// is the hop's fault.
+    /// Runs a part of the handshake. The application reads `doing` when there is no time left for it; the hop is at fault.
     pub(super) async fn within<T, E: From<Failure>>(
         &self,
         doing: &'static str,
@@ -41,7 +40,7 @@ impl Deadline {
         self.blaming(Fault::Hop, doing, part).await
     }
 
-    /// Runs a part that is slow by somebody else's fault.
+    /// The same where another side is at fault.
     pub(super) async fn blaming<T, E: From<Failure>>(
         &self,
         fault: Fault,
@@ -52,19 +51,19 @@ impl Deadline {
         timeout_at(self.until, part).await.unwrap_or_else(|_| Err(timeout().into()))
     }
 
-    /// Waits for the application while a human may be typing; this time does not count.
-    pub(super) async fn while_asking<T>(
+    /// Waits for the application's answer to a password request; this time does not count.
+    pub(super) async fn while_application_answers<T>(
         &mut self,
         part: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let asked = Instant::now();
-        let (doing, allowed) = ("waiting for the application's password", APPLICATION_IS_ASKED);
+        let requested = Instant::now();
+        let (doing, allowed) = ("waiting for the application's password", APPLICATION_ANSWERS);
         let answer = timeout(allowed, part).await.unwrap_or(Err(Failure::Timeout {
             doing,
             allowed,
             fault: Fault::Application,
         }));
-        self.until += asked.elapsed();
+        self.until += requested.elapsed();
         answer
     }
 }
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_can_say_why_it_failed_ends_before_the_deadline() {
+    async fn a_part_that_reports_its_failure_ends_before_the_deadline() {
         let (usual, short) = (Deadline::new(Duration::from_secs(15)), Deadline::new(Duration::from_secs(2)));
         assert_eq!(usual.left_to_try(), Duration::from_secs(14));
         assert_eq!(short.left_to_try(), Duration::from_millis(1800));

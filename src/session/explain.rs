@@ -1,20 +1,20 @@
-//! Makes a database's refusal of a login easier to act on.
+//! Hints for a login that the database refused.
 
 use crate::wire::{ErrorResponse, Header, SqlState};
 
 /// What is known about a login when the database refuses it.
 pub(super) struct Circumstances<'a> {
-    /// The user who wanted to log in.
+    /// The database user of the login.
     pub(super) user: &'a str,
-    /// Who signed the IAM token, where one was used.
+    /// The signer of the IAM token, where one was used.
     pub(super) identity: Option<&'a str>,
-    /// The application could have bound its login to TLS, and was not offered that the database can too.
-    pub(super) lost_binding: bool,
+    /// The application could have bound its login to TLS, but did not see that the database can too.
+    pub(super) binding_missed: bool,
 }
 
-/// Whether this `SASLInitialResponse` of an application says `y`: it could bind its login to the TLS session it is in, if
-/// only that had been offered (RFC 5802 section 7, `gs2-cbind-flag`). A database that does offer it takes that for an
-/// attack. Unlike this proxy's own socket, it tells what the application has TLS with, however many proxies are between.
+/// Whether this `SASLInitialResponse` of an application has the flag `y`: it could bind its login to its TLS session, had
+/// the offer included that (RFC 5802 section 7, `gs2-cbind-flag`). A database that offers it takes the flag for an attack.
+/// The flag shows what the application has TLS with, however many proxies are between.
 pub(super) fn misses_channel_binding(message: &[u8]) -> bool {
     // Tag and length, the mechanism with its zero, the length of what follows (PostgreSQL manual, "Message Formats").
     let Some(body) = message.get(Header::LENGTH..) else { return false };
@@ -23,7 +23,7 @@ pub(super) fn misses_channel_binding(message: &[u8]) -> bool {
     rest.get(4..).is_some_and(|response| response.starts_with(b"y,"))
 }
 
-/// Adds a HINT to a refused login; every word of the database stays.
+/// Adds a HINT to a refused login; the database's own text stays as it is.
 pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'_>) {
     let wrong_identity = error.is(SqlState::InvalidAuthorizationSpecification);
     if !wrong_identity && !error.is(SqlState::InvalidPassword) {
@@ -31,7 +31,7 @@ pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'
     }
     if let Some(identity) = circumstances.identity {
         explain_iam(error, circumstances.user, identity);
-    } else if circumstances.lost_binding && wrong_identity && error.hint().is_none() {
+    } else if circumstances.binding_missed && wrong_identity && error.hint().is_none() {
         error.set_hint(
             "Channel binding cannot pass a proxy: connect with channel_binding=disable. The proxy verifies the \
              database's certificate itself.",
@@ -45,7 +45,7 @@ fn explain_iam(error: &mut ErrorResponse, user: &str, identity: &str) {
             "IAM login: the database user needs GRANT rds_iam TO \"{user}\", and the AWS identity {identity} needs a \
              policy that allows rds-db:connect for this user on this database."
         ),
-        // The other half of the proxy has explained it, but may know the identity less well.
+        // The other half of the proxy has added a hint, but may know the identity less well.
         Some(hint) if !hint.contains(identity) => format!("{hint} Here the AWS identity is {identity}."),
         Some(_) => return,
     };
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_refused_iam_login_names_grant_policy_and_identity() {
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        let iam = Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), lost_binding: false };
+        let iam = Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: false };
         explain(&mut error, &iam);
         let hint = error.hint().unwrap().into_owned();
         for part in ["GRANT rds_iam TO \"alice\"", "rds-db:connect", "AKIDEXAMPLE"] {
@@ -72,26 +72,26 @@ mod tests {
         }
         assert_eq!(error.message().unwrap(), "PAM authentication failed for user \"alice\"");
         explain(&mut error, &iam);
-        assert_eq!(error.hint().unwrap(), hint, "the second proxy repeats nothing");
+        assert_eq!(error.hint().unwrap(), hint, "the second proxy adds nothing");
         explain(&mut error, &Circumstances { identity: Some("arn:aws:iam::123456789012:user/alice"), ..iam });
         assert!(error.hint().unwrap().ends_with("arn:aws:iam::123456789012:user/alice."));
     }
 
     #[test]
-    fn other_errors_pass_word_for_word() {
+    fn other_errors_pass_unchanged() {
         let mut error = refused(SqlState::InvalidCatalogName);
         explain(
             &mut error,
-            &Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), lost_binding: true },
+            &Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: true },
         );
         assert!(error.hint().is_none());
         let mut error = refused(SqlState::InvalidPassword);
-        explain(&mut error, &Circumstances { user: "alice", identity: None, lost_binding: true });
+        explain(&mut error, &Circumstances { user: "alice", identity: None, binding_missed: true });
         assert!(error.hint().is_none(), "a wrong password has nothing to do with channel binding");
     }
 
     #[test]
-    fn only_an_application_that_could_bind_misses_it() {
+    fn only_the_flag_y_misses_channel_binding() {
         assert!(misses_channel_binding(b"p\0\0\0\0SCRAM-SHA-256\0\0\0\0\x08y,,n=,r=x"));
         assert!(!misses_channel_binding(b"p\0\0\0\0SCRAM-SHA-256\0\0\0\0\x08n,,n=,r=x"));
         for broken in [&b"p\0\0"[..], b"p\0\0\0\x05yes", b"p\0\0\0\x05yes\0", b"p\0\0\0\x05yes\0\0\0\0"] {
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_lost_channel_binding_is_explained() {
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        explain(&mut error, &Circumstances { user: "alice", identity: None, lost_binding: true });
+        explain(&mut error, &Circumstances { user: "alice", identity: None, binding_missed: true });
         assert!(error.hint().unwrap().contains("channel_binding=disable"));
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong with a connection. `fault.rs` says whose fault it is, `response.rs` what the application reads.
+//! Why a connection fails. `fault.rs` has the side at fault, `response.rs` the message for the application.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::wire::{DecodeError, EncodeError};
 /// The end of a connection before it became a session.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The application sent what is no PostgreSQL.
+    /// The application sent bytes that are no PostgreSQL message.
     #[error("the application broke the protocol: {0}")]
     Application(DecodeError),
     /// The application hung up.
@@ -26,7 +26,7 @@ pub enum Failure {
         "the application began TLS that was not agreed on; TLS is off here unless proxy.ssl.enabled is set"
     )]
     UnexpectedTls,
-    /// TLS without SSLRequest has to name the protocol.
+    /// TLS without an SSLRequest must name the protocol.
     #[error("the application began TLS without offering the protocol \"postgresql\" by ALPN")]
     DirectTlsWithoutAlpn,
     /// The same request for encryption twice, or after encryption.
@@ -40,11 +40,11 @@ pub enum Failure {
         /// What to do.
         remedy: &'static str,
     },
-    /// A cancel request that came without a client between.
+    /// A cancel request that did not pass a client.
     #[error("a cancel request names no target; it has to come through `rds-auth-proxy client`")]
     CancelWithoutTarget,
     /// The hop did not pass a cancel request on.
-    #[error("{hop} refused a cancel request; its log tells why")]
+    #[error("{hop} refused a cancel request; its log has the reason")]
     CancelRefused {
         /// The name of the hop.
         hop: String,
@@ -61,13 +61,13 @@ pub enum Failure {
     /// No IAM password could be made.
     #[error("{0}")]
     Mint(MintError),
-    /// All places are taken.
+    /// All slots are taken.
     #[error("there are too many connections: max_connections of this proxy is {limit}")]
     TooManyConnections {
         /// `max_connections`
         limit: usize,
     },
-    /// This address has all the places it may have.
+    /// This address has as many slots as one may have.
     #[error(
         "there are too many connections from this address: max_connections_per_peer of this proxy is {limit}"
     )]
@@ -75,9 +75,9 @@ pub enum Failure {
         /// `max_connections_per_peer`
         limit: usize,
     },
-    /// It said nothing, and others came who may.
-    #[error("closed unheard: newer connections wait to be heard")]
-    Unheard,
+    /// The startup packet did not arrive before newer connections needed the room.
+    #[error("dropped before the startup packet: too many pending connections")]
+    PendingDropped,
     /// The proxy stops.
     #[error("this proxy is shutting down; connect again")]
     ShuttingDown,
@@ -87,16 +87,24 @@ pub enum Failure {
     /// The handshake took too long.
     #[error("time ran out after {} s while {doing}", allowed.as_secs_f32())]
     Timeout {
-        /// What was being done.
+        /// What the proxy was doing.
         doing: &'static str,
         /// How long was allowed.
         allowed: Duration,
-        /// Who let it run out.
+        /// The side at fault.
         fault: Fault,
     },
     /// The hop cannot be reached.
     #[error("{hop} cannot be reached: {source}")]
     Unreachable {
+        /// The name of the hop.
+        hop: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The pod refused the stream of a tunnel after it was opened. It has received nothing, so another stream may work.
+    #[error("{hop} refused the connection: {source}")]
+    RefusedLate {
         /// The name of the hop.
         hop: String,
         /// Why.
@@ -115,10 +123,10 @@ pub enum Failure {
     HopLost {
         /// The name of the hop.
         hop: String,
-        /// How, where it broke and did not simply end.
+        /// The error, where there was one and not only an end.
         reason: Option<io::Error>,
     },
-    /// The hop sent what is no PostgreSQL.
+    /// The hop sent bytes that are no PostgreSQL message.
     #[error("{hop} broke the protocol: {source}")]
     HopProtocol {
         /// The name of the hop.
@@ -142,19 +150,19 @@ pub enum Failure {
         /// The mode it is configured with.
         mode: SslMode,
     },
-    /// The hop answered the SSLRequest with an error. Its text came in clear from who knows whom, so it is not shown
-    /// (as libpq since CVE-2024-10977).
-    #[error("{hop} answered with an error before TLS could begin; its log tells which")]
+    /// The hop answered the SSLRequest with an error. Its text came in clear text from an unverified peer, so it is not
+    /// shown (as libpq since CVE-2024-10977).
+    #[error("{hop} answered with an error before TLS could begin; its log has it")]
     ErrorBeforeTls {
         /// The name of the hop.
         hop: String,
     },
-    /// The hop answered the SSLRequest with nonsense.
+    /// The hop answered the SSLRequest with an invalid byte.
     #[error("{hop} does not speak PostgreSQL: it answered an SSLRequest with the byte {byte:#04x}")]
     NotPostgres {
         /// The name of the hop.
         hop: String,
-        /// What it said.
+        /// The byte.
         byte: u8,
     },
     /// The hop hung up instead of answering the SSLRequest.
@@ -201,15 +209,15 @@ pub enum Failure {
         /// Why.
         source: EncodeError,
     },
-    /// Messages without end before the login result.
+    /// The hop sent too many bytes before the login result.
     #[error("{hop} sent more than {limit} bytes without finishing the login")]
     EndlessLogin {
         /// The name of the hop.
         hop: String,
-        /// How much is heard out.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// The hop refused, and its words were passed on.
+    /// The hop refused the login, and its message was relayed.
     #[error("{hop} refused the login: {message}")]
     Refused {
         /// The name of the hop.
@@ -221,7 +229,7 @@ pub enum Failure {
     },
 }
 
-/// A plain end has no reason; what the libraries say of it is about their own interfaces.
+/// The reason of an error. A plain end of the stream has none: the libraries' text is about their interfaces.
 fn how(source: &io::Error) -> String {
     if source.kind() == io::ErrorKind::UnexpectedEof { String::new() } else { format!(": {source}") }
 }
@@ -242,8 +250,8 @@ mod tests {
 
     /// A startup packet with a password in it that is cut off, and one with a wrong byte, at every place.
     #[tokio::test]
-    async fn no_failure_of_a_login_shows_what_was_sent() {
-        assert!(negotiated(STARTUP).await.is_none(), "whole, it is one");
+    async fn no_failure_of_a_login_shows_the_packet() {
+        assert!(negotiated(STARTUP).await.is_none(), "the whole packet is valid");
         let cut = (0..STARTUP.len()).map(|end| STARTUP[..end].to_vec());
         let wrong = (0..STARTUP.len()).flat_map(|place| {
             [0, b'x', 0xff].map(|byte| {

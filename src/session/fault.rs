@@ -1,18 +1,18 @@
-//! Whose fault a failure is, for logs and metrics.
+//! The side at fault and the reason of a failure, for logs and metrics.
 
 use super::Failure;
 use crate::catalog::LookupError;
 
-/// Who has to do something about a failure.
+/// The side that caused a failure, and has to fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The application or the one who started it.
+    /// The application or its user.
     Application,
     /// This proxy, its configuration or its AWS credentials.
     Proxy,
-    /// The next hop or the way to it.
+    /// The next hop or the network to it.
     Hop,
-    /// The database, which said so itself.
+    /// The database, by its own ErrorResponse.
     Database,
 }
 
@@ -30,7 +30,7 @@ impl Fault {
 }
 
 impl Failure {
-    /// Whose fault it is.
+    /// The side at fault.
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
@@ -47,19 +47,34 @@ impl Failure {
             | Self::Password { .. }
             | Self::Idle(_)
             | Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => Fault::Application,
-            Self::Lookup(_)
+            Self::Lookup(LookupError::Refused { .. } | LookupError::Stale { .. })
             | Self::Mint(_)
             | Self::TooManyConnections { .. }
             | Self::TooManyConnectionsOfPeer { .. }
-            | Self::Unheard
+            | Self::PendingDropped
             | Self::ShuttingDown => Fault::Proxy,
             Self::Refused { .. } => Fault::Database,
             Self::Timeout { fault, .. } => *fault,
-            _ => Fault::Hop,
+            Self::CancelRefused { .. }
+            | Self::Unreachable { .. }
+            | Self::RefusedLate { .. }
+            | Self::HopGone { .. }
+            | Self::HopLost { .. }
+            | Self::HopProtocol { .. }
+            | Self::HopTls { .. }
+            | Self::NoTls { .. }
+            | Self::ErrorBeforeTls { .. }
+            | Self::NotPostgres { .. }
+            | Self::HungUpBeforeTls { .. }
+            | Self::UnaskedSasl { .. }
+            | Self::UnsupportedSasl { .. }
+            | Self::UnsupportedMethod { .. }
+            | Self::Scram { .. }
+            | Self::EndlessLogin { .. } => Fault::Hop,
         }
     }
 
-    /// A word for it, for metrics.
+    /// The reason as a label of metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -76,15 +91,17 @@ impl Failure {
             Self::CancelWithoutTarget => "cancel_without_target",
             Self::CancelRefused { .. } => "cancel_refused",
             Self::Lookup(LookupError::Refused { .. }) => "target_acl",
-            Self::Lookup(_) => "unknown_target",
+            Self::Lookup(
+                LookupError::Unknown { .. } | LookupError::Ambiguous { .. } | LookupError::Stale { .. },
+            ) => "unknown_target",
             Self::Mint(_) => "aws_credentials",
             Self::TooManyConnections { .. } => "max_connections",
             Self::TooManyConnectionsOfPeer { .. } => "max_connections_per_peer",
-            Self::Unheard => "unheard",
+            Self::PendingDropped => "pending_dropped",
             Self::ShuttingDown => "shutdown",
             Self::Idle(_) => "idle_timeout",
             Self::Timeout { .. } => "timeout",
-            Self::Unreachable { .. } => "unreachable",
+            Self::Unreachable { .. } | Self::RefusedLate { .. } => "unreachable",
             Self::HopGone { .. } | Self::HopLost { .. } => "hop_gone",
             Self::HopTls { .. }
             | Self::NoTls { .. }

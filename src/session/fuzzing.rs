@@ -1,10 +1,11 @@
-//! The way for `tests/fuzz` into steps that are nobody else's business. Only in builds of cargo-fuzz.
+//! Access for `tests/fuzz` to private steps. Only in builds of cargo-fuzz.
 
 use std::time::Duration;
 
-use super::authenticate::{Attempt, authenticate};
+use super::authenticate::authenticate;
+use super::connect::HopStream;
 use super::deadline::Deadline;
-use super::{Failure, Opening};
+use super::{Failure, Login, Opening};
 use crate::net::{Framed, Socket};
 use crate::secret::Secret;
 use crate::tls::Acceptor;
@@ -13,7 +14,7 @@ use crate::wire::{CancelRequest, StartupMessage};
 /// How long a login may take; nothing in memory takes as long.
 const LONG: Duration = Duration::from_mins(1);
 
-/// The step `negotiate`. A refusal comes with the connection if the application can still be told.
+/// The step `negotiate`. A refusal comes with the connection if it can still carry a message.
 pub async fn negotiate(
     socket: Socket,
     acceptor: Option<&Acceptor>,
@@ -21,14 +22,13 @@ pub async fn negotiate(
     super::negotiate::negotiate(socket, acceptor).await.map_err(|refused| (refused.app, refused.failure))
 }
 
-/// The step `authenticate`, with a password of ours or with the application's.
+/// The step `authenticate`, with a password of the proxy or with the application's.
 pub async fn login(
     app: &mut Framed,
-    hop: &mut Framed,
+    hop: Framed,
     startup: StartupMessage,
-    password: Option<&Secret>,
+    password: Option<Secret>,
 ) -> Result<Option<CancelRequest>, Failure> {
-    let attempt =
-        Attempt { startup, password, identity: Some("someone"), hop_name: "hop", unprotected: false };
-    authenticate(app, hop, attempt, &mut Deadline::new(LONG)).await
+    let login = Login { startup, password, identity: Some("someone".to_owned()) };
+    authenticate(app, &mut HopStream::trusted(hop, "hop"), &login, &mut Deadline::new(LONG)).await
 }

@@ -1,9 +1,9 @@
-//! How much one proxy takes on, and how long it waits.
+//! How many connections one proxy serves, and how long it waits.
 
 use std::time::Duration;
 
-/// How many may wait to be heard at least, however few sessions there may be.
-const LEAST_WAITING: usize = 256;
+/// The least limit of pending connections, however low `max_connections` is.
+const MIN_PENDING: usize = 256;
 
 /// Bounds of a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Limits {
     pub max_connections: usize,
     /// The same from one IP address.
     pub max_connections_per_peer: Option<usize>,
-    /// From accept until the session is ready, without the time in which the application is asked for a password.
+    /// From accept until the session is ready, without the time in which the application answers a password request.
     pub handshake_timeout: Duration,
     /// To reach the hop, all its addresses together. A tunnel has what is left of the handshake.
     pub connect_timeout: Duration,
@@ -36,15 +36,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How many connections may wait at once that have not said yet what they want. With as many as there may be
-    /// sessions, all of them can come back at once.
-    pub(super) fn waiting(&self) -> usize {
-        self.max_connections.max(LEAST_WAITING)
+    /// How many connections may be pending at once. With as many as there may be sessions, all clients can reconnect at once.
+    pub(super) fn pending(&self) -> usize {
+        self.max_connections.max(MIN_PENDING)
     }
 
-    /// How many files connections may hold open: one of each that waits, two of each session.
+    /// How many files connections may hold open: one for each pending connection, two for each session.
     #[must_use]
     pub fn files(&self) -> usize {
-        self.max_connections.saturating_mul(2).saturating_add(self.waiting())
+        self.max_connections.saturating_mul(2).saturating_add(self.pending())
     }
 }

@@ -1,8 +1,9 @@
-//! Whole messages from a conversation.
+//! Whole messages, to and from either side of a login.
 
 use std::io;
 
 use super::Failure;
+use crate::catalog::LateRefusal;
 use crate::net::Framed;
 use crate::secret::Secret;
 use crate::tls::TlsError;
@@ -11,7 +12,7 @@ use crate::wire::{FirstPacket, Header, password_body_length, startup_body_length
 /// A message of the hop during the login.
 pub(super) struct FromHop {
     pub(super) tag: u8,
-    /// It may be the key that cancels queries.
+    /// A secret: it may be the key that cancels queries.
     pub(super) body: Secret,
 }
 
@@ -25,13 +26,13 @@ pub(super) async fn read_first_packet(app: &mut Framed, length: [u8; 4]) -> Resu
 /// The next message of the hop.
 pub(super) async fn read_from_hop(hop: &mut Framed, name: &str) -> Result<FromHop, Failure> {
     let gone = |source| lost(name, source);
-    let broken = |source| Failure::HopProtocol { hop: name.to_owned(), source };
-    let header = Header::decode(hop.read_array().await.map_err(gone)?).map_err(broken)?;
+    let invalid = |source| Failure::HopProtocol { hop: name.to_owned(), source };
+    let header = Header::decode(hop.read_array().await.map_err(gone)?).map_err(invalid)?;
     let body = hop.read_body(header.body_length).await.map_err(gone)?;
     Ok(FromHop { tag: header.tag, body })
 }
 
-/// The application's answer to a password request, as it is: header and body.
+/// The application's answer to a password request: header and body as received.
 pub(super) async fn read_password(app: &mut Framed) -> Result<Secret, Failure> {
     let header = app.read_array::<{ Header::LENGTH }>().await.map_err(Failure::ApplicationGone)?;
     let length = password_body_length(header).map_err(Failure::Application)?;
@@ -42,21 +43,24 @@ pub(super) async fn read_password(app: &mut Framed) -> Result<Secret, Failure> {
     Ok(Secret::new(message))
 }
 
-/// Sends what was encoded for the hop.
+/// Sends the bytes encoded for the hop.
 pub(super) async fn flush_to_hop(hop: &mut Framed, name: &str) -> Result<(), Failure> {
     hop.flush().await.map_err(|source| lost(name, source))
 }
 
-/// What the end of the connection to the hop means.
-fn lost(name: &str, source: io::Error) -> Failure {
+/// The failure that an error on the connection to the hop means.
+pub(super) fn lost(name: &str, source: io::Error) -> Failure {
     let hop = name.to_owned();
+    if LateRefusal::is_in(&source) {
+        return Failure::RefusedLate { hop, source };
+    }
     match TlsError::from_alert(name, &source) {
         Some(source) => Failure::HopTls { hop, source },
         None => Failure::HopGone { hop, source },
     }
 }
 
-/// Sends what was encoded for the application.
+/// Sends the bytes encoded for the application.
 pub(super) async fn flush_to_app(app: &mut Framed) -> Result<(), Failure> {
     app.flush().await.map_err(Failure::ApplicationGone)
 }

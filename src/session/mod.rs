@@ -1,56 +1,56 @@
-//! The engine: the life of one connection, a file a step.
+//! The engine: one connection from accept to close, a file for each step.
 //!
-//! | step | file | what it does |
+//! | step | file | task |
 //! |---|---|---|
-//! | accept | `accept.rs` | limits, connection id, tracing span |
+//! | accept | `accept.rs` | takes connections from a listener |
 //! | negotiate | `negotiate.rs` | SSLRequest, GSSENCRequest, direct TLS; ends with a startup packet or a cancel request |
-//! | authorize | `authorize.rs` | the role decides the route |
-//! | connect | `connect.rs` | dials the hop, TLS towards it |
+//! | authorize | `authorize.rs` | the role decides the route; the contract between client and server |
+//! | connect | `connect.rs` | dials the hop, makes TLS, decides whether a password may go there |
 //! | authenticate | `authenticate.rs` | sends the startup packet, answers or relays the password request |
-//! | splice | `splice.rs`, `splice/direction.rs` | bytes both ways until both are done |
+//! | splice | `splice.rs`, `splice/direction.rs` | moves bytes both ways until both sides are done |
 //!
-//! Beside them, `life.rs` walks the steps. What several of them need:
+//! `connection.rs` walks the steps. `engine.rs` has what all connections share. The steps use:
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
-//! | `contract.rs` | the startup parameters between client and server |
-//! | `message.rs` | whole messages from a conversation |
-//! | `deadline.rs`, `limits.rs` | how long and how many |
-//! | `places.rs` | how many sessions there are, and who has them |
-//! | `login.rs` | connect and authenticate, again where a pod refuses late |
-//! | `password.rs` | the password methods, from the side that has the password |
+//! | `limits.rs`, `slots.rs` | how many connections, and which of them count |
+//! | `deadline.rs` | the one deadline of the handshake |
+//! | `message.rs` | whole messages, to and from either side |
+//! | `password.rs` | the password methods, for the side that has the password |
 //! | `explain.rs` | hints for a login that the database refused |
-//! | `cancel.rs` | delivers cancel requests |
-//! | `failure.rs`, `fault.rs`, `response.rs` | what goes wrong, whose fault it is, what the application reads |
-//! | `audit.rs`, `meter.rs` | the lines and the numbers about a connection |
+//! | `cancel.rs` | delivery of cancel requests |
+//! | `close.rs` | the last message and an orderly close |
+//! | `failure.rs`, `fault.rs`, `response.rs` | why a connection fails, the side at fault, the message for the application |
+//! | `audit.rs`, `metrics.rs` | log lines and metrics of a connection |
 
 mod accept;
 mod audit;
 mod authenticate;
 mod authorize;
 mod cancel;
+mod close;
 mod connect;
-pub mod contract;
+mod connection;
 mod deadline;
+mod engine;
 mod explain;
 mod failure;
 mod fault;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod life;
 mod limits;
-mod login;
 mod message;
-pub mod meter;
+pub mod metrics;
 mod negotiate;
 mod password;
-mod places;
 mod response;
+mod slots;
 mod splice;
 
-pub use accept::{Engine, serve};
-pub use authorize::{Action, Hop, Request, Role, Route, Transport};
+pub use accept::serve;
+pub use authorize::{Action, CANCEL, HOST, Hop, Login, PASSWORD, Request, Role, Route, Transport};
+pub use engine::Engine;
 pub use failure::Failure;
 pub use fault::Fault;
 pub use limits::Limits;

@@ -1,4 +1,4 @@
-//! Step 2, negotiate: encryption towards the application, until it says what it wants.
+//! Step 2, negotiate: encryption towards the application, until its startup packet or cancel request arrives.
 
 use super::Failure;
 use super::message::{flush_to_app, read_first_packet};
@@ -10,15 +10,15 @@ use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 /// begins with zero.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// What the application wants.
+/// The packet that ends the negotiation.
 pub enum Opening {
-    /// A session.
+    /// It opens a session.
     Startup(StartupMessage),
-    /// Another connection's query cancelled.
+    /// It cancels the query of another connection.
     Cancel(CancelRequest),
 }
 
-/// An application that cannot be served, and the way to tell it, if there is one.
+/// A connection that cannot be served, with its stream if that can still carry a message.
 pub(super) struct Refused {
     pub(super) app: Option<Framed>,
     pub(super) failure: Failure,
@@ -30,19 +30,19 @@ impl From<Failure> for Refused {
     }
 }
 
-/// Answers the requests for encryption and returns what comes after them. `acceptor` is absent where TLS is off.
+/// Answers the requests for encryption and returns the packet after them. `acceptor` is absent where TLS is off.
 pub(super) async fn negotiate(
     socket: Socket,
     acceptor: Option<&Acceptor>,
 ) -> Result<(Framed, Opening), Refused> {
     let mut app = Framed::new(socket);
     // The manual allows GSSENCRequest and SSLRequest once each, in this order or the other.
-    let (mut tls_asked, mut gss_asked) = (false, false);
+    let (mut tls_requested, mut gss_requested) = (false, false);
     loop {
         let packet = match next_packet(&mut app).await {
             Ok(packet) => packet,
             Err(Unread::DirectTls(first)) => {
-                if app.stream().is_tls() || tls_asked || gss_asked {
+                if app.stream().is_tls() || tls_requested || gss_requested {
                     return Err(refuse(app, Failure::UnexpectedTls));
                 }
                 app = upgrade(app, acceptor, &first).await?;
@@ -56,18 +56,18 @@ pub(super) async fn negotiate(
         match packet {
             FirstPacket::Startup(startup) => return Ok((app, Opening::Startup(startup))),
             FirstPacket::Cancel(cancel) => return Ok((app, Opening::Cancel(cancel))),
-            FirstPacket::Ssl if tls_asked || app.stream().is_tls() => {
+            FirstPacket::Ssl if tls_requested || app.stream().is_tls() => {
                 return Err(refuse(app, Failure::RepeatedRequest("SSLRequest")));
             }
-            FirstPacket::GssEnc if gss_asked || app.stream().is_tls() => {
+            FirstPacket::GssEnc if gss_requested || app.stream().is_tls() => {
                 return Err(refuse(app, Failure::RepeatedRequest("GSSENCRequest")));
             }
             FirstPacket::GssEnc => {
-                gss_asked = true;
+                gss_requested = true;
                 app = answer(app, b'N').await?;
             }
             FirstPacket::Ssl => {
-                tls_asked = true;
+                tls_requested = true;
                 if acceptor.is_some() {
                     app = answer(app, b'S').await?;
                     app = upgrade(app, acceptor, &[]).await?;
@@ -101,7 +101,7 @@ async fn answer(mut app: Framed, byte: u8) -> Result<Framed, Refused> {
     Ok(app)
 }
 
-/// Puts TLS on the connection. After a failed handshake there is no common language left to explain it in.
+/// Makes TLS. After a failed handshake no message can be sent to the application.
 async fn upgrade(app: Framed, acceptor: Option<&Acceptor>, first: &[u8]) -> Result<Framed, Refused> {
     let (Some(acceptor), Stream::Plain(socket)) = (acceptor, app.into_stream()) else {
         return Err(Failure::UnexpectedTls.into());

@@ -1,4 +1,4 @@
-//! The password methods of PostgreSQL, from the side that has the password.
+//! The password methods of PostgreSQL, for the side that has the password.
 
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{
@@ -14,9 +14,9 @@ use crate::wire::{
     Authentication, EncodeError, encode_password, encode_sasl_initial_response, encode_sasl_response,
 };
 
-/// The most PBKDF2 rounds that are computed for a server: its default is 4,096 (`scram_iterations`), and a hostile
-/// one could ask for hours of work.
-const MOST_ROUNDS: u32 = 1_000_000;
+/// The most PBKDF2 rounds that are computed for a server. The default of PostgreSQL is 4,096 (`scram_iterations`); a
+/// hostile server could demand hours of work.
+const MAX_ROUNDS: u32 = 1_000_000;
 
 /// A login in progress.
 pub(super) struct Exchange<'a> {
@@ -24,7 +24,7 @@ pub(super) struct Exchange<'a> {
     user: &'a [u8],
     hop: &'a str,
     scram: Option<ScramSha256>,
-    /// The server has proved that it knows the password too, which SCRAM demands of it.
+    /// The server has proved that it knows the password too, as SCRAM demands.
     proved: bool,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Exchange<'a> {
         Self { password, user, hop, scram: None, proved: false }
     }
 
-    /// Answers one request of the hop into its buffer. Returns whether there is something to send.
+    /// Writes the answer to one request of the hop into its buffer. Returns whether there is something to send.
     pub(super) async fn answer(
         &mut self,
         request: &Authentication<'_>,
@@ -42,7 +42,7 @@ impl<'a> Exchange<'a> {
         let password = self.password.expose();
         match request {
             Authentication::Ok if self.scram.is_some() && !self.proved => {
-                return Err(self.broken("it let us in without proving that it knows the password"));
+                return Err(self.failed("it let us in without proving that it knows the password"));
             }
             Authentication::Ok => return Ok(false),
             Authentication::CleartextPassword => encode_password(password, hop.out()),
@@ -51,11 +51,11 @@ impl<'a> Exchange<'a> {
                 encode_password(hash.as_bytes(), hop.out())
             }
             Authentication::Sasl { mechanisms } => self.choose(mechanisms, hop)?,
-            Authentication::SaslContinue(data) => self.go_on(data, hop).await?,
+            Authentication::SaslContinue(data) => self.continue_scram(data, hop).await?,
             Authentication::SaslFinal(data) => {
                 let scram = self.scram.as_mut().ok_or(Failure::UnaskedSasl { hop: self.hop.to_owned() })?;
                 let finished = scram.finish(data);
-                finished.map_err(|error| self.broken(&error.to_string()))?;
+                finished.map_err(|error| self.failed(&error.to_string()))?;
                 self.proved = true;
                 return Ok(false);
             }
@@ -74,7 +74,7 @@ impl<'a> Exchange<'a> {
             Some(hash) if has(SCRAM_SHA_256_PLUS) => {
                 (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash))
             }
-            // Tells a server that has -PLUS but seems not to offer it that somebody cut the offer short.
+            // Shows a server that has -PLUS that its offer was shortened on the way.
             Some(_) if has(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
             None if has(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
             _ => {
@@ -88,25 +88,29 @@ impl<'a> Exchange<'a> {
         Ok(encoded)
     }
 
-    async fn go_on(&mut self, data: &[u8], hop: &mut Framed) -> Result<Result<(), EncodeError>, Failure> {
+    async fn continue_scram(
+        &mut self,
+        data: &[u8],
+        hop: &mut Framed,
+    ) -> Result<Result<(), EncodeError>, Failure> {
         let mut scram = self.scram.take().ok_or(Failure::UnaskedSasl { hop: self.hop.to_owned() })?;
-        if rounds(data).is_none_or(|rounds| rounds > MOST_ROUNDS) {
-            return Err(self.broken("it asks for an unreasonable number of SCRAM iterations"));
+        if rounds(data).is_none_or(|rounds| rounds > MAX_ROUNDS) {
+            return Err(self.failed("it asks for an unreasonable number of SCRAM iterations"));
         }
         let data = data.to_vec();
-        // Thousands of hash rounds would keep other sessions of this thread waiting.
+        // Thousands of hash rounds would block the other sessions of this thread.
         let computed = tokio::task::spawn_blocking(move || scram.update(&data).map(|()| scram)).await;
         let scram = match computed {
             Ok(Ok(scram)) => scram,
-            Ok(Err(error)) => return Err(self.broken(&error.to_string())),
-            Err(_) => return Err(self.broken("its SCRAM message could not be handled")),
+            Ok(Err(error)) => return Err(self.failed(&error.to_string())),
+            Err(_) => return Err(self.failed("its SCRAM message could not be handled")),
         };
         let encoded = encode_sasl_response(scram.message(), hop.out());
         self.scram = Some(scram);
         Ok(encoded)
     }
 
-    fn broken(&self, reason: &str) -> Failure {
+    fn failed(&self, reason: &str) -> Failure {
         Failure::Scram { hop: self.hop.to_owned(), reason: reason.to_owned() }
     }
 }
@@ -122,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_iteration_count_is_read_from_where_it_stands() {
+    fn the_iteration_count_is_read_from_its_attribute() {
         assert_eq!(rounds(b"r=abc,s=c2FsdA==,i=4096"), Some(4096));
         assert_eq!(rounds(b"r=i=1,s=c2FsdA==,i=4294967295"), Some(u32::MAX));
         assert_eq!(rounds(b"r=abc,s=c2FsdA=="), None);

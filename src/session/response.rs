@@ -1,4 +1,4 @@
-//! What the application reads of a failure: SQLSTATE, a sentence, and what to do.
+//! The ErrorResponse for the application: SQLSTATE, a sentence, and what to do.
 
 use std::io;
 
@@ -7,25 +7,25 @@ use crate::catalog::LookupError;
 use crate::tls::TlsError;
 use crate::wire::{DecodeError, ErrorResponse, Severity, SqlState};
 
-/// What to look at where somebody else answers than was meant, or nobody.
+/// What to check where the wrong program answers, or none.
 const CHECK_ADDRESS: &str = "Check that it runs, and that its host and port are right in the configuration.";
 
-/// What to do where the other side wants to know who we are.
+/// What to do where the other side demands a client certificate.
 const SHOW_CERTIFICATE: &str =
     "Set client_certificate and client_private_key to a certificate that the other side trusts.";
 
 impl Failure {
-    /// What the application reads; nothing where it has gone or the hop's own words were passed on already.
+    /// The message for the application. `None` where it has gone, expects no answer, or has the hop's message already.
     #[must_use]
     pub fn response(&self) -> Option<ErrorResponse> {
-        // Who sends a cancel request expects no answer.
+        // The sender of a cancel request expects no answer.
         if matches!(
             self,
             Self::ApplicationGone(_)
                 | Self::CancelWithoutTarget
                 | Self::CancelRefused { .. }
                 | Self::Refused { .. }
-                | Self::Unheard
+                | Self::PendingDropped
         ) {
             return None;
         }
@@ -37,12 +37,12 @@ impl Failure {
         })
     }
 
-    /// Why this proxy cannot list the databases is for those who run it: the reason names its AWS identity.
+    /// The reason why this proxy cannot list the databases names its AWS identity, so it is for its log only.
     fn text(&self) -> String {
         match self {
             Self::Lookup(LookupError::Stale { wanted, .. }) => format!(
                 "the target \"{wanted}\" is not known, and the list of RDS databases may be out of date; the log of \
-                 the proxy tells why"
+                 the proxy has the reason"
             ),
             _ => self.to_string(),
         }
@@ -53,9 +53,10 @@ impl Failure {
             Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => {
                 SqlState::InvalidCatalogName
             }
-            Self::MissingParameter { .. } | Self::InvalidTarget(_) | Self::Lookup(_) | Self::Mint(_) => {
-                SqlState::InvalidAuthorizationSpecification
-            }
+            Self::MissingParameter { .. }
+            | Self::InvalidTarget(_)
+            | Self::Lookup(LookupError::Refused { .. } | LookupError::Stale { .. })
+            | Self::Mint(_) => SqlState::InvalidAuthorizationSpecification,
             Self::TooManyConnections { .. } | Self::TooManyConnectionsOfPeer { .. } => {
                 SqlState::TooManyConnections
             }
@@ -67,12 +68,26 @@ impl Failure {
             | Self::UnsupportedSasl { .. }
             | Self::UnsupportedMethod { .. } => SqlState::FeatureNotSupported,
             Self::Unreachable { .. }
+            | Self::RefusedLate { .. }
             | Self::HopTls { .. }
             | Self::NoTls { .. }
             | Self::ErrorBeforeTls { .. }
             | Self::NotPostgres { .. }
             | Self::HungUpBeforeTls { .. } => SqlState::SqlclientUnableToEstablishSqlconnection,
-            _ => SqlState::ProtocolViolation,
+            Self::Application(_)
+            | Self::ApplicationGone(_)
+            | Self::ApplicationTls(_)
+            | Self::UnexpectedTls
+            | Self::DirectTlsWithoutAlpn
+            | Self::RepeatedRequest(_)
+            | Self::CancelWithoutTarget
+            | Self::CancelRefused { .. }
+            | Self::Startup(_)
+            | Self::PendingDropped
+            | Self::HopProtocol { .. }
+            | Self::UnaskedSasl { .. }
+            | Self::EndlessLogin { .. }
+            | Self::Refused { .. } => SqlState::ProtocolViolation,
         }
     }
 
@@ -82,7 +97,7 @@ impl Failure {
             Self::NoTls { hop, .. } => Some(format!(
                 "Turn TLS on at {hop}, or set its ssl mode to disable if the network between is trusted."
             )),
-            Self::HopGone { hop, .. } => Some(format!("The log of {hop} tells why.")),
+            Self::HopGone { hop, .. } => Some(format!("The log of {hop} has the reason.")),
             Self::HopTls { source: TlsError::OwnCertificate { .. }, .. } => Some(SHOW_CERTIFICATE.into()),
             Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Some(CHECK_ADDRESS.into())

@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use self::direction::Direction;
+use self::direction::{Direction, TAIL};
 use crate::net::Stream;
 
 mod direction;
 #[cfg(test)]
 mod tests;
 
-/// How long the second side may go on in silence once the first has closed.
+/// How long the second side may stay silent once the first has closed.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// `ReadyForQuery`, without the byte that tells the transaction status.
+/// `ReadyForQuery`, without the byte of the transaction status.
 const READY_FOR_QUERY: &[u8] = &[b'Z', 0, 0, 0, 5];
 
 /// The whole message `Terminate`.
 const TERMINATE: &[u8] = &[b'X', 0, 0, 0, 4];
 
-/// Two streams that are being joined.
+/// Two joined streams.
 pub(super) struct Splice {
     app: Stream,
     hop: Stream,
@@ -33,7 +33,8 @@ pub(super) struct Splice {
     idle: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
     last_move: Instant,
-    last_heard: Side,
+    /// The side that sent the last bytes.
+    last_sender: Side,
     first_closed: Option<Side>,
     broken: Option<Broken>,
 }
@@ -48,11 +49,11 @@ pub(super) enum Side {
 /// How a splice ended.
 #[derive(Debug)]
 pub(super) enum End {
-    /// All was passed on; this side closed first.
+    /// All bytes were moved; this side closed first.
     Closed(Side),
     /// This side's connection broke.
     Broken(Side, io::Error),
-    /// This side closed, and the other neither followed nor said anything more.
+    /// This side closed, and the other neither closed nor sent anything more.
     Lingered(Side),
     /// Nothing moved for as long as `idle_timeout`.
     Idle(Duration),
@@ -64,11 +65,11 @@ impl Splice {
     pub(super) fn new(app: Stream, hop: Stream, idle: Option<Duration>) -> Self {
         let last_move = Instant::now();
         let (up, down) = (Direction::new(Side::App), Direction::new(Side::Hop));
-        let (timer, last_heard, first_closed, broken) = (None, Side::Hop, None, None);
-        Self { app, hop, up, down, idle, timer, last_move, last_heard, first_closed, broken }
+        let (timer, last_sender, first_closed, broken) = (None, Side::Hop, None, None);
+        Self { app, hop, up, down, idle, timer, last_move, last_sender, first_closed, broken }
     }
 
-    /// Moves bytes until it ends. May be dropped and called again; no byte is lost by that.
+    /// Moves bytes until a side ends. Cancel safe: a second call continues without losing a byte.
     pub(super) async fn run(&mut self) -> End {
         poll_fn(|context| self.poll(context)).await
     }
@@ -83,36 +84,42 @@ impl Splice {
         self.down.moved
     }
 
-    /// Whether the application is surely between two messages and has not taken its leave: an ErrorResponse of our
-    /// own can be put there without being taken for a part of something else.
+    /// Whether the application is between two messages and has not sent Terminate, so that it can read an ErrorResponse of
+    /// the proxy.
+    ///
+    /// This is a heuristic, since nothing is parsed: the last bytes that the hop sent look like a whole `ReadyForQuery` that
+    /// follows another message. The data of a COPY can imitate them. So the answer is no from the start of a COPY, as far
+    /// as that is visible, until the application sends its next message.
     pub(super) fn may_speak(&self) -> bool {
-        self.answered() && !self.took_leave()
+        self.is_ready() && !self.down.copying() && !self.terminated()
     }
 
-    /// Whether the database may be at work for this session: something was said to it since it was last ready for a
-    /// query, or it is in the middle of an answer.
+    /// Whether the database may be busy with this session: it received bytes since it was last ready for a query, or it is
+    /// in the middle of an answer.
     pub(super) fn may_be_busy(&self) -> bool {
-        (self.last_heard == Side::App || !self.answered()) && !self.took_leave()
+        (self.last_sender == Side::App || !self.is_ready()) && !self.terminated()
     }
 
-    /// The application's side, to say something last.
+    /// The application's side, for the last message.
     pub(super) fn into_app(self) -> Stream {
         self.app
     }
 
-    /// Whether the last that the hop said, and the application has got, was that it is ready for a query.
-    fn answered(&self) -> bool {
-        let nothing_said = self.down.moved == 0;
-        self.down.is_clear() && (nothing_said || self.down.tail.starts_with(READY_FOR_QUERY))
+    /// Whether the last message of the hop, and all of it was written to the application, is `ReadyForQuery`.
+    fn is_ready(&self) -> bool {
+        self.down.is_clear() && (self.down.moved == 0 || ends_ready(self.down.tail))
     }
 
-    fn took_leave(&self) -> bool {
+    fn terminated(&self) -> bool {
         self.up.tail.ends_with(TERMINATE)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         let (sent, received) = (self.up.moved, self.down.moved);
         let up = self.up.poll(context, &mut self.app, &mut self.hop);
+        if self.up.moved != sent {
+            self.down.expect_reply();
+        }
         let down = self.down.poll(context, &mut self.hop, &mut self.app);
         for broken in [up, down].into_iter().filter_map(broke) {
             self.broken.get_or_insert(broken);
@@ -120,7 +127,7 @@ impl Splice {
         if self.first_closed.is_none() {
             self.first_closed = self.closed();
             if self.first_closed.is_some() {
-                // What follows on a close is counted from the close, however silent it was before.
+                // The linger counts from the close, however long the silence before it.
                 self.last_move = Instant::now();
             }
         }
@@ -129,8 +136,8 @@ impl Splice {
         }
         if (self.up.moved, self.down.moved) != (sent, received) {
             self.last_move = Instant::now();
-            // Where both moved, what came down may have been the answer to something earlier.
-            self.last_heard = if self.up.moved == sent { Side::Hop } else { Side::App };
+            // Where both moved, the hop's bytes may answer an earlier message.
+            self.last_sender = if self.up.moved == sent { Side::Hop } else { Side::App };
         }
         let end = ready!(self.poll_timer(context));
         Poll::Ready(self.or_broken(end))
@@ -140,8 +147,8 @@ impl Splice {
         self.broken.take().map_or(end, |(side, error)| End::Broken(side, error))
     }
 
-    /// Whether there is nothing more to move. What a side said before its connection broke still counts. A hop that
-    /// has ended answers nothing more, so what the application may still send is of no use.
+    /// Whether there is nothing more to move. The bytes a side sent before its connection broke are still delivered. A hop
+    /// that has ended answers nothing, so further bytes of the application are dropped.
     fn is_over(&self) -> bool {
         match self.broken {
             Some((Side::App, _)) => self.up.is_done(),
@@ -149,17 +156,17 @@ impl Splice {
         }
     }
 
-    /// Which side has closed. A hop that closes after the application took its leave only follows.
+    /// The side that has closed. A hop that closes after the application's Terminate only follows.
     fn closed(&self) -> Option<Side> {
         if let Some((side, _)) = self.broken {
             return Some(side);
         }
         let mut directions = [&self.up, &self.down].into_iter();
         let side = directions.find(|direction| !direction.is_open())?.from;
-        Some(if self.took_leave() { Side::App } else { side })
+        Some(if self.terminated() { Side::App } else { side })
     }
 
-    /// Ends a session that is silent for too long; how long depends on whether a side has closed.
+    /// Ends a session that is silent for too long. The limit depends on whether a side has closed.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<End> {
         let (limit, end) = match (self.first_closed, self.idle) {
             (Some(side), _) => (LINGER, End::Lingered(side)),
@@ -179,6 +186,13 @@ impl Splice {
             timer.as_mut().reset(due);
         }
     }
+}
+
+/// Whether the last bytes are a whole `ReadyForQuery` behind the end of another message: that ends with a zero, as texts do,
+/// or with the length of an empty message, as `CloseComplete`.
+fn ends_ready(tail: [u8; TAIL]) -> bool {
+    let [before, message @ .., status] = &tail;
+    matches!(before, 0 | 4) && message == READY_FOR_QUERY && matches!(status, b'I' | b'T' | b'E')
 }
 
 /// The side whose connection broke, and how.

@@ -58,8 +58,10 @@ async fn a_server_counts_whom_it_turns_away_and_why() {
     assert_eq!(count(&after, &refused("proxy", "target_acl")), 1);
     assert_eq!(count(&after, &refused("application", "unknown_target")), 1);
     assert_eq!(count(&after, &refused("proxy", "max_connections")), 1);
-    let (heard, unheard) =
-        (count(&after, &refused("application", "timeout")), count(&after, &refused("proxy", "unheard")));
+    let (heard, unheard) = (
+        count(&after, &refused("application", "timeout")),
+        count(&after, &refused("proxy", "pending_dropped")),
+    );
     assert!(heard > 0 && unheard > 0, "{heard} were waited for, {unheard} were not");
     assert_eq!(heard + unheard, SILENT);
     // Those to the two databases that are not to be had, two sessions, one too many, and the cancel request.

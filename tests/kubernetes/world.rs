@@ -5,7 +5,7 @@ use std::time::Duration;
 use rds_auth_proxy::catalog::Dial;
 use rds_auth_proxy::catalog::{Pods, PortForward};
 use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
-use rds_auth_proxy::net::Stream;
+use rds_auth_proxy::net::Socket;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -114,7 +114,7 @@ pub(crate) fn pod(name: &str, port: Port) -> Pod {
 }
 
 /// Sends `text` to an echo and expects it back.
-pub(crate) async fn echo(stream: &mut Stream, text: &str) -> std::io::Result<()> {
+pub(crate) async fn echo(stream: &mut Socket, text: &str) -> std::io::Result<()> {
     stream.write_all(text.as_bytes()).await?;
     stream.flush().await?;
     let mut back = vec![0; text.len()];
@@ -124,7 +124,7 @@ pub(crate) async fn echo(stream: &mut Stream, text: &str) -> std::io::Result<()>
 }
 
 /// A stream to an echo that works.
-pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Stream> {
+pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Socket> {
     let mut stream = tunnel.dial(LIMIT).await?;
     stream.write_all(b"E").await?;
     echo(&mut stream, "hello").await?;

@@ -10,7 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::super::fault::Fault;
 use super::{Channel, DATA, MESSAGE, lost};
+use crate::catalog::LateRefusal;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Channel<S> {
     fn poll_read(
@@ -21,7 +23,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Channel<S> {
         let this = self.get_mut();
         while this.unread.is_empty() && !this.ended {
             this.waiting = true;
-            ready!(this.poll_message(context))?;
+            ready!(this.poll_message(context)).map_err(late)?;
         }
         this.waiting = false;
         let amount = this.unread.len().min(buffer.remaining());
@@ -68,5 +70,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
             this.pulse.hasten(this.linger);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// A refusal that arrives after the stream was opened.
+fn late(error: io::Error) -> io::Error {
+    match error.downcast() {
+        Ok(refusal @ Fault::PortRefused { .. }) => LateRefusal::into_error(refusal.to_string()),
+        Ok(other) => other.into(),
+        Err(error) => error,
     }
 }

@@ -1,4 +1,4 @@
-//! One direction of a splice.
+//! Moves bytes from one side to the other.
 
 use std::io;
 use std::pin::Pin;
@@ -9,52 +9,73 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{Broken, Side};
 use crate::net::{Buffer, Stream};
 
-/// How many of the last bytes are remembered.
-pub(super) const TAIL: usize = 6;
+/// How many of the last bytes are kept: a `ReadyForQuery` and the byte before it.
+pub(super) const TAIL: usize = 7;
 
-/// Where bytes go in one direction.
+/// One direction of a splice.
 pub(super) struct Direction {
     pub(super) from: Side,
-    /// How many bytes were passed on, and the last of them.
+    /// How many bytes were written to the sink, and the last of them.
     pub(super) moved: u64,
     pub(super) tail: [u8; TAIL],
-    /// Held only while bytes are under way.
+    /// Held only while it has unwritten bytes.
     buffer: Option<Buffer>,
     state: State,
     /// Why the source ended, where it broke.
     failure: Option<io::Error>,
+    reply: Reply,
+}
+
+/// What is known about the hop's answer to the application's last bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    /// Its first byte has not arrived.
+    Expected,
+    /// It begins with a message that starts a COPY.
+    Copy,
+    /// It begins with another message.
+    Other,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// The source has ended; what is buffered is still to be written.
+    /// The source has ended; buffered bytes are still to be written.
     Ended,
-    /// The end was passed on.
+    /// The sink received the end too.
     Done,
 }
 
 impl Direction {
     pub(super) fn new(from: Side) -> Self {
-        Self { from, moved: 0, tail: [0; TAIL], buffer: None, state: State::Open, failure: None }
+        Self {
+            from,
+            moved: 0,
+            tail: [0; TAIL],
+            buffer: None,
+            state: State::Open,
+            failure: None,
+            reply: Reply::Other,
+        }
     }
 
-    /// Whether the source may still say something.
+    /// Whether the source may still send bytes.
     pub(super) fn is_open(&self) -> bool {
         self.state == State::Open
     }
 
-    /// Whether nothing comes this way any more.
+    /// Whether this direction has ended.
     pub(super) fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Whether no byte is between source and sink.
+    /// Whether no byte waits between source and sink.
     pub(super) fn is_clear(&self) -> bool {
         self.buffer.is_none()
     }
 
-    /// Moves what can be moved now. Ready once the end was passed on, or a connection broke; both are for good.
+    /// Moves the bytes that can be moved now. Ready, and from then on always, once the sink received the end or a connection
+    /// broke.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -95,18 +116,17 @@ impl Direction {
         }
     }
 
-    /// The application's end becomes the hop's. The hop's is left to the caller, who may have something to say to the
-    /// application first.
+    /// Passes the application's end to the hop. The hop's end is left to the caller, which may send a last message first.
     fn pass_end_on(&self, context: &mut Context<'_>, sink: &mut Stream) -> Poll<io::Result<()>> {
         match self.from {
             Side::Hop => Pin::new(sink).poll_flush(context),
-            // A hop that is gone already cannot be told; the other direction finds that out.
-            Side::App => Pin::new(sink).poll_shutdown(context).map(|_told| Ok(())),
+            // An error means that the hop is gone; the other direction reports that.
+            Side::App => Pin::new(sink).poll_shutdown(context).map(|_shut_down| Ok(())),
         }
     }
 
-    /// Reads until the source has no more or the buffer is full, so that one write does for all of it. Ready if
-    /// there may be more to read. What was read before a source broke is passed on as well.
+    /// Reads until the source has no more or the buffer is full, so that one write moves all of it. Ready if there may be more
+    /// to read. Bytes read before the source broke are delivered.
     fn fill(&mut self, context: &mut Context<'_>, source: &mut Stream) -> Poll<()> {
         let mut buffer = self.buffer.take().unwrap_or_else(Buffer::take);
         let filled = loop {
@@ -140,7 +160,7 @@ impl Direction {
         filled
     }
 
-    /// Writes what is buffered, as far as the sink takes it.
+    /// Writes the buffered bytes, as far as the sink takes them.
     fn drain(&mut self, context: &mut Context<'_>, sink: &mut Stream) -> io::Result<()> {
         let Some(mut buffer) = self.buffer.take() else { return flush(context, sink) };
         while !buffer.unread().is_empty() {
@@ -159,20 +179,42 @@ impl Direction {
         flush(context, sink)
     }
 
+    /// The application sent bytes: the next byte of the hop begins a message.
+    pub(super) fn expect_reply(&mut self) {
+        self.reply = Reply::Expected;
+    }
+
+    /// Whether the hop's last reply began a COPY. It may run until the application sends something.
+    pub(super) fn copying(&self) -> bool {
+        self.reply == Reply::Copy
+    }
+
     pub(super) fn remember(&mut self, written: &[u8]) {
+        if self.reply == Reply::Expected {
+            self.reply = if begins_copy(written) { Reply::Copy } else { Reply::Other };
+        }
         self.moved += written.len() as u64;
         if let Some(last) = written.last_chunk::<TAIL>() {
             self.tail = *last;
         } else {
             self.tail.rotate_left(written.len());
-            for (place, byte) in self.tail.iter_mut().rev().zip(written.iter().rev()) {
-                *place = *byte;
+            for (kept, byte) in self.tail.iter_mut().rev().zip(written.iter().rev()) {
+                *kept = *byte;
             }
         }
     }
 }
 
-/// TLS takes bytes over before the socket does. Pending is no reason to stop: the socket wakes us when it has room.
+/// Whether these bytes begin with `CopyInResponse`, `CopyOutResponse`, `CopyBothResponse` or `CopyData`, behind the empty
+/// messages that answer an extended query first (PostgreSQL manual, "Message Formats").
+fn begins_copy(mut reply: &[u8]) -> bool {
+    while let [b'1' | b'2' | b'3' | b'n', 0, 0, 0, 4, rest @ ..] = reply {
+        reply = rest;
+    }
+    matches!(reply, [b'G' | b'H' | b'W' | b'd', ..])
+}
+
+/// TLS buffers bytes before the socket takes them. Pending is no reason to stop: the socket wakes the task when it has room.
 fn flush(context: &mut Context<'_>, sink: &mut Stream) -> io::Result<()> {
     match Pin::new(sink).poll_flush(context) {
         Poll::Ready(Err(error)) => Err(error),

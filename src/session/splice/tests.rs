@@ -37,7 +37,7 @@ fn bytes(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn no_byte_is_lost_however_narrow_the_way() {
+async fn no_byte_is_lost_however_small_the_buffers() {
     for room in [1, 7, 4096, 1 << 20] {
         let length = if room < 100 { 10_000 } else { 3_000_000 };
         let Joined { app, hop, splice } = join(room, None);
@@ -62,7 +62,7 @@ async fn no_byte_is_lost_however_narrow_the_way() {
         );
         assert!(at_hop == sent && at_app == sent, "room {room}");
         drop((from_app, to_app));
-        assert_eq!(from_hop.read(&mut [0]).await.unwrap(), 0, "the end is passed on");
+        assert_eq!(from_hop.read(&mut [0]).await.unwrap(), 0, "the hop receives the end");
         drop((from_hop, to_hop));
         let (splice, end) = splice.await.unwrap();
         assert!(matches!(end, End::Closed(Side::App)), "{end:?}");
@@ -71,7 +71,7 @@ async fn no_byte_is_lost_however_narrow_the_way() {
 }
 
 #[tokio::test]
-async fn what_follows_a_half_close_still_arrives() {
+async fn bytes_after_a_half_close_still_arrive() {
     let Joined { mut app, mut hop, splice } = join(1024, None);
     app.write_all(b"query").await.unwrap();
     app.shutdown().await.unwrap();
@@ -87,7 +87,7 @@ async fn what_follows_a_half_close_still_arrives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_ends_it_only_where_it_is_asked_to() {
+async fn silence_ends_a_session_only_with_an_idle_timeout() {
     let Joined { mut app, mut hop, splice } = join(1024, Some(Duration::from_mins(1)));
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_secs(50)).await;
@@ -104,7 +104,7 @@ async fn silence_ends_it_only_where_it_is_asked_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hop_that_does_not_follow_is_waited_for_a_while() {
+async fn a_hop_that_does_not_close_has_the_linger() {
     let Joined { app, hop, splice } = join(1024, None);
     tokio::time::sleep(Duration::from_mins(1)).await;
     drop(app);
@@ -114,7 +114,7 @@ async fn a_hop_that_does_not_follow_is_waited_for_a_while() {
     drop(hop);
 }
 
-/// A side that says one thing and is gone.
+/// A side that sends one message and then breaks.
 struct Breaking(Option<&'static [u8]>);
 
 impl AsyncRead for Breaking {
@@ -146,12 +146,12 @@ impl AsyncWrite for Breaking {
 }
 
 #[tokio::test]
-async fn what_was_said_before_a_connection_breaks_still_arrives() {
+async fn bytes_sent_before_a_connection_breaks_still_arrive() {
     const WORD: &[u8] = b"C\0\0\0\x0bCOMMIT\0X\0\0\0\x04";
-    for (from, spoken_to) in [(Side::App, false), (Side::App, true), (Side::Hop, false), (Side::Hop, true)] {
+    for (from, written_to) in [(Side::App, false), (Side::App, true), (Side::Hop, false), (Side::Hop, true)] {
         let (mut far, near) = duplex(1024);
-        if spoken_to {
-            far.write_all(b"unheard").await.unwrap();
+        if written_to {
+            far.write_all(b"unread").await.unwrap();
         }
         let whole = Stream::Plain(Socket::Tunnel(Box::new(near)));
         let breaking = Stream::Plain(Socket::Tunnel(Box::new(Breaking(Some(WORD)))));
@@ -160,20 +160,26 @@ async fn what_was_said_before_a_connection_breaks_still_arrives() {
         let end = splice.run().await;
         assert!(matches!(&end, End::Broken(side, _) if *side == from), "{from:?}: {end:?}");
         drop(splice);
-        let mut heard = Vec::new();
-        far.read_to_end(&mut heard).await.unwrap();
-        assert_eq!(heard, WORD, "{from:?}, {spoken_to}");
+        let mut received = Vec::new();
+        far.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, WORD, "{from:?}, {written_to}");
     }
 }
 
 #[tokio::test]
-async fn it_speaks_only_between_messages() {
-    let cases: [(&[u8], &[u8], bool); 5] = [
+async fn it_sends_an_error_only_between_messages_and_never_during_a_copy() {
+    let cases: [(&[u8], &[u8], bool); 11] = [
         (b"", b"", true),
         (b"", b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I", true),
         (b"", b"D\0\0\0\x20half a row", false),
         (b"", b"E\0\0\0\x09SFATAL\0\0", false),
         (b"X\0\0\0\x04", b"Z\0\0\0\x05I", false),
+        (b"query", b"3\0\0\0\x04Z\0\0\0\x05T", true),
+        (b"query", b"Z\0\0\0\x05?", false),
+        (b"query", b"D\0\0\0\x20a row with Z\0\0\0\x05I", false),
+        (b"copy", b"H\0\0\0\x07\0\0\0d\0\0\0\x0b\0Z\0\0\0\x05I", false),
+        (b"copy", b"1\0\0\0\x042\0\0\0\x04H\0\0\0\x07\0\0\0d\0\0\0\x0b\0Z\0\0\0\x05I", false),
+        (b"status", b"d\0\0\0\x0b\0Z\0\0\0\x05I", false),
     ];
     for (up, down, may_speak) in cases {
         let Joined { mut app, mut hop, splice } = join(1024, None);
@@ -188,7 +194,7 @@ async fn it_speaks_only_between_messages() {
 }
 
 #[tokio::test]
-async fn it_knows_whether_the_database_may_be_at_work() {
+async fn it_knows_whether_the_database_may_be_busy() {
     const READY: &[u8] = b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I";
     let up: fn(&'static [u8]) -> (Side, &'static [u8]) = |bytes| (Side::App, bytes);
     let down: fn(&'static [u8]) -> (Side, &'static [u8]) = |bytes| (Side::Hop, bytes);
@@ -214,7 +220,7 @@ async fn it_knows_whether_the_database_may_be_at_work() {
                     app.read_exact(&mut got).await.unwrap();
                 }
             }
-            // What was heard last is known once the splice has come to rest.
+            // The last sender is known once the splice is idle.
             tokio::task::yield_now().await;
         }
         drop((app, hop));
@@ -224,7 +230,7 @@ async fn it_knows_whether_the_database_may_be_at_work() {
 }
 
 #[test]
-fn the_tail_is_the_same_however_the_bytes_come() {
+fn the_tail_does_not_depend_on_the_size_of_the_pieces() {
     let all = bytes(100);
     for size in [1, 2, 5, 6, 7, 50] {
         let mut direction = Direction::new(Side::Hop);

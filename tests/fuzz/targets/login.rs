@@ -33,17 +33,17 @@ fuzz_target!(|data: &[u8]| {
     let (app, app_end) = duplex(65_536);
     let (hop, hop_end) = duplex(65_536);
     let (logged_in, app_hears, hop_hears) = RUNTIME.block_on(async {
-        tokio::join!(log_in(app_end, hop_end, ours.as_ref()), talk(app, app_says), talk(hop, hop_says))
+        tokio::join!(log_in(app_end, hop_end, ours), talk(app, app_says), talk(hop, hop_says))
     });
     check_app(&app_hears, logged_in);
     check_hop(&hop_hears);
 });
 
-async fn log_in(app: DuplexStream, hop: DuplexStream, password: Option<&Secret>) -> bool {
-    let [mut app, mut hop] = [app, hop].map(|end| Framed::new(Socket::Tunnel(Box::new(end))));
+async fn log_in(app: DuplexStream, hop: DuplexStream, password: Option<Secret>) -> bool {
+    let [mut app, hop] = [app, hop].map(|end| Framed::new(Socket::Tunnel(Box::new(end))));
     let mut startup = StartupMessage::new(ProtocolVersion::V3_0);
     startup.set("user", b"alice").expect("a name like any other");
-    let ended = fuzzing::login(&mut app, &mut hop, startup, password).await;
+    let ended = fuzzing::login(&mut app, hop, startup, password).await;
     if let Err(failure) = &ended {
         let _said = (failure.fault(), failure.reason(), failure.to_string(), failure.response());
     }

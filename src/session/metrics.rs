@@ -1,4 +1,4 @@
-//! What is counted about connections. The names are part of the product: `docs/operations.md` explains each, and the
+//! The metrics of connections. The names are part of the product: `docs/operations.md` explains each, and the
 //! dashboard and the alerts in `build/monitoring` use them.
 
 use std::time::{Duration, Instant};
@@ -20,25 +20,28 @@ const REFUSALS: &str = "rds_auth_proxy_refused_total";
 const CANCELS: &str = "rds_auth_proxy_cancel_requests_total";
 const BYTES: &str = "rds_auth_proxy_bytes_total";
 
-/// Tells the recorder what the names mean.
+/// Describes the metrics to the recorder.
 pub fn describe() {
     describe_gauge!(CONNECTIONS_OPEN, "Connections accepted and not yet closed, in whatever step.");
     describe_counter!(CONNECTIONS, "Connections accepted.");
     describe_gauge!(MAX_CONNECTIONS, "The limit on sessions, max_connections.");
     describe_gauge!(SESSIONS_OPEN, "Sessions that are ready for queries, by target.");
-    describe_counter!(SESSIONS, "Sessions that have ended, by target, who ended them and how.");
-    describe_counter!(REFUSALS, "Connections that did not become a session, by whose fault it was and why.");
+    describe_counter!(SESSIONS, "Sessions that have ended, by target, the side that ended them and how.");
+    describe_counter!(
+        REFUSALS,
+        "Connections that did not become a session, by the side at fault and the reason."
+    );
     describe_counter!(CANCELS, "Cancel requests delivered, by target.");
     describe_counter!(BYTES, Unit::Bytes, "Bytes of ended sessions, by target and direction.");
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "Time from accept to ready, by step.");
 }
 
-/// Notes the limit that is in force.
+/// Sets the limit that is in force.
 pub(super) fn limited(limits: &Limits) {
     gauge!(MAX_CONNECTIONS).set(u32::try_from(limits.max_connections).unwrap_or(u32::MAX));
 }
 
-/// A connection that is open; counted off when dropped.
+/// An open connection; the gauge goes down when it is dropped.
 pub(super) struct Connection;
 
 impl Connection {
@@ -65,14 +68,14 @@ impl Steps {
         Self { began: Instant::now() }
     }
 
-    /// Notes that this step is over and the next begins.
+    /// Records the time of the step that is over; the next begins.
     pub(super) fn done(&mut self, step: &'static str) {
         let took = std::mem::replace(&mut self.began, Instant::now()).elapsed();
         histogram!(HANDSHAKE_SECONDS, "step" => step).record(took);
     }
 }
 
-/// How long the whole handshake took.
+/// Records the time of the whole handshake.
 pub(super) fn handshake(took: Duration) {
     histogram!(HANDSHAKE_SECONDS, "step" => "all").record(took);
 }

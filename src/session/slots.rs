@@ -1,18 +1,20 @@
-//! How many sessions there are, and who has them.
+//! Slots: the permits that count against `max_connections` and `max_connections_per_peer`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::{Failure, Limits};
 
-/// Cancel requests that are let in beyond the limits, and how many of them one IP address may have.
+/// How many cancel requests are served beyond the limits, in all and for one IP address.
 const CANCELS: usize = 32;
 const CANCELS_OF_PEER: usize = 16;
 
-/// Counts the sessions, from the startup packet on, and the cancel requests.
+/// The slots in use: by sessions, from the startup packet on, and by cancel requests.
 #[derive(Clone, Default)]
-pub(super) struct Places {
+pub(super) struct Slots {
     taken: Arc<Mutex<Taken>>,
 }
 
@@ -34,24 +36,24 @@ impl Count {
     }
 }
 
-/// A connection's right to go on, given back when dropped.
-pub(super) struct Place {
-    places: Places,
+/// The permit of one connection, free again when dropped.
+pub(super) struct Slot {
+    slots: Slots,
     peer: Option<IpAddr>,
     beyond_limit: bool,
-    /// Why this connection may only deliver a cancel request.
+    /// Why this connection may only deliver a cancel request, where it is beyond a limit.
     pub(super) refused: Option<Failure>,
 }
 
-impl Places {
-    /// A place for a connection from this address; beyond the limits only for one that may be a cancel request.
+impl Slots {
+    /// A slot for a connection from this network; beyond the limits only for one that may be a cancel request.
     pub(super) fn take(
         &self,
         limits: &Limits,
         peer: Option<IpAddr>,
         may_cancel: bool,
-    ) -> Result<Place, Failure> {
-        let mut taken = self.taken();
+    ) -> Result<Slot, Failure> {
+        let mut taken = self.taken.lock();
         let refused = taken.refuses(limits, peer);
         let beyond_limit = refused.is_some();
         let refused = match refused {
@@ -62,11 +64,7 @@ impl Places {
         if let Some(peer) = peer {
             *taken.peers.entry(peer).or_default().of(beyond_limit) += 1;
         }
-        Ok(Place { places: self.clone(), peer, beyond_limit, refused })
-    }
-
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Slot { slots: self.clone(), peer, beyond_limit, refused })
     }
 }
 
@@ -80,16 +78,16 @@ impl Taken {
         (of_peer >= limit).then_some(Failure::TooManyConnectionsOfPeer { limit })
     }
 
-    /// Whether one more may cancel beyond the limits: no address takes the room of all others.
+    /// Whether one more may cancel beyond the limits. One address cannot take the room of all others.
     fn has_room_to_cancel(&self, peer: Option<IpAddr>) -> bool {
         let of_peer = peer.and_then(|peer| self.peers.get(&peer)).map_or(0, |count| count.cancels);
         self.all.cancels < CANCELS && of_peer < CANCELS_OF_PEER
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
+        let mut taken = self.slots.taken.lock();
         *taken.all.of(self.beyond_limit) -= 1;
         let Some(peer) = self.peer else { return };
         if let Some(count) = taken.peers.get_mut(&peer) {
@@ -110,50 +108,50 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_some_may_cancel_and_nobody_else_gets_in() {
-        let (places, limits) = (Places::default(), limits(1, None));
-        let first = places.take(&limits, None, false).unwrap();
+    fn beyond_the_limit_a_few_may_cancel_and_no_session_begins() {
+        let (slots, limits) = (Slots::default(), limits(1, None));
+        let first = slots.take(&limits, None, false).unwrap();
         assert!(first.refused.is_none());
-        assert!(places.take(&limits, None, false).is_err());
-        let cancels: Vec<_> = (0..CANCELS).map(|_| places.take(&limits, None, true).unwrap()).collect();
-        assert!(cancels.iter().all(|place| place.refused.is_some()));
-        assert!(places.take(&limits, None, true).is_err());
+        assert!(slots.take(&limits, None, false).is_err());
+        let cancels: Vec<_> = (0..CANCELS).map(|_| slots.take(&limits, None, true).unwrap()).collect();
+        assert!(cancels.iter().all(|slot| slot.refused.is_some()));
+        assert!(slots.take(&limits, None, true).is_err());
         drop(cancels);
-        assert!(places.take(&limits, None, true).is_ok(), "their places are given back");
+        assert!(slots.take(&limits, None, true).is_ok(), "their slots are free again");
         drop(first);
-        assert!(places.take(&limits, None, false).unwrap().refused.is_none(), "and so is the session's");
+        assert!(slots.take(&limits, None, false).unwrap().refused.is_none(), "and so is the session's slot");
     }
 
     #[test]
     fn one_peer_cannot_take_all_places() {
-        let (places, limits) = (Places::default(), limits(10, Some(1)));
+        let (slots, limits) = (Slots::default(), limits(10, Some(1)));
         let one = Some(IpAddr::from([127, 0, 0, 1]));
         let other = Some(IpAddr::from([127, 0, 0, 2]));
-        let first = places.take(&limits, one, false).unwrap();
-        assert!(places.take(&limits, one, false).is_err());
-        assert!(places.take(&limits, other, false).is_ok());
+        let first = slots.take(&limits, one, false).unwrap();
+        assert!(slots.take(&limits, one, false).is_err());
+        assert!(slots.take(&limits, other, false).is_ok());
         drop(first);
-        assert!(places.take(&limits, one, false).is_ok());
-        assert!(places.taken().peers.is_empty(), "nothing stays behind");
+        assert!(slots.take(&limits, one, false).is_ok());
+        assert!(slots.taken.lock().peers.is_empty(), "no count stays behind");
     }
 
     #[test]
-    fn one_peer_cannot_keep_all_others_from_cancelling() {
-        let (places, limits) = (Places::default(), limits(10, Some(1)));
+    fn one_peer_cannot_keep_the_others_from_cancelling() {
+        let (slots, limits) = (Slots::default(), limits(10, Some(1)));
         let one = Some(IpAddr::from([127, 0, 0, 1]));
-        let _session = places.take(&limits, one, false).unwrap();
-        let cancels: Vec<_> = std::iter::from_fn(|| places.take(&limits, one, true).ok()).collect();
+        let _session = slots.take(&limits, one, false).unwrap();
+        let cancels: Vec<_> = std::iter::from_fn(|| slots.take(&limits, one, true).ok()).collect();
         assert_eq!(cancels.len(), CANCELS_OF_PEER);
         let other = Some(IpAddr::from([127, 0, 0, 2]));
-        let _session_of_other = places.take(&limits, other, false).unwrap();
-        assert!(places.take(&limits, other, true).unwrap().refused.is_some());
+        let _session_of_other = slots.take(&limits, other, false).unwrap();
+        assert!(slots.take(&limits, other, true).unwrap().refused.is_some());
     }
 
     #[test]
-    fn a_limit_that_was_lowered_counts_for_those_to_come() {
-        let places = Places::default();
-        let _first = places.take(&limits(2, None), None, false).unwrap();
-        let _second = places.take(&limits(2, None), None, false).unwrap();
-        assert!(places.take(&limits(1, None), None, false).is_err());
+    fn a_lowered_limit_applies_to_new_connections() {
+        let slots = Slots::default();
+        let _first = slots.take(&limits(2, None), None, false).unwrap();
+        let _second = slots.take(&limits(2, None), None, false).unwrap();
+        assert!(slots.take(&limits(1, None), None, false).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What is counted about discovery.
+//! The metrics of discovery.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ const REFRESHES: &str = "rds_auth_proxy_discovery_refreshes_total";
 const AGE: &str = "rds_auth_proxy_discovery_age_seconds";
 const TARGETS: &str = "rds_auth_proxy_targets";
 
-/// Tells the recorder what the names mean.
+/// Describes the metrics to the recorder.
 pub fn describe() {
-    describe_counter!(REFRESHES, "Listings of the RDS databases that were asked for.");
+    describe_counter!(REFRESHES, "Listings of the RDS databases that began.");
     describe_counter!(FAILURES, "Listings of the RDS databases that failed; the last list stays in use.");
     describe_gauge!(AGE, Unit::Seconds, "Since the last listing of the RDS databases that succeeded.");
-    describe_gauge!(TARGETS, "Targets that can be connected to.");
+    describe_gauge!(TARGETS, "Targets that can be reached.");
     counter!(FAILURES).absolute(0);
 }
 

@@ -1,0 +1,54 @@
+//! How a connection ends: the last message to the application, an orderly close, and what the database may still run.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::splice::{End, Side, Splice};
+use super::{Failure, Hop};
+use crate::net::Framed;
+use crate::wire::ErrorResponse;
+
+/// How long an application may take to read the last message.
+pub(super) const CLOSING: Duration = Duration::from_secs(3);
+
+/// Whether the database may still run a query of the session that ended.
+pub(super) fn leaves_query_behind(splice: &Splice, end: &End) -> bool {
+    match end {
+        // A database that does not close after the application did is busy.
+        End::Lingered(Side::App) => true,
+        End::Broken(Side::App, _) | End::Shutdown | End::Idle(_) => splice.may_be_busy(),
+        End::Closed(_) | End::Broken(Side::Hop, _) | End::Lingered(Side::Hop) => false,
+    }
+}
+
+/// The message for an application that did not end its session itself.
+pub(super) fn reason(end: End, hop: &Hop) -> Option<Failure> {
+    let lost = |reason| Failure::HopLost { hop: hop.name.clone(), reason };
+    match end {
+        End::Shutdown => Some(Failure::ShuttingDown),
+        End::Idle(limit) => Some(Failure::Idle(limit)),
+        End::Broken(Side::Hop, error) => Some(lost(Some(error))),
+        End::Closed(Side::Hop) => Some(lost(None)),
+        End::Closed(Side::App) | End::Broken(Side::App, _) | End::Lingered(_) => None,
+    }
+}
+
+/// Sends the last message, if there is one, and closes so that the application can read everything: closing a socket with
+/// unread bytes resets it, and a reset discards what was sent.
+pub(super) async fn close(mut app: Framed, last: Option<ErrorResponse>) {
+    if let Some(response) = last {
+        response.encode(app.out());
+    }
+    let closing = async {
+        app.flush().await?;
+        let mut stream = app.into_stream();
+        stream.shutdown().await?;
+        let mut unread = [0; 4096];
+        while stream.read(&mut unread).await? > 0 {}
+        Ok::<_, std::io::Error>(())
+    };
+    // An application that does not read it has closed already.
+    let _closed = timeout(CLOSING, closing).await;
+}

@@ -1,0 +1,225 @@
+//! One connection from accept to close: every step in its order.
+
+use std::sync::Arc;
+
+use tracing::debug;
+
+use super::audit::Record;
+use super::authenticate::authenticate;
+use super::authorize::CANCEL;
+use super::cancel::{cancel_left_behind, deliver};
+use super::close::{CLOSING, close, leaves_query_behind, reason};
+use super::connect::{HopStream, connect};
+use super::deadline::Deadline;
+use super::negotiate::{Refused, negotiate};
+use super::slots::Slot;
+use super::splice::{End, Splice};
+use super::{Action, Engine, Failure, Fault, Hop, Limits, Login, Opening, Request, Role, Route};
+use crate::net::{Accepted, Framed, Peer, PendingPermit, Socket};
+use crate::shutdown::Shutdown;
+use crate::wire::CancelRequest;
+
+/// How many tunnel streams a login may try, where pods refuse them after they were opened.
+const STREAMS: u32 = 4;
+
+/// A connection that has not ended.
+struct Connection<'a, R> {
+    engine: &'a Engine<R>,
+    limits: Arc<Limits>,
+    permit: Permit,
+    record: Record,
+}
+
+/// What a connection counts against.
+enum Permit {
+    /// The limit of pending connections: its startup packet has not arrived.
+    Pending(PendingPermit),
+    /// `max_connections`.
+    Slot { _slot: Slot },
+}
+
+/// How the steps before the splice end where they do not fail.
+enum Reached {
+    /// A session that is ready for queries.
+    Session(Box<Session>),
+    /// The cancel request was delivered.
+    Cancelled,
+}
+
+struct Session {
+    stream: HopStream,
+    hop: Hop,
+    /// What cancels its queries, if the hop sent a key.
+    cancel: Option<CancelRequest>,
+}
+
+/// Serves a connection from its first byte to its last.
+pub(super) async fn serve_connection<R: Role>(
+    engine: &Engine<R>,
+    accepted: Accepted,
+    permit: PendingPermit,
+    shutdown: &Shutdown,
+) {
+    let Accepted { socket, peer } = accepted;
+    let permit = Permit::Pending(permit);
+    let mut connection = Connection { engine, limits: engine.limits(), permit, record: Record::new(peer) };
+    // Boxed, so that a session in its long second phase does not carry the state of its short first one.
+    match Box::pin(connection.establish(socket, peer, shutdown)).await {
+        Ok((app, Reached::Session(session))) => Box::pin(connection.splice(app, *session, shutdown)).await,
+        Ok((_app, Reached::Cancelled)) => connection.record.cancelled(),
+        Err(Refused { app, failure }) => {
+            connection.record.failed(&failure);
+            let Some(app) = app else { return };
+            tokio::select! {
+                () = close(app, failure.response()) => {}
+                () = connection.permit.dropped() => {}
+            }
+        }
+    }
+}
+
+impl Permit {
+    /// Resolves when newer connections need the room.
+    async fn dropped(&self) {
+        match self {
+            Self::Pending(permit) => permit.dropped().await,
+            Self::Slot { .. } => std::future::pending().await,
+        }
+    }
+}
+
+impl<R: Role> Connection<'_, R> {
+    /// Everything before the splice, within one deadline.
+    async fn establish(
+        &mut self,
+        socket: Socket,
+        peer: Peer,
+        shutdown: &Shutdown,
+    ) -> Result<(Framed, Reached), Refused> {
+        let mut deadline = Deadline::new(self.limits.handshake_timeout);
+        let negotiation = negotiate(socket, self.engine.acceptor.as_ref());
+        let doing = "waiting for the application's startup packet";
+        let (mut app, opening) = tokio::select! {
+            negotiated = deadline.blaming(Fault::Application, doing, negotiation) => negotiated?,
+            () = self.permit.dropped() => return Err(Failure::PendingDropped.into()),
+            // Before the startup packet there is nothing to answer.
+            () = shutdown.ended() => return Err(Failure::ShuttingDown.into()),
+        };
+        let request = Request { opening };
+        self.record.negotiated(&app, &request);
+        // A connection beyond the limits is not worth a lookup or a token.
+        let mut slot =
+            match self.engine.slots.take(&self.limits, peer.network(), may_cancel(&request.opening)) {
+                Ok(slot) => slot,
+                Err(failure) => return Err(Refused { app: Some(app), failure }),
+            };
+        let beyond_limits = slot.refused.take();
+        self.permit = Permit::Slot { _slot: slot };
+        let reached = tokio::select! {
+            reached = self.reach(&mut app, request, beyond_limits, &mut deadline) => reached,
+            () = shutdown.ended() => Err(Failure::ShuttingDown),
+        };
+        match reached {
+            Ok(reached) => Ok((app, reached)),
+            Err(failure) => Err(Refused { app: Some(app), failure }),
+        }
+    }
+
+    /// From the application's first packet to a hop that is ready for queries, or that has cancelled one. A connection
+    /// beyond the limits may only cancel.
+    async fn reach(
+        &mut self,
+        app: &mut Framed,
+        request: Request,
+        beyond_limits: Option<Failure>,
+        deadline: &mut Deadline,
+    ) -> Result<Reached, Failure> {
+        let authorizing = self.engine.role.authorize(request);
+        let route = deadline.blaming(Fault::Proxy, "deciding where the connection goes", authorizing).await?;
+        self.record.authorized(&route);
+        let Route { hop, action, .. } = route;
+        match (action, beyond_limits) {
+            (Action::Cancel(packet), _) => {
+                let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
+                deadline.within("delivering a cancel request", deliver(&hop, &packet, limit)).await?;
+                Ok(Reached::Cancelled)
+            }
+            (Action::Session(_), Some(failure)) => Err(failure),
+            (Action::Session(login), None) => {
+                let (stream, cancel) = self.log_in(app, &hop, &login, deadline).await?;
+                self.record.ready();
+                Ok(Reached::Session(Box::new(Session { stream, hop, cancel })))
+            }
+        }
+    }
+
+    /// Connects and authenticates. A pod may refuse a stream after it was opened: then the pod has received nothing and
+    /// the application nothing either, so both steps are repeated on another stream.
+    async fn log_in(
+        &mut self,
+        app: &mut Framed,
+        hop: &Hop,
+        login: &Login,
+        deadline: &mut Deadline,
+    ) -> Result<(HopStream, Option<CancelRequest>), Failure> {
+        let mut streams = 1;
+        loop {
+            match self.try_log_in(app, hop, login, deadline).await {
+                Err(Failure::RefusedLate { hop, source }) => {
+                    if streams == STREAMS {
+                        return Err(Failure::Unreachable { hop, source });
+                    }
+                    debug!(error = %source, "the pod refused an open stream; opening another one");
+                    streams += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_log_in(
+        &mut self,
+        app: &mut Framed,
+        hop: &Hop,
+        login: &Login,
+        deadline: &mut Deadline,
+    ) -> Result<(HopStream, Option<CancelRequest>), Failure> {
+        let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
+        let mut stream = deadline.within("connecting to the next hop", connect(hop, limit)).await?;
+        self.record.connected(&stream.framed);
+        let cancel = authenticate(app, &mut stream, login, deadline).await?;
+        Ok((stream, cancel))
+    }
+
+    /// Moves bytes until the session ends, then tells both sides why.
+    async fn splice(&self, app: Framed, session: Session, shutdown: &Shutdown) {
+        let Session { stream, hop, cancel } = session;
+        let (app, stream) = (app.into_stream(), stream.framed.into_stream());
+        let mut splice = Splice::new(app, stream, self.limits.idle_timeout);
+        let end = tokio::select! {
+            end = splice.run() => end,
+            () = shutdown.ended() => End::Shutdown,
+        };
+        self.record.ended(&splice, &end);
+        let left_behind = self.limits.cancel_on_disconnect && leaves_query_behind(&splice, &end);
+        let cancel = cancel.filter(|_| left_behind);
+        let limit = if let End::Shutdown = end { CLOSING } else { self.limits.connect_timeout };
+        let response =
+            reason(end, &hop).filter(|_| splice.may_speak()).and_then(|failure| failure.response());
+        let cancelling = async {
+            if let Some(cancel) = cancel {
+                cancel_left_behind(&hop, cancel, limit).await;
+            }
+        };
+        tokio::join!(close(Framed::new(splice.into_app()), response), cancelling);
+    }
+}
+
+/// Whether this may be a cancel request, which is served beyond the limits too. From a client it arrives as a startup
+/// packet with a parameter; whether that counts is decided by the role.
+fn may_cancel(opening: &Opening) -> bool {
+    match opening {
+        Opening::Cancel(_) => true,
+        Opening::Startup(startup) => startup.get(CANCEL).is_some(),
+    }
+}

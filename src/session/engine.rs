@@ -1,0 +1,85 @@
+//! What all connections of one mode share, whichever listener accepted them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use tracing::warn;
+
+use super::slots::Slots;
+use super::{Limits, Role, metrics};
+use crate::net::{Peer, Pending, PendingPermit};
+use crate::tls::Acceptor;
+
+/// The shortest time between two log lines about dropped pending connections: a flood of connections must not become a
+/// flood of lines.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The policy of a mode, its limits, and what counts against them. Any number of listeners may feed one engine
+/// ([`super::serve`]).
+pub struct Engine<R> {
+    pub(super) role: R,
+    /// TLS towards applications; absent where it is off.
+    pub(super) acceptor: Option<Acceptor>,
+    pub(super) slots: Slots,
+    limits: RwLock<Arc<Limits>>,
+    pending: Pending,
+    dropped: Mutex<Dropped>,
+    next_id: AtomicU64,
+}
+
+impl<R: Role> Engine<R> {
+    /// An engine without connections. `acceptor` is TLS towards applications, absent where it is off.
+    #[must_use]
+    pub fn new(role: R, acceptor: Option<Acceptor>, limits: Limits) -> Self {
+        metrics::limited(&limits);
+        Self {
+            role,
+            acceptor,
+            slots: Slots::default(),
+            limits: RwLock::new(Arc::new(limits)),
+            pending: Pending::default(),
+            dropped: Mutex::default(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// Replaces the limits for connections to come.
+    pub fn set_limits(&self, limits: Limits) {
+        metrics::limited(&limits);
+        *self.limits.write() = Arc::new(limits);
+    }
+
+    pub(super) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read())
+    }
+
+    /// The id of a new connection and its permit to be pending. Where too many are, one of them is dropped.
+    pub(super) fn admit(&self, peer: Peer) -> (u64, PendingPermit) {
+        let (permit, dropped) = self.pending.add(peer, self.limits().pending());
+        if let Some(peer) = dropped {
+            self.dropped.lock().note(&peer);
+        }
+        (self.next_id.fetch_add(1, Ordering::Relaxed), permit)
+    }
+}
+
+/// Pending connections that were dropped since the last line about them.
+#[derive(Default)]
+struct Dropped {
+    logged: Option<Instant>,
+    connections: u64,
+}
+
+impl Dropped {
+    /// Counts one, and logs the count unless that happened just now.
+    fn note(&mut self, peer: &Peer) {
+        self.connections += 1;
+        if self.logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
+            let connections = self.connections;
+            warn!(%peer, connections, "dropped before the startup packet: too many pending connections");
+            *self = Self { logged: Some(Instant::now()), connections: 0 };
+        }
+    }
+}
