@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
-use super::listing::{Listing, Policy};
+use super::listing::Listing;
 use super::merge::Merged;
-use super::{Discover, DiscoverError, Discovered, Refusal, Target};
+use super::{Discover, DiscoverError, Discovered, Policy, Refusal, Target};
 use crate::net::HostPort;
 use crate::shutdown::Shutdown;
 

@@ -8,22 +8,11 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
-use super::merge::{DefaultTls, Merged, merge};
-use super::{Acl, Discover, DiscoverError, Discovered, Inventory, StaticTarget, metrics};
+use super::merge::{Merged, merge};
+use super::{Discover, DiscoverError, Discovered, Inventory, Policy, metrics};
 
 /// How long one listing may take before it counts as failed.
 const DISCOVERY_DEADLINE: Duration = Duration::from_secs(30);
-
-/// The configuration of targets.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// The targets of the configuration.
-    pub fixed: Vec<StaticTarget>,
-    /// Which discovered databases may be used.
-    pub acl: Acl,
-    /// TLS for targets that do not configure it.
-    pub tls: DefaultTls,
-}
 
 /// The current list.
 pub(super) struct Listing {

@@ -3,18 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Discovered, Iam, Policy, Refusal, StaticTarget, Target};
+use super::{DefaultTls, Discovered, Iam, Policy, Refusal, StaticTarget, Target};
 use crate::net::HostPort;
-use crate::tls::Connector;
-
-/// TLS for targets that do not configure it.
-#[derive(Clone, Debug)]
-pub struct DefaultTls {
-    /// For targets of the configuration.
-    pub fixed: Arc<Connector>,
-    /// For discovered databases.
-    pub discovered: Arc<Connector>,
-}
 
 /// The merged list.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! Why a connection fails. `fault.rs` has the side at fault, `response.rs` the message for the application.
+//! Why a connection fails. `classify.rs` has the side at fault, `response.rs` the message for the application.
 
 use std::io;
 use std::time::Duration;

@@ -1,7 +1,4 @@
-//! The side at fault and the reason of a failure, for logs and metrics.
-
-use super::Failure;
-use crate::catalog::LookupError;
+//! The side that causes a failure.
 
 /// The side that caused a failure, and has to fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,95 +22,6 @@ impl Fault {
             Self::Proxy => "proxy",
             Self::Hop => "hop",
             Self::Database => "database",
-        }
-    }
-}
-
-impl Failure {
-    /// The side at fault.
-    #[must_use]
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Application(_)
-            | Self::ApplicationGone(_)
-            | Self::ApplicationTls(_)
-            | Self::UnexpectedTls
-            | Self::DirectTlsWithoutAlpn
-            | Self::RepeatedRequest(_)
-            | Self::MissingParameter { .. }
-            | Self::CancelWithoutTarget
-            | Self::InvalidTarget(_)
-            | Self::Startup(_)
-            | Self::Password { .. }
-            | Self::Idle(_)
-            | Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => Fault::Application,
-            Self::Lookup(LookupError::Refused { .. } | LookupError::Stale { .. })
-            | Self::Mint(_)
-            | Self::TooManyConnections { .. }
-            | Self::TooManyConnectionsOfPeer { .. }
-            | Self::PendingDropped
-            | Self::ShuttingDown => Fault::Proxy,
-            Self::Refused { .. } => Fault::Database,
-            Self::Timeout { fault, .. } => *fault,
-            Self::CancelRefused { .. }
-            | Self::Unreachable { .. }
-            | Self::RefusedLate { .. }
-            | Self::HopGone { .. }
-            | Self::HopLost { .. }
-            | Self::HopProtocol { .. }
-            | Self::HopTls { .. }
-            | Self::NoTls { .. }
-            | Self::ErrorBeforeTls { .. }
-            | Self::NotPostgres { .. }
-            | Self::HungUpBeforeTls { .. }
-            | Self::UnaskedSasl { .. }
-            | Self::UnsupportedSasl { .. }
-            | Self::UnsupportedMethod { .. }
-            | Self::Scram { .. }
-            | Self::EndlessLogin { .. } => Fault::Hop,
-        }
-    }
-
-    /// The reason as a label of metrics.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Application(_)
-            | Self::UnexpectedTls
-            | Self::DirectTlsWithoutAlpn
-            | Self::RepeatedRequest(_) => "application_protocol",
-            Self::ApplicationGone(_) => "application_gone",
-            Self::ApplicationTls(_) => "application_tls",
-            Self::MissingParameter { .. }
-            | Self::InvalidTarget(_)
-            | Self::Startup(_)
-            | Self::Password { .. } => "startup_parameters",
-            Self::CancelWithoutTarget => "cancel_without_target",
-            Self::CancelRefused { .. } => "cancel_refused",
-            Self::Lookup(LookupError::Refused { .. }) => "target_acl",
-            Self::Lookup(
-                LookupError::Unknown { .. } | LookupError::Ambiguous { .. } | LookupError::Stale { .. },
-            ) => "unknown_target",
-            Self::Mint(_) => "aws_credentials",
-            Self::TooManyConnections { .. } => "max_connections",
-            Self::TooManyConnectionsOfPeer { .. } => "max_connections_per_peer",
-            Self::PendingDropped => "pending_dropped",
-            Self::ShuttingDown => "shutdown",
-            Self::Idle(_) => "idle_timeout",
-            Self::Timeout { .. } => "timeout",
-            Self::Unreachable { .. } | Self::RefusedLate { .. } => "unreachable",
-            Self::HopGone { .. } | Self::HopLost { .. } => "hop_gone",
-            Self::HopTls { .. }
-            | Self::NoTls { .. }
-            | Self::ErrorBeforeTls { .. }
-            | Self::HungUpBeforeTls { .. } => "hop_tls",
-            Self::HopProtocol { .. }
-            | Self::NotPostgres { .. }
-            | Self::UnaskedSasl { .. }
-            | Self::UnsupportedSasl { .. }
-            | Self::UnsupportedMethod { .. }
-            | Self::EndlessLogin { .. } => "hop_protocol",
-            Self::Scram { .. } | Self::Refused { .. } => "login_refused",
         }
     }
 }

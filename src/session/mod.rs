@@ -20,7 +20,8 @@
 //! | `explain.rs` | hints for a login that the database refused |
 //! | `cancel.rs` | delivery of cancel requests |
 //! | `close.rs` | the last message and an orderly close |
-//! | `failure.rs`, `fault.rs`, `response.rs` | why a connection fails, the side at fault, the message for the application |
+//! | `failure.rs`, `fault.rs` | why a connection fails, and the side that causes it |
+//! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `audit.rs`, `metrics.rs` | log lines and metrics of a connection |
 
 mod accept;
@@ -28,6 +29,7 @@ mod audit;
 mod authenticate;
 mod authorize;
 mod cancel;
+mod classify;
 mod close;
 mod connect;
 mod connection;

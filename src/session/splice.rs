@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use self::direction::{Direction, TAIL};
+pub(super) use self::direction::Side;
+use self::direction::{Broken, Direction, TAIL};
 use crate::net::Stream;
 
 mod direction;
@@ -37,13 +38,6 @@ pub(super) struct Splice {
     last_sender: Side,
     first_closed: Option<Side>,
     broken: Option<Broken>,
-}
-
-/// A side of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    App,
-    Hop,
 }
 
 /// How a splice ended.
@@ -195,26 +189,6 @@ fn ends_ready(tail: [u8; TAIL]) -> bool {
     matches!(before, 0 | 4) && message == READY_FOR_QUERY && matches!(status, b'I' | b'T' | b'E')
 }
 
-/// The side whose connection broke, and how.
-type Broken = (Side, io::Error);
-
 fn broke(polled: Poll<Result<(), Broken>>) -> Option<Broken> {
     if let Poll::Ready(Err(broken)) = polled { Some(broken) } else { None }
-}
-
-impl Side {
-    fn other(self) -> Self {
-        match self {
-            Self::App => Self::Hop,
-            Self::Hop => Self::App,
-        }
-    }
-
-    /// Its name in logs.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::App => "application",
-            Self::Hop => "hop",
-        }
-    }
 }

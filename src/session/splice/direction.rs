@@ -6,8 +6,17 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Broken, Side};
 use crate::net::{Buffer, Stream};
+
+/// A side of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Side {
+    App,
+    Hop,
+}
+
+/// The side whose connection broke, and how.
+pub(super) type Broken = (Side, io::Error);
 
 /// How many of the last bytes are kept: a `ReadyForQuery` and the byte before it.
 pub(super) const TAIL: usize = 7;
@@ -201,6 +210,23 @@ impl Direction {
             for (kept, byte) in self.tail.iter_mut().rev().zip(written.iter().rev()) {
                 *kept = *byte;
             }
+        }
+    }
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::App => Self::Hop,
+            Self::Hop => Self::App,
+        }
+    }
+
+    /// Its name in logs.
+    pub(in super::super) fn name(self) -> &'static str {
+        match self {
+            Self::App => "application",
+            Self::Hop => "hop",
         }
     }
 }

@@ -1,0 +1,84 @@
+//! The targets of configuration and discovery.
+
+use std::sync::Arc;
+
+use super::{Acl, Tag};
+use crate::net::HostPort;
+use crate::tls::Connector;
+
+/// A Postgres database that a session can go to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name: the key in `targets`, or the identifier in RDS.
+    pub name: String,
+    /// Its address, as RDS or the configuration has it.
+    pub address: HostPort,
+    /// The database to suggest.
+    pub database: Option<String>,
+    /// The port that the client listens on for it, instead of that of `listen_addr`.
+    pub local_port: Option<u16>,
+    /// TLS towards it.
+    pub tls: Arc<Connector>,
+    /// Where IAM tokens for it are valid; absent where it has no IAM authentication.
+    pub iam: Option<Iam>,
+}
+
+/// What a login with an IAM token needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Iam {
+    /// The AWS region that the token is signed for, such as `us-east-1`.
+    pub region: String,
+}
+
+/// A target of the configuration. What is absent comes from discovery where RDS lists the same host, else it is the default
+/// for static targets.
+#[derive(Clone, Debug)]
+pub struct StaticTarget {
+    /// The key in `targets`.
+    pub name: String,
+    /// Its address.
+    pub address: HostPort,
+    /// The database to suggest.
+    pub database: Option<String>,
+    /// The port the client listens on for it.
+    pub local_port: Option<u16>,
+    /// TLS towards it, where the configuration has it.
+    pub tls: Option<Arc<Connector>>,
+}
+
+/// A database that RDS lists, before the access list is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovered {
+    /// The DB instance identifier, or the name of an Aurora endpoint.
+    pub name: String,
+    /// The endpoint.
+    pub address: HostPort,
+    /// Its AWS region, from its ARN.
+    pub region: String,
+    /// The tag `rds-auth-proxy:db-name`, else the database it was created with.
+    pub database: Option<String>,
+    /// The tag `rds-auth-proxy:local-port`.
+    pub local_port: Option<u16>,
+    /// Its tags, for the access list.
+    pub tags: Vec<Tag>,
+}
+
+/// The configuration of targets.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The targets of the configuration.
+    pub fixed: Vec<StaticTarget>,
+    /// Which discovered databases may be used.
+    pub acl: Acl,
+    /// TLS for targets that do not configure it.
+    pub tls: DefaultTls,
+}
+
+/// TLS for targets that do not configure it.
+#[derive(Clone, Debug)]
+pub struct DefaultTls {
+    /// For targets of the configuration.
+    pub fixed: Arc<Connector>,
+    /// For discovered databases.
+    pub discovered: Arc<Connector>,
+}
