@@ -103,7 +103,7 @@ pub enum Failure {
         source: io::Error,
     },
     /// The pod refused the stream of a tunnel after it was opened. It has received nothing, so another stream may work.
-    #[error("{hop} refused the connection: {source}")]
+    #[error("{hop} cannot be reached: {source}")]
     RefusedLate {
         /// The name of the hop.
         hop: String,
