@@ -34,6 +34,9 @@ step "Shell scripts"
 shellcheck build/*.sh build/ca/*.sh .ci/run
 bash build/release-test.sh
 
+step "Pictures of the documentation"
+python3 build/diagrams.py --check
+
 step "Workflows"
 "$tools/bin/actionlint"
 
