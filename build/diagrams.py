@@ -4,8 +4,7 @@
     build/diagrams.py            writes the pictures
     build/diagrams.py --check    fails if a picture is not up to date
 
-A description has one statement on each line. Lengths are in pixels. LINES are separated by "|"; a line in backticks is a file
-name.
+A description has one statement on each line. Lengths are in pixels. "|" separates LINES; a line in backticks is a file name.
 
     title TEXT                                 what the picture shows, for readers that cannot see it
     gap COLUMNS ROWS                           the space between columns and between rows
