@@ -50,7 +50,7 @@ fn every_reason_and_ending_is_explained() {
         body("src/session/fault.rs", "pub fn reason("),
         body("src/session/audit.rs", "fn blame("),
         body("src/session/fault.rs", "pub fn name("),
-        body("src/kubernetes/fault.rs", "pub(super) fn outcome("),
+        body("src/kubernetes/error.rs", "pub(super) fn outcome("),
     ];
     let words: BTreeSet<_> = words.iter().flat_map(|body| quoted(body)).collect();
     for expected in ["hop_tls", "vanished", "database", "not_ready"] {

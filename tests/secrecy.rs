@@ -41,7 +41,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/config/settings.rs", "Rds", Words("names of regions")),
     ("src/config/settings.rs", "Upstream", Words("its name")),
     ("src/config/tree.rs", "Tree", Test("no_debug_output_shows_a_value_from_outside")),
-    ("src/kubernetes/fault.rs", "Fault", Test("a_broken_file_is_named_but_not_quoted")),
+    ("src/kubernetes/error.rs", "TunnelError", Test("a_broken_file_is_named_but_not_quoted")),
     ("src/net/address.rs", "HostPort", Words("a host")),
     ("src/net/address.rs", "InvalidAddress", Words("what was to be a host")),
     ("src/session/failure.rs", "Failure", Test("no_failure_of_a_login_shows_the_packet")),

@@ -48,7 +48,7 @@ const EXPLAINED: [&str; 10] = [
     "src/cli/logging/mod.rs",
     "src/cli/runtime.rs",
     "src/cli/start.rs",
-    "src/kubernetes/fault.rs",
+    "src/kubernetes/error.rs",
     "src/session/failure.rs",
     "src/catalog/directory.rs",
     "src/catalog/ports.rs",

@@ -21,10 +21,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::error::TunnelError;
 use super::explain::quote;
-use super::fault::Fault;
-use super::pulse::{Beat, Pulse};
-use super::{Clocks, meter};
+use super::keepalive::{Keepalive, Tick};
+use super::{Timeouts, metrics};
 
 /// The channels.
 const DATA: u8 = 0;
@@ -59,16 +59,16 @@ pub(super) struct Channel<S> {
     unread: Bytes,
     /// How many bytes of the port number are still to come on each channel.
     port_left: [usize; 2],
-    pulse: Pulse,
+    keepalive: Keepalive,
     waiting: bool,
     linger: Duration,
     shut: Option<Instant>,
     ended: bool,
-    _counted: meter::Stream,
+    _counted: metrics::OpenStream,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
-    pub(super) fn new(socket: WebSocketStream<S>, pod: &str, port: u16, clocks: &Clocks) -> Self {
+    pub(super) fn new(socket: WebSocketStream<S>, pod: &str, port: u16, timeouts: &Timeouts) -> Self {
         Self {
             socket,
             pod: pod.to_owned(),
@@ -76,12 +76,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             spoke: false,
             unread: Bytes::new(),
             port_left: [2, 2],
-            pulse: Pulse::new(clocks.ping),
+            keepalive: Keepalive::new(timeouts.ping_interval),
             waiting: false,
-            linger: clocks.linger,
+            linger: timeouts.linger,
             shut: None,
             ended: false,
-            _counted: meter::Stream::open(),
+            _counted: metrics::OpenStream::open(),
         }
     }
 
@@ -107,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         loop {
             match Pin::new(&mut self.socket).poll_next(context) {
                 Poll::Ready(Some(Ok(message))) => {
-                    self.pulse.heard();
+                    self.keepalive.heard();
                     return Poll::Ready(self.take(message));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(self.fail(lost(&error))),
@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
                 self.ended = true;
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.poll_beat(context, true))?;
+            ready!(self.poll_keepalive(context, true))?;
         }
     }
 
@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
                 }
             },
             Message::Pong(_) => {
-                self.pulse.answered();
+                self.keepalive.answered();
                 Ok(())
             }
             _ => Ok(()),
@@ -177,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         if self.spoke || !words.iter().any(|word| lower.contains(word)) {
             return error;
         }
-        Fault::PortRefused { pod: self.pod.clone(), port: self.port, reason: error.to_string() }.into()
+        TunnelError::PortRefused { pod: self.pod.clone(), port: self.port, reason: error.to_string() }.into()
     }
 
     /// An error after our own end is how a pod closes that had something left to say; nobody asks any more.
@@ -186,15 +186,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         if self.shut.is_some() { Ok(()) } else { Err(error) }
     }
 
-    fn poll_beat(&mut self, context: &mut Context<'_>, listening: bool) -> Poll<io::Result<()>> {
-        if ready!(self.pulse.poll(context, listening)) == Beat::Dead {
-            let silence = self.pulse.patience();
+    fn poll_keepalive(&mut self, context: &mut Context<'_>, listening: bool) -> Poll<io::Result<()>> {
+        if ready!(self.keepalive.poll(context, listening)) == Tick::Dead {
+            let silence = self.keepalive.patience();
             let text =
                 format!("nothing was heard from the API server for {silence:.0?}; the network path is dead");
             return Poll::Ready(self.fail(io::Error::new(io::ErrorKind::TimedOut, text)));
         }
         if self.shut.is_some() {
-            self.pulse.hasten(self.linger);
+            self.keepalive.hasten(self.linger);
         }
         // A message that waits to be sent does for a ping.
         if let Poll::Ready(Ok(())) = Pin::new(&mut self.socket).poll_ready(context) {

@@ -10,10 +10,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
+use super::error::TunnelError;
 use super::explain::not_built;
-use super::fault::Fault;
 use super::kubeconfig::{Fingerprint, find, fingerprint};
-use super::{Clocks, connector};
+use super::{Timeouts, connector};
 use crate::catalog::PortForward;
 
 /// What requests are sent with.
@@ -33,7 +33,7 @@ pub(super) struct Access {
 /// One cluster, with the one set of credentials that was found for it last.
 pub(super) struct Cluster {
     settings: PortForward,
-    renewal: Duration,
+    renew_after: Duration,
     /// Has to be said once, where it matters.
     unverified: Once,
     state: Mutex<State>,
@@ -43,14 +43,14 @@ pub(super) struct Cluster {
 struct State {
     ready: Option<(Fingerprint, Arc<Access>)>,
     /// Outlives the connection that began it: a plugin cannot be stopped, and must not be started twice at a time.
-    building: Option<(Fingerprint, JoinHandle<Result<Access, Fault>>)>,
-    failed: Option<(Instant, Fault)>,
+    building: Option<(Fingerprint, JoinHandle<Result<Access, TunnelError>>)>,
+    failed: Option<(Instant, TunnelError)>,
 }
 
 impl Cluster {
-    /// `renewal` is how long what a plugin gave is used.
-    pub(super) fn new(settings: PortForward, renewal: Duration) -> Self {
-        Self { settings, renewal, unverified: Once::new(), state: Mutex::default() }
+    /// `renew_after` is how long what a plugin gave is used.
+    pub(super) fn new(settings: PortForward, renew_after: Duration) -> Self {
+        Self { settings, renew_after, unverified: Once::new(), state: Mutex::default() }
     }
 
     /// Somebody else makes sure who answers: no word about an API server that is not verified.
@@ -60,7 +60,7 @@ impl Cluster {
 
     /// The client as it is, unless the kubeconfig was changed or the plugin's credentials are about to expire; else a
     /// new one, for all who wait for it.
-    pub(super) async fn access(&self, clocks: &Clocks) -> Result<Arc<Access>, Fault> {
+    pub(super) async fn access(&self, timeouts: &Timeouts) -> Result<Arc<Access>, TunnelError> {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
         let seen = fingerprint(&self.settings);
@@ -70,14 +70,14 @@ impl Cluster {
         {
             return Ok(Arc::clone(access));
         }
-        if let Some((at, fault)) = &state.failed
+        if let Some((at, error)) = &state.failed
             && *at > asked
         {
-            return Err(fault.clone());
+            return Err(error.clone());
         }
-        let built = self.build(&mut state, seen, clocks.plugin).await;
-        if let Err(fault) = &built {
-            state.failed = Some((Instant::now(), fault.clone()));
+        let built = self.build(&mut state, seen, timeouts.plugin).await;
+        if let Err(error) = &built {
+            state.failed = Some((Instant::now(), error.clone()));
         }
         built
     }
@@ -93,7 +93,7 @@ impl Cluster {
 
     /// The client would run the plugin by itself, but in the middle of a request that has little time.
     fn is_stale(&self, access: &Access) -> bool {
-        access.plugin.is_some() && access.built.elapsed().is_ok_and(|age| age >= self.renewal)
+        access.plugin.is_some() && access.built.elapsed().is_ok_and(|age| age >= self.renew_after)
     }
 
     async fn build(
@@ -101,15 +101,15 @@ impl Cluster {
         state: &mut State,
         seen: Fingerprint,
         limit: Duration,
-    ) -> Result<Arc<Access>, Fault> {
+    ) -> Result<Arc<Access>, TunnelError> {
         let begin = || (seen, spawn_blocking(building(self.settings.clone())));
         let (read, building) = state.building.get_or_insert_with(begin);
         let read = read.clone();
         let Ok(built) = timeout(limit, building).await else {
-            return Err(Fault::PluginSilent { after: limit });
+            return Err(TunnelError::PluginSilent { after: limit });
         };
         state.building = None;
-        let crashed = |error| Err(Fault::Kubeconfig { reason: format!("reading it failed: {error}") });
+        let crashed = |error| Err(TunnelError::Kubeconfig { reason: format!("reading it failed: {error}") });
         let access = Arc::new(built.unwrap_or_else(crashed)?);
         if !access.verified {
             self.unverified.call_once(|| warn_of(&access.server));
@@ -128,7 +128,7 @@ fn warn_of(server: &str) {
 }
 
 /// Reads files and runs the credential plugin, so it is for a thread that may block.
-fn building(settings: PortForward) -> impl FnOnce() -> Result<Access, Fault> + Send + 'static {
+fn building(settings: PortForward) -> impl FnOnce() -> Result<Access, TunnelError> + Send + 'static {
     move || {
         let found = Handle::current().block_on(find(&settings))?;
         let server = found.config.cluster_url.to_string().trim_end_matches('/').to_owned();

@@ -1,4 +1,4 @@
-//! From what the API server or the credential plugin said to a [`Fault`].
+//! From what the API server or the credential plugin said to a [`TunnelError`].
 
 use std::error::Error as StdError;
 use std::io;
@@ -10,7 +10,7 @@ use kube::core::Status;
 use tokio::time::timeout;
 
 use super::cluster::Access;
-use super::fault::Fault;
+use super::error::TunnelError;
 
 /// How much of somebody else's text goes into ours.
 const QUOTED: usize = 300;
@@ -29,7 +29,7 @@ pub(super) async fn answer<T>(
     asked: Asked<'_>,
     limit: Duration,
     request: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Fault> {
+) -> Result<T, TunnelError> {
     match timeout(limit, request).await {
         Ok(answer) => answer.map_err(|error| explain(&error, access, asked)),
         Err(_) => Err(silent(access, asked, format!("no answer within {limit:.0?}"))),
@@ -37,18 +37,18 @@ pub(super) async fn answer<T>(
 }
 
 /// The API server that has just listed the pods is there; who says nothing is the node it asks for the stream.
-fn silent(access: &Access, asked: Asked<'_>, reason: String) -> Fault {
+fn silent(access: &Access, asked: Asked<'_>, reason: String) -> TunnelError {
     match asked {
-        Asked::Forward { pod } => Fault::PodUnreachable { pod: pod.to_owned(), reason },
-        _ => Fault::Unreachable { server: access.server.clone(), reason },
+        Asked::Forward { pod } => TunnelError::PodUnreachable { pod: pod.to_owned(), reason },
+        _ => TunnelError::Unreachable { server: access.server.clone(), reason },
     }
 }
 
 /// Why no client could be made.
-pub(super) fn not_built(error: &Error, plugin: Option<&str>) -> Fault {
+pub(super) fn not_built(error: &Error, plugin: Option<&str>) -> TunnelError {
     match find::<AuthError>(error) {
         Some(failure) => credentials(failure, plugin),
-        None => Fault::Kubeconfig { reason: innermost(error) },
+        None => TunnelError::Kubeconfig { reason: innermost(error) },
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn quote(text: &str) -> String {
     quoted.trim_end_matches('.').to_owned()
 }
 
-fn explain(error: &Error, access: &Access, asked: Asked<'_>) -> Fault {
+fn explain(error: &Error, access: &Access, asked: Asked<'_>) -> TunnelError {
     let server = access.server.clone();
     if let Some(failure) = find::<AuthError>(error) {
         return credentials(failure, access.plugin.as_deref());
@@ -67,37 +67,37 @@ fn explain(error: &Error, access: &Access, asked: Asked<'_>) -> Fault {
     match error {
         Error::Api(status) => refused(status, access, asked),
         Error::UpgradeConnection(UpgradeConnectionError::GetPendingUpgrade(error)) => {
-            Fault::Unreachable { server, reason: innermost(error) }
+            TunnelError::Unreachable { server, reason: innermost(error) }
         }
-        Error::UpgradeConnection(error) => Fault::NoWebsocket { server, reason: error.to_string() },
+        Error::UpgradeConnection(error) => TunnelError::NoWebsocket { server, reason: error.to_string() },
         Error::SerdeError(_) | Error::FromUtf8(_) => {
-            Fault::Refused { server, reason: "its answer is not one of Kubernetes".to_owned() }
+            TunnelError::Refused { server, reason: "its answer is not one of Kubernetes".to_owned() }
         }
-        other => Fault::Unreachable { server, reason: innermost(other) },
+        other => TunnelError::Unreachable { server, reason: innermost(other) },
     }
 }
 
-fn refused(status: &Status, access: &Access, asked: Asked<'_>) -> Fault {
+fn refused(status: &Status, access: &Access, asked: Asked<'_>) -> TunnelError {
     let server = access.server.clone();
     let reason = quote(&status.message);
     match (status.code, asked) {
-        (401, _) => Fault::Unauthorized { server },
+        (401, _) => TunnelError::Unauthorized { server },
         (403, _) => forbidden(&status.message, access, asked),
-        (404, Asked::Forward { pod }) => Fault::PodGone { pod: pod.to_owned() },
+        (404, Asked::Forward { pod }) => TunnelError::PodGone { pod: pod.to_owned() },
         (404, Asked::Service(service)) => {
-            Fault::NoService { service: service.to_owned(), namespace: access.namespace.clone() }
+            TunnelError::NoService { service: service.to_owned(), namespace: access.namespace.clone() }
         }
-        (429, _) => Fault::Busy { server, reason },
-        (_, Asked::Forward { pod }) => Fault::PodUnreachable { pod: pod.to_owned(), reason },
-        (500.., _) => Fault::Busy { server, reason },
-        _ => Fault::Refused { server, reason },
+        (429, _) => TunnelError::Busy { server, reason },
+        (_, Asked::Forward { pod }) => TunnelError::PodUnreachable { pod: pod.to_owned(), reason },
+        (500.., _) => TunnelError::Busy { server, reason },
+        _ => TunnelError::Refused { server, reason },
     }
 }
 
 /// Reads `User "U" cannot VERB resource "R" in API group "" in the namespace "N"`, the wording of the RBAC authorizer
 /// (`ForbiddenMessage` in apiserver/pkg/endpoints/handlers/responsewriters/errors.go); another authorizer's wording is
 /// replaced by what was asked.
-fn forbidden(message: &str, access: &Access, asked: Asked<'_>) -> Fault {
+fn forbidden(message: &str, access: &Access, asked: Asked<'_>) -> TunnelError {
     let (verb, resource, verbs) = match asked {
         Asked::Pods => ("list", "pods", "[\"get\", \"list\"]"),
         Asked::Service(_) => ("get", "services", "[\"get\"]"),
@@ -107,7 +107,7 @@ fn forbidden(message: &str, access: &Access, asked: Asked<'_>) -> Fault {
         between(message, "User \"", "\"").map_or_else(|| "you".to_owned(), |user| format!("user {user}"));
     let verb = between(message, "cannot ", " ").unwrap_or(verb);
     let namespace = between(message, "in the namespace \"", "\"").unwrap_or(&access.namespace);
-    Fault::Forbidden {
+    TunnelError::Forbidden {
         user: quote(&user),
         verb: quote(verb),
         resource: resource.to_owned(),
@@ -123,25 +123,25 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 
 /// The plugin's standard output is a credential and its environment may hold some; only what it wrote to standard
 /// error is shown.
-fn credentials(error: &AuthError, plugin: Option<&str>) -> Fault {
+fn credentials(error: &AuthError, plugin: Option<&str>) -> TunnelError {
     let command = plugin.unwrap_or("auth-provider").to_owned();
     match error {
-        AuthError::AuthExecStart(error) => Fault::PluginMissing { command, reason: error.to_string() },
+        AuthError::AuthExecStart(error) => TunnelError::PluginMissing { command, reason: error.to_string() },
         AuthError::AuthExecRun { out, .. } => {
             let said = String::from_utf8_lossy(&out.stderr);
             let said = if said.trim().is_empty() { out.status.to_string() } else { quote(&said) };
-            Fault::PluginFailed { command, said }
+            TunnelError::PluginFailed { command, said }
         }
         AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
-            Fault::PluginFailed { command, said: "it printed no ExecCredential".to_owned() }
+            TunnelError::PluginFailed { command, said: "it printed no ExecCredential".to_owned() }
         }
         AuthError::ReadTokenFile(error, path) => {
-            Fault::Kubeconfig { reason: format!("its token file {}: {error}", path.display()) }
+            TunnelError::Kubeconfig { reason: format!("its token file {}: {error}", path.display()) }
         }
-        AuthError::InvalidBearerToken(_) | AuthError::InvalidBasicAuth(_) => Fault::Kubeconfig {
+        AuthError::InvalidBearerToken(_) | AuthError::InvalidBasicAuth(_) => TunnelError::Kubeconfig {
             reason: "its token or password has characters that cannot be sent".to_owned(),
         },
-        other => Fault::Kubeconfig { reason: quote(&other.to_string()) },
+        other => TunnelError::Kubeconfig { reason: quote(&other.to_string()) },
     }
 }
 

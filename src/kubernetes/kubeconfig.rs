@@ -11,7 +11,7 @@ use kube::Config;
 use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 use super::connector::is_local;
-use super::fault::Fault;
+use super::error::TunnelError;
 use crate::catalog::PortForward;
 
 /// A cluster and credentials for it.
@@ -40,9 +40,9 @@ pub(super) fn fingerprint(settings: &PortForward) -> Fingerprint {
 }
 
 /// Reads the kubeconfig, or finds the service account of the pod this runs in.
-pub(super) async fn find(settings: &PortForward) -> Result<Found, Fault> {
+pub(super) async fn find(settings: &PortForward) -> Result<Found, TunnelError> {
     let Some(kubeconfig) = read(settings)? else {
-        let config = Config::incluster().map_err(|_| Fault::NoKubeconfig)?;
+        let config = Config::incluster().map_err(|_| TunnelError::NoKubeconfig)?;
         return Ok(Found { config, proxy: None, plugin: None, verified: true });
     };
     let proxy = proxy_of(&kubeconfig, settings.context.as_deref());
@@ -68,7 +68,7 @@ fn files(settings: &PortForward) -> Vec<PathBuf> {
 }
 
 /// Merges the files; of `KUBECONFIG` those that do not exist are passed over, as kubectl does. Nothing if there is none.
-fn read(settings: &PortForward) -> Result<Option<Kubeconfig>, Fault> {
+fn read(settings: &PortForward) -> Result<Option<Kubeconfig>, TunnelError> {
     let mut merged = None;
     for path in files(settings) {
         let read = match read_one(&path) {
@@ -95,20 +95,20 @@ fn read_one(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
 }
 
 /// The parser's own text may quote the file, and with it a token; the place is enough.
-fn unreadable(path: &Path, error: &KubeconfigError) -> Fault {
+fn unreadable(path: &Path, error: &KubeconfigError) -> TunnelError {
     let reason = match error {
         KubeconfigError::ReadConfig(error, _) => error.to_string(),
         KubeconfigError::Parse(_) => "it is no valid YAML or no kubeconfig".to_owned(),
         other => other.to_string(),
     };
-    Fault::Kubeconfig { reason: format!("{}: {reason}", path.display()) }
+    TunnelError::Kubeconfig { reason: format!("{}: {reason}", path.display()) }
 }
 
-fn not_usable(error: KubeconfigError, known: String) -> Fault {
+fn not_usable(error: KubeconfigError, known: String) -> TunnelError {
     match error {
-        KubeconfigError::CurrentContextNotSet => Fault::NoCurrentContext,
-        KubeconfigError::LoadContext(context) => Fault::NoContext { context, known },
-        other => Fault::Kubeconfig { reason: other.to_string() },
+        KubeconfigError::CurrentContextNotSet => TunnelError::NoCurrentContext,
+        KubeconfigError::LoadContext(context) => TunnelError::NoContext { context, known },
+        other => TunnelError::Kubeconfig { reason: other.to_string() },
     }
 }
 
@@ -182,8 +182,8 @@ users:
         let other = find(&settings(&path, Some("one"))).await.unwrap();
         assert_eq!(other.config.default_namespace, "apps");
         assert_eq!(other.proxy.as_deref(), Some("http://proxy.example.com:3128"));
-        let fault = find(&settings(&path, Some("three"))).await.err().unwrap();
-        assert!(fault.to_string().contains("no context \"three\"; it has: one, two"), "{fault}");
+        let error = find(&settings(&path, Some("three"))).await.err().unwrap();
+        assert!(error.to_string().contains("no context \"three\"; it has: one, two"), "{error}");
     }
 
     #[tokio::test]
@@ -191,8 +191,8 @@ users:
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config");
         fs::write(&path, TWO.replace("current-context: two", "current-context: \"\"")).unwrap();
-        let fault = find(&settings(&path, None)).await.err().unwrap();
-        assert!(matches!(fault, Fault::NoCurrentContext), "{fault}");
+        let error = find(&settings(&path, None)).await.err().unwrap();
+        assert!(matches!(error, TunnelError::NoCurrentContext), "{error}");
         let other = find(&settings(&path, Some("one"))).await.unwrap();
         assert_eq!(other.config.cluster_url.host(), Some("a.example.com"));
     }
@@ -219,8 +219,8 @@ users:
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config");
         fs::write(&path, "users: [{name: u, user: {token: s3cret, oops: }}]]").unwrap();
-        let fault = find(&settings(&path, None)).await.err().unwrap();
-        let text = format!("{fault} {fault:?}");
+        let error = find(&settings(&path, None)).await.err().unwrap();
+        let text = format!("{error} {error:?}");
         assert!(text.contains("no valid YAML") && !text.contains("s3cret"), "{text}");
         let text = find(&settings(Path::new("/nowhere"), None)).await.err().unwrap().to_string();
         assert!(text.contains("/nowhere"), "{text}");

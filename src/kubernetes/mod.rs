@@ -13,26 +13,26 @@
 //! | `pods` | which pods there are, and in which order they are tried |
 //! | `open` | the websocket to one pod |
 //! | `channel` | that websocket as a stream of bytes |
-//! | `pulse` | pings, and when silence means that the path is dead |
-//! | `fault`, `explain` | what goes wrong, in a sentence with the remedy |
+//! | `keepalive` | pings, and when silence means that the path is dead |
+//! | `error`, `explain` | what goes wrong, in a sentence with the remedy |
 //! | `forward` | a local port in front of the tunnel, for other tools |
-//! | `meter` | what is counted |
+//! | `metrics` | what is counted |
 
 mod channel;
-mod clocks;
 mod cluster;
 mod connector;
+mod error;
 mod explain;
-mod fault;
 mod forward;
+mod keepalive;
 mod kubeconfig;
-mod meter;
+mod metrics;
 mod open;
 mod pods;
-mod pulse;
+mod timeouts;
 mod tunnel;
 
-pub use clocks::Clocks;
 pub use forward::forward;
-pub use meter::describe;
+pub use metrics::describe;
+pub use timeouts::Timeouts;
 pub use tunnel::Tunnel;

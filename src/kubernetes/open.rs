@@ -10,35 +10,35 @@ use kube::{Error, Resource};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::Clocks;
+use super::Timeouts;
 use super::channel::{Channel, limits};
 use super::cluster::Access;
+use super::error::TunnelError;
 use super::explain::{Asked, answer};
-use super::fault::Fault;
 
 /// Opens a stream to `port` of `pod`. A pod that refuses the port is noticed if it does so at once.
 pub(super) async fn open(
     access: &Access,
     pod: &str,
     port: u16,
-    clocks: &Clocks,
-) -> Result<Channel<TokioIo<Upgraded>>, Fault> {
+    timeouts: &Timeouts,
+) -> Result<Channel<TokioIo<Upgraded>>, TunnelError> {
     let connecting = async {
         let request = Request::new(Pod::url_path(&(), Some(&access.namespace)));
         let request = request.portforward(pod, &[port]).map_err(Error::BuildRequest)?;
         access.client.connect(request).await
     };
-    let connection = answer(access, Asked::Forward { pod }, clocks.answer, connecting).await?;
+    let connection = answer(access, Asked::Forward { pod }, timeouts.answer, connecting).await?;
     // Nothing was read through it yet, so it can be taken apart and given smaller buffers.
     let socket = connection.into_stream().into_inner();
     let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(limits())).await;
-    let mut channel = Channel::new(socket, pod, port, clocks);
-    channel.hear_out(clocks.second_thoughts).await.map_err(|error| not_reached(pod, error))?;
+    let mut channel = Channel::new(socket, pod, port, timeouts);
+    channel.hear_out(timeouts.late_refusal).await.map_err(|error| not_reached(pod, error))?;
     Ok(channel)
 }
 
-fn not_reached(pod: &str, error: io::Error) -> Fault {
+fn not_reached(pod: &str, error: io::Error) -> TunnelError {
     let unreachable =
-        |error: io::Error| Fault::PodUnreachable { pod: pod.to_owned(), reason: error.to_string() };
+        |error: io::Error| TunnelError::PodUnreachable { pod: pod.to_owned(), reason: error.to_string() };
     error.downcast().unwrap_or_else(unreachable)
 }

@@ -5,23 +5,23 @@ use kube::Api;
 use kube::api::ListParams;
 
 use super::cluster::Access;
+use super::error::TunnelError;
 use super::explain::{Asked, answer};
-use super::fault::Fault;
-use super::{Clocks, meter};
+use super::{Timeouts, metrics};
 use crate::catalog::Pods;
 
 /// How many pods a sentence names.
 const NAMED: usize = 4;
 
 /// The label selector that finds the pods.
-pub(super) async fn labels(access: &Access, pods: &Pods, clocks: &Clocks) -> Result<String, Fault> {
+pub(super) async fn labels(access: &Access, pods: &Pods, timeouts: &Timeouts) -> Result<String, TunnelError> {
     match pods {
         Pods::Deployment(name) => Ok(format!("app.kubernetes.io/name={name}")),
         Pods::Selector(selector) => Ok(selector.clone()),
         Pods::Service(name) => {
             let services = Api::<Service>::namespaced(access.client.clone(), &access.namespace);
-            let service = answer(access, Asked::Service(name), clocks.answer, services.get(name)).await?;
-            selector_of(&service).ok_or_else(|| Fault::ServiceWithoutSelector {
+            let service = answer(access, Asked::Service(name), timeouts.answer, services.get(name)).await?;
+            selector_of(&service).ok_or_else(|| TunnelError::ServiceWithoutSelector {
                 service: name.clone(),
                 namespace: access.namespace.clone(),
             })
@@ -35,33 +35,33 @@ pub(super) async fn candidates(
     access: &Access,
     labels: &str,
     turn: usize,
-    clocks: &Clocks,
-) -> Result<Vec<String>, Fault> {
+    timeouts: &Timeouts,
+) -> Result<Vec<String>, TunnelError> {
     let running = ListParams::default().labels(labels).fields("status.phase=Running");
     let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
-    let pods = answer(access, Asked::Pods, clocks.answer, pods.list(&running)).await?;
+    let pods = answer(access, Asked::Pods, timeouts.answer, pods.list(&running)).await?;
     let (ready, unready): (Vec<_>, Vec<_>) = pods.items.into_iter().filter(stays).partition(is_ready);
-    meter::found(ready.len(), unready.len());
+    metrics::found(ready.len(), unready.len());
     Ok(in_turn(ready, turn))
 }
 
 /// Says why there is no pod to connect to: none at all, or in which state they are.
-pub(super) async fn diagnose(access: &Access, labels: &str, clocks: &Clocks) -> Fault {
+pub(super) async fn diagnose(access: &Access, labels: &str, timeouts: &Timeouts) -> TunnelError {
     let all = ListParams::default().labels(labels);
     let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
-    let pods = match answer(access, Asked::Pods, clocks.answer, pods.list(&all)).await {
+    let pods = match answer(access, Asked::Pods, timeouts.answer, pods.list(&all)).await {
         Ok(pods) => pods.items,
-        Err(fault) => return fault,
+        Err(error) => return error,
     };
     let (labels, namespace) = (labels.to_owned(), access.namespace.clone());
     if pods.is_empty() {
-        return Fault::NoPod { labels, namespace, server: access.server.clone() };
+        return TunnelError::NoPod { labels, namespace, server: access.server.clone() };
     }
     let mut states: Vec<_> = pods.iter().take(NAMED).map(state_of).collect();
     if pods.len() > NAMED {
         states.push(format!("and {} more", pods.len() - NAMED));
     }
-    Fault::NotReady { labels, namespace, states: states.join(", ") }
+    TunnelError::NotReady { labels, namespace, states: states.join(", ") }
 }
 
 fn selector_of(service: &Service) -> Option<String> {

@@ -11,10 +11,10 @@ use tracing::debug;
 
 use super::channel::Channel;
 use super::cluster::{Access, Cluster};
-use super::fault::{Cure, Fault};
+use super::error::{Retry, TunnelError};
 use super::open::open;
 use super::pods::{candidates, diagnose, labels};
-use super::{Clocks, meter};
+use super::{Timeouts, metrics};
 use crate::catalog::PortForward;
 use crate::catalog::{Boxed, Dial};
 use crate::net::Socket;
@@ -24,7 +24,7 @@ type Opened = Channel<TokioIo<Upgraded>>;
 /// Opens streams to the pods of an upstream proxy. Nothing is read, asked or started before the first of them.
 pub struct Tunnel {
     settings: PortForward,
-    clocks: Clocks,
+    timeouts: Timeouts,
     cluster: Cluster,
     turn: AtomicUsize,
 }
@@ -33,14 +33,14 @@ impl Tunnel {
     /// A tunnel that has not been used yet.
     #[must_use]
     pub fn new(settings: PortForward) -> Self {
-        Self::with_clocks(settings, Clocks::default())
+        Self::with_timeouts(settings, Timeouts::default())
     }
 
     /// The same with other times to wait.
     #[must_use]
-    pub fn with_clocks(settings: PortForward, clocks: Clocks) -> Self {
-        let cluster = Cluster::new(settings.clone(), clocks.renewal);
-        Self { settings, clocks, cluster, turn: AtomicUsize::new(0) }
+    pub fn with_timeouts(settings: PortForward, timeouts: Timeouts) -> Self {
+        let cluster = Cluster::new(settings.clone(), timeouts.renew_after);
+        Self { settings, timeouts, cluster, turn: AtomicUsize::new(0) }
     }
 
     /// The same, with TLS inside that verifies who answers: then it does not matter whether the cluster is verified, of
@@ -51,63 +51,69 @@ impl Tunnel {
         self
     }
 
-    async fn open(&self, limit: Duration) -> Result<Opened, Fault> {
-        let clocks = self.clocks.within(limit);
+    async fn open(&self, limit: Duration) -> Result<Opened, TunnelError> {
+        let timeouts = self.timeouts.within(limit);
         let mut last = None;
-        let opened = timeout(limit, self.keep_trying(&clocks, &mut last)).await;
-        opened.unwrap_or_else(|_| Err(last.unwrap_or(Fault::Slow { after: limit })))
+        let opened = timeout(limit, self.keep_trying(&timeouts, &mut last)).await;
+        opened.unwrap_or_else(|_| Err(last.unwrap_or(TunnelError::Slow { after: limit })))
     }
 
     /// Tries until it works or there is no hope or no time left. `last` is what went wrong before the present try.
-    async fn keep_trying(&self, clocks: &Clocks, last: &mut Option<Fault>) -> Result<Opened, Fault> {
+    async fn keep_trying(
+        &self,
+        timeouts: &Timeouts,
+        last: &mut Option<TunnelError>,
+    ) -> Result<Opened, TunnelError> {
         let start = Instant::now();
         let mut second_chance = true;
         loop {
-            let access = self.cluster.access(clocks).await?;
-            let fault = match self.attempt(&access, clocks).await {
+            let access = self.cluster.access(timeouts).await?;
+            let error = match self.attempt(&access, timeouts).await {
                 Ok(channel) => return Ok(channel),
-                Err(fault) => fault,
+                Err(error) => error,
             };
-            debug!(%fault, "no stream to a pod");
-            match fault.cure() {
-                Cure::None => return Err(fault),
-                Cure::Again | Cure::Renew => {
+            debug!(%error, "no stream to a pod");
+            match error.retry() {
+                Retry::Never => return Err(error),
+                Retry::Once | Retry::WithNewCredentials => {
                     if !std::mem::take(&mut second_chance) {
-                        return Err(fault);
+                        return Err(error);
                     }
-                    if fault.cure() == Cure::Renew {
+                    if error.retry() == Retry::WithNewCredentials {
                         self.cluster.forget(&access).await;
                     }
-                    *last = Some(fault);
+                    *last = Some(error);
                     continue;
                 }
-                Cure::Wait if start.elapsed() + clocks.pause > clocks.wait_for_pod => return Err(fault),
-                Cure::Wait => {}
+                Retry::AfterPause if start.elapsed() + timeouts.retry_interval > timeouts.wait_for_pod => {
+                    return Err(error);
+                }
+                Retry::AfterPause => {}
             }
-            *last = Some(fault);
-            sleep(clocks.pause).await;
+            *last = Some(error);
+            sleep(timeouts.retry_interval).await;
         }
     }
 
     /// One look at the pods, and one try of each.
-    async fn attempt(&self, access: &Access, clocks: &Clocks) -> Result<Opened, Fault> {
-        let labels = labels(access, &self.settings.pods, clocks).await?;
+    async fn attempt(&self, access: &Access, timeouts: &Timeouts) -> Result<Opened, TunnelError> {
+        let labels = labels(access, &self.settings.pods, timeouts).await?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let found = candidates(access, &labels, turn, clocks).await?;
+        let found = candidates(access, &labels, turn, timeouts).await?;
         let mut last = None;
         for pod in &found {
-            match open(access, pod, self.settings.remote_port, clocks).await {
+            match open(access, pod, self.settings.remote_port, timeouts).await {
                 Ok(channel) => {
                     debug!(pod, namespace = access.namespace, "a stream to a pod is open");
                     return Ok(channel);
                 }
-                Err(fault) if fault.is_of_one_pod() => last = Some(fault),
-                Err(fault) => return Err(fault),
+                Err(error) if error.concerns_one_pod() => last = Some(error),
+                Err(error) => return Err(error),
             }
         }
         match last {
-            Some(fault) => Err(fault),
-            None => Err(diagnose(access, &labels, clocks).await),
+            Some(error) => Err(error),
+            None => Err(diagnose(access, &labels, timeouts).await),
         }
     }
 }
@@ -116,8 +122,8 @@ impl Dial for Tunnel {
     fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Socket>> {
         Box::pin(async move {
             let began = Instant::now();
-            let channel = self.open(limit).await.inspect_err(|fault| meter::failed(fault.outcome()))?;
-            meter::opened(began.elapsed());
+            let channel = self.open(limit).await.inspect_err(|error| metrics::failed(error.outcome()))?;
+            metrics::opened(began.elapsed());
             Ok(Socket::Tunnel(Box::new(channel)))
         })
     }

@@ -2,7 +2,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rds_auth_proxy::catalog::Dial;
-use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
+use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 
 use super::script::write_script;
 use super::world::{LIMIT, World, echoing, hurried, name};
@@ -56,12 +56,12 @@ async fn a_token_is_renewed_before_it_expires() {
     let _backend = world.pod("p").await;
     fs::write(world.directory.path().join("token"), "t").unwrap();
     plugin(&world, TOKEN);
-    let clocks = Clocks { renewal: Duration::from_secs(4), ..hurried() };
-    let tunnel = Tunnel::with_clocks(world.settings(), clocks);
+    let timeouts = Timeouts { renew_after: Duration::from_secs(4), ..hurried() };
+    let tunnel = Tunnel::with_timeouts(world.settings(), timeouts);
     assert_eq!(name(&tunnel).await, "p");
     assert_eq!(name(&tunnel).await, "p");
     assert_eq!(runs(&world), 1);
-    tokio::time::sleep(clocks.renewal).await;
+    tokio::time::sleep(timeouts.renew_after).await;
     assert_eq!(name(&tunnel).await, "p");
     assert_eq!(runs(&world), 2);
 }
@@ -116,8 +116,8 @@ async fn a_plugin_that_takes_its_time() {
     fs::write(world.directory.path().join("token"), "t").unwrap();
     // It waits for its user until the test has seen what is told meanwhile.
     plugin(&world, &format!("until [ -e login ]; do sleep 0.1; done\n{TOKEN}"));
-    let clocks = Clocks { plugin: Duration::from_secs(2), ..hurried() };
-    let tunnel = std::sync::Arc::new(Tunnel::with_clocks(world.settings(), clocks));
+    let timeouts = Timeouts { plugin: Duration::from_secs(2), ..hurried() };
+    let tunnel = std::sync::Arc::new(Tunnel::with_timeouts(world.settings(), timeouts));
     let start = Instant::now();
     let dials: Vec<_> = (0..5)
         .map(|_| {
@@ -131,7 +131,7 @@ async fn a_plugin_that_takes_its_time() {
         let text = dial.await.unwrap();
         assert!(text.contains("may be waiting for a login"), "{text}");
     }
-    assert!(start.elapsed() < clocks.plugin * 4, "those who wait together are told together");
+    assert!(start.elapsed() < timeouts.plugin * 4, "those who wait together are told together");
     fs::write(world.directory.path().join("login"), "").unwrap();
     while let Err(error) = tunnel.dial(LIMIT).await {
         assert!(error.to_string().contains("may be waiting for a login"), "{error}");

@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 
 use rds_auth_proxy::catalog::Dial;
 use rds_auth_proxy::catalog::{Pods, PortForward};
-use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
+use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 use serde_json::json;
 
 use super::api_server::Port;
 use super::world::{LIMIT, World, attentive, hurried, pod};
 
 async fn refusal_of(settings: PortForward) -> String {
-    let tunnel = Tunnel::with_clocks(settings, hurried());
+    let tunnel = Tunnel::with_timeouts(settings, hurried());
     tunnel.dial(LIMIT).await.err().expect("there must be no stream").to_string()
 }
 
@@ -91,7 +91,7 @@ async fn a_port_where_nobody_listens() {
     let world = World::new().await;
     let mut backend = world.pod("p").await;
     backend.close().await;
-    let tunnel = Tunnel::with_clocks(world.settings(), attentive());
+    let tunnel = Tunnel::with_timeouts(world.settings(), attentive());
     let text = tunnel.dial(LIMIT).await.err().expect("there must be no stream").to_string();
     assert!(text.starts_with("pod p refuses connections on port 8000: "), "{text}");
     assert!(
@@ -112,8 +112,8 @@ async fn a_node_out_of_reach() {
 async fn a_node_that_says_nothing() {
     let world = World::new().await;
     world.add(pod("p", Port::Silent));
-    let clocks = Clocks { answer: Duration::from_secs(1), ..hurried() };
-    let error = Tunnel::with_clocks(world.settings(), clocks).dial(LIMIT).await.err().unwrap();
+    let timeouts = Timeouts { answer: Duration::from_secs(1), ..hurried() };
+    let error = Tunnel::with_timeouts(world.settings(), timeouts).dial(LIMIT).await.err().unwrap();
     assert_eq!(error.to_string(), "pod p cannot be reached by its node: no answer within 1s");
 }
 

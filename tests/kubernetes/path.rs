@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rds_auth_proxy::catalog::Dial;
 use rds_auth_proxy::catalog::{Pods, PortForward};
-use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
+use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
@@ -69,9 +69,9 @@ async fn stopped(frozen: &mut watch::Receiver<bool>) {
     drop(frozen.wait_for(|frozen| *frozen).await);
 }
 
-/// Clocks by which a path is dead after a second of silence.
-fn pinging() -> Clocks {
-    Clocks { ping: Duration::from_millis(500), ..hurried() }
+/// Timeouts by which a path is dead after a second of silence.
+fn pinging() -> Timeouts {
+    Timeouts { ping_interval: Duration::from_millis(500), ..hurried() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +80,7 @@ async fn a_dead_path_is_noticed_and_the_next_connection_works() {
     let _backend = world.pod("p").await;
     let wire = Wire::to(world.api.address).await;
     world.kubeconfig(&format!("https://{}", wire.address), "{}", "");
-    let tunnel = Tunnel::with_clocks(world.settings(), pinging());
+    let tunnel = Tunnel::with_timeouts(world.settings(), pinging());
     let mut session = echoing(&tunnel).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
     echo(&mut session, "pings keep a silent session alive").await.unwrap();
@@ -90,7 +90,7 @@ async fn a_dead_path_is_noticed_and_the_next_connection_works() {
     let error = session.read(&mut [0]).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     assert!(error.to_string().starts_with("nothing was heard from the API server for 1s"), "{error}");
-    assert!(start.elapsed() < Clocks::default().ping, "{:?}", start.elapsed());
+    assert!(start.elapsed() < Timeouts::default().ping_interval, "{:?}", start.elapsed());
 
     let text = tunnel.dial(LIMIT).await.err().unwrap().to_string();
     assert!(text.contains("cannot be reached: no answer within 2s"), "{text}");
@@ -103,7 +103,7 @@ async fn a_dead_path_is_noticed_and_the_next_connection_works() {
 async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let mut session = Tunnel::with_clocks(world.settings(), pinging()).dial(LIMIT).await.unwrap();
+    let mut session = Tunnel::with_timeouts(world.settings(), pinging()).dial(LIMIT).await.unwrap();
     let amount = 20_000_000;
     session.write_all(b"D").await.unwrap();
     session.write_u64(amount).await.unwrap();
@@ -127,7 +127,7 @@ async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
 async fn a_pod_that_does_not_read_is_not_taken_for_dead() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let mut session = Tunnel::with_clocks(world.settings(), pinging()).dial(LIMIT).await.unwrap();
+    let mut session = Tunnel::with_timeouts(world.settings(), pinging()).dial(LIMIT).await.unwrap();
     let amount = 40_000_000;
     session.write_all(b"W").await.unwrap();
     session.write_u64(amount).await.unwrap();
@@ -339,11 +339,11 @@ async fn child_that_dials() {
         remote_port: 8000,
         local_port: None,
     };
-    match Tunnel::with_clocks(settings.clone(), hurried()).dial(LIMIT).await {
+    match Tunnel::with_timeouts(settings.clone(), hurried()).dial(LIMIT).await {
         Ok(mut stream) => {
             stream.write_all(b"E").await.unwrap();
             echo(&mut stream, "pa55word").await.unwrap();
-            println!("reached {}", name(&Tunnel::with_clocks(settings, hurried())).await);
+            println!("reached {}", name(&Tunnel::with_timeouts(settings, hurried())).await);
         }
         Err(error) => println!("not reached: {error}"),
     }

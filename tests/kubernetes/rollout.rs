@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rds_auth_proxy::catalog::Dial;
 use rds_auth_proxy::catalog::Pods;
-use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
+use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -17,7 +17,7 @@ const SILENCE: Duration = Duration::from_mins(1);
 
 /// A tunnel that waits for a pod as long as a login may take.
 fn patient(world: &World) -> Tunnel {
-    Tunnel::with_clocks(world.settings(), Clocks { wait_for_pod: LIMIT, ..hurried() })
+    Tunnel::with_timeouts(world.settings(), Timeouts { wait_for_pod: LIMIT, ..hurried() })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +58,7 @@ async fn a_pod_that_fails_is_passed_over() {
     let mut closed = world.pod("closed").await;
     closed.close().await;
     let _good = world.pod("good").await;
-    let tunnel = Tunnel::with_clocks(world.settings(), attentive());
+    let tunnel = Tunnel::with_timeouts(world.settings(), attentive());
     for _ in 0..8 {
         assert_eq!(name(&tunnel).await, "good");
     }
@@ -71,8 +71,8 @@ async fn a_pod_on_a_silent_node_is_passed_over() {
     world.add(pod("silent", Port::Silent));
     let _good = world.pod("good").await;
     // Long enough for sixteen handshakes at once on a busy machine.
-    let clocks = Clocks { answer: Duration::from_secs(4), ..hurried() };
-    let tunnel = Arc::new(Tunnel::with_clocks(world.settings(), clocks));
+    let timeouts = Timeouts { answer: Duration::from_secs(4), ..hurried() };
+    let tunnel = Arc::new(Tunnel::with_timeouts(world.settings(), timeouts));
     let dials: Vec<_> = (0..16)
         .map(|_| {
             let tunnel = Arc::clone(&tunnel);
@@ -135,7 +135,7 @@ async fn selectors_and_services_name_pods() {
     world.add(labelled);
     world.api.cluster().services.insert("other-service".to_owned(), json!({"app": "other", "tier": "db"}));
     for pods in [Pods::Selector("app=other,tier=db".to_owned()), Pods::Service("other-service".to_owned())] {
-        let tunnel = Tunnel::with_clocks(rds_settings(&world, pods), hurried());
+        let tunnel = Tunnel::with_timeouts(rds_settings(&world, pods), hurried());
         assert_eq!(name(&tunnel).await, "other");
     }
 }
@@ -149,7 +149,7 @@ async fn the_namespace_is_the_configured_one_else_the_one_of_the_context() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     name(&*world.tunnel()).await;
-    name(&Tunnel::with_clocks(rds_settings(&world, world.settings().pods), hurried())).await;
+    name(&Tunnel::with_timeouts(rds_settings(&world, world.settings().pods), hurried())).await;
     let requests = std::mem::take(&mut world.api.cluster().requests);
     assert_eq!(
         requests,
@@ -167,7 +167,7 @@ async fn the_namespace_is_the_configured_one_else_the_one_of_the_context() {
 async fn a_refusal_leaves_other_sessions_alone() {
     let world = World::new().await;
     let mut backend = world.pod("p").await;
-    let tunnel = Tunnel::with_clocks(world.settings(), attentive());
+    let tunnel = Tunnel::with_timeouts(world.settings(), attentive());
     let mut session = echoing(&tunnel).await.unwrap();
     backend.close().await;
     let error = tunnel.dial(LIMIT).await.err().unwrap();
@@ -219,9 +219,9 @@ async fn an_error_after_a_local_close_is_an_end() {
 async fn a_stream_that_was_closed_here_does_not_linger_for_ever() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let clocks = Clocks { linger: Duration::from_millis(300), ..hurried() };
+    let timeouts = Timeouts { linger: Duration::from_millis(300), ..hurried() };
     let usual = hurried().linger;
-    let mut session = echoing(&Tunnel::with_clocks(world.settings(), clocks)).await.unwrap();
+    let mut session = echoing(&Tunnel::with_timeouts(world.settings(), timeouts)).await.unwrap();
     session.shutdown().await.unwrap();
     let start = Instant::now();
     assert_eq!(session.read(&mut [0]).await.unwrap(), 0);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rds_auth_proxy::catalog::Dial;
 use rds_auth_proxy::catalog::{Pods, PortForward};
-use rds_auth_proxy::kubernetes::{Clocks, Tunnel};
+use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 use rds_auth_proxy::net::Socket;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,19 +27,19 @@ pub(crate) struct World {
 }
 
 /// Times that fail a test in seconds, not minutes.
-pub(crate) fn hurried() -> Clocks {
-    Clocks {
+pub(crate) fn hurried() -> Timeouts {
+    Timeouts {
         wait_for_pod: Duration::from_millis(1500),
-        pause: Duration::from_millis(50),
+        retry_interval: Duration::from_millis(50),
         answer: Duration::from_secs(2),
         plugin: Duration::from_secs(5),
-        ..Clocks::default()
+        ..Timeouts::default()
     }
 }
 
 /// The same, and a pod on a busy machine has the time to refuse.
-pub(crate) fn attentive() -> Clocks {
-    Clocks { second_thoughts: Duration::from_secs(1), ..hurried() }
+pub(crate) fn attentive() -> Timeouts {
+    Timeouts { late_refusal: Duration::from_secs(1), ..hurried() }
 }
 
 impl World {
@@ -84,7 +84,7 @@ impl World {
     }
 
     pub(crate) fn tunnel(&self) -> Arc<Tunnel> {
-        Arc::new(Tunnel::with_clocks(self.settings(), hurried()))
+        Arc::new(Tunnel::with_timeouts(self.settings(), hurried()))
     }
 
     /// What the application reads when there is no stream.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::super::fault::Fault;
+use super::super::error::TunnelError;
 use super::{Channel, DATA, MESSAGE, lost};
 use crate::catalog::LateRefusal;
 
@@ -45,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
         message.put_u8(DATA);
         message.put_slice(bytes);
         socket.start_send(Message::Binary(message.freeze())).map_err(|error| lost(&error))?;
-        this.pulse.sent(bytes.len());
+        this.keepalive.sent(bytes.len());
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -53,8 +53,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
         let this = self.get_mut();
         // Pings go on while nobody reads, because the application does not.
         if !this.ended
-            && this.pulse.is_due()
-            && let Poll::Ready(Err(error)) = this.poll_beat(context, this.waiting)
+            && this.keepalive.is_due()
+            && let Poll::Ready(Err(error)) = this.poll_keepalive(context, this.waiting)
         {
             return Poll::Ready(Err(error));
         }
@@ -67,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
         ready!(Pin::new(&mut this.socket).poll_flush(context)).map_err(|error| lost(&error))?;
         if this.shut.is_none() {
             this.shut = Some(Instant::now());
-            this.pulse.hasten(this.linger);
+            this.keepalive.hasten(this.linger);
         }
         Poll::Ready(Ok(()))
     }
@@ -76,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
 /// A refusal that arrives after the stream was opened.
 fn late(error: io::Error) -> io::Error {
     match error.downcast() {
-        Ok(refusal @ Fault::PortRefused { .. }) => LateRefusal::into_error(refusal.to_string()),
+        Ok(refusal @ TunnelError::PortRefused { .. }) => LateRefusal::into_error(refusal.to_string()),
         Ok(other) => other.into(),
         Err(error) => error,
     }

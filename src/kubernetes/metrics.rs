@@ -23,16 +23,16 @@ pub fn describe() {
 }
 
 /// A stream that is open; counted off when dropped.
-pub(super) struct Stream;
+pub(super) struct OpenStream;
 
-impl Stream {
+impl OpenStream {
     pub(super) fn open() -> Self {
         gauge!(STREAMS_OPEN).increment(1);
         Self
     }
 }
 
-impl Drop for Stream {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         gauge!(STREAMS_OPEN).decrement(1);
     }

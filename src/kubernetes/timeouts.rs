@@ -4,27 +4,27 @@ use std::time::Duration;
 
 /// How long a tunnel waits. The default is right for real clusters; tests are in more of a hurry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clocks {
+pub struct Timeouts {
     /// How long a connection waits for a pod when there is none.
     pub wait_for_pod: Duration,
     /// Between two looks for a pod.
-    pub pause: Duration,
+    pub retry_interval: Duration,
     /// For one answer of the API server.
     pub answer: Duration,
     /// For the credential plugin of the kubeconfig.
     pub plugin: Duration,
     /// How long what the plugin gave is used before it is run again. Tokens of EKS live for 14 minutes.
-    pub renewal: Duration,
+    pub renew_after: Duration,
     /// How long a pod that accepted has to say that it refuses after all. It is spent on every connection.
-    pub second_thoughts: Duration,
+    pub late_refusal: Duration,
     /// Between two pings; after two more of these without a sign of life the path is dead.
-    pub ping: Duration,
+    pub ping_interval: Duration,
     /// How long a stream whose local side was shut down waits for more from the pod: the protocol cannot pass the end
     /// on, so the pod may never close.
     pub linger: Duration,
 }
 
-impl Clocks {
+impl Timeouts {
     /// The same where all has to be over within `limit`: each wait ends early enough to say what was waited for. A
     /// stream takes two answers at least, so none can be waited for longer than half of it.
     pub(super) fn within(&self, limit: Duration) -> Self {
@@ -37,16 +37,16 @@ impl Clocks {
     }
 }
 
-impl Default for Clocks {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             wait_for_pod: Duration::from_secs(15),
-            pause: Duration::from_millis(500),
+            retry_interval: Duration::from_millis(500),
             answer: Duration::from_secs(5),
             plugin: Duration::from_secs(12),
-            renewal: Duration::from_mins(10),
-            second_thoughts: Duration::from_millis(10),
-            ping: Duration::from_secs(20),
+            renew_after: Duration::from_mins(10),
+            late_refusal: Duration::from_millis(10),
+            ping_interval: Duration::from_secs(20),
             linger: Duration::from_secs(10),
         }
     }

@@ -15,7 +15,7 @@ const SILENT: u8 = 2;
 const ROOM: usize = 16 * 1024;
 
 /// The clock of one stream.
-pub(super) struct Pulse {
+pub(super) struct Keepalive {
     every: Duration,
     timer: Pin<Box<Sleep>>,
     asked: bool,
@@ -29,14 +29,14 @@ pub(super) struct Pulse {
 
 /// What is to be done now.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Beat {
+pub(super) enum Tick {
     /// Send a ping.
     Ping,
     /// Give up.
     Dead,
 }
 
-impl Pulse {
+impl Keepalive {
     pub(super) fn new(every: Duration) -> Self {
         let timer = Box::pin(sleep(every));
         Self { every, timer, asked: false, heard: false, silent: 0, unread: 0, after_ping: None }
@@ -58,7 +58,7 @@ impl Pulse {
         self.unread = self.after_ping.take().unwrap_or(self.unread);
     }
 
-    /// Whether [`Pulse::poll`] has something to say.
+    /// Whether [`Keepalive::poll`] has something to say.
     pub(super) fn is_due(&self) -> bool {
         Instant::now() >= self.timer.deadline()
     }
@@ -72,7 +72,7 @@ impl Pulse {
     }
 
     /// Wakes once an interval. `listening` says whether anybody reads: an answer that nobody fetches is no silence.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>, listening: bool) -> Poll<Beat> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, listening: bool) -> Poll<Tick> {
         ready!(self.timer.as_mut().poll(context));
         self.timer.as_mut().reset(Instant::now() + self.every);
         let expected = self.asked && listening && self.unread <= ROOM;
@@ -80,7 +80,7 @@ impl Pulse {
         self.asked = true;
         self.heard = false;
         self.after_ping.get_or_insert(0);
-        Poll::Ready(if self.silent >= SILENT { Beat::Dead } else { Beat::Ping })
+        Poll::Ready(if self.silent >= SILENT { Tick::Dead } else { Tick::Ping })
     }
 
     /// How long the silence has been when it is over.
@@ -95,63 +95,66 @@ mod tests {
 
     use super::*;
 
-    async fn next(pulse: &mut Pulse, listening: bool) -> Beat {
-        poll_fn(|context| pulse.poll(context, listening)).await
+    async fn next(keepalive: &mut Keepalive, listening: bool) -> Tick {
+        poll_fn(|context| keepalive.poll(context, listening)).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_silent_intervals_are_the_end() {
         let start = Instant::now();
-        let mut pulse = Pulse::new(Duration::from_secs(20));
-        assert_eq!(next(&mut pulse, true).await, Beat::Ping);
-        assert_eq!(next(&mut pulse, true).await, Beat::Ping);
-        assert_eq!(next(&mut pulse, true).await, Beat::Dead);
+        let mut keepalive = Keepalive::new(Duration::from_secs(20));
+        assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
+        assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
+        assert_eq!(next(&mut keepalive, true).await, Tick::Dead);
         assert_eq!(start.elapsed().as_secs(), 60);
-        assert_eq!(pulse.patience().as_secs(), 40);
+        assert_eq!(keepalive.patience().as_secs(), 40);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sign_of_life_starts_the_count_anew() {
-        let mut pulse = Pulse::new(Duration::from_secs(20));
+        let mut keepalive = Keepalive::new(Duration::from_secs(20));
         for _ in 0..10 {
-            assert_eq!(next(&mut pulse, true).await, Beat::Ping);
-            assert_eq!(next(&mut pulse, true).await, Beat::Ping);
-            pulse.heard();
+            assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
+            assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
+            keepalive.heard();
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn silence_that_nobody_listens_to_does_not_count() {
-        let mut pulse = Pulse::new(Duration::from_secs(20));
+        let mut keepalive = Keepalive::new(Duration::from_secs(20));
         for _ in 0..10 {
-            assert_eq!(next(&mut pulse, false).await, Beat::Ping);
+            assert_eq!(next(&mut keepalive, false).await, Tick::Ping);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn silence_behind_much_that_is_unread_does_not_count() {
-        let mut pulse = Pulse::new(Duration::from_secs(20));
-        pulse.sent(ROOM);
-        assert_eq!(next(&mut pulse, true).await, Beat::Ping);
-        pulse.sent(ROOM + 1);
-        pulse.heard();
-        pulse.answered();
+        let mut keepalive = Keepalive::new(Duration::from_secs(20));
+        keepalive.sent(ROOM);
+        assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
+        keepalive.sent(ROOM + 1);
+        keepalive.heard();
+        keepalive.answered();
         for _ in 0..10 {
-            assert_eq!(next(&mut pulse, true).await, Beat::Ping, "the answer was to what came before");
+            assert_eq!(next(&mut keepalive, true).await, Tick::Ping, "the answer was to what came before");
         }
-        pulse.sent(ROOM);
-        pulse.heard();
-        pulse.answered();
-        assert_eq!(next(&mut pulse, true).await, Beat::Ping, "it has been heard");
+        keepalive.sent(ROOM);
+        keepalive.heard();
+        keepalive.answered();
+        assert_eq!(next(&mut keepalive, true).await, Tick::Ping, "it has been heard");
         assert_eq!(
-            next(&mut pulse, true).await,
-            Beat::Ping,
+            next(&mut keepalive, true).await,
+            Tick::Ping,
             "what came after the oldest ping is unread still"
         );
-        pulse.heard();
-        pulse.answered();
-        let beats =
-            [next(&mut pulse, true).await, next(&mut pulse, true).await, next(&mut pulse, true).await];
-        assert_eq!(beats, [Beat::Ping, Beat::Ping, Beat::Dead], "now all has been read");
+        keepalive.heard();
+        keepalive.answered();
+        let beats = [
+            next(&mut keepalive, true).await,
+            next(&mut keepalive, true).await,
+            next(&mut keepalive, true).await,
+        ];
+        assert_eq!(beats, [Tick::Ping, Tick::Ping, Tick::Dead], "now all has been read");
     }
 }

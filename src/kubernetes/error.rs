@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Why there is no stream to a pod.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum TunnelError {
     #[error(
         "there is no kubeconfig; set port_forward.kube_config or KUBECONFIG, or put one to ~/.kube/config"
     )]
@@ -80,36 +80,36 @@ pub(super) enum Fault {
     PortRefused { pod: String, port: u16, reason: String },
 }
 
-/// What may help against a fault.
+/// When a dial that failed is worth another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cure {
-    /// Nothing but what its text says.
-    None,
-    /// Trying once more, on a fresh connection.
-    Again,
-    /// Reading the credentials anew.
-    Renew,
-    /// Waiting as long as a connection waits for a pod.
-    Wait,
+pub(super) enum Retry {
+    /// Only after somebody fixed what the text names.
+    Never,
+    /// Once, at once, on a new connection.
+    Once,
+    /// Once, with credentials that are read again.
+    WithNewCredentials,
+    /// After each pause, as long as a connection waits for a pod.
+    AfterPause,
 }
 
-impl Fault {
-    pub(super) fn cure(&self) -> Cure {
+impl TunnelError {
+    pub(super) fn retry(&self) -> Retry {
         match self {
-            Self::Unreachable { .. } => Cure::Again,
-            Self::Unauthorized { .. } => Cure::Renew,
+            Self::Unreachable { .. } => Retry::Once,
+            Self::Unauthorized { .. } => Retry::WithNewCredentials,
             Self::Busy { .. }
             | Self::NoPod { .. }
             | Self::NotReady { .. }
             | Self::PodGone { .. }
             | Self::PodUnreachable { .. }
-            | Self::PortRefused { .. } => Cure::Wait,
-            _ => Cure::None,
+            | Self::PortRefused { .. } => Retry::AfterPause,
+            _ => Retry::Never,
         }
     }
 
     /// Whether another pod may do better.
-    pub(super) fn is_of_one_pod(&self) -> bool {
+    pub(super) fn concerns_one_pod(&self) -> bool {
         matches!(self, Self::PodGone { .. } | Self::PodUnreachable { .. } | Self::PortRefused { .. })
     }
 
@@ -152,8 +152,8 @@ impl Fault {
     }
 }
 
-impl From<Fault> for io::Error {
-    fn from(fault: Fault) -> Self {
-        Self::new(fault.kind(), fault)
+impl From<TunnelError> for io::Error {
+    fn from(error: TunnelError) -> Self {
+        Self::new(error.kind(), error)
     }
 }
