@@ -24,7 +24,8 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use super::error::TunnelError;
 use super::explain::quote;
 use super::keepalive::{Keepalive, Tick};
-use super::{Timeouts, metrics};
+use super::metrics;
+use super::timeouts::Timeouts;
 
 /// The channels.
 const DATA: u8 = 0;

@@ -10,10 +10,11 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
+use super::connector;
 use super::error::TunnelError;
-use super::explain::not_built;
+use super::explain::client_error;
 use super::kubeconfig::{Fingerprint, find, fingerprint};
-use super::{Timeouts, connector};
+use super::timeouts::Timeouts;
 use crate::catalog::PortForward;
 
 /// What requests are sent with.
@@ -134,7 +135,7 @@ fn building(settings: PortForward) -> impl FnOnce() -> Result<Access, TunnelErro
         let server = found.config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = settings.namespace.unwrap_or_else(|| found.config.default_namespace.clone());
         let client = connector::client(found.config, found.proxy.as_deref());
-        let client = client.map_err(|error| not_built(&error, found.plugin.as_deref()))?;
+        let client = client.map_err(|error| client_error(&error, found.plugin.as_deref()))?;
         let (plugin, verified) = (found.plugin, found.verified);
         Ok(Access { client, namespace, server, plugin, verified, built: SystemTime::now() })
     }

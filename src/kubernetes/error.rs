@@ -25,9 +25,9 @@ pub(super) enum TunnelError {
     )]
     PluginMissing { command: String, reason: String },
     #[error(
-        "the credential plugin \"{command}\" of the kubeconfig failed: {said}; log in to the cluster in a terminal until `kubectl get pods` works there, then connect again"
+        "the credential plugin \"{command}\" of the kubeconfig failed: {reason}; log in to the cluster in a terminal until `kubectl get pods` works there, then connect again"
     )]
-    PluginFailed { command: String, said: String },
+    PluginFailed { command: String, reason: String },
     #[error(
         "the credential plugin of the kubeconfig has not answered for {} s and may be waiting for a login; run `kubectl get pods` in a terminal and log in, then connect again", .after.as_secs()
     )]
@@ -80,40 +80,47 @@ pub(super) enum TunnelError {
     PortRefused { pod: String, port: u16, reason: String },
 }
 
-/// When a dial that failed is worth another attempt.
+/// When a failed attempt is worth another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// Only after somebody fixed what the text names.
+    /// Not before somebody fixes what the text names.
     Never,
-    /// Once, at once, on a new connection.
+    /// Once, immediately, on a new connection.
     Once,
-    /// Once, with credentials that are read again.
+    /// Once, immediately, with credentials that are read again.
     WithNewCredentials,
-    /// After each pause, as long as a connection waits for a pod.
+    /// Immediately with the next pod; after the last pod as `AfterPause`.
+    WithNextPod,
+    /// After a pause, for as long as a connection waits for a pod.
     AfterPause,
 }
 
 impl TunnelError {
     pub(super) fn retry(&self) -> Retry {
         match self {
+            Self::NoKubeconfig
+            | Self::Kubeconfig { .. }
+            | Self::NoContext { .. }
+            | Self::NoCurrentContext
+            | Self::PluginMissing { .. }
+            | Self::PluginFailed { .. }
+            | Self::PluginSilent { .. }
+            | Self::Forbidden { .. }
+            | Self::Slow { .. }
+            | Self::Refused { .. }
+            | Self::NoWebsocket { .. }
+            | Self::NoService { .. }
+            | Self::ServiceWithoutSelector { .. } => Retry::Never,
             Self::Unreachable { .. } => Retry::Once,
             Self::Unauthorized { .. } => Retry::WithNewCredentials,
-            Self::Busy { .. }
-            | Self::NoPod { .. }
-            | Self::NotReady { .. }
-            | Self::PodGone { .. }
-            | Self::PodUnreachable { .. }
-            | Self::PortRefused { .. } => Retry::AfterPause,
-            _ => Retry::Never,
+            Self::PodGone { .. } | Self::PodUnreachable { .. } | Self::PortRefused { .. } => {
+                Retry::WithNextPod
+            }
+            Self::Busy { .. } | Self::NoPod { .. } | Self::NotReady { .. } => Retry::AfterPause,
         }
     }
 
-    /// Whether another pod may do better.
-    pub(super) fn concerns_one_pod(&self) -> bool {
-        matches!(self, Self::PodGone { .. } | Self::PodUnreachable { .. } | Self::PortRefused { .. })
-    }
-
-    /// A word for it, for metrics.
+    /// The label `outcome` of the metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::NoKubeconfig
@@ -147,7 +154,17 @@ impl TunnelError {
             Self::NoPod { .. } | Self::NoService { .. } | Self::NoContext { .. } | Self::NoKubeconfig => {
                 io::ErrorKind::NotFound
             }
-            _ => io::ErrorKind::Other,
+            Self::Kubeconfig { .. }
+            | Self::NoCurrentContext
+            | Self::PluginMissing { .. }
+            | Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::Busy { .. }
+            | Self::NoWebsocket { .. }
+            | Self::ServiceWithoutSelector { .. }
+            | Self::NotReady { .. }
+            | Self::PodGone { .. }
+            | Self::PodUnreachable { .. } => io::ErrorKind::Other,
         }
     }
 }

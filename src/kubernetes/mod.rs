@@ -14,10 +14,17 @@
 //! | `open` | the websocket to one pod |
 //! | `channel` | that websocket as a stream of bytes |
 //! | `keepalive` | pings, and when silence means that the path is dead |
-//! | `error`, `explain` | what goes wrong, in a sentence with the remedy |
+//! | `api_call` | calls of the Kubernetes API, and what a failed one means |
+//! | `explain` | what the errors of other programs mean here |
+//! | `error` | every reason why there is no stream, in a sentence with the remedy |
 //! | `forward` | a local port in front of the tunnel, for other tools |
 //! | `metrics` | what is counted |
+//! | `timeouts` | how long each step may take |
+//!
+//! Imports go one way: `tunnel` → `open`, `pods` → `api_call` → `cluster` → `kubeconfig` → `connector`, and `open` →
+//! `channel` → `keepalive`. Each of them may use `explain`, `error`, `metrics` and `timeouts`.
 
+mod api_call;
 mod channel;
 mod cluster;
 mod connector;

@@ -10,11 +10,11 @@ use kube::{Error, Resource};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::Timeouts;
+use super::api_call::{ApiCall, response};
 use super::channel::{Channel, limits};
 use super::cluster::Access;
 use super::error::TunnelError;
-use super::explain::{Asked, answer};
+use super::timeouts::Timeouts;
 
 /// Opens a stream to `port` of `pod`. A pod that refuses the port is noticed if it does so at once.
 pub(super) async fn open(
@@ -28,7 +28,7 @@ pub(super) async fn open(
         let request = request.portforward(pod, &[port]).map_err(Error::BuildRequest)?;
         access.client.connect(request).await
     };
-    let connection = answer(access, Asked::Forward { pod }, timeouts.answer, connecting).await?;
+    let connection = response(access, ApiCall::PortForward { pod }, timeouts.answer, connecting).await?;
     // Nothing was read through it yet, so it can be taken apart and given smaller buffers.
     let socket = connection.into_stream().into_inner();
     let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(limits())).await;

@@ -4,10 +4,11 @@ use k8s_openapi::api::core::v1::{ContainerState, Pod, Service};
 use kube::Api;
 use kube::api::ListParams;
 
+use super::api_call::{ApiCall, response};
 use super::cluster::Access;
 use super::error::TunnelError;
-use super::explain::{Asked, answer};
-use super::{Timeouts, metrics};
+use super::metrics;
+use super::timeouts::Timeouts;
 use crate::catalog::Pods;
 
 /// How many pods a sentence names.
@@ -20,7 +21,8 @@ pub(super) async fn labels(access: &Access, pods: &Pods, timeouts: &Timeouts) ->
         Pods::Selector(selector) => Ok(selector.clone()),
         Pods::Service(name) => {
             let services = Api::<Service>::namespaced(access.client.clone(), &access.namespace);
-            let service = answer(access, Asked::Service(name), timeouts.answer, services.get(name)).await?;
+            let service =
+                response(access, ApiCall::GetService(name), timeouts.answer, services.get(name)).await?;
             selector_of(&service).ok_or_else(|| TunnelError::ServiceWithoutSelector {
                 service: name.clone(),
                 namespace: access.namespace.clone(),
@@ -39,7 +41,7 @@ pub(super) async fn candidates(
 ) -> Result<Vec<String>, TunnelError> {
     let running = ListParams::default().labels(labels).fields("status.phase=Running");
     let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
-    let pods = answer(access, Asked::Pods, timeouts.answer, pods.list(&running)).await?;
+    let pods = response(access, ApiCall::ListPods, timeouts.answer, pods.list(&running)).await?;
     let (ready, unready): (Vec<_>, Vec<_>) = pods.items.into_iter().filter(stays).partition(is_ready);
     metrics::found(ready.len(), unready.len());
     Ok(in_turn(ready, turn))
@@ -49,7 +51,7 @@ pub(super) async fn candidates(
 pub(super) async fn diagnose(access: &Access, labels: &str, timeouts: &Timeouts) -> TunnelError {
     let all = ListParams::default().labels(labels);
     let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
-    let pods = match answer(access, Asked::Pods, timeouts.answer, pods.list(&all)).await {
+    let pods = match response(access, ApiCall::ListPods, timeouts.answer, pods.list(&all)).await {
         Ok(pods) => pods.items,
         Err(error) => return error,
     };

@@ -12,9 +12,10 @@ use tracing::debug;
 use super::channel::Channel;
 use super::cluster::{Access, Cluster};
 use super::error::{Retry, TunnelError};
+use super::metrics;
 use super::open::open;
 use super::pods::{candidates, diagnose, labels};
-use super::{Timeouts, metrics};
+use super::timeouts::Timeouts;
 use crate::catalog::PortForward;
 use crate::catalog::{Boxed, Dial};
 use crate::net::Socket;
@@ -65,7 +66,7 @@ impl Tunnel {
         last: &mut Option<TunnelError>,
     ) -> Result<Opened, TunnelError> {
         let start = Instant::now();
-        let mut second_chance = true;
+        let mut retried = false;
         loop {
             let access = self.cluster.access(timeouts).await?;
             let error = match self.attempt(&access, timeouts).await {
@@ -73,25 +74,26 @@ impl Tunnel {
                 Err(error) => error,
             };
             debug!(%error, "no stream to a pod");
-            match error.retry() {
+            let retry = error.retry();
+            match retry {
                 Retry::Never => return Err(error),
                 Retry::Once | Retry::WithNewCredentials => {
-                    if !std::mem::take(&mut second_chance) {
+                    if std::mem::replace(&mut retried, true) {
                         return Err(error);
                     }
-                    if error.retry() == Retry::WithNewCredentials {
+                    if retry == Retry::WithNewCredentials {
                         self.cluster.forget(&access).await;
                     }
                     *last = Some(error);
-                    continue;
                 }
-                Retry::AfterPause if start.elapsed() + timeouts.retry_interval > timeouts.wait_for_pod => {
-                    return Err(error);
+                Retry::WithNextPod | Retry::AfterPause => {
+                    if start.elapsed() + timeouts.retry_interval > timeouts.wait_for_pod {
+                        return Err(error);
+                    }
+                    *last = Some(error);
+                    sleep(timeouts.retry_interval).await;
                 }
-                Retry::AfterPause => {}
             }
-            *last = Some(error);
-            sleep(timeouts.retry_interval).await;
         }
     }
 
@@ -107,7 +109,7 @@ impl Tunnel {
                     debug!(pod, namespace = access.namespace, "a stream to a pod is open");
                     return Ok(channel);
                 }
-                Err(error) if error.concerns_one_pod() => last = Some(error),
+                Err(error) if error.retry() == Retry::WithNextPod => last = Some(error),
                 Err(error) => return Err(error),
             }
         }

@@ -1,0 +1,125 @@
+//! Calls of the Kubernetes API, and what a failed one means.
+
+use std::time::Duration;
+
+use kube::Error;
+use kube::client::{AuthError, UpgradeConnectionError};
+use kube::core::Status;
+use tokio::time::timeout;
+
+use super::cluster::Access;
+use super::error::TunnelError;
+use super::explain::{credentials_error, find, innermost, quote};
+
+/// A call of the Kubernetes API.
+#[derive(Clone, Copy)]
+pub(super) enum ApiCall<'a> {
+    /// Lists the pods of the namespace.
+    ListPods,
+    /// Reads the service of this name.
+    GetService(&'a str),
+    /// Opens a port-forward to this pod.
+    PortForward { pod: &'a str },
+}
+
+/// Waits at most `limit` for the response to `request`, which is `call`.
+pub(super) async fn response<T>(
+    access: &Access,
+    call: ApiCall<'_>,
+    limit: Duration,
+    request: impl Future<Output = Result<T, Error>>,
+) -> Result<T, TunnelError> {
+    match timeout(limit, request).await {
+        Ok(response) => response.map_err(|error| explain(&error, access, call)),
+        Err(_) => Err(no_answer(access, call, limit)),
+    }
+}
+
+/// The API server has just listed the pods, so a port-forward without an answer is a node that does not answer the API
+/// server.
+fn no_answer(access: &Access, call: ApiCall<'_>, limit: Duration) -> TunnelError {
+    let reason = format!("no answer within {limit:.0?}");
+    match call {
+        ApiCall::PortForward { pod } => TunnelError::PodUnreachable { pod: pod.to_owned(), reason },
+        ApiCall::ListPods | ApiCall::GetService(_) => {
+            TunnelError::Unreachable { server: access.server.clone(), reason }
+        }
+    }
+}
+
+fn explain(error: &Error, access: &Access, call: ApiCall<'_>) -> TunnelError {
+    let server = access.server.clone();
+    if let Some(error) = find::<AuthError>(error) {
+        return credentials_error(error, access.plugin.as_deref());
+    }
+    match error {
+        Error::Api(status) => explain_status(status, access, call),
+        Error::UpgradeConnection(UpgradeConnectionError::GetPendingUpgrade(error)) => {
+            TunnelError::Unreachable { server, reason: innermost(error) }
+        }
+        Error::UpgradeConnection(error) => TunnelError::NoWebsocket { server, reason: error.to_string() },
+        Error::SerdeError(_) | Error::FromUtf8(_) => {
+            TunnelError::Refused { server, reason: "its answer is not one of Kubernetes".to_owned() }
+        }
+        other => TunnelError::Unreachable { server, reason: innermost(other) },
+    }
+}
+
+fn explain_status(status: &Status, access: &Access, call: ApiCall<'_>) -> TunnelError {
+    let server = access.server.clone();
+    let reason = quote(&status.message);
+    match (status.code, call) {
+        (401, _) => TunnelError::Unauthorized { server },
+        (403, _) => forbidden(&status.message, access, call),
+        (404, ApiCall::PortForward { pod }) => TunnelError::PodGone { pod: pod.to_owned() },
+        (404, ApiCall::GetService(service)) => {
+            TunnelError::NoService { service: service.to_owned(), namespace: access.namespace.clone() }
+        }
+        (429, _) | (500.., ApiCall::ListPods | ApiCall::GetService(_)) => {
+            TunnelError::Busy { server, reason }
+        }
+        (_, ApiCall::PortForward { pod }) => TunnelError::PodUnreachable { pod: pod.to_owned(), reason },
+        (_, ApiCall::ListPods | ApiCall::GetService(_)) => TunnelError::Refused { server, reason },
+    }
+}
+
+/// Reads `User "U" cannot VERB resource "R" in API group "" in the namespace "N"`, the wording of the RBAC authorizer
+/// (`ForbiddenMessage` in apiserver/pkg/endpoints/handlers/responsewriters/errors.go). Where another authorizer words
+/// it differently, the values of the call itself stand in.
+fn forbidden(message: &str, access: &Access, call: ApiCall<'_>) -> TunnelError {
+    let (verb, resource, verbs) = match call {
+        ApiCall::ListPods => ("list", "pods", "[\"get\", \"list\"]"),
+        ApiCall::GetService(_) => ("get", "services", "[\"get\"]"),
+        ApiCall::PortForward { .. } => ("get", "pods/portforward", "[\"get\", \"create\"]"),
+    };
+    let user =
+        between(message, "User \"", "\"").map_or_else(|| "you".to_owned(), |user| format!("user {user}"));
+    let verb = between(message, "cannot ", " ").unwrap_or(verb);
+    let namespace = between(message, "in the namespace \"", "\"").unwrap_or(&access.namespace);
+    TunnelError::Forbidden {
+        user: quote(&user),
+        verb: quote(verb),
+        resource: resource.to_owned(),
+        namespace: quote(namespace),
+        verbs,
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rbac_message_is_parsed() {
+        let text = "pods is forbidden: User \"dev\" cannot list resource \"pods\" in API group \"\" in the namespace \"db\"";
+        assert_eq!(between(text, "User \"", "\""), Some("dev"));
+        assert_eq!(between(text, "cannot ", " "), Some("list"));
+        assert_eq!(between(text, "in the namespace \"", "\""), Some("db"));
+        assert_eq!(between("no", "User \"", "\""), None);
+    }
+}
