@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 use super::connector;
 use super::error::TunnelError;
 use super::explain::client_error;
-use super::kubeconfig::{Fingerprint, find, fingerprint};
+use super::kubeconfig::{Stamps, find, stamps};
 use super::timeouts::Timeouts;
 use crate::catalog::PortForward;
 
@@ -42,9 +42,9 @@ pub(super) struct Cluster {
 
 #[derive(Default)]
 struct State {
-    ready: Option<(Fingerprint, Arc<Access>)>,
+    ready: Option<(Stamps, Arc<Access>)>,
     /// Outlives the connection that began it: a plugin cannot be stopped, and must not be started twice at a time.
-    building: Option<(Fingerprint, JoinHandle<Result<Access, TunnelError>>)>,
+    building: Option<(Stamps, JoinHandle<Result<Access, TunnelError>>)>,
     failed: Option<(Instant, TunnelError)>,
 }
 
@@ -64,7 +64,7 @@ impl Cluster {
     pub(super) async fn access(&self, timeouts: &Timeouts) -> Result<Arc<Access>, TunnelError> {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
-        let seen = fingerprint(&self.settings);
+        let seen = stamps(&self.settings).await;
         if let Some((read, access)) = &state.ready
             && *read == seen
             && !self.is_stale(access)
@@ -100,7 +100,7 @@ impl Cluster {
     async fn build(
         &self,
         state: &mut State,
-        seen: Fingerprint,
+        seen: Stamps,
         limit: Duration,
     ) -> Result<Arc<Access>, TunnelError> {
         let begin = || (seen, spawn_blocking(building(self.settings.clone())));

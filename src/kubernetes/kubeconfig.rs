@@ -2,17 +2,17 @@
 //! (<https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/>).
 
 use std::env;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use kube::Config;
 use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use tokio::task::spawn_blocking;
 
 use super::connector::is_local;
 use super::error::TunnelError;
 use crate::catalog::PortForward;
+use crate::stamp::Stamp;
 
 /// A cluster and credentials for it.
 pub(super) struct Found {
@@ -25,18 +25,16 @@ pub(super) struct Found {
     pub(super) verified: bool,
 }
 
-/// How the files looked when they were read. Another look tells whether to read them again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fingerprint(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
+/// The kubeconfig files with their stamps. As long as these stay equal, nothing has to be read again.
+pub(super) type Stamps = Vec<(PathBuf, Stamp)>;
 
-/// Looks at the files without reading them.
-pub(super) fn fingerprint(settings: &PortForward) -> Fingerprint {
-    let look = |path: PathBuf| {
-        let seen = fs::metadata(&path).ok();
-        let seen = seen.and_then(|seen| Some((seen.modified().ok()?, seen.len())));
-        (path, seen)
-    };
-    Fingerprint(files(settings).into_iter().map(look).collect())
+/// The stamps of the kubeconfig files as they are now. They are read on a thread that may block, because a home
+/// directory may be on a network.
+pub(super) async fn stamps(settings: &PortForward) -> Stamps {
+    let files = files(settings);
+    let read = || files.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect();
+    // A task that failed has no stamps, so the files are read again.
+    spawn_blocking(read).await.unwrap_or_default()
 }
 
 /// Reads the kubeconfig, or finds the service account of the pod this runs in.
@@ -143,6 +141,8 @@ fn is_verified(config: &Config) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::catalog::Pods;
 
@@ -226,17 +226,17 @@ users:
         assert!(text.contains("/nowhere"), "{text}");
     }
 
-    #[test]
-    fn a_rewritten_file_has_another_fingerprint() {
+    #[tokio::test]
+    async fn a_rewritten_file_has_another_stamp() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config");
         let settings = settings(&path, None);
-        let absent = fingerprint(&settings);
+        let absent = stamps(&settings).await;
         fs::write(&path, TWO).unwrap();
-        let first = fingerprint(&settings);
+        let first = stamps(&settings).await;
         assert_ne!(absent, first);
-        assert_eq!(first, fingerprint(&settings));
+        assert_eq!(first, stamps(&settings).await);
         fs::write(&path, format!("{TWO}\n")).unwrap();
-        assert_ne!(first, fingerprint(&settings));
+        assert_ne!(first, stamps(&settings).await);
     }
 }
