@@ -53,7 +53,7 @@ const EXPLAINED: [&str; 10] = [
     "src/catalog/directory.rs",
     "src/catalog/ports.rs",
     "src/tls/error.rs",
-    "src/kubernetes/channel.rs",
+    "src/kubernetes/channel/errors.rs",
 ];
 
 #[test]

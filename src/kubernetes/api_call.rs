@@ -59,7 +59,7 @@ fn explain(error: &Error, access: &Access, call: ApiCall<'_>) -> TunnelError {
         }
         Error::UpgradeConnection(error) => TunnelError::NoWebsocket { server, reason: error.to_string() },
         Error::SerdeError(_) | Error::FromUtf8(_) => {
-            TunnelError::Refused { server, reason: "its answer is not one of Kubernetes".to_owned() }
+            TunnelError::Refused { server, reason: "its answer is not a Kubernetes object".to_owned() }
         }
         other => TunnelError::Unreachable { server, reason: innermost(other) },
     }

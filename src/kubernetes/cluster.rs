@@ -1,4 +1,4 @@
-//! The client for the cluster: built when it is first needed, and again when its credentials went bad.
+//! The client for the API of the cluster. It is built when first needed, and again when its credentials expire.
 
 use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime};
@@ -13,29 +13,29 @@ use tracing::{debug, warn};
 use super::connector;
 use super::error::TunnelError;
 use super::explain::client_error;
-use super::kubeconfig::{Stamps, find, stamps};
+use super::kubeconfig::{Stamps, load, stamps};
 use super::timeouts::Timeouts;
 use crate::catalog::PortForward;
 
-/// What requests are sent with.
+/// A client for the API, and what requests and error texts need to know about the cluster.
 pub(super) struct Access {
     pub(super) client: Client,
     pub(super) namespace: String,
-    /// `https://HOST:PORT` of the API server, for people to read.
+    /// `https://HOST:PORT` of the API server, for texts.
     pub(super) server: String,
-    /// The credential plugin, for people to read.
+    /// The command of the credential plugin, for texts.
     pub(super) plugin: Option<String>,
-    /// Whether nobody else can answer for the API server.
+    /// Whether TLS or the loopback address proves that the API server is the right one.
     verified: bool,
-    /// By the clock on the wall, which goes on while a laptop sleeps.
+    /// Wall-clock time, which goes on while a laptop sleeps.
     built: SystemTime,
 }
 
-/// One cluster, with the one set of credentials that was found for it last.
+/// One cluster, with the credentials that were loaded last.
 pub(super) struct Cluster {
     settings: PortForward,
     renew_after: Duration,
-    /// Has to be said once, where it matters.
+    /// Logs the warning about an unverified API server at most once.
     unverified: Once,
     state: Mutex<State>,
 }
@@ -43,26 +43,26 @@ pub(super) struct Cluster {
 #[derive(Default)]
 struct State {
     ready: Option<(Stamps, Arc<Access>)>,
-    /// Outlives the connection that began it: a plugin cannot be stopped, and must not be started twice at a time.
+    /// Outlives the connection that started it: a plugin cannot be stopped, and two must not run at a time.
     building: Option<(Stamps, JoinHandle<Result<Access, TunnelError>>)>,
     failed: Option<(Instant, TunnelError)>,
 }
 
 impl Cluster {
-    /// `renew_after` is how long what a plugin gave is used.
+    /// `renew_after` is the age at which credentials of a plugin are renewed.
     pub(super) fn new(settings: PortForward, renew_after: Duration) -> Self {
         Self { settings, renew_after, unverified: Once::new(), state: Mutex::default() }
     }
 
-    /// Somebody else makes sure who answers: no word about an API server that is not verified.
-    pub(super) fn be_quiet(&self) {
+    /// Never warns about an unverified API server. For tunnels with verified TLS inside.
+    pub(super) fn suppress_warning(&self) {
         self.unverified.call_once(|| {});
     }
 
-    /// The client as it is, unless the kubeconfig was changed or the plugin's credentials are about to expire; else a
-    /// new one, for all who wait for it.
+    /// The current client, or a new one if the kubeconfig has changed or the plugin's credentials are about to expire.
+    /// All connections that wait for a new client share it.
     pub(super) async fn access(&self, timeouts: &Timeouts) -> Result<Arc<Access>, TunnelError> {
-        let asked = Instant::now();
+        let start = Instant::now();
         let mut state = self.state.lock().await;
         let seen = stamps(&self.settings).await;
         if let Some((read, access)) = &state.ready
@@ -72,7 +72,7 @@ impl Cluster {
             return Ok(Arc::clone(access));
         }
         if let Some((at, error)) = &state.failed
-            && *at > asked
+            && *at > start
         {
             return Err(error.clone());
         }
@@ -83,16 +83,16 @@ impl Cluster {
         built
     }
 
-    /// Has the credentials read anew, unless somebody else did meanwhile.
+    /// Drops the client that the API server refused, unless it has been replaced since.
     pub(super) async fn forget(&self, refused: &Arc<Access>) {
         let mut state = self.state.lock().await;
         if state.ready.as_ref().is_some_and(|(_, access)| Arc::ptr_eq(access, refused)) {
-            debug!("the credentials of the kubeconfig were refused; reading them anew");
+            debug!("the API server refused the credentials of the kubeconfig; reading them again");
             state.ready = None;
         }
     }
 
-    /// The client would run the plugin by itself, but in the middle of a request that has little time.
+    /// The client library renews credentials too, but within a request, which has less time than the plugin may need.
     fn is_stale(&self, access: &Access) -> bool {
         access.plugin.is_some() && access.built.elapsed().is_ok_and(|age| age >= self.renew_after)
     }
@@ -103,7 +103,7 @@ impl Cluster {
         seen: Stamps,
         limit: Duration,
     ) -> Result<Arc<Access>, TunnelError> {
-        let begin = || (seen, spawn_blocking(building(self.settings.clone())));
+        let begin = || (seen, spawn_blocking(build_access(self.settings.clone())));
         let (read, building) = state.building.get_or_insert_with(begin);
         let read = read.clone();
         let Ok(built) = timeout(limit, building).await else {
@@ -113,30 +113,31 @@ impl Cluster {
         let crashed = |error| Err(TunnelError::Kubeconfig { reason: format!("reading it failed: {error}") });
         let access = Arc::new(built.unwrap_or_else(crashed)?);
         if !access.verified {
-            self.unverified.call_once(|| warn_of(&access.server));
+            self.unverified.call_once(|| warn_unverified(&access.server));
         }
         state.ready = Some((read, Arc::clone(&access)));
         Ok(access)
     }
 }
 
-fn warn_of(server: &str) {
+fn warn_unverified(server: &str) {
     warn!(
         server,
-        "neither the API server nor the upstream proxy behind it is verified, so whoever answers in their place gets the \
-         IAM tokens; take insecure-skip-tls-verify and http:// out of the kubeconfig, or set ssl.mode to verify-full"
+        "neither the API server nor the upstream proxy behind it is verified, so an impostor of either receives the IAM \
+         tokens; remove insecure-skip-tls-verify and http:// from the kubeconfig, or set ssl.mode to verify-full"
     );
 }
 
-/// Reads files and runs the credential plugin, so it is for a thread that may block.
-fn building(settings: PortForward) -> impl FnOnce() -> Result<Access, TunnelError> + Send + 'static {
+/// Loads the kubeconfig and builds the client. It reads files and runs the credential plugin, so it needs a thread that
+/// may block.
+fn build_access(settings: PortForward) -> impl FnOnce() -> Result<Access, TunnelError> + Send + 'static {
     move || {
-        let found = Handle::current().block_on(find(&settings))?;
-        let server = found.config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let namespace = settings.namespace.unwrap_or_else(|| found.config.default_namespace.clone());
-        let client = connector::client(found.config, found.proxy.as_deref());
-        let client = client.map_err(|error| client_error(&error, found.plugin.as_deref()))?;
-        let (plugin, verified) = (found.plugin, found.verified);
+        let cluster = Handle::current().block_on(load(&settings))?;
+        let server = cluster.config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let namespace = settings.namespace.unwrap_or_else(|| cluster.config.default_namespace.clone());
+        let client = connector::client(cluster.config, cluster.proxy.as_deref());
+        let client = client.map_err(|error| client_error(&error, cluster.plugin.as_deref()))?;
+        let (plugin, verified) = (cluster.plugin, cluster.verified);
         Ok(Access { client, namespace, server, plugin, verified, built: SystemTime::now() })
     }
 }

@@ -18,35 +18,37 @@ use tower::{BoxError, Layer, Service, ServiceExt};
 
 use crate::net::Tcp;
 
-/// To reach one address of the API server or of the proxy before it.
-const CONNECT: Duration = Duration::from_secs(4);
+/// For the TCP connection to one address of the API server or of the proxy before it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long a connection is kept for the next request. Long enough for the websocket that follows a list of pods,
-/// short enough that a laptop that slept or changed its network finds no dead ones.
-const KEPT: Duration = Duration::from_secs(5);
+/// For an idle connection in the pool. The websocket that follows a list of pods can reuse the connection, and a laptop
+/// that slept or changed its network does not find dead ones.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Makes the client. It runs the credential plugin, if the kubeconfig has one, and blocks meanwhile.
+/// Builds the client. Blocks: it reads certificate files and runs the credential plugin, if the kubeconfig has one.
 pub(super) fn client(config: Config, proxy: Option<&str>) -> Result<Client, Error> {
-    match intercept(&config.cluster_url, proxy) {
-        None => assemble(config, sockets()),
+    match proxy_for(&config.cluster_url, proxy) {
+        None => assemble(config, tcp_connector()),
         Some(proxy) if is_socks(&proxy) => {
-            let mut socks = SocksV5::new(proxy.uri().clone(), sockets());
+            let mut socks = SocksV5::new(proxy.uri().clone(), tcp_connector());
             if let Some((user, password)) = proxy.raw_auth() {
                 socks = socks.with_auth(user.to_owned(), password.to_owned());
             }
             assemble(config, socks)
         }
         Some(proxy) if proxy.uri().scheme_str() == Some("https") => {
-            let secured = config.rustls_https_connector_with_connector(sockets())?;
+            let secured = config.rustls_https_connector_with_connector(tcp_connector())?;
             assemble(config, authenticated(&proxy, Tunnel::new(proxy.uri().clone(), secured)))
         }
-        Some(proxy) => assemble(config, authenticated(&proxy, Tunnel::new(proxy.uri().clone(), sockets()))),
+        Some(proxy) => {
+            assemble(config, authenticated(&proxy, Tunnel::new(proxy.uri().clone(), tcp_connector())))
+        }
     }
 }
 
-/// The proxy for this server: the one that the kubeconfig names, else the one of the environment. Like kubectl, the
-/// latter is not used for a cluster on this machine.
-fn intercept(server: &Uri, proxy: Option<&str>) -> Option<Intercept> {
+/// The proxy for this server: the one of the kubeconfig, else the one of the environment. Like kubectl, it does not use
+/// the latter for a cluster on this machine.
+fn proxy_for(server: &Uri, proxy: Option<&str>) -> Option<Intercept> {
     if let Some(proxy) = proxy {
         return Matcher::builder().all(proxy.to_owned()).build().intercept(server);
     }
@@ -66,7 +68,7 @@ fn variable(name: &str) -> String {
     set(name.to_owned()).or_else(|| set(name.to_ascii_lowercase())).unwrap_or_default()
 }
 
-/// Whether it is on this machine.
+/// Whether `host` is this machine.
 pub(super) fn is_local(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -83,13 +85,13 @@ fn authenticated<C>(proxy: &Intercept, tunnel: Tunnel<C>) -> Tunnel<C> {
     }
 }
 
-/// Opens the connections below all that.
-type Sockets = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<Tcp>>;
+/// Opens TCP connections with the socket options of [`Tcp`].
+type TcpConnector = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<Tcp>>;
 
-fn sockets() -> Sockets {
+fn tcp_connector() -> TcpConnector {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
-    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     connector.map_response(|stream| TokioIo::new(Tcp::new(stream.into_inner())))
 }
 
@@ -108,13 +110,13 @@ where
 {
     let credentials = config.auth_layer()?;
     if credentials.is_some() {
-        // The plugin answered with a token, so there is no certificate to run it a second time for.
+        // The plugin gave a token and not a certificate. Without this, the TLS configuration would run it again.
         config.auth_info.exec = None;
     }
     let connector = config.rustls_https_connector_with_connector(connector)?;
     let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(KEPT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .pool_max_idle_per_host(2)
         .build::<_, Body>(connector);
     let service = config.extra_headers_layer()?.layer(client.map_err(BoxError::from));
@@ -129,20 +131,20 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn its_connections_are_as_all_others() {
+    async fn connections_have_the_socket_options_of_all_others() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let connected = sockets().oneshot(address).await.unwrap();
+        let connected = tcp_connector().oneshot(address).await.unwrap();
         let socket = socket2::SockRef::from(connected.inner().stream());
         assert!(socket.tcp_user_timeout().unwrap().is_some() && socket.keepalive().unwrap());
     }
 
     fn through(server: &str, proxy: Option<&str>) -> Option<String> {
-        intercept(&server.parse().unwrap(), proxy).map(|found| found.uri().to_string())
+        proxy_for(&server.parse().unwrap(), proxy).map(|found| found.uri().to_string())
     }
 
     #[test]
-    fn the_proxy_of_the_kubeconfig_is_used_for_every_server() {
+    fn the_proxy_of_the_kubeconfig_applies_to_every_server() {
         let proxy = Some("http://proxy.example.com:3128");
         assert_eq!(
             through("https://127.0.0.1:6443", proxy).as_deref(),
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_on_this_machine_needs_no_proxy_of_the_environment() {
+    fn loopback_hosts_are_local() {
         for host in ["localhost", "127.0.0.1", "[::1]"] {
             assert!(is_local(host), "{host}");
         }
@@ -163,11 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn credentials_of_a_proxy_are_not_part_of_its_address() {
+    fn the_address_of_a_proxy_does_not_contain_its_credentials() {
         let server = "https://k.example.com".parse().unwrap();
-        let found = intercept(&server, Some("http://user:pa%40ss@proxy.example.com:3128")).unwrap();
+        let found = proxy_for(&server, Some("http://user:pa%40ss@proxy.example.com:3128")).unwrap();
         assert!(!found.uri().to_string().contains("pa"), "{}", found.uri());
         assert!(found.basic_auth().is_some());
-        assert!(is_socks(&intercept(&server, Some("socks5://127.0.0.1:1080")).unwrap()));
+        assert!(is_socks(&proxy_for(&server, Some("socks5://127.0.0.1:1080")).unwrap()));
     }
 }

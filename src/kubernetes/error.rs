@@ -1,4 +1,4 @@
-//! What goes wrong with a tunnel. The texts are what the application reads, so each says what to do.
+//! The reasons why there is no stream to a pod. The application reads the texts, so each names a remedy.
 
 use std::io;
 use std::time::Duration;
@@ -6,9 +6,7 @@ use std::time::Duration;
 /// Why there is no stream to a pod.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TunnelError {
-    #[error(
-        "there is no kubeconfig; set port_forward.kube_config or KUBECONFIG, or put one to ~/.kube/config"
-    )]
+    #[error("there is no kubeconfig; set port_forward.kube_config or KUBECONFIG, or create ~/.kube/config")]
     NoKubeconfig,
     #[error("the kubeconfig cannot be used: {reason}")]
     Kubeconfig { reason: String },
@@ -25,7 +23,7 @@ pub(super) enum TunnelError {
     )]
     PluginMissing { command: String, reason: String },
     #[error(
-        "the credential plugin \"{command}\" of the kubeconfig failed: {reason}; log in to the cluster in a terminal until `kubectl get pods` works there, then connect again"
+        "the credential plugin \"{command}\" of the kubeconfig failed: {reason}; log in to the cluster so that `kubectl get pods` works in a terminal, then connect again"
     )]
     PluginFailed { command: String, reason: String },
     #[error(
@@ -37,7 +35,7 @@ pub(super) enum TunnelError {
     )]
     Unreachable { server: String, reason: String },
     #[error(
-        "the API server {server} does not accept the credentials of the kubeconfig (401), which may have expired; log in to the cluster in a terminal until `kubectl get pods` works there, then connect again"
+        "the API server {server} does not accept the credentials of the kubeconfig (401), which may have expired; log in to the cluster so that `kubectl get pods` works in a terminal, then connect again"
     )]
     Unauthorized { server: String },
     #[error(
@@ -53,7 +51,7 @@ pub(super) enum TunnelError {
     #[error("the API server {server} is busy: {reason}; try again in a moment")]
     Busy { server: String, reason: String },
     #[error(
-        "the API server {server} answers without a websocket ({reason}); a proxy on the way has to let websockets pass"
+        "the API server {server} answers without a websocket ({reason}); configure the proxy on the path to allow websockets"
     )]
     NoWebsocket { server: String, reason: String },
     #[error(
@@ -72,7 +70,7 @@ pub(super) enum TunnelError {
     NotReady { labels: String, namespace: String, states: String },
     #[error("pod {pod} is gone; connect again")]
     PodGone { pod: String },
-    #[error("pod {pod} cannot be reached by its node: {reason}")]
+    #[error("pod {pod} cannot be reached through its node: {reason}")]
     PodUnreachable { pod: String, reason: String },
     #[error(
         "pod {pod} refuses connections on port {port}: {reason}; check that port_forward.remote_port is where the proxy in the pod listens"
@@ -83,7 +81,7 @@ pub(super) enum TunnelError {
 /// When a failed attempt is worth another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// Not before somebody fixes what the text names.
+    /// Only after the user has fixed what the text names.
     Never,
     /// Once, immediately, on a new connection.
     Once,

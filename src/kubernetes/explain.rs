@@ -37,7 +37,7 @@ pub(super) fn credentials_error(error: &AuthError, plugin: Option<&str>) -> Tunn
             TunnelError::Kubeconfig { reason: format!("its token file {}: {error}", path.display()) }
         }
         AuthError::InvalidBearerToken(_) | AuthError::InvalidBasicAuth(_) => TunnelError::Kubeconfig {
-            reason: "its token or password has characters that cannot be sent".to_owned(),
+            reason: "its token or password has characters that an HTTP header cannot carry".to_owned(),
         },
         other => TunnelError::Kubeconfig { reason: quote(&other.to_string()) },
     }
@@ -61,7 +61,7 @@ pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     // The libraries' texts about an end within TLS are for their programmers.
     let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
     if chain(error).filter_map(|error| error.downcast_ref()).any(is_end) {
-        return "it hung up".to_owned();
+        return "the peer closed the connection".to_owned();
     }
     chain(error).last().map(|error| quote(&error.to_string())).unwrap_or_default()
 }
@@ -94,6 +94,9 @@ mod tests {
         let outer = Error::Service(Box::new(io::Error::other(inner)));
         assert_eq!(innermost(&outer), "certificate has expired");
         let end = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
-        assert_eq!(innermost(&Error::Service(Box::new(io::Error::other(end)))), "it hung up");
+        assert_eq!(
+            innermost(&Error::Service(Box::new(io::Error::other(end)))),
+            "the peer closed the connection"
+        );
     }
 }

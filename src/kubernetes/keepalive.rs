@@ -6,86 +6,97 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
-/// After how many intervals without a sign of life, each begun with a ping, the path is dead.
-const SILENT: u8 = 2;
+/// How many silent intervals in a row, each begun with a ping, make a path dead.
+const MAX_SILENT_INTERVALS: u8 = 2;
 
-/// How many bytes the other side may have left unread and still be expected to read a ping. A pod whose database waits
-/// for a lock reads nothing once the buffers on the way are full, and what waits before a ping keeps it from being
-/// answered. Whether such a path is dead is for TCP to say; most queries are shorter than this.
-const ROOM: usize = 16 * 1024;
+/// How many bytes the other side may have left unread while an answer to a ping is still expected. A pod whose database
+/// waits for a lock stops reading once the buffers on the path are full, and a ping behind unread data gets no answer.
+/// Whether such a path is dead is left to TCP. Most queries are shorter than this.
+const MAX_UNREAD_BYTES: usize = 16 * 1024;
 
-/// The clock of one stream.
+/// The keepalive of one stream.
 pub(super) struct Keepalive {
-    every: Duration,
+    interval: Duration,
     timer: Pin<Box<Sleep>>,
-    asked: bool,
-    heard: bool,
-    silent: u8,
-    /// How many bytes were sent since the last ping that was answered, at most.
-    unread: usize,
-    /// How many of them after a ping that is not.
-    after_ping: Option<usize>,
+    /// Whether a ping was sent.
+    pinged: bool,
+    /// Whether anything arrived in this interval.
+    received: bool,
+    silent_intervals: u8,
+    /// At most how many bytes the other side has not read: those sent since the last ping that it answered.
+    unread_bytes: usize,
+    /// How many of these were sent after the oldest ping without an answer.
+    unread_after_ping: Option<usize>,
 }
 
-/// What is to be done now.
+/// What to do at the end of an interval.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Tick {
     /// Send a ping.
     Ping,
-    /// Give up.
+    /// Fail: the path is dead.
     Dead,
 }
 
 impl Keepalive {
-    pub(super) fn new(every: Duration) -> Self {
-        let timer = Box::pin(sleep(every));
-        Self { every, timer, asked: false, heard: false, silent: 0, unread: 0, after_ping: None }
+    pub(super) fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            timer: Box::pin(sleep(interval)),
+            pinged: false,
+            received: false,
+            silent_intervals: 0,
+            unread_bytes: 0,
+            unread_after_ping: None,
+        }
     }
 
-    /// Anything at all came from the other side.
-    pub(super) fn heard(&mut self) {
-        self.heard = true;
+    /// Records that a message arrived, of any kind.
+    pub(super) fn message_received(&mut self) {
+        self.received = true;
     }
 
-    /// That many bytes are on their way.
-    pub(super) fn sent(&mut self, amount: usize) {
-        self.unread = self.unread.saturating_add(amount);
-        self.after_ping = self.after_ping.map(|after| after.saturating_add(amount));
+    /// Records that `amount` bytes were sent.
+    pub(super) fn bytes_sent(&mut self, amount: usize) {
+        self.unread_bytes = self.unread_bytes.saturating_add(amount);
+        self.unread_after_ping = self.unread_after_ping.map(|unread| unread.saturating_add(amount));
     }
 
-    /// A ping was answered, so what was sent before it has been read.
-    pub(super) fn answered(&mut self) {
-        self.unread = self.after_ping.take().unwrap_or(self.unread);
+    /// Records the answer to a ping: the other side has read everything before that ping.
+    pub(super) fn pong_received(&mut self) {
+        self.unread_bytes = self.unread_after_ping.take().unwrap_or(self.unread_bytes);
     }
 
-    /// Whether [`Keepalive::poll`] has something to say.
+    /// Whether the interval is over.
     pub(super) fn is_due(&self) -> bool {
         Instant::now() >= self.timer.deadline()
     }
 
-    /// Makes the next beat come within `limit`.
-    pub(super) fn hasten(&mut self, limit: Duration) {
+    /// Ends this interval within `limit`.
+    pub(super) fn shorten(&mut self, limit: Duration) {
         let by = Instant::now() + limit;
         if self.timer.deadline() > by {
             self.timer.as_mut().reset(by);
         }
     }
 
-    /// Wakes once an interval. `listening` says whether anybody reads: an answer that nobody fetches is no silence.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>, listening: bool) -> Poll<Tick> {
+    /// Is ready at the end of each interval. `reading` says whether the local side reads: while it does not, answers
+    /// stay in the buffers, and silence means nothing.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, reading: bool) -> Poll<Tick> {
         ready!(self.timer.as_mut().poll(context));
-        self.timer.as_mut().reset(Instant::now() + self.every);
-        let expected = self.asked && listening && self.unread <= ROOM;
-        self.silent = if expected && !self.heard { self.silent + 1 } else { 0 };
-        self.asked = true;
-        self.heard = false;
-        self.after_ping.get_or_insert(0);
-        Poll::Ready(if self.silent >= SILENT { Tick::Dead } else { Tick::Ping })
+        self.timer.as_mut().reset(Instant::now() + self.interval);
+        let expected = self.pinged && reading && self.unread_bytes <= MAX_UNREAD_BYTES;
+        self.silent_intervals = if expected && !self.received { self.silent_intervals + 1 } else { 0 };
+        self.pinged = true;
+        self.received = false;
+        self.unread_after_ping.get_or_insert(0);
+        let dead = self.silent_intervals >= MAX_SILENT_INTERVALS;
+        Poll::Ready(if dead { Tick::Dead } else { Tick::Ping })
     }
 
-    /// How long the silence has been when it is over.
-    pub(super) fn patience(&self) -> Duration {
-        self.every * u32::from(SILENT)
+    /// The duration of the silence that makes a path dead.
+    pub(super) fn timeout(&self) -> Duration {
+        self.interval * u32::from(MAX_SILENT_INTERVALS)
     }
 }
 
@@ -95,33 +106,33 @@ mod tests {
 
     use super::*;
 
-    async fn next(keepalive: &mut Keepalive, listening: bool) -> Tick {
-        poll_fn(|context| keepalive.poll(context, listening)).await
+    async fn next(keepalive: &mut Keepalive, reading: bool) -> Tick {
+        poll_fn(|context| keepalive.poll(context, reading)).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn two_silent_intervals_are_the_end() {
+    async fn two_silent_intervals_end_the_stream() {
         let start = Instant::now();
         let mut keepalive = Keepalive::new(Duration::from_secs(20));
         assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
         assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
         assert_eq!(next(&mut keepalive, true).await, Tick::Dead);
         assert_eq!(start.elapsed().as_secs(), 60);
-        assert_eq!(keepalive.patience().as_secs(), 40);
+        assert_eq!(keepalive.timeout().as_secs(), 40);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sign_of_life_starts_the_count_anew() {
+    async fn a_received_message_resets_the_count() {
         let mut keepalive = Keepalive::new(Duration::from_secs(20));
         for _ in 0..10 {
             assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
             assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
-            keepalive.heard();
+            keepalive.message_received();
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_that_nobody_listens_to_does_not_count() {
+    async fn silence_does_not_count_while_the_local_side_does_not_read() {
         let mut keepalive = Keepalive::new(Duration::from_secs(20));
         for _ in 0..10 {
             assert_eq!(next(&mut keepalive, false).await, Tick::Ping);
@@ -129,32 +140,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_behind_much_that_is_unread_does_not_count() {
+    async fn silence_does_not_count_while_much_is_unread() {
         let mut keepalive = Keepalive::new(Duration::from_secs(20));
-        keepalive.sent(ROOM);
+        keepalive.bytes_sent(MAX_UNREAD_BYTES);
         assert_eq!(next(&mut keepalive, true).await, Tick::Ping);
-        keepalive.sent(ROOM + 1);
-        keepalive.heard();
-        keepalive.answered();
+        keepalive.bytes_sent(MAX_UNREAD_BYTES + 1);
+        keepalive.message_received();
+        keepalive.pong_received();
         for _ in 0..10 {
-            assert_eq!(next(&mut keepalive, true).await, Tick::Ping, "the answer was to what came before");
+            assert_eq!(
+                next(&mut keepalive, true).await,
+                Tick::Ping,
+                "the answer confirms only what was sent before the ping"
+            );
         }
-        keepalive.sent(ROOM);
-        keepalive.heard();
-        keepalive.answered();
-        assert_eq!(next(&mut keepalive, true).await, Tick::Ping, "it has been heard");
+        keepalive.bytes_sent(MAX_UNREAD_BYTES);
+        keepalive.message_received();
+        keepalive.pong_received();
+        assert_eq!(next(&mut keepalive, true).await, Tick::Ping, "a message arrived in this interval");
         assert_eq!(
             next(&mut keepalive, true).await,
             Tick::Ping,
-            "what came after the oldest ping is unread still"
+            "what was sent after the oldest ping is still unread"
         );
-        keepalive.heard();
-        keepalive.answered();
-        let beats = [
+        keepalive.message_received();
+        keepalive.pong_received();
+        let ticks = [
             next(&mut keepalive, true).await,
             next(&mut keepalive, true).await,
             next(&mut keepalive, true).await,
         ];
-        assert_eq!(beats, [Tick::Ping, Tick::Ping, Tick::Dead], "now all has been read");
+        assert_eq!(ticks, [Tick::Ping, Tick::Ping, Tick::Dead], "everything is read now");
     }
 }

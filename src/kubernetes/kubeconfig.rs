@@ -1,4 +1,4 @@
-//! Where the cluster is and who we are there, as kubectl finds it
+//! The address of the cluster and credentials for it, found as kubectl finds them
 //! (<https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/>).
 
 use std::env;
@@ -15,13 +15,13 @@ use crate::catalog::PortForward;
 use crate::stamp::Stamp;
 
 /// A cluster and credentials for it.
-pub(super) struct Found {
+pub(super) struct ClusterConfig {
     pub(super) config: Config,
-    /// The `proxy-url` of the cluster, which beats the proxies of the environment.
+    /// The `proxy-url` of the cluster. It takes precedence over the proxies of the environment.
     pub(super) proxy: Option<String>,
-    /// The credential plugin, for people to read.
+    /// The command of the credential plugin, for texts.
     pub(super) plugin: Option<String>,
-    /// Whether nobody else can answer for the API server.
+    /// Whether TLS or a loopback address proves that the API server is the right one.
     pub(super) verified: bool,
 }
 
@@ -37,20 +37,20 @@ pub(super) async fn stamps(settings: &PortForward) -> Stamps {
     spawn_blocking(read).await.unwrap_or_default()
 }
 
-/// Reads the kubeconfig, or finds the service account of the pod this runs in.
-pub(super) async fn find(settings: &PortForward) -> Result<Found, TunnelError> {
+/// Reads the kubeconfig, or the service account of the pod that this process runs in. Blocks while it reads files.
+pub(super) async fn load(settings: &PortForward) -> Result<ClusterConfig, TunnelError> {
     let Some(kubeconfig) = read(settings)? else {
         let config = Config::incluster().map_err(|_| TunnelError::NoKubeconfig)?;
-        return Ok(Found { config, proxy: None, plugin: None, verified: true });
+        return Ok(ClusterConfig { config, proxy: None, plugin: None, verified: true });
     };
     let proxy = proxy_of(&kubeconfig, settings.context.as_deref());
     let known = names(&kubeconfig);
     let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let mut config = config.map_err(|error| not_usable(error, known))?;
-    let plugin = quiet_plugin(&mut config);
+    let plugin = forbid_prompts(&mut config);
     let verified = is_verified(&config);
-    Ok(Found { config, proxy, plugin, verified })
+    Ok(ClusterConfig { config, proxy, plugin, verified })
 }
 
 fn files(settings: &PortForward) -> Vec<PathBuf> {
@@ -65,7 +65,7 @@ fn files(settings: &PortForward) -> Vec<PathBuf> {
     env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect()
 }
 
-/// Merges the files; of `KUBECONFIG` those that do not exist are passed over, as kubectl does. Nothing if there is none.
+/// Reads and merges the files. Like kubectl, it skips missing files of the list `KUBECONFIG`. `None` if no file exists.
 fn read(settings: &PortForward) -> Result<Option<Kubeconfig>, TunnelError> {
     let mut merged = None;
     for path in files(settings) {
@@ -85,18 +85,18 @@ fn read(settings: &PortForward) -> Result<Option<Kubeconfig>, TunnelError> {
     Ok(merged)
 }
 
-/// `current-context: ""` is what `kubectl config unset current-context` leaves; it says as little as no such line.
+/// `kubectl config unset current-context` leaves `current-context: ""`, which means the same as no such line.
 fn read_one(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
     let mut read = Kubeconfig::read_from(path)?;
     read.current_context = read.current_context.filter(|context| !context.is_empty());
     Ok(read)
 }
 
-/// The parser's own text may quote the file, and with it a token; the place is enough.
+/// Leaves out the text of the parser, which may quote the file and with it a token.
 fn unreadable(path: &Path, error: &KubeconfigError) -> TunnelError {
     let reason = match error {
         KubeconfigError::ReadConfig(error, _) => error.to_string(),
-        KubeconfigError::Parse(_) => "it is no valid YAML or no kubeconfig".to_owned(),
+        KubeconfigError::Parse(_) => "it is not valid YAML or not a kubeconfig".to_owned(),
         other => other.to_string(),
     };
     TunnelError::Kubeconfig { reason: format!("{}: {reason}", path.display()) }
@@ -122,15 +122,15 @@ fn proxy_of(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
     cluster.proxy_url.clone().filter(|proxy| !proxy.is_empty())
 }
 
-/// Nobody can answer a question that a plugin asks behind a connection, so it is told that nobody is there. What it
-/// prints instead goes to the application.
-fn quiet_plugin(config: &mut Config) -> Option<String> {
+/// Tells the plugin not to prompt, because it runs without a terminal: it fails instead, and the application reads its
+/// error. Returns the command of the plugin.
+fn forbid_prompts(config: &mut Config) -> Option<String> {
     let exec = config.auth_info.exec.as_mut()?;
     exec.interactive_mode = Some(ExecInteractiveMode::Never);
     exec.command.clone()
 }
 
-/// Without TLS only what is on this machine, such as `kubectl proxy`, is surely what it claims to be.
+/// Without TLS only a server on this machine is trusted, such as `kubectl proxy`.
 fn is_verified(config: &Config) -> bool {
     let server = &config.cluster_url;
     match server.scheme_str() {
@@ -172,33 +172,33 @@ users:
     }
 
     #[tokio::test]
-    async fn contexts_are_chosen_by_name() {
+    async fn the_context_is_chosen_by_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config");
         fs::write(&path, TWO).unwrap();
-        let current = find(&settings(&path, None)).await.unwrap();
+        let current = load(&settings(&path, None)).await.unwrap();
         assert_eq!(current.config.cluster_url.host(), Some("b.example.com"));
         assert_eq!(current.proxy, None);
-        let other = find(&settings(&path, Some("one"))).await.unwrap();
+        let other = load(&settings(&path, Some("one"))).await.unwrap();
         assert_eq!(other.config.default_namespace, "apps");
         assert_eq!(other.proxy.as_deref(), Some("http://proxy.example.com:3128"));
-        let error = find(&settings(&path, Some("three"))).await.err().unwrap();
+        let error = load(&settings(&path, Some("three"))).await.err().unwrap();
         assert!(error.to_string().contains("no context \"three\"; it has: one, two"), "{error}");
     }
 
     #[tokio::test]
-    async fn an_empty_current_context_is_none() {
+    async fn an_empty_current_context_is_ignored() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config");
         fs::write(&path, TWO.replace("current-context: two", "current-context: \"\"")).unwrap();
-        let error = find(&settings(&path, None)).await.err().unwrap();
+        let error = load(&settings(&path, None)).await.err().unwrap();
         assert!(matches!(error, TunnelError::NoCurrentContext), "{error}");
-        let other = find(&settings(&path, Some("one"))).await.unwrap();
+        let other = load(&settings(&path, Some("one"))).await.unwrap();
         assert_eq!(other.config.cluster_url.host(), Some("a.example.com"));
     }
 
     #[tokio::test]
-    async fn a_cluster_that_anybody_can_play_is_not_verified() {
+    async fn a_remote_cluster_without_verified_tls_is_not_verified() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config");
         for (server, expected) in [
@@ -210,7 +210,7 @@ users:
             ("'http://127.0.0.1:8001'", true),
         ] {
             fs::write(&path, TWO.replace("'https://b.example.com'", server)).unwrap();
-            assert_eq!(find(&settings(&path, None)).await.unwrap().verified, expected, "{server}");
+            assert_eq!(load(&settings(&path, None)).await.unwrap().verified, expected, "{server}");
         }
     }
 
@@ -219,10 +219,10 @@ users:
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config");
         fs::write(&path, "users: [{name: u, user: {token: s3cret, oops: }}]]").unwrap();
-        let error = find(&settings(&path, None)).await.err().unwrap();
+        let error = load(&settings(&path, None)).await.err().unwrap();
         let text = format!("{error} {error:?}");
-        assert!(text.contains("no valid YAML") && !text.contains("s3cret"), "{text}");
-        let text = find(&settings(Path::new("/nowhere"), None)).await.err().unwrap().to_string();
+        assert!(text.contains("not valid YAML") && !text.contains("s3cret"), "{text}");
+        let text = load(&settings(Path::new("/nowhere"), None)).await.err().unwrap().to_string();
         assert!(text.contains("/nowhere"), "{text}");
     }
 

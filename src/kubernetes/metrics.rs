@@ -1,4 +1,4 @@
-//! What is counted about tunnels. The names are part of the product, see `docs/operations.md`.
+//! The metrics of tunnels. `docs/operations.md` lists the names, which are part of the product.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,23 +10,23 @@ const PODS: &str = "rds_auth_proxy_tunnel_pods";
 const DIAL_SECONDS: &str = "rds_auth_proxy_tunnel_last_dial_seconds";
 const DIAL_TIME: &str = "rds_auth_proxy_tunnel_last_dial_timestamp_seconds";
 
-/// Tells the recorder what the names mean.
+/// Registers the help texts with the recorder.
 pub fn describe() {
-    describe_gauge!(STREAMS_OPEN, "Streams to pods that are open.");
-    describe_counter!(DIALS, "Streams that were asked for, by outcome.");
+    describe_gauge!(STREAMS_OPEN, "Open streams to pods.");
+    describe_counter!(DIALS, "Attempts to open a stream to a pod, by outcome.");
     describe_gauge!(
         PODS,
-        "Running pods at the last look, by whether they are ready; streams lead to those that are."
+        "Running pods in the last list, by whether they are ready; streams lead to ready pods only."
     );
-    describe_gauge!(DIAL_SECONDS, Unit::Seconds, "How long it took to open the last stream that was opened.");
-    describe_gauge!(DIAL_TIME, "When the last stream was opened, in seconds since 1970.");
+    describe_gauge!(DIAL_SECONDS, Unit::Seconds, "The time to open the most recent stream.");
+    describe_gauge!(DIAL_TIME, "The time at which the most recent stream was opened, in seconds since 1970.");
 }
 
-/// A stream that is open; counted off when dropped.
+/// Counts a stream as open until it is dropped.
 pub(super) struct OpenStream;
 
 impl OpenStream {
-    pub(super) fn open() -> Self {
+    pub(super) fn new() -> Self {
         gauge!(STREAMS_OPEN).increment(1);
         Self
     }
@@ -38,22 +38,22 @@ impl Drop for OpenStream {
     }
 }
 
-/// Notes which pods were found.
-pub(super) fn found(ready: usize, not_ready: usize) {
+/// Records the running pods of a list.
+pub(super) fn record_pods(ready: usize, not_ready: usize) {
     for (state, pods) in [("ready", ready), ("not_ready", not_ready)] {
         gauge!(PODS, "state" => state).set(u32::try_from(pods).unwrap_or(u32::MAX));
     }
 }
 
-/// Notes that a stream was opened, and how long that took.
-pub(super) fn opened(took: Duration) {
+/// Counts a dial that opened a stream, and records its duration.
+pub(super) fn count_dial(duration: Duration) {
     counter!(DIALS, "outcome" => "open").increment(1);
-    gauge!(DIAL_SECONDS).set(took.as_secs_f64());
+    gauge!(DIAL_SECONDS).set(duration.as_secs_f64());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     gauge!(DIAL_TIME).set(now.as_secs_f64());
 }
 
-/// Notes that none was opened.
-pub(super) fn failed(outcome: &'static str) {
+/// Counts a dial that failed.
+pub(super) fn count_failed_dial(outcome: &'static str) {
     counter!(DIALS, "outcome" => outcome).increment(1);
 }

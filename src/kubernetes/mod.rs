@@ -1,25 +1,25 @@
 //! The tunnel to an upstream proxy in a Kubernetes cluster: a port-forward without kubectl.
 //!
-//! Every connection opens a stream of its own, to a pod that is picked at that moment, as a websocket through the API
-//! server (`GET …/pods/NAME/portforward`, subprotocol `v4.channel.k8s.io`). Nothing listens locally unless
-//! [`forward`] is called, so no other local process can reach the tunnel.
+//! Each connection picks a pod and opens a separate stream to it: a websocket through the API server
+//! (`GET …/pods/NAME/portforward`, subprotocol `v4.channel.k8s.io`). No port is open on this machine unless [`forward()`]
+//! runs, so no other local process can reach the tunnel.
 //!
-//! | file | what it does |
+//! | file | content |
 //! |---|---|
-//! | `tunnel` | the entry: picks, tries, waits, tries again |
-//! | `cluster` | the client, built when first needed and again when its credentials went bad |
-//! | `kubeconfig` | where the cluster is and who we are, as kubectl finds it |
-//! | `connector` | sockets, proxies, TLS |
-//! | `pods` | which pods there are, and in which order they are tried |
-//! | `open` | the websocket to one pod |
+//! | `tunnel` | opens a stream: picks pods, tries them, retries |
+//! | `pods` | the ready pods and the order in which the tunnel tries them |
+//! | `open` | opens the websocket to one pod |
 //! | `channel` | that websocket as a stream of bytes |
 //! | `keepalive` | pings, and when silence means that the path is dead |
 //! | `api_call` | calls of the Kubernetes API, and what a failed one means |
-//! | `explain` | what the errors of other programs mean here |
-//! | `error` | every reason why there is no stream, in a sentence with the remedy |
+//! | `cluster` | the client for the API, built when first needed and again when its credentials expire |
+//! | `kubeconfig` | address and credentials of the cluster, found as kubectl does |
+//! | `connector` | the HTTP client: sockets, proxies, TLS |
+//! | `explain` | errors of other programs and libraries as errors of a tunnel |
+//! | `error` | the reasons why there is no stream, each with its remedy |
 //! | `forward` | a local port in front of the tunnel, for other tools |
-//! | `metrics` | what is counted |
-//! | `timeouts` | how long each step may take |
+//! | `metrics` | the metrics |
+//! | `timeouts` | the time limits |
 //!
 //! Imports go one way: `tunnel` → `open`, `pods` → `api_call` → `cluster` → `kubeconfig` → `connector`, and `open` →
 //! `channel` → `keepalive`. Each of them may use `explain`, `error`, `metrics` and `timeouts`.

@@ -1,4 +1,4 @@
-//! The websocket to one pod.
+//! Opens the websocket to one pod.
 
 use std::io;
 
@@ -11,33 +11,33 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::api_call::{ApiCall, response};
-use super::channel::{Channel, limits};
+use super::channel::{Channel, websocket_config};
 use super::cluster::Access;
 use super::error::TunnelError;
 use super::timeouts::Timeouts;
 
-/// Opens a stream to `port` of `pod`. A pod that refuses the port is noticed if it does so at once.
+/// Opens a stream to `port` of `pod`. It is an error if the pod refuses the port within `late_refusal`.
 pub(super) async fn open(
     access: &Access,
     pod: &str,
     port: u16,
     timeouts: &Timeouts,
 ) -> Result<Channel<TokioIo<Upgraded>>, TunnelError> {
-    let connecting = async {
+    let request = async {
         let request = Request::new(Pod::url_path(&(), Some(&access.namespace)));
         let request = request.portforward(pod, &[port]).map_err(Error::BuildRequest)?;
         access.client.connect(request).await
     };
-    let connection = response(access, ApiCall::PortForward { pod }, timeouts.answer, connecting).await?;
-    // Nothing was read through it yet, so it can be taken apart and given smaller buffers.
+    let connection = response(access, ApiCall::PortForward { pod }, timeouts.answer, request).await?;
+    // The websocket has read nothing yet, so it can be replaced by one with smaller buffers.
     let socket = connection.into_stream().into_inner();
-    let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(limits())).await;
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(websocket_config())).await;
     let mut channel = Channel::new(socket, pod, port, timeouts);
-    channel.hear_out(timeouts.late_refusal).await.map_err(|error| not_reached(pod, error))?;
+    channel.await_refusal(timeouts.late_refusal).await.map_err(|error| refusal(pod, error))?;
     Ok(channel)
 }
 
-fn not_reached(pod: &str, error: io::Error) -> TunnelError {
+fn refusal(pod: &str, error: io::Error) -> TunnelError {
     let unreachable =
         |error: io::Error| TunnelError::PodUnreachable { pod: pod.to_owned(), reason: error.to_string() };
     error.downcast().unwrap_or_else(unreachable)

@@ -1,4 +1,4 @@
-//! Which pods are ready, and in which order they are tried.
+//! The ready pods, and the order in which the tunnel tries them.
 
 use k8s_openapi::api::core::v1::{ContainerState, Pod, Service};
 use kube::Api;
@@ -11,11 +11,15 @@ use super::metrics;
 use super::timeouts::Timeouts;
 use crate::catalog::Pods;
 
-/// How many pods a sentence names.
-const NAMED: usize = 4;
+/// The most pods that an error text names.
+const MAX_NAMED: usize = 4;
 
-/// The label selector that finds the pods.
-pub(super) async fn labels(access: &Access, pods: &Pods, timeouts: &Timeouts) -> Result<String, TunnelError> {
+/// The label selector of the pods.
+pub(super) async fn label_selector(
+    access: &Access,
+    pods: &Pods,
+    timeouts: &Timeouts,
+) -> Result<String, TunnelError> {
     match pods {
         Pods::Deployment(name) => Ok(format!("app.kubernetes.io/name={name}")),
         Pods::Selector(selector) => Ok(selector.clone()),
@@ -31,23 +35,23 @@ pub(super) async fn labels(access: &Access, pods: &Pods, timeouts: &Timeouts) ->
     }
 }
 
-/// The names of the pods that are running, ready and not being deleted, in the order in which they are to be tried.
-/// `turn` counts the connections, so that they go round.
+/// The names of the pods that are running, ready and not being deleted, in the order in which to dial them: newest first,
+/// rotated by `first`. That counts the attempts, so connections are spread over the pods.
 pub(super) async fn candidates(
     access: &Access,
     labels: &str,
-    turn: usize,
+    first: usize,
     timeouts: &Timeouts,
 ) -> Result<Vec<String>, TunnelError> {
     let running = ListParams::default().labels(labels).fields("status.phase=Running");
     let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
     let pods = response(access, ApiCall::ListPods, timeouts.answer, pods.list(&running)).await?;
-    let (ready, unready): (Vec<_>, Vec<_>) = pods.items.into_iter().filter(stays).partition(is_ready);
-    metrics::found(ready.len(), unready.len());
-    Ok(in_turn(ready, turn))
+    let (ready, unready): (Vec<_>, Vec<_>) = pods.items.into_iter().filter(is_staying).partition(is_ready);
+    metrics::record_pods(ready.len(), unready.len());
+    Ok(dial_order(ready, first))
 }
 
-/// Says why there is no pod to connect to: none at all, or in which state they are.
+/// Why no pod is ready: there is none, or the states of those that exist.
 pub(super) async fn diagnose(access: &Access, labels: &str, timeouts: &Timeouts) -> TunnelError {
     let all = ListParams::default().labels(labels);
     let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
@@ -59,9 +63,9 @@ pub(super) async fn diagnose(access: &Access, labels: &str, timeouts: &Timeouts)
     if pods.is_empty() {
         return TunnelError::NoPod { labels, namespace, server: access.server.clone() };
     }
-    let mut states: Vec<_> = pods.iter().take(NAMED).map(state_of).collect();
-    if pods.len() > NAMED {
-        states.push(format!("and {} more", pods.len() - NAMED));
+    let mut states: Vec<_> = pods.iter().take(MAX_NAMED).map(state_of).collect();
+    if pods.len() > MAX_NAMED {
+        states.push(format!("and {} more", pods.len() - MAX_NAMED));
     }
     TunnelError::NotReady { labels, namespace, states: states.join(", ") }
 }
@@ -72,8 +76,8 @@ fn selector_of(service: &Service) -> Option<String> {
     (!terms.is_empty()).then(|| terms.join(","))
 }
 
-/// A pod that is being deleted still reports `Running`, and `Ready` for a while.
-fn stays(pod: &Pod) -> bool {
+/// Whether the pod is not being deleted. A pod that is being deleted still reports `Running`, and for a while `Ready`.
+fn is_staying(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none()
 }
 
@@ -82,17 +86,16 @@ fn is_ready(pod: &Pod) -> bool {
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-/// Newest first, and another one at the head for each connection.
-fn in_turn(mut pods: Vec<Pod>, turn: usize) -> Vec<String> {
+fn dial_order(mut pods: Vec<Pod>, first: usize) -> Vec<String> {
     pods.sort_by(|one, other| other.metadata.creation_timestamp.cmp(&one.metadata.creation_timestamp));
     if !pods.is_empty() {
-        let first = turn % pods.len();
-        pods.rotate_left(first);
+        let offset = first % pods.len();
+        pods.rotate_left(offset);
     }
     pods.into_iter().filter_map(|pod| pod.metadata.name).collect()
 }
 
-/// `NAME is STATE`, with the reason its first unhappy container waits for.
+/// `NAME is STATE`, with the reason why its first waiting or terminated container does not run.
 fn state_of(pod: &Pod) -> String {
     let name = pod.metadata.name.as_deref().unwrap_or("?");
     if pod.metadata.deletion_timestamp.is_some() {
@@ -101,7 +104,7 @@ fn state_of(pod: &Pod) -> String {
     let status = pod.status.as_ref();
     let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Unknown");
     let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-    let reason = containers.iter().find_map(|container| unhappy(container.state.as_ref()?));
+    let reason = containers.iter().find_map(|container| reason_of(container.state.as_ref()?));
     let reason = reason.or_else(|| status?.reason.as_deref());
     match reason {
         Some(reason) => format!("{name} is {phase} ({reason})"),
@@ -110,7 +113,7 @@ fn state_of(pod: &Pod) -> String {
     }
 }
 
-fn unhappy(state: &ContainerState) -> Option<&str> {
+fn reason_of(state: &ContainerState) -> Option<&str> {
     let waiting = state.waiting.as_ref().and_then(|waiting| waiting.reason.as_deref());
     waiting.or_else(|| state.terminated.as_ref().and_then(|terminated| terminated.reason.as_deref()))
 }
@@ -142,20 +145,20 @@ mod tests {
         ]
     }
 
-    fn found(turn: usize) -> Vec<String> {
-        in_turn(world().into_iter().filter(stays).filter(is_ready).collect(), turn)
+    fn found(first: usize) -> Vec<String> {
+        dial_order(world().into_iter().filter(is_staying).filter(is_ready).collect(), first)
     }
 
     #[test]
-    fn ready_pods_that_stay_take_turns_newest_first() {
+    fn ready_pods_are_rotated_newest_first() {
         assert_eq!(found(0), ["new", "old"]);
         assert_eq!(found(1), ["old", "new"]);
         assert_eq!(found(2), ["new", "old"]);
-        assert!(in_turn(Vec::new(), 7).is_empty());
+        assert!(dial_order(Vec::new(), 7).is_empty());
     }
 
     #[test]
-    fn states_are_told_in_words() {
+    fn the_state_of_a_pod_names_its_reason() {
         let states: Vec<_> = world().iter().map(state_of).collect();
         assert_eq!(states.get(1).unwrap(), "leaving is terminating");
         assert_eq!(states.get(2).unwrap(), "starting is Running but not ready");
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_names_its_pods() {
+    fn the_selector_of_a_service_becomes_a_label_selector() {
         let service = |selector: serde_json::Value| -> Service {
             serde_json::from_value(serde_json::json!({"metadata": {}, "spec": {"selector": selector}}))
                 .unwrap()

@@ -1,32 +1,32 @@
-//! How long a tunnel waits.
+//! The time limits of a tunnel.
 
 use std::time::Duration;
 
-/// How long a tunnel waits. The default is right for real clusters; tests are in more of a hurry.
+/// The time limits of a tunnel. The defaults fit real clusters; tests use shorter ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// How long a connection waits for a pod when there is none.
+    /// For a ready pod, where there is none.
     pub wait_for_pod: Duration,
-    /// Between two looks for a pod.
+    /// Between two lists of the pods during that wait.
     pub retry_interval: Duration,
-    /// For one answer of the API server.
+    /// For one response of the API server.
     pub answer: Duration,
     /// For the credential plugin of the kubeconfig.
     pub plugin: Duration,
-    /// How long what the plugin gave is used before it is run again. Tokens of EKS live for 14 minutes.
+    /// The age at which credentials of a plugin are renewed. EKS tokens live for 14 minutes.
     pub renew_after: Duration,
-    /// How long a pod that accepted has to say that it refuses after all. It is spent on every connection.
+    /// For a pod that accepted a stream and refuses it after all. Each connection waits that long.
     pub late_refusal: Duration,
-    /// Between two pings; after two more of these without a sign of life the path is dead.
+    /// Between two pings. The path is dead after two more intervals in which nothing arrived.
     pub ping_interval: Duration,
-    /// How long a stream whose local side was shut down waits for more from the pod: the protocol cannot pass the end
-    /// on, so the pod may never close.
+    /// For more data from the pod after the local side closed. The protocol cannot pass that close on, so the pod may
+    /// never close.
     pub linger: Duration,
 }
 
 impl Timeouts {
-    /// The same where all has to be over within `limit`: each wait ends early enough to say what was waited for. A
-    /// stream takes two answers at least, so none can be waited for longer than half of it.
+    /// The same for a dial that ends within `limit`: each wait ends early enough to report what was missing. A stream
+    /// takes two responses at least, so each gets less than half of the limit.
     pub(super) fn within(&self, limit: Duration) -> Self {
         Self {
             wait_for_pod: self.wait_for_pod.min(limit),

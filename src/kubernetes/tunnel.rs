@@ -1,4 +1,4 @@
-//! The entry: a stream to a pod that is picked at that moment.
+//! The tunnel: opens streams to pods, with retries.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,66 +14,68 @@ use super::cluster::{Access, Cluster};
 use super::error::{Retry, TunnelError};
 use super::metrics;
 use super::open::open;
-use super::pods::{candidates, diagnose, labels};
+use super::pods::{candidates, diagnose, label_selector};
 use super::timeouts::Timeouts;
 use crate::catalog::PortForward;
 use crate::catalog::{Boxed, Dial};
 use crate::net::Socket;
 
-type Opened = Channel<TokioIo<Upgraded>>;
+type PodStream = Channel<TokioIo<Upgraded>>;
 
-/// Opens streams to the pods of an upstream proxy. Nothing is read, asked or started before the first of them.
+/// Opens streams to the pods of an upstream proxy. It reads no file and sends no request before the first dial.
 pub struct Tunnel {
     settings: PortForward,
     timeouts: Timeouts,
     cluster: Cluster,
-    turn: AtomicUsize,
+    /// Attempts so far. Each begins with another pod.
+    attempts: AtomicUsize,
 }
 
 impl Tunnel {
-    /// A tunnel that has not been used yet.
+    /// A tunnel with the default time limits.
     #[must_use]
     pub fn new(settings: PortForward) -> Self {
         Self::with_timeouts(settings, Timeouts::default())
     }
 
-    /// The same with other times to wait.
+    /// A tunnel with these time limits.
     #[must_use]
     pub fn with_timeouts(settings: PortForward, timeouts: Timeouts) -> Self {
         let cluster = Cluster::new(settings.clone(), timeouts.renew_after);
-        Self { settings, timeouts, cluster, turn: AtomicUsize::new(0) }
+        Self { settings, timeouts, cluster, attempts: AtomicUsize::new(0) }
     }
 
-    /// The same, with TLS inside that verifies who answers: then it does not matter whether the cluster is verified, of
-    /// which a warning speaks otherwise.
+    /// The same tunnel for connections that verify the upstream proxy by TLS inside the tunnel. An unverified API server
+    /// is harmless then, so the tunnel does not warn of it.
     #[must_use]
     pub fn verified_inside(self) -> Self {
-        self.cluster.be_quiet();
+        self.cluster.suppress_warning();
         self
     }
 
-    async fn open(&self, limit: Duration) -> Result<Opened, TunnelError> {
+    async fn open(&self, limit: Duration) -> Result<PodStream, TunnelError> {
         let timeouts = self.timeouts.within(limit);
         let mut last = None;
-        let opened = timeout(limit, self.keep_trying(&timeouts, &mut last)).await;
+        let opened = timeout(limit, self.open_with_retries(&timeouts, &mut last)).await;
         opened.unwrap_or_else(|_| Err(last.unwrap_or(TunnelError::Slow { after: limit })))
     }
 
-    /// Tries until it works or there is no hope or no time left. `last` is what went wrong before the present try.
-    async fn keep_trying(
+    /// Attempts until a stream is open, the error is final or `wait_for_pod` is over. `last` is the error of the
+    /// attempt before the current one.
+    async fn open_with_retries(
         &self,
         timeouts: &Timeouts,
         last: &mut Option<TunnelError>,
-    ) -> Result<Opened, TunnelError> {
+    ) -> Result<PodStream, TunnelError> {
         let start = Instant::now();
         let mut retried = false;
         loop {
             let access = self.cluster.access(timeouts).await?;
             let error = match self.attempt(&access, timeouts).await {
-                Ok(channel) => return Ok(channel),
+                Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
-            debug!(%error, "no stream to a pod");
+            debug!(%error, "cannot open a stream to a pod");
             let retry = error.retry();
             match retry {
                 Retry::Never => return Err(error),
@@ -97,17 +99,17 @@ impl Tunnel {
         }
     }
 
-    /// One look at the pods, and one try of each.
-    async fn attempt(&self, access: &Access, timeouts: &Timeouts) -> Result<Opened, TunnelError> {
-        let labels = labels(access, &self.settings.pods, timeouts).await?;
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let found = candidates(access, &labels, turn, timeouts).await?;
+    /// Lists the pods and tries each of them once.
+    async fn attempt(&self, access: &Access, timeouts: &Timeouts) -> Result<PodStream, TunnelError> {
+        let labels = label_selector(access, &self.settings.pods, timeouts).await?;
+        let first = self.attempts.fetch_add(1, Ordering::Relaxed);
+        let pods = candidates(access, &labels, first, timeouts).await?;
         let mut last = None;
-        for pod in &found {
+        for pod in &pods {
             match open(access, pod, self.settings.remote_port, timeouts).await {
-                Ok(channel) => {
-                    debug!(pod, namespace = access.namespace, "a stream to a pod is open");
-                    return Ok(channel);
+                Ok(stream) => {
+                    debug!(pod, namespace = access.namespace, "opened a stream to a pod");
+                    return Ok(stream);
                 }
                 Err(error) if error.retry() == Retry::WithNextPod => last = Some(error),
                 Err(error) => return Err(error),
@@ -123,10 +125,11 @@ impl Tunnel {
 impl Dial for Tunnel {
     fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Socket>> {
         Box::pin(async move {
-            let began = Instant::now();
-            let channel = self.open(limit).await.inspect_err(|error| metrics::failed(error.outcome()))?;
-            metrics::opened(began.elapsed());
-            Ok(Socket::Tunnel(Box::new(channel)))
+            let start = Instant::now();
+            let opened = self.open(limit).await;
+            let stream = opened.inspect_err(|error| metrics::count_failed_dial(error.outcome()))?;
+            metrics::count_dial(start.elapsed());
+            Ok(Socket::Tunnel(Box::new(stream)))
         })
     }
 }

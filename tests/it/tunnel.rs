@@ -57,7 +57,7 @@ async fn an_iam_user_logs_in_through_the_tunnel() {
     assert_eq!(answer, "alice@app");
     assert!(world.rds().tokens()[0].contains(&world.key.id));
     // It logs all it can.
-    world.client().wait_for_log("a stream to a pod is open").await;
+    world.client().wait_for_log("opened a stream to a pod").await;
     assert_eq!(
         cluster.api.cluster().requests,
         ["/api/v1/namespaces/apps/pods", "/api/v1/namespaces/apps/pods/pod-1/portforward"]

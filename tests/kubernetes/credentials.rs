@@ -78,7 +78,7 @@ async fn a_plugin_that_wants_a_login_is_quoted() {
     assert!(
         text.ends_with(
             "plugin\" of the kubeconfig failed: Error loading SSO Token: Token for dev does not exist; log in to the \
-             cluster in a terminal until `kubectl get pods` works there, then connect again"
+             cluster so that `kubectl get pods` works in a terminal, then connect again"
         ),
         "{text}"
     );

@@ -105,7 +105,7 @@ async fn a_node_out_of_reach() {
     let world = World::new().await;
     world.add(pod("p", Port::NoKubelet));
     let text = world.refusal().await;
-    assert!(text.starts_with("pod p cannot be reached by its node: error dialing backend"), "{text}");
+    assert!(text.starts_with("pod p cannot be reached through its node: error dialing backend"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +114,7 @@ async fn a_node_that_says_nothing() {
     world.add(pod("p", Port::Silent));
     let timeouts = Timeouts { answer: Duration::from_secs(1), ..hurried() };
     let error = Tunnel::with_timeouts(world.settings(), timeouts).dial(LIMIT).await.err().unwrap();
-    assert_eq!(error.to_string(), "pod p cannot be reached by its node: no answer within 1s");
+    assert_eq!(error.to_string(), "pod p cannot be reached through its node: no answer within 1s");
 }
 
 /// With the waits of production and little time, each sentence comes before that is over.
@@ -133,7 +133,7 @@ async fn a_limit_that_is_short() {
     let cases = [
         (not_ready, " is ready: starting is Running but not ready; "),
         (silent, " cannot be reached: no answer within 800ms; "),
-        (slow_node, "pod p cannot be reached by its node: no answer within 800ms"),
+        (slow_node, "pod p cannot be reached through its node: no answer within 800ms"),
     ];
     for (world, sentence) in cases {
         let start = Instant::now();
@@ -210,7 +210,7 @@ async fn something_else_than_an_api_server() {
     world.api.cluster().foreign = true;
     let text = world.refusal().await;
     assert!(text.starts_with("the API server https://"), "{text}");
-    assert!(text.ends_with(" refuses the request: its answer is not one of Kubernetes"), "{text}");
+    assert!(text.ends_with(" refuses the request: its answer is not a Kubernetes object"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -184,9 +184,9 @@ async fn sessions_of_a_lost_pod_are_told_at_once() {
     let deaths = [
         (
             Death::Error("lost connection to pod".to_owned()),
-            "the stream to pod p broke off: lost connection to pod",
+            "the stream to pod p failed: lost connection to pod",
         ),
-        (Death::Cut, "the connection to the API server broke off: "),
+        (Death::Cut, "the connection to the API server failed: "),
     ];
     for (death, text) in deaths {
         let mut session = echoing(&*tunnel).await.unwrap();

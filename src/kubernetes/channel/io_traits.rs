@@ -1,4 +1,4 @@
-//! Reading and writing a channel.
+//! Reads from and writes to a channel.
 
 use std::io;
 use std::pin::Pin;
@@ -10,9 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::super::error::TunnelError;
-use super::{Channel, DATA, MESSAGE, lost};
-use crate::catalog::LateRefusal;
+use super::errors::{connection_failed, opened_before};
+use super::{Channel, DATA, MAX_SENT};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Channel<S> {
     fn poll_read(
@@ -22,10 +21,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Channel<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while this.unread.is_empty() && !this.ended {
-            this.waiting = true;
-            ready!(this.poll_message(context)).map_err(late)?;
+            this.reading = true;
+            ready!(this.poll_message(context)).map_err(opened_before)?;
         }
-        this.waiting = false;
+        this.reading = false;
         let amount = this.unread.len().min(buffer.remaining());
         buffer.put_slice(&this.unread.split_to(amount));
         Poll::Ready(Ok(()))
@@ -35,49 +34,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Channel<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.ended || this.shut.is_some() {
+        if this.ended || this.shutdown_at.is_some() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let mut socket = Pin::new(&mut this.socket);
-        ready!(socket.as_mut().poll_ready(context)).map_err(|error| lost(&error))?;
-        let bytes = bytes.get(..bytes.len().min(MESSAGE)).unwrap_or_default();
+        ready!(socket.as_mut().poll_ready(context)).map_err(|error| connection_failed(&error))?;
+        let bytes = bytes.get(..bytes.len().min(MAX_SENT)).unwrap_or_default();
         let mut message = BytesMut::with_capacity(1 + bytes.len());
         message.put_u8(DATA);
         message.put_slice(bytes);
-        socket.start_send(Message::Binary(message.freeze())).map_err(|error| lost(&error))?;
-        this.keepalive.sent(bytes.len());
+        socket.start_send(Message::Binary(message.freeze())).map_err(|error| connection_failed(&error))?;
+        this.keepalive.bytes_sent(bytes.len());
         Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // Pings go on while nobody reads, because the application does not.
+        // The session flushes while the application does not read, so pings go on.
         if !this.ended
             && this.keepalive.is_due()
-            && let Poll::Ready(Err(error)) = this.poll_keepalive(context, this.waiting)
+            && let Poll::Ready(Err(error)) = this.poll_keepalive(context, this.reading)
         {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut this.socket).poll_flush(context).map_err(|error| lost(&error))
+        Pin::new(&mut this.socket).poll_flush(context).map_err(|error| connection_failed(&error))
     }
 
-    /// Ends writing, on this side only; what the pod still sends can be read.
+    /// Ends writing on this side. Data from the pod can still be read.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.socket).poll_flush(context)).map_err(|error| lost(&error))?;
-        if this.shut.is_none() {
-            this.shut = Some(Instant::now());
-            this.keepalive.hasten(this.linger);
+        ready!(Pin::new(&mut this.socket).poll_flush(context)).map_err(|error| connection_failed(&error))?;
+        if this.shutdown_at.is_none() {
+            this.shutdown_at = Some(Instant::now());
+            this.keepalive.shorten(this.linger);
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// A refusal that arrives after the stream was opened.
-fn late(error: io::Error) -> io::Error {
-    match error.downcast() {
-        Ok(refusal @ TunnelError::PortRefused { .. }) => LateRefusal::into_error(refusal.to_string()),
-        Ok(other) => other.into(),
-        Err(error) => error,
     }
 }

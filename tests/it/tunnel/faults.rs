@@ -33,7 +33,7 @@ impl Case {
 }
 
 const LOG_IN: &str =
-    "; log in to the cluster in a terminal until `kubectl get pods` works there, then connect again";
+    "; log in to the cluster so that `kubectl get pods` works in a terminal, then connect again";
 
 /// Those in which waiting may help, with everything that is waited for.
 async fn slow_cases() -> Vec<Case> {
@@ -42,7 +42,7 @@ async fn slow_cases() -> Vec<Case> {
             "refused-in-pod",
             async |cluster| {
                 cluster.add_pod("p", Port::Listener(([127, 0, 0, 1], free_port()).into()));
-                "pod p refuses connections on port 8000: the stream to pod p broke off: error forwarding".into()
+                "pod p refuses connections on port 8000: the stream to pod p failed: error forwarding".into()
             },
             "; check that port_forward.remote_port is where the proxy in the pod listens",
         )
@@ -129,8 +129,8 @@ async fn quick_cases() -> Vec<Case> {
                 cluster.plugin("echo 'Error loading SSO Token: Token for dev does not exist' >&2; exit 255", "");
                 "the credential plugin \"".into()
             },
-            "failed: Error loading SSO Token: Token for dev does not exist; log in to the cluster in a terminal until \
-             `kubectl get pods` works there, then connect again",
+            "failed: Error loading SSO Token: Token for dev does not exist; log in to the cluster so that \
+             `kubectl get pods` works in a terminal, then connect again",
         )
         .await,
         Case::new(

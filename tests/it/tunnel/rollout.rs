@@ -36,9 +36,9 @@ async fn sessions_of_a_lost_pod_are_told_and_the_next_one_works() {
         (
             "fails",
             Death::Error("lost connection to pod".to_owned()),
-            " (the stream to pod fails broke off: lost connection to pod)",
+            " (the stream to pod fails failed: lost connection to pod)",
         ),
-        ("cut", Death::Cut, " (the connection to the API server broke off: "),
+        ("cut", Death::Cut, " (the connection to the API server failed: "),
     ];
     for (pod, death, reason) in deaths {
         cluster.add(pod, world.server());
