@@ -11,31 +11,31 @@ use crate::support::roles::DATABASE;
 use crate::support::world::Running;
 use cluster::Cluster;
 
-/// The stand-in for an API server, with the kubelets behind it.
+/// The fake API server with its kubelets.
 #[path = "../kubernetes/api_server.rs"]
-#[allow(dead_code, reason = "its own tests use all of it")]
+#[allow(dead_code, reason = "the tests in tests/kubernetes use all of it")]
 mod api_server;
-/// Its certificates.
+/// The certificates of the fake API server.
 #[path = "../kubernetes/pki.rs"]
 mod pki;
 
 /// A cluster in which the servers of a world run.
 mod cluster;
-/// What an application reads when there is no way to a pod.
-mod faults;
-/// Which ports are open on this machine.
+/// The errors that the application reads when no pod can be reached.
+mod errors;
+/// The ports that the client opens on this machine.
 #[cfg(target_os = "linux")]
 mod listeners;
-/// A network to the API that is late, breaks and falls silent.
+/// The metrics of the tunnel.
+mod metrics;
+/// A network to the API that is slow, breaks or falls silent.
 mod network;
-/// Pods that come and go.
+/// Rollouts and lost pods.
 mod rollout;
-/// What is counted.
-mod state;
-/// TLS inside of the tunnel.
+/// TLS inside the tunnel.
 mod tls;
 
-/// A world whose client goes through the tunnel into `cluster`.
+/// A world whose client reaches the server through the tunnel into `cluster`.
 fn tunnelled(cluster: &Cluster) -> World {
     World::new().with_client(&cluster.upstream("default")).with_env("RUST_LOG", "trace")
 }
@@ -56,7 +56,7 @@ async fn an_iam_user_logs_in_through_the_tunnel() {
     let answer = world.psql("alice", "select current_user || '@' || current_database()").await.unwrap();
     assert_eq!(answer, "alice@app");
     assert!(world.rds().tokens()[0].contains(&world.key.id));
-    // It logs all it can.
+    // The log has the level trace.
     world.client().wait_for_log("opened a stream to a pod").await;
     assert_eq!(
         cluster.api.cluster().requests,
@@ -65,9 +65,8 @@ async fn an_iam_user_logs_in_through_the_tunnel() {
     world.stop().await;
 }
 
-/// The key is in a file, so nothing but our own carelessness could print it.
 #[tokio::test]
-async fn a_client_certificate_of_the_kubeconfig_stays_a_secret() {
+async fn the_client_key_of_the_kubeconfig_stays_secret() {
     let (cluster, world) = world_of_one_pod().await;
     let key = cluster.log_in_with_certificate();
     for line in key.lines().filter(|line| line.len() >= 16 && !line.starts_with("---")) {
@@ -77,9 +76,9 @@ async fn a_client_certificate_of_the_kubeconfig_stays_a_secret() {
     world.stop().await;
 }
 
-/// A plugin's output is a credential, and its arguments and environment may hold more.
+/// The output of a plugin is a credential, and its environment may hold another one.
 #[tokio::test]
-async fn what_a_credential_plugin_prints_stays_a_secret() {
+async fn the_output_of_a_credential_plugin_stays_secret() {
     let (cluster, world) = world_of_one_pod().await;
     let secrets = cluster.log_in_with_plugin();
     for secret in &secrets {
@@ -98,18 +97,18 @@ async fn a_running_query_is_cancelled_through_the_tunnel() {
     let sql = "select pg_sleep(120) /* through the tunnel */";
     let mut psql = world.psql_command(world.client(), "alice");
     let psql = psql.args(["-c", sql]).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    until_it_runs(&world, sql).await;
+    wait_until_it_runs(&world, sql).await;
     interrupt(&psql);
     let output = tokio::time::timeout(Duration::from_mins(1), psql.wait_with_output()).await;
-    let error = String::from_utf8_lossy(&output.expect("psql does not end").unwrap().stderr).into_owned();
+    let error = String::from_utf8_lossy(&output.expect("psql does not exit").unwrap().stderr).into_owned();
     assert!(error.contains("canceling statement due to user request"), "{error}");
     assert_eq!(world.rds().cancels(), 1);
     let forwards = cluster.forwards();
-    assert_eq!(forwards, ["pod-1", "pod-1"], "the cancel request has a stream of its own");
+    assert_eq!(forwards, ["pod-1", "pod-1"], "the cancel request has a separate stream");
     world.stop().await;
 }
 
-async fn until_it_runs(world: &Running, sql: &str) {
+async fn wait_until_it_runs(world: &Running, sql: &str) {
     let text = sql.replace('\'', "''");
     let running = format!("select 1 from pg_stat_activity where query = '{text}' and state = 'active'");
     for _ in 0..600 {
@@ -118,7 +117,7 @@ async fn until_it_runs(world: &Running, sql: &str) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("it never runs: {sql}");
+    panic!("the query does not run: {sql}");
 }
 
 fn interrupt(child: &Child) {
@@ -126,8 +125,8 @@ fn interrupt(child: &Child) {
     rustix::process::kill_process(pid, Signal::INT).unwrap();
 }
 
-/// What the tunnel adds to a login, in a debug build: less than one of its pauses, or it paused. A round on a machine that is
-/// busy with something else says nothing of that, so it may be repeated; a tunnel that pauses does so in every round.
+/// In a debug build the tunnel adds less to a login than one retry interval, so it does not wait for one. A round on a busy
+/// machine is repeated. A tunnel that waits does so in every round.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_connection_is_quick() {
     let (_cluster, world) = world_of_one_pod().await;
@@ -147,7 +146,7 @@ async fn a_new_connection_is_quick() {
         straight.sort();
         (tunnel, tcp) = (through_tunnel[7], straight[7]);
         println!("a new login: p50 {tunnel:.1?} through the tunnel, {tcp:.1?} over TCP");
-        // The first round warms up.
+        // The first round is a warm-up.
         if round > 0 && tunnel < tcp + Duration::from_millis(400) {
             return world.stop().await;
         }

@@ -18,41 +18,41 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseC
 
 use super::pki::Pki;
 
-/// A stand-in for an API server with its kubelets: lists pods and services, and forwards ports over websockets.
+/// A fake API server with its kubelets: lists pods and services, and forwards ports over websockets.
 pub(crate) struct ApiServer {
     pub(crate) address: SocketAddr,
     pub(crate) state: Arc<State>,
     _accepting: JoinSet<()>,
 }
 
-/// What the cluster looks like now.
+/// The cluster, and the streams into it.
 pub(crate) struct State {
     cluster: Mutex<Cluster>,
-    /// Names of pods that die.
-    deaths: broadcast::Sender<(String, Death)>,
+    /// Pods whose streams end now, and how.
+    ends: broadcast::Sender<(String, StreamEnd)>,
 }
 
 #[derive(Default)]
 pub(crate) struct Cluster {
     pub(crate) pods: Vec<Pod>,
     pub(crate) services: BTreeMap<String, Value>,
-    /// Tokens that are good; `None` asks for nothing.
+    /// The accepted tokens. `None` accepts requests without a token.
     pub(crate) tokens: Option<Vec<String>>,
-    /// Whether a client certificate is asked for.
+    /// Whether a client certificate is required.
     pub(crate) certificate: bool,
-    /// Resource and the message of the refusal.
+    /// Resources that are refused with 403, and the message.
     pub(crate) forbidden: BTreeMap<String, String>,
-    /// Answers this many lists with 429.
+    /// How many lists are still answered with 429.
     pub(crate) busy: usize,
-    /// Answers so much later.
+    /// The delay of each answer.
     pub(crate) delay: Duration,
-    /// Kubelets dial the port so long after the upgrade.
+    /// The time between the upgrade and the dial of the port.
     pub(crate) dial_delay: Duration,
-    /// Answers everything with 200 and JSON of something else.
+    /// Answers each request with 200 and JSON that is not from Kubernetes.
     pub(crate) foreign: bool,
-    /// Answers an upgrade with 200.
+    /// Answers an upgrade with 200 instead of 101.
     pub(crate) no_websocket: bool,
-    /// Every request line.
+    /// The paths of all requests.
     pub(crate) requests: Vec<String>,
 }
 
@@ -67,27 +67,27 @@ pub(crate) struct Pod {
     pub(crate) port: Port,
 }
 
-/// What a forwarded port leads to.
+/// The other end of a forwarded port.
 #[derive(Clone, Copy)]
 pub(crate) enum Port {
-    /// A listener; if it is closed, the refusal comes on the error channel.
+    /// A listener. If it is closed, the refusal comes on the error channel.
     Listener(SocketAddr),
     /// A kubelet that the API server cannot reach.
     NoKubelet,
-    /// A kubelet whose node has just lost its power: the API server still waits for it.
+    /// A kubelet whose node has just lost power: the API server waits for it.
     Silent,
-    /// A pod that is gone when it is dialled.
+    /// A pod that is listed and does not exist.
     Gone,
 }
 
 /// How the streams of a pod end.
 #[derive(Clone)]
-pub(crate) enum Death {
+pub(crate) enum StreamEnd {
     /// The kubelet closes the websocket as after a FIN of the pod.
     Closed,
-    /// It reports an error of the pod's side.
+    /// The kubelet reports this error.
     Error(String),
-    /// The TCP connection ends without a word.
+    /// The TCP connection closes without a close message.
     Cut,
 }
 
@@ -96,7 +96,7 @@ impl ApiServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = TlsAcceptor::from(pki.server_config());
-        let state = Arc::new(State { cluster: Mutex::default(), deaths: broadcast::channel(64).0 });
+        let state = Arc::new(State { cluster: Mutex::default(), ends: broadcast::channel(64).0 });
         let mut accepting = JoinSet::new();
         let shared = Arc::clone(&state);
         accepting.spawn(async move {
@@ -108,7 +108,7 @@ impl ApiServer {
                 serving.spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
                         let certified = stream.get_ref().1.peer_certificates().is_some();
-                        // A client that hangs up in the middle is none of the server's business.
+                        // A client may close the connection at any time.
                         drop(serve(BufReader::new(stream), certified, state).await);
                     }
                 });
@@ -122,9 +122,9 @@ impl ApiServer {
     }
 
     /// Ends the streams of a pod.
-    pub(crate) fn kill(&self, pod: &str, death: Death) {
-        // Without streams there is nobody to tell.
-        drop(self.state.deaths.send((pod.to_owned(), death)));
+    pub(crate) fn end_streams(&self, pod: &str, end: StreamEnd) {
+        // Sending fails without streams, which is no error here.
+        drop(self.state.ends.send((pod.to_owned(), end)));
     }
 }
 
@@ -203,7 +203,7 @@ fn status(code: u16, message: impl Into<String>) -> Answer {
 impl Cluster {
     fn answer(&mut self, request: &Request, certified: bool) -> Answer {
         self.requests.push(request.path.clone());
-        if !self.knows(request, certified) {
+        if !self.authenticates(request, certified) {
             return status(401, "Unauthorized");
         }
         if self.foreign {
@@ -238,7 +238,7 @@ impl Cluster {
         }
     }
 
-    fn knows(&self, request: &Request, certified: bool) -> bool {
+    fn authenticates(&self, request: &Request, certified: bool) -> bool {
         let bearer = request.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let token = self
             .tokens
@@ -273,7 +273,7 @@ impl Cluster {
 }
 
 impl Pod {
-    /// A ready pod with the label of this deployment.
+    /// A ready pod with the label of `deployment`.
     pub(crate) fn of(deployment: &str, name: &str, port: Port) -> Self {
         Self {
             name: name.to_owned(),
@@ -306,7 +306,7 @@ impl Pod {
     }
 }
 
-/// As apiserver and kubelet do it: the upgrade first, the port numbers on both channels, only then the dial.
+/// Upgrades, sends the port numbers on both channels, and only then dials, as API server and kubelet do.
 async fn forward<S>(
     mut stream: BufReader<S>,
     request: &Request,
@@ -327,7 +327,7 @@ where
     );
     stream.write_all(head.as_bytes()).await?;
     stream.flush().await?;
-    let mut deaths = state.deaths.subscribe();
+    let mut ends = state.ends.subscribe();
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
     let [low, high] = number.to_le_bytes();
     for channel in [0, 1] {
@@ -341,12 +341,12 @@ where
             backend.set_nodelay(true).unwrap();
             let copied = tokio::select! {
                 copied = copy(&mut socket, backend) => copied,
-                death = death_of(&pod, &mut deaths) => Err(death),
+                end = end_of(&pod, &mut ends) => Err(end),
             };
             match copied {
-                Ok(()) | Err(Death::Closed) => None,
-                Err(Death::Error(text)) => Some(text),
-                Err(Death::Cut) => return Ok(()),
+                Ok(()) | Err(StreamEnd::Closed) => None,
+                Err(StreamEnd::Error(text)) => Some(text),
+                Err(StreamEnd::Cut) => return Ok(()),
             }
         }
         Err(error) => Some(format!(
@@ -363,16 +363,16 @@ where
     socket.close(Some(normal)).await.map_err(std::io::Error::other)
 }
 
-async fn death_of(pod: &str, deaths: &mut broadcast::Receiver<(String, Death)>) -> Death {
+async fn end_of(pod: &str, ends: &mut broadcast::Receiver<(String, StreamEnd)>) -> StreamEnd {
     loop {
-        let (name, death) = deaths.recv().await.unwrap();
+        let (name, end) = ends.recv().await.unwrap();
         if name == pod {
-            return death;
+            return end;
         }
     }
 }
 
-async fn copy<S>(socket: &mut WebSocketStream<BufReader<S>>, backend: TcpStream) -> Result<(), Death>
+async fn copy<S>(socket: &mut WebSocketStream<BufReader<S>>, backend: TcpStream) -> Result<(), StreamEnd>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -380,26 +380,29 @@ where
     let (mut to_client, mut from_client) = socket.split();
     let up = async {
         while let Some(message) = from_client.next().await {
-            match message.map_err(|_| Death::Cut)? {
+            match message.map_err(|_| StreamEnd::Cut)? {
                 Message::Binary(bytes) if bytes.first() == Some(&0) => {
-                    to_pod.write_all(&bytes[1..]).await.map_err(|error| Death::Error(error.to_string()))?;
+                    to_pod
+                        .write_all(&bytes[1..])
+                        .await
+                        .map_err(|error| StreamEnd::Error(error.to_string()))?;
                 }
                 Message::Close(_) => break,
                 _ => {}
             }
         }
-        Err(Death::Cut)
+        Err(StreamEnd::Cut)
     };
     let down = async {
         let mut buffer = vec![0; 32 * 1024 + 1];
         loop {
             let got = from_pod.read(&mut buffer[1..]).await;
-            let got = got.map_err(|error| Death::Error(error.to_string()))?;
+            let got = got.map_err(|error| StreamEnd::Error(error.to_string()))?;
             if got == 0 {
                 return Ok(());
             }
             let message = Message::binary(buffer[..=got].to_vec());
-            to_client.send(message).await.map_err(|_| Death::Cut)?;
+            to_client.send(message).await.map_err(|_| StreamEnd::Cut)?;
         }
     };
     tokio::select! { ended = up => ended, ended = down => ended }

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::ports::free_port;
 
-/// What listens in a pod. The first byte says what is wanted: `E` everything back, `U` take as many bytes as the next
-/// eight say and answer with their checksum, `W` the same but 4 s later, `D` send as many, `L` the same but 300 ms later,
-/// `N` its name, `Q` hang up.
+/// The server in a pod. The first byte of a connection is a command. `E` echoes all data. `U` reads as many bytes as the
+/// next eight bytes say and answers with their checksum; `W` does the same after 4 s. `D` sends as many bytes; `L` does
+/// the same after 300 ms. `N` sends the name of the pod. Anything else closes the connection.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     pub(crate) accepted: Arc<AtomicUsize>,
@@ -22,7 +22,7 @@ pub(crate) struct Backend {
 
 impl Backend {
     pub(crate) async fn start(name: &str) -> Self {
-        // Once it is closed, nobody else may be found there.
+        // No other listener may get the port after this one is closed.
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let listener = TcpListener::bind(address).await.unwrap();
         let (accepted, closed) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
@@ -30,21 +30,22 @@ impl Backend {
         let accepting = tokio::spawn(async move {
             loop {
                 let stream = tokio::select! {
-                    // Those who wait already are served: they would be reset otherwise, as no pod does that stops in order.
+                    // Connections in the queue are served before the listener closes. It would reset them otherwise, which a
+                    // pod does not do when it stops in order.
                     biased;
                     accepted = listener.accept() => accepted.unwrap().0,
                     () = open.cancelled() => return,
                 };
                 stream.set_nodelay(true).unwrap();
                 count.fetch_add(1, Ordering::Relaxed);
-                // What goes wrong with one connection is seen at its other end.
+                // The other end of the connection sees its errors.
                 drop(tokio::spawn(serve(stream, name.clone())));
             }
         });
         Self { address, accepted, closed, accepting }
     }
 
-    /// Stops listening; connections go on.
+    /// Stops listening. Open connections go on.
     pub(crate) async fn close(&mut self) {
         self.closed.cancel();
         (&mut self.accepting).await.unwrap();
@@ -63,8 +64,8 @@ async fn serve(mut stream: TcpStream, name: String) -> std::io::Result<()> {
             let (mut from, mut to) = stream.split();
             tokio::io::copy(&mut from, &mut to).await?;
         }
-        wish @ (b'U' | b'W') => {
-            if wish == b'W' {
+        command @ (b'U' | b'W') => {
+            if command == b'W' {
                 tokio::time::sleep(std::time::Duration::from_secs(4)).await;
             }
             let amount = stream.read_u64().await?;
@@ -87,7 +88,7 @@ async fn serve(mut stream: TcpStream, name: String) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Block `number` of a long row of bytes, no two of which that are near each other are alike.
+/// Block `number` of the test data. Neighbouring blocks differ.
 fn block(number: u64) -> &'static [u8] {
     static ROW: LazyLock<Vec<u8>> = LazyLock::new(|| {
         (0..BLOCK as u64 + 4096).map(|index| ((index * 2_654_435_761) >> 13) as u8).collect()
@@ -99,7 +100,7 @@ fn block(number: u64) -> &'static [u8] {
 /// The size of a block in bytes.
 const BLOCK: usize = 65_536;
 
-/// Sends that many bytes of the row.
+/// Sends `amount` bytes of the test data.
 pub(crate) async fn send(to: &mut (impl AsyncWrite + Unpin), amount: u64) -> std::io::Result<()> {
     let mut left = amount;
     for number in 0.. {
@@ -114,7 +115,7 @@ pub(crate) async fn send(to: &mut (impl AsyncWrite + Unpin), amount: u64) -> std
     to.flush().await
 }
 
-/// The checksum of that many bytes of the row.
+/// The checksum of `amount` bytes of the test data.
 pub(crate) fn expected(amount: u64) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);
     let mut left = amount;
@@ -130,7 +131,7 @@ pub(crate) fn expected(amount: u64) -> [u8; 32] {
     hash.finish().as_ref().try_into().unwrap()
 }
 
-/// The checksum of what comes.
+/// The checksum of the next `amount` bytes.
 pub(crate) async fn checksum(from: &mut (impl AsyncRead + Unpin), amount: u64) -> std::io::Result<[u8; 32]> {
     let mut hash = Context::new(&SHA256);
     let mut buffer = vec![0; 65_536];

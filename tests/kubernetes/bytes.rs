@@ -9,7 +9,7 @@ use super::world::{LIMIT, World, echo, echoing};
 const MANY: u64 = 100_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_megabytes_up() {
+async fn a_hundred_megabytes_reach_the_pod() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     let mut stream = world.tunnel().dial(LIMIT).await.unwrap();
@@ -22,7 +22,7 @@ async fn a_hundred_megabytes_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_megabytes_down() {
+async fn a_hundred_megabytes_arrive_from_the_pod() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     let mut stream = world.tunnel().dial(LIMIT).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_hundred_megabytes_down() {
     stream.write_u64(MANY).await.unwrap();
     stream.flush().await.unwrap();
     assert_eq!(checksum(&mut stream, MANY).await.unwrap(), expected(MANY));
-    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the pod's end is the stream's end");
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the stream ends when the pod closes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,9 +46,9 @@ async fn a_reply_after_a_local_close_still_arrives() {
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
 }
 
-/// A writer that nobody reads from is stopped, rather than its bytes being heaped up.
+/// A writer without a reader has to wait. Its bytes must not fill the memory.
 #[tokio::test(flavor = "multi_thread")]
-async fn both_directions_push_back() {
+async fn both_directions_apply_backpressure() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     let mut stream = echoing(&*world.tunnel()).await.unwrap();
@@ -56,7 +56,7 @@ async fn both_directions_push_back() {
     let mut sent = 0_usize;
     while let Ok(written) = tokio::time::timeout(Duration::from_millis(500), stream.write(&block)).await {
         sent += written.unwrap();
-        assert!(sent < 200_000_000, "somebody buffers without a limit");
+        assert!(sent < 200_000_000, "a buffer has no limit");
     }
     let (mut reader, mut writer) = tokio::io::split(stream);
     let reading = async {
@@ -72,14 +72,13 @@ async fn both_directions_push_back() {
     let (flushed, ()) = tokio::join!(writer.flush(), reading);
     flushed.unwrap();
     let mut stream = reader.unsplit(writer);
-    echo(&mut stream, "and on it goes").await.unwrap();
+    echo(&mut stream, "the stream still works").await.unwrap();
 }
 
-/// What half of all new connections may take until they have answered.
+/// The median time for a new connection and its first answer.
 const QUICK: Duration = Duration::from_millis(30);
 
-/// A round on a machine that is busy with something else says nothing of the tunnel, so it may be repeated; a tunnel
-/// that waits for something is slow in every round.
+/// A round on a busy machine is repeated. A tunnel that waits for something is slow in every round.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_connection_is_quick() {
     let world = World::new().await;

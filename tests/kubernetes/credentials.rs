@@ -5,9 +5,9 @@ use rds_auth_proxy::catalog::Dial;
 use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 
 use super::script::write_script;
-use super::world::{LIMIT, World, echoing, hurried, name};
+use super::world::{LIMIT, World, echoing, name, short_timeouts};
 
-/// Writes a plugin and makes the kubeconfig use it. It notes every run in the file `runs`.
+/// Writes a plugin and a kubeconfig that uses it. The plugin adds a line to the file `runs` at each run.
 fn plugin(world: &World, body: &str) {
     let script = format!("cd \"$(dirname \"$0\")\"\necho run >> runs\n{body}");
     write_script(&world.directory.path().join("plugin"), &script);
@@ -21,7 +21,7 @@ fn runs(world: &World) -> usize {
 const TOKEN: &str = r#"printf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"%s"}}' "$(cat token)""#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_gives_a_token_once() {
+async fn a_plugin_runs_once_for_several_connections() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     world.api.cluster().tokens = Some(vec!["good".to_owned()]);
@@ -34,7 +34,7 @@ async fn a_plugin_gives_a_token_once() {
     assert_eq!(runs(&world), 1);
 }
 
-/// What expired while this ran is renewed by the next connection, without a restart and without a failure.
+/// The next connection renews an expired token, without a restart and without an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_is_renewed() {
     let world = World::new().await;
@@ -56,7 +56,7 @@ async fn a_token_is_renewed_before_it_expires() {
     let _backend = world.pod("p").await;
     fs::write(world.directory.path().join("token"), "t").unwrap();
     plugin(&world, TOKEN);
-    let timeouts = Timeouts { renew_after: Duration::from_secs(4), ..hurried() };
+    let timeouts = Timeouts { renew_after: Duration::from_secs(4), ..short_timeouts() };
     let tunnel = Tunnel::with_timeouts(world.settings(), timeouts);
     assert_eq!(name(&tunnel).await, "p");
     assert_eq!(name(&tunnel).await, "p");
@@ -67,7 +67,7 @@ async fn a_token_is_renewed_before_it_expires() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_wants_a_login_is_quoted() {
+async fn the_error_of_a_plugin_that_needs_a_login_is_quoted() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     plugin(&world, "echo s3cret; echo 'Error loading SSO Token: Token for dev does not exist' >&2; exit 255");
@@ -82,14 +82,14 @@ async fn a_plugin_that_wants_a_login_is_quoted() {
         ),
         "{text}"
     );
-    assert!(!text.contains("s3cret"), "what it printed may be a credential: {text}");
+    assert!(!text.contains("s3cret"), "the output may be a credential: {text}");
     fs::write(world.directory.path().join("token"), "t").unwrap();
     plugin(&world, TOKEN);
-    assert_eq!(name(&*tunnel).await, "p", "after the login the next connection works");
+    assert_eq!(name(&*tunnel).await, "p", "the next connection works after the login");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_is_not_there() {
+async fn a_missing_plugin_is_named() {
     let world = World::new().await;
     world.user("{exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, interactiveMode: Never}}");
     let text = world.refusal().await;
@@ -101,22 +101,22 @@ async fn a_plugin_that_is_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_prints_nonsense() {
+async fn invalid_output_of_a_plugin_is_not_quoted() {
     let world = World::new().await;
     plugin(&world, "echo '{\"token\": \"s3cret\"'");
     let text = world.refusal().await;
     assert!(text.contains("it printed no ExecCredential") && !text.contains("s3cret"), "{text}");
 }
 
-/// A plugin that waits for its user is not started again by every connection, and its answer counts when it comes.
+/// Connections do not start a second plugin while one waits for a login, and use its answer once there is one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_takes_its_time() {
+async fn a_slow_plugin_is_started_once() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     fs::write(world.directory.path().join("token"), "t").unwrap();
-    // It waits for its user until the test has seen what is told meanwhile.
+    // The plugin waits for its login until the test has read the errors.
     plugin(&world, &format!("until [ -e login ]; do sleep 0.1; done\n{TOKEN}"));
-    let timeouts = Timeouts { plugin: Duration::from_secs(2), ..hurried() };
+    let timeouts = Timeouts { plugin: Duration::from_secs(2), ..short_timeouts() };
     let tunnel = std::sync::Arc::new(Tunnel::with_timeouts(world.settings(), timeouts));
     let start = Instant::now();
     let dials: Vec<_> = (0..5)
@@ -131,18 +131,21 @@ async fn a_plugin_that_takes_its_time() {
         let text = dial.await.unwrap();
         assert!(text.contains("may be waiting for a login"), "{text}");
     }
-    assert!(start.elapsed() < timeouts.plugin * 4, "those who wait together are told together");
+    assert!(
+        start.elapsed() < timeouts.plugin * 4,
+        "connections that wait at the same time fail at the same time"
+    );
     fs::write(world.directory.path().join("login"), "").unwrap();
     while let Err(error) = tunnel.dial(LIMIT).await {
         assert!(error.to_string().contains("may be waiting for a login"), "{error}");
-        assert!(start.elapsed() < Duration::from_mins(1), "its answer never counts");
+        assert!(start.elapsed() < Duration::from_mins(1), "no connection uses the answer of the plugin");
     }
     assert_eq!(name(&*tunnel).await, "p");
     assert_eq!(runs(&world), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_that_expired() {
+async fn expired_credentials_are_reported_and_a_changed_kubeconfig_is_read() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     world.api.cluster().tokens = Some(vec!["good".to_owned()]);
@@ -152,11 +155,11 @@ async fn credentials_that_expired() {
     assert!(text.contains("does not accept the credentials of the kubeconfig (401)"), "{text}");
     assert!(text.contains("kubectl get pods") && !text.contains("stale"), "{text}");
     world.user("{token: good}");
-    assert_eq!(name(&*tunnel).await, "p", "the kubeconfig is read again when it changes");
+    assert_eq!(name(&*tunnel).await, "p", "the kubeconfig is read again after a change");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_certificate_logs_in() {
+async fn a_client_certificate_authenticates() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     world.api.cluster().certificate = true;
@@ -169,7 +172,7 @@ async fn a_client_certificate_logs_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_may_give_a_client_certificate() {
+async fn a_plugin_may_return_a_client_certificate() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     world.api.cluster().certificate = true;

@@ -1,4 +1,4 @@
-//! The tunnel through the Kubernetes API, against a stand-in for the API server over TLS.
+//! The tunnel through the Kubernetes API, against a fake API server over TLS.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -6,36 +6,36 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected has to fail, and its sockets are short-lived and local"
+    reason = "a test fails on anything unexpected, and its sockets are short-lived and local"
 )]
 
-/// The stand-in: certificates, pods, port-forward websockets.
+/// The fake API server: authentication, pods, port-forward websockets.
 mod api_server;
-/// What listens in the pods.
+/// The server in the pods.
 mod backend;
-/// Many bytes, many connections, how fast.
+/// Large transfers, backpressure, the latency of a new connection.
 mod bytes;
-/// Tokens, certificates, plugins that answer, fail, hang.
+/// Tokens, certificates, and plugins that answer, fail or hang.
 #[cfg(unix)]
 mod credentials;
-/// One test for each sentence the application may read.
-mod faults;
+/// One test for each error text that the application may read.
+mod errors;
 /// A local port in front of the tunnel.
 mod forward;
-/// Paths that die, API servers that restart, proxies on the way.
+/// Dead network paths, proxies, kubeconfigs of the environment.
 mod path;
-/// Certificates of the stand-in.
+/// Certificates of the fake API server.
 mod pki;
-/// Ports that nobody else gets.
+/// Ports that no other test gets.
 #[path = "../support/ports.rs"]
 #[expect(unreachable_pub, reason = "the test world has it too")]
 mod ports;
-/// Which pod is picked, and rolling updates.
+/// The choice of a pod, and rolling updates.
 mod rollout;
-/// Scripts that are run as programs of their own.
+/// Scripts that run as separate programs.
 #[cfg(unix)]
 #[path = "../support/script.rs"]
 #[expect(unreachable_pub, reason = "the test world has it too")]
 mod script;
-/// A cluster with a kubeconfig, in one value.
+/// A cluster with a kubeconfig.
 mod world;

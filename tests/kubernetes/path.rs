@@ -15,38 +15,38 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::backend::{expected, send};
-use super::world::{LIMIT, World, echo, echoing, hurried, name};
+use super::world::{LIMIT, World, echo, echoing, name, short_timeouts};
 
-/// A wire between the tunnel and the API server that can be frozen: connections stay open and swallow everything.
-struct Wire {
+/// A relay between the tunnel and the API server. While it is frozen, its connections stay open and lose all data.
+struct Relay {
     address: SocketAddr,
     frozen: watch::Sender<bool>,
     _accepting: JoinSet<()>,
 }
 
-impl Wire {
+impl Relay {
     async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (frozen, state) = watch::channel(false);
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {
-            let mut wires = JoinSet::new();
+            let mut running = JoinSet::new();
             loop {
                 let (near, _) = listener.accept().await.unwrap();
                 let far = TcpStream::connect(target).await.unwrap();
                 let (near_read, near_write) = near.into_split();
                 let (far_read, far_write) = far.into_split();
-                wires.spawn(carry(near_read, far_write, state.clone()));
-                wires.spawn(carry(far_read, near_write, state.clone()));
+                running.spawn(copy(near_read, far_write, state.clone()));
+                running.spawn(copy(far_read, near_write, state.clone()));
             }
         });
         Self { address, frozen, _accepting: accepting }
     }
 }
 
-/// What is on the wire when it freezes is lost, and so is every later byte of that connection.
-async fn carry(
+/// Copies until the relay freezes. The connection then loses all further bytes.
+async fn copy(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     mut frozen: watch::Receiver<bool>,
@@ -65,27 +65,27 @@ async fn carry(
 }
 
 async fn stopped(frozen: &mut watch::Receiver<bool>) {
-    // The sender outlives the wire.
+    // The sender outlives the relay.
     drop(frozen.wait_for(|frozen| *frozen).await);
 }
 
-/// Timeouts by which a path is dead after a second of silence.
-fn pinging() -> Timeouts {
-    Timeouts { ping_interval: Duration::from_millis(500), ..hurried() }
+/// Timeouts that make a path dead after a second of silence.
+fn ping_timeouts() -> Timeouts {
+    Timeouts { ping_interval: Duration::from_millis(500), ..short_timeouts() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_path_is_noticed_and_the_next_connection_works() {
+async fn a_dead_path_is_detected_and_the_next_connection_works() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let wire = Wire::to(world.api.address).await;
-    world.kubeconfig(&format!("https://{}", wire.address), "{}", "");
-    let tunnel = Tunnel::with_timeouts(world.settings(), pinging());
+    let relay = Relay::to(world.api.address).await;
+    world.kubeconfig(&format!("https://{}", relay.address), "{}", "");
+    let tunnel = Tunnel::with_timeouts(world.settings(), ping_timeouts());
     let mut session = echoing(&tunnel).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
     echo(&mut session, "pings keep a silent session alive").await.unwrap();
 
-    wire.frozen.send(true).unwrap();
+    relay.frozen.send(true).unwrap();
     let start = Instant::now();
     let error = session.read(&mut [0]).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
@@ -94,16 +94,16 @@ async fn a_dead_path_is_noticed_and_the_next_connection_works() {
 
     let text = tunnel.dial(LIMIT).await.err().unwrap().to_string();
     assert!(text.contains("cannot be reached: no answer within 2s"), "{text}");
-    wire.frozen.send(false).unwrap();
+    relay.frozen.send(false).unwrap();
     echoing(&tunnel).await.unwrap();
 }
 
-/// An application that does not read for a while keeps its session: its answers wait, so nothing can be heard.
+/// The tunnel cannot see answers to pings while the application does not read, and must not end the session.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
+async fn a_session_without_a_reader_stays_open() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let mut session = Tunnel::with_timeouts(world.settings(), pinging()).dial(LIMIT).await.unwrap();
+    let mut session = Tunnel::with_timeouts(world.settings(), ping_timeouts()).dial(LIMIT).await.unwrap();
     let amount = 20_000_000;
     session.write_all(b"D").await.unwrap();
     session.write_u64(amount).await.unwrap();
@@ -122,12 +122,12 @@ async fn a_session_that_nobody_reads_is_not_taken_for_dead() {
     }
 }
 
-/// A database that waits for a lock reads nothing, so the API server has no room for what follows, pings included.
+/// A database that waits for a lock does not read. The buffers of the API server are full then, and pings wait too.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_does_not_read_is_not_taken_for_dead() {
+async fn a_pod_that_does_not_read_keeps_its_session() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let mut session = Tunnel::with_timeouts(world.settings(), pinging()).dial(LIMIT).await.unwrap();
+    let mut session = Tunnel::with_timeouts(world.settings(), ping_timeouts()).dial(LIMIT).await.unwrap();
     let amount = 40_000_000;
     session.write_all(b"W").await.unwrap();
     session.write_u64(amount).await.unwrap();
@@ -139,7 +139,7 @@ async fn a_pod_that_does_not_read_is_not_taken_for_dead() {
     assert_eq!(sum, expected(amount));
 }
 
-/// A proxy that speaks CONNECT and finds the API server under every name.
+/// An HTTP proxy that connects every CONNECT request to the API server.
 async fn proxy(
     to: SocketAddr,
     authorization: Option<&'static str>,
@@ -173,7 +173,7 @@ async fn connect(near: TcpStream, to: SocketAddr, authorization: Option<&str>, c
     count.fetch_add(1, Ordering::Relaxed);
     near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
     let mut far = TcpStream::connect(to).await.unwrap();
-    // Ends as its ends do.
+    // Errors reach both ends.
     drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
 }
 
@@ -191,7 +191,7 @@ async fn the_kubeconfig_may_name_a_proxy() {
     assert_ne!(used.load(Ordering::Relaxed), 0);
 }
 
-/// The variables are those of the process, so another process has to be asked.
+/// Environment variables belong to the process, so the test runs another process.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_environment_may_name_a_proxy() {
     let world = World::new().await;
@@ -216,10 +216,14 @@ async fn the_environment_may_name_a_proxy() {
     let variables = [("HTTPS_PROXY", format!("http://{address}"))];
     let output = child("path::child_that_dials", &world, &variables).await;
     assert!(output.contains("reached p"), "{output}");
-    assert_eq!(used.load(Ordering::Relaxed), 0, "a cluster on this machine needs no proxy, as with kubectl");
+    assert_eq!(
+        used.load(Ordering::Relaxed),
+        0,
+        "like kubectl, the tunnel uses no proxy for a cluster on this machine"
+    );
 }
 
-/// `KUBECONFIG` is a list whose missing files are passed over.
+/// `KUBECONFIG` is a list. Missing files are skipped.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_environment_may_name_kubeconfigs() {
     let world = World::new().await;
@@ -233,7 +237,7 @@ async fn the_environment_may_name_kubeconfigs() {
     assert!(output.contains("not reached: there is no kubeconfig; set port_forward.kube_config"), "{output}");
 }
 
-/// One file of the list may have the clusters and another who we are there; what comes first counts.
+/// One file of the list may have the clusters and another the users. The first value counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_kubeconfigs_of_a_list_are_merged() {
     let world = World::new().await;
@@ -265,8 +269,8 @@ async fn the_kubeconfigs_of_a_list_are_merged() {
     assert!(output.contains("reached p"), "{output}");
 }
 
-/// A client that runs as a pod has a service account, whose files have a fixed place: in a mount namespace of its own,
-/// which only root can make.
+/// A client in a pod has a service account, whose files have a fixed path. The test provides that path in a separate mount
+/// namespace, which only root can create.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_uses_its_service_account() {
@@ -288,7 +292,7 @@ async fn a_pod_uses_its_service_account() {
     command.env("KUBERNETES_SERVICE_PORT", world.api.address.port().to_string());
     let output = command.stdin(Stdio::null()).output().await;
     let Some(output) = output.ok().filter(|output| output.status.success()) else {
-        eprintln!("not checked: only root can make a mount namespace");
+        eprintln!("not checked: only root can create a mount namespace");
         return;
     };
     let output = String::from_utf8_lossy(&output.stdout);
@@ -296,16 +300,16 @@ async fn a_pod_uses_its_service_account() {
     assert_eq!(world.api.cluster().requests[0], "/api/v1/namespaces/apps/pods");
 }
 
-/// Everything that goes through the tunnel is somebody's secret, and so are the credentials for the cluster.
+/// The data in the tunnel and the credentials for the cluster are secret.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_secret_is_logged() {
+async fn secrets_are_not_logged() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     world.api.cluster().tokens = Some(vec!["t0ken-of-the-cluster".to_owned()]);
     world.user("{token: t0ken-of-the-cluster}");
     let output = child("path::child_that_dials", &world, &[("DIAL_TRACE", "1".to_owned())]).await;
     assert!(output.contains("reached p"), "{output}");
-    assert!(output.contains("opened a stream to a pod"), "the log is there");
+    assert!(output.contains("opened a stream to a pod"), "the log has the level debug");
     for secret in ["t0ken-of-the-cluster", "pa55word", &hex::encode("pa55word")] {
         assert!(!output.contains(secret), "{secret} was logged");
     }
@@ -323,9 +327,9 @@ async fn child(test: &str, world: &World, variables: &[(&str, String)]) -> Strin
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// What runs in the other process.
+/// The test in the other process.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "runs as a child of other tests"]
+#[ignore = "other tests run it in a child process"]
 async fn child_that_dials() {
     if env::var_os("DIAL_TRACE").is_some() {
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).init();
@@ -339,11 +343,11 @@ async fn child_that_dials() {
         remote_port: 8000,
         local_port: None,
     };
-    match Tunnel::with_timeouts(settings.clone(), hurried()).dial(LIMIT).await {
+    match Tunnel::with_timeouts(settings.clone(), short_timeouts()).dial(LIMIT).await {
         Ok(mut stream) => {
             stream.write_all(b"E").await.unwrap();
             echo(&mut stream, "pa55word").await.unwrap();
-            println!("reached {}", name(&Tunnel::with_timeouts(settings, hurried())).await);
+            println!("reached {}", name(&Tunnel::with_timeouts(settings, short_timeouts())).await);
         }
         Err(error) => println!("not reached: {error}"),
     }

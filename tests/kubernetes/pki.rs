@@ -6,7 +6,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 
-/// A certificate authority with a server certificate and a way to make client certificates.
+/// A certificate authority with a server certificate. It also signs client certificates.
 pub(crate) struct Pki {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) ca_pem: String,
@@ -37,7 +37,7 @@ impl Pki {
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    /// TLS that asks for a client certificate but does without, as API servers do.
+    /// TLS with optional client certificates, as on API servers.
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca.clone()).unwrap();

@@ -8,20 +8,20 @@ use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::api_server::{Death, Port};
+use super::api_server::{Port, StreamEnd};
 use super::backend::Backend;
-use super::world::{LIMIT, World, attentive, echo, echoing, hurried, name, pod};
+use super::world::{LIMIT, World, echo, echoing, name, pod, refusal_timeouts, short_timeouts};
 
-/// After so much silence a path counts as dead, which is how those would notice whom nobody tells.
+/// After this silence the keepalive ends a stream. Every other error comes sooner.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// A tunnel that waits for a pod as long as a login may take.
-fn patient(world: &World) -> Tunnel {
-    Tunnel::with_timeouts(world.settings(), Timeouts { wait_for_pod: LIMIT, ..hurried() })
+fn patient_tunnel(world: &World) -> Tunnel {
+    Tunnel::with_timeouts(world.settings(), Timeouts { wait_for_pod: LIMIT, ..short_timeouts() })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ready_pods_take_turns() {
+async fn connections_are_spread_over_the_ready_pods() {
     let world = World::new().await;
     let _one = world.pod("one").await;
     let _two = world.pod("two").await;
@@ -51,27 +51,27 @@ async fn a_terminating_pod_is_never_picked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_fails_is_passed_over() {
+async fn a_failing_pod_is_skipped() {
     let world = World::new().await;
     world.add(pod("gone", Port::Gone));
     world.add(pod("unreachable", Port::NoKubelet));
     let mut closed = world.pod("closed").await;
     closed.close().await;
     let _good = world.pod("good").await;
-    let tunnel = Tunnel::with_timeouts(world.settings(), attentive());
+    let tunnel = Tunnel::with_timeouts(world.settings(), refusal_timeouts());
     for _ in 0..8 {
         assert_eq!(name(&tunnel).await, "good");
     }
 }
 
-/// A node without power is ready for another 40 s, and half of the connections begin with its pod.
+/// A node without power stays ready for 40 s. Half of the connections begin with its pod.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_on_a_silent_node_is_passed_over() {
+async fn a_pod_on_a_silent_node_is_skipped() {
     let world = World::new().await;
     world.add(pod("silent", Port::Silent));
     let _good = world.pod("good").await;
-    // Long enough for sixteen handshakes at once on a busy machine.
-    let timeouts = Timeouts { answer: Duration::from_secs(4), ..hurried() };
+    // Enough for sixteen handshakes at a time on a busy machine.
+    let timeouts = Timeouts { answer: Duration::from_secs(4), ..short_timeouts() };
     let tunnel = Arc::new(Tunnel::with_timeouts(world.settings(), timeouts));
     let dials: Vec<_> = (0..16)
         .map(|_| {
@@ -84,13 +84,13 @@ async fn a_pod_on_a_silent_node_is_passed_over() {
     }
 }
 
-/// A deployment that is scaled up from nothing, or recreated, looks like a wrong name for as long as that takes.
+/// A deployment without pods, which is recreated or scaled up from zero, looks like a wrong name.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_waits_for_the_first_pod_of_a_deployment() {
     let world = World::new().await;
-    let tunnel = patient(&world);
+    let tunnel = patient_tunnel(&world);
     let waiting = tokio::spawn(async move { name(&tunnel).await });
-    // Half of what it waits for, and enough for it to have looked many times.
+    // Half of the wait, and enough for many lists.
     tokio::time::sleep(LIMIT / 2).await;
     assert!(!waiting.is_finished());
     let _first = world.pod("first").await;
@@ -98,35 +98,35 @@ async fn a_connection_waits_for_the_first_pod_of_a_deployment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_waits_for_a_pod() {
+async fn a_connection_waits_until_a_pod_is_ready() {
     let world = World::new().await;
     let backend = Backend::start("late").await;
     let mut late = pod("late", Port::Listener(backend.address));
     late.phase = "Pending";
     late.ready = false;
     world.add(late);
-    let tunnel = patient(&world);
+    let tunnel = patient_tunnel(&world);
     let waiting = tokio::spawn(async move { name(&tunnel).await });
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(!waiting.is_finished());
     world.change("late", |pod| pod.phase = "Running");
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(!waiting.is_finished());
-    assert_eq!(backend.accepted.load(Ordering::Relaxed), 0, "it listens, and is not ready");
+    assert_eq!(backend.accepted.load(Ordering::Relaxed), 0, "the pod listens and is not ready");
     world.change("late", |pod| pod.ready = true);
     assert_eq!(waiting.await.unwrap(), "late");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_busy_api_server_is_asked_again() {
+async fn a_request_to_a_busy_api_server_is_retried() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     world.api.cluster().busy = 3;
-    assert_eq!(name(&patient(&world)).await, "p");
+    assert_eq!(name(&patient_tunnel(&world)).await, "p");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn selectors_and_services_name_pods() {
+async fn selectors_and_services_select_pods() {
     let world = World::new().await;
     let _deployment = world.pod("proxy").await;
     let other = Backend::start("other").await;
@@ -135,21 +135,21 @@ async fn selectors_and_services_name_pods() {
     world.add(labelled);
     world.api.cluster().services.insert("other-service".to_owned(), json!({"app": "other", "tier": "db"}));
     for pods in [Pods::Selector("app=other,tier=db".to_owned()), Pods::Service("other-service".to_owned())] {
-        let tunnel = Tunnel::with_timeouts(rds_settings(&world, pods), hurried());
+        let tunnel = Tunnel::with_timeouts(settings(&world, pods), short_timeouts());
         assert_eq!(name(&tunnel).await, "other");
     }
 }
 
-fn rds_settings(world: &World, pods: Pods) -> rds_auth_proxy::catalog::PortForward {
+fn settings(world: &World, pods: Pods) -> rds_auth_proxy::catalog::PortForward {
     rds_auth_proxy::catalog::PortForward { pods, namespace: Some("elsewhere".to_owned()), ..world.settings() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_namespace_is_the_configured_one_else_the_one_of_the_context() {
+async fn the_namespace_is_the_configured_one_or_the_one_of_the_context() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     name(&*world.tunnel()).await;
-    name(&Tunnel::with_timeouts(rds_settings(&world, world.settings().pods), hurried())).await;
+    name(&Tunnel::with_timeouts(settings(&world, world.settings().pods), short_timeouts())).await;
     let requests = std::mem::take(&mut world.api.cluster().requests);
     assert_eq!(
         requests,
@@ -162,12 +162,12 @@ async fn the_namespace_is_the_configured_one_else_the_one_of_the_context() {
     );
 }
 
-/// A refusal in the pod and the death of one stream leave the others alone. (One `kubectl port-forward` would end here.)
+/// A refusal in the pod does not end other streams. (It would end `kubectl port-forward`.)
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_leaves_other_sessions_alone() {
+async fn a_refusal_does_not_affect_other_sessions() {
     let world = World::new().await;
     let mut backend = world.pod("p").await;
-    let tunnel = Tunnel::with_timeouts(world.settings(), attentive());
+    let tunnel = Tunnel::with_timeouts(world.settings(), refusal_timeouts());
     let mut session = echoing(&tunnel).await.unwrap();
     backend.close().await;
     let error = tunnel.dial(LIMIT).await.err().unwrap();
@@ -177,20 +177,20 @@ async fn a_refusal_leaves_other_sessions_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_of_a_lost_pod_are_told_at_once() {
+async fn sessions_of_a_lost_pod_end_immediately() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     let tunnel = world.tunnel();
-    let deaths = [
+    let ends = [
         (
-            Death::Error("lost connection to pod".to_owned()),
+            StreamEnd::Error("lost connection to pod".to_owned()),
             "the stream to pod p failed: lost connection to pod",
         ),
-        (Death::Cut, "the connection to the API server failed: "),
+        (StreamEnd::Cut, "the connection to the API server failed: "),
     ];
-    for (death, text) in deaths {
+    for (end, text) in ends {
         let mut session = echoing(&*tunnel).await.unwrap();
-        world.api.kill("p", death);
+        world.api.end_streams("p", end);
         let start = Instant::now();
         let error = session.read(&mut [0]).await.unwrap_err();
         assert!(error.to_string().starts_with(text), "{error}");
@@ -200,27 +200,31 @@ async fn sessions_of_a_lost_pod_are_told_at_once() {
         echoing(&*tunnel).await.expect("the next connection works");
     }
     let mut session = echoing(&*tunnel).await.unwrap();
-    world.api.kill("p", Death::Closed);
-    assert_eq!(session.read(&mut [0]).await.unwrap(), 0, "a pod that closes orderly is an end, not an error");
+    world.api.end_streams("p", StreamEnd::Closed);
+    assert_eq!(
+        session.read(&mut [0]).await.unwrap(),
+        0,
+        "a pod that closes in order ends the stream without an error"
+    );
 }
 
-/// After our own end a pod's reset is no news: PostgreSQL often resets a TLS connection that was closed.
+/// A reset after a local close is no error: PostgreSQL often resets a TLS connection that the client closed.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_after_a_local_close_is_an_end() {
+async fn an_error_after_a_local_close_ends_the_stream() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     let mut session = echoing(&*world.tunnel()).await.unwrap();
     session.shutdown().await.unwrap();
-    world.api.kill("p", Death::Error("read: connection reset by peer".to_owned()));
+    world.api.end_streams("p", StreamEnd::Error("read: connection reset by peer".to_owned()));
     assert_eq!(session.read(&mut [0]).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_was_closed_here_does_not_linger_for_ever() {
+async fn a_locally_closed_stream_ends_after_the_linger_time() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let timeouts = Timeouts { linger: Duration::from_millis(300), ..hurried() };
-    let usual = hurried().linger;
+    let timeouts = Timeouts { linger: Duration::from_millis(300), ..short_timeouts() };
+    let usual = short_timeouts().linger;
     let mut session = echoing(&Tunnel::with_timeouts(world.settings(), timeouts)).await.unwrap();
     session.shutdown().await.unwrap();
     let start = Instant::now();
@@ -228,12 +232,12 @@ async fn a_stream_that_was_closed_here_does_not_linger_for_ever() {
     assert!(start.elapsed() < usual / 2, "{:?}", start.elapsed());
 }
 
-/// Two pods are replaced one after the other, each: a new one starts, becomes ready, the old one is marked, stops
-/// listening while lists still show it for a moment, and vanishes. No connection fails meanwhile.
+/// Two pods are replaced one after the other, again and again: a new pod starts and becomes ready, the old one stops
+/// listening, is marked as terminating and disappears from the list. No connection fails meanwhile.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_connections_through_a_rolling_update() {
+async fn a_rolling_update_fails_no_connection() {
     let world = World::new().await;
-    let tunnel = patient(&world);
+    let tunnel = patient_tunnel(&world);
     let mut backends = vec![
         (String::from("old-0"), world.pod("old-0").await),
         (String::from("old-1"), world.pod("old-1").await),
@@ -243,7 +247,7 @@ async fn two_hundred_connections_through_a_rolling_update() {
             let mut stream = loop {
                 match echoing(&tunnel).await {
                     Ok(stream) => break stream,
-                    // A refusal that came late: a session begins anew then.
+                    // A late refusal: a session dials again.
                     Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
                     Err(error) => panic!("connection {number}: {error}"),
                 }
@@ -256,7 +260,7 @@ async fn two_hundred_connections_through_a_rolling_update() {
             break;
         }
         let (old, mut backend) = backends.remove(0);
-        // The order a hurried node has it: the listener is gone before the list says so.
+        // On a fast node the listener closes before the list changes.
         let fresh = format!("new-{round}");
         let starting = Backend::start(&fresh).await;
         let mut newcomer = pod(&fresh, Port::Listener(starting.address));
@@ -279,7 +283,7 @@ async fn two_hundred_connections_through_a_rolling_update() {
 async fn a_single_pod_may_be_replaced() {
     let world = World::new().await;
     let mut first = world.pod("first").await;
-    let tunnel = patient(&world);
+    let tunnel = patient_tunnel(&world);
     assert_eq!(name(&tunnel).await, "first");
     world.change("first", |pod| pod.terminating = true);
     first.close().await;
@@ -289,9 +293,9 @@ async fn a_single_pod_may_be_replaced() {
     assert_eq!(waiting.await.unwrap(), "second");
 }
 
-/// A kubelet that takes its time to dial: the stream counts as open by then, and its first error says why it is of no use.
+/// The stream is open before a slow kubelet dials. Its first read reports the refusal.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_that_comes_late_is_told_as_one() {
+async fn a_late_refusal_is_reported_as_a_refusal() {
     let world = World::new().await;
     let mut backend = world.pod("p").await;
     backend.close().await;

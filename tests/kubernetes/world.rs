@@ -13,10 +13,10 @@ use super::api_server::{ApiServer, Pod, Port};
 use super::backend::Backend;
 use super::pki::Pki;
 
-/// The deployment whose pods the tunnel leads to.
+/// The deployment of the pods.
 const DEPLOYMENT: &str = "proxy";
 
-/// What a dial may take: what a session leaves it by default.
+/// The limit of a dial: what a session leaves by default.
 pub(crate) const LIMIT: Duration = Duration::from_secs(14);
 
 /// A cluster, and a directory with a kubeconfig for it.
@@ -26,8 +26,8 @@ pub(crate) struct World {
     pub(crate) directory: TempDir,
 }
 
-/// Times that fail a test in seconds, not minutes.
-pub(crate) fn hurried() -> Timeouts {
+/// Timeouts with which a test fails within seconds.
+pub(crate) fn short_timeouts() -> Timeouts {
     Timeouts {
         wait_for_pod: Duration::from_millis(1500),
         retry_interval: Duration::from_millis(50),
@@ -37,9 +37,9 @@ pub(crate) fn hurried() -> Timeouts {
     }
 }
 
-/// The same, and a pod on a busy machine has the time to refuse.
-pub(crate) fn attentive() -> Timeouts {
-    Timeouts { late_refusal: Duration::from_secs(1), ..hurried() }
+/// The same, with time for the refusal of a pod on a busy machine.
+pub(crate) fn refusal_timeouts() -> Timeouts {
+    Timeouts { late_refusal: Duration::from_secs(1), ..short_timeouts() }
 }
 
 impl World {
@@ -52,12 +52,12 @@ impl World {
         world
     }
 
-    /// Writes the kubeconfig with these credentials.
+    /// Writes a kubeconfig with these credentials.
     pub(crate) fn user(&self, user: &str) {
         self.kubeconfig(&format!("https://{}", self.api.address), user, "");
     }
 
-    /// Writes the kubeconfig; `more` goes into the cluster.
+    /// Writes the kubeconfig. `more` is added to the cluster.
     pub(crate) fn kubeconfig(&self, server: &str, user: &str, more: &str) {
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: here\n\
@@ -84,15 +84,15 @@ impl World {
     }
 
     pub(crate) fn tunnel(&self) -> Arc<Tunnel> {
-        Arc::new(Tunnel::with_timeouts(self.settings(), hurried()))
+        Arc::new(Tunnel::with_timeouts(self.settings(), short_timeouts()))
     }
 
-    /// What the application reads when there is no stream.
+    /// The error of a dial.
     pub(crate) async fn refusal(&self) -> String {
         self.tunnel().dial(LIMIT).await.err().expect("there must be no stream").to_string()
     }
 
-    /// A pod that is ready, and what listens in it.
+    /// Adds a ready pod and starts the server in it.
     pub(crate) async fn pod(&self, name: &str) -> Backend {
         let backend = Backend::start(name).await;
         self.add(pod(name, Port::Listener(backend.address)));
@@ -113,7 +113,7 @@ pub(crate) fn pod(name: &str, port: Port) -> Pod {
     Pod::of(DEPLOYMENT, name, port)
 }
 
-/// Sends `text` to an echo and expects it back.
+/// Sends `text` to an echo server and reads it back.
 pub(crate) async fn echo(stream: &mut Socket, text: &str) -> std::io::Result<()> {
     stream.write_all(text.as_bytes()).await?;
     stream.flush().await?;
@@ -123,7 +123,7 @@ pub(crate) async fn echo(stream: &mut Socket, text: &str) -> std::io::Result<()>
     Ok(())
 }
 
-/// A stream to an echo that works.
+/// A stream to an echo server that has answered once.
 pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Socket> {
     let mut stream = tunnel.dial(LIMIT).await?;
     stream.write_all(b"E").await?;
@@ -131,7 +131,7 @@ pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Socket> {
     Ok(stream)
 }
 
-/// The pod that a new stream leads to.
+/// The name of the pod at the other end of a new stream.
 pub(crate) async fn name(tunnel: &dyn Dial) -> String {
     let mut stream = tunnel.dial(LIMIT).await.unwrap();
     stream.write_all(b"N").await.unwrap();

@@ -8,13 +8,13 @@ use crate::support::proxy::Proxy;
 use crate::support::scratch::{self, random_text};
 use crate::support::script::write_script;
 
-/// What the deployment is called, and with it the pods' label and the name in the servers' certificate.
+/// The name of the deployment. The pods' label and the servers' certificate have the same name.
 pub(super) const DEPLOYMENT: &str = "rds-auth-proxy";
 
-/// An API server that lets nobody in without credentials, and a kubeconfig with them.
+/// An API server that requires credentials, and a kubeconfig with them.
 pub(super) struct Cluster {
     pub(super) api: ApiServer,
-    /// The credential that the kubeconfig holds at first.
+    /// The first credential of the kubeconfig.
     pub(super) token: String,
     pki: Pki,
     directory: PathBuf,
@@ -33,17 +33,17 @@ impl Cluster {
         cluster
     }
 
-    /// An upstream proxy that is reached through this cluster, for the configuration of a client.
+    /// The configuration of an upstream proxy behind this cluster, for a client.
     pub(super) fn upstream(&self, name: &str) -> String {
-        let instead = if name == "default" { "host: null, ssl: null, " } else { "" };
+        let replaced = if name == "default" { "host: null, ssl: null, " } else { "" };
         let config = self.directory.join("config");
         format!(
-            "upstream_proxies: {{{name}: {{{instead}port_forward: {{kube_config: {}, deployment: {DEPLOYMENT}}}}}}}",
+            "upstream_proxies: {{{name}: {{{replaced}port_forward: {{kube_config: {}, deployment: {DEPLOYMENT}}}}}}}",
             config.display()
         )
     }
 
-    /// A ready pod, in which this server runs.
+    /// Adds a ready pod in which `server` runs.
     pub(super) fn add(&self, name: &str, server: &Proxy) {
         self.add_pod(name, Port::Listener(SocketAddr::from(([127, 0, 0, 1], server.port()))));
     }
@@ -56,13 +56,13 @@ impl Cluster {
         self.api.cluster().pods.retain(|pod| pod.name != name);
     }
 
-    /// Marks a pod as one that is being deleted.
+    /// Marks a pod as terminating.
     pub(super) fn terminate(&self, name: &str) {
         let mut cluster = self.api.cluster();
         cluster.pods.iter_mut().filter(|pod| pod.name == name).for_each(|pod| pod.terminating = true);
     }
 
-    /// The pods to which streams were opened.
+    /// The pods of all port-forward requests, in order.
     pub(super) fn forwards(&self) -> Vec<String> {
         let requests = self.api.cluster().requests.clone();
         let pod = |path: &String| path.strip_suffix("/portforward")?.rsplit('/').next().map(str::to_owned);
@@ -73,7 +73,7 @@ impl Cluster {
         self.user(&format!("{{token: {token}}}"));
     }
 
-    /// From now on only a certificate gets in. The key in PEM.
+    /// Makes the API server require a client certificate, and writes one into the kubeconfig. Returns its key in PEM.
     pub(super) fn log_in_with_certificate(&self) -> String {
         let (certificate, key) = self.pki.client("dev");
         fs::write(self.directory.join("c.pem"), certificate).unwrap();
@@ -84,7 +84,8 @@ impl Cluster {
         key
     }
 
-    /// From now on only what a plugin prints gets in: that, and the secret in its environment.
+    /// Makes the API server require the token that a plugin prints. Returns the token, and the secret in the environment of
+    /// the plugin.
     pub(super) fn log_in_with_plugin(&self) -> [String; 2] {
         let (token, password) = (random_text(40), random_text(40));
         self.plugin(
@@ -99,7 +100,7 @@ impl Cluster {
         [token, password]
     }
 
-    /// Has the kubeconfig run this shell script for credentials.
+    /// Writes a kubeconfig whose credential plugin is this shell script.
     pub(super) fn plugin(&self, script: &str, more: &str) {
         write_script(&self.directory.join("plugin"), script);
         self.user(&format!(
@@ -112,20 +113,20 @@ impl Cluster {
         self.kubeconfig(&format!("https://{}", self.api.address), user);
     }
 
-    /// Has the kubeconfig take any API server for this one.
-    pub(super) fn trust_anybody(&self) {
+    /// Turns off the verification of the API server in the kubeconfig.
+    pub(super) fn skip_verification(&self) {
         let path = self.directory.join("config");
         let text = fs::read_to_string(&path).unwrap();
         fs::write(path, text.replace("certificate-authority: ca.pem", "insecure-skip-tls-verify: true"))
             .unwrap();
     }
 
-    /// Has the kubeconfig name this port of this machine for the API server.
+    /// Writes a kubeconfig whose API server is at this port of this machine.
     pub(super) fn move_to(&self, port: u16) {
         self.kubeconfig(&format!("https://127.0.0.1:{port}"), &format!("{{token: {}}}", self.token));
     }
 
-    /// Writes the kubeconfig.
+    /// Writes a kubeconfig for this API server and these credentials.
     pub(super) fn kubeconfig(&self, server: &str, user: &str) {
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: here\n\

@@ -17,8 +17,8 @@ const LISTENING: &str = "0A";
 /// `__SO_ACCEPTCON` of the kernel's `include/uapi/linux/net.h`, as /proc writes it.
 const ACCEPTING: &str = "00010000";
 
-/// Everything a process listens on: `IP:PORT` in the hexadecimal of proc(5), or the path of a Unix socket. None where
-/// only root may look into a process that is not dumpable.
+/// The listeners of a process: `IP:PORT` in the hexadecimal of proc(5), or the path of a Unix socket. `None` where only
+/// root may inspect a process that is not dumpable.
 fn listeners(proxy: &Proxy) -> Option<BTreeSet<String>> {
     let process = format!("/proc/{}", proxy.id());
     let links = fs::read_dir(format!("{process}/fd")).ok()?;
@@ -43,7 +43,7 @@ fn listeners(proxy: &Proxy) -> Option<BTreeSet<String>> {
 }
 
 fn loopback(ports: &[u16]) -> BTreeSet<String> {
-    // 127.0.0.1 with its bytes in the order of this machine.
+    // 127.0.0.1 in the byte order of this machine.
     let address = u32::from_ne_bytes([127, 0, 0, 1]);
     ports.iter().map(|port| format!("{address:08X}:{port:04X}")).collect()
 }
@@ -51,12 +51,12 @@ fn loopback(ports: &[u16]) -> BTreeSet<String> {
 fn expect(proxy: &Proxy, ports: &[u16]) {
     match listeners(proxy) {
         Some(found) => assert_eq!(found, loopback(ports)),
-        None => eprintln!("not checked: only root can see what a process that is not dumpable listens on"),
+        None => eprintln!("not checked: only root can list the listeners of a process that is not dumpable"),
     }
 }
 
 #[tokio::test]
-async fn nothing_but_listen_addr_is_open_unless_local_port_is_set() {
+async fn only_listen_addr_is_open_unless_local_port_is_set() {
     let cluster = Cluster::start().await;
     let port = free_port();
     let with_port = format!(
@@ -73,7 +73,7 @@ async fn nothing_but_listen_addr_is_open_unless_local_port_is_set() {
     let open = world.start_client(&["--proxy-target", "open"]).await;
     drop(open.config("alice").connect(NoTls).await.unwrap());
     expect(&open, &[open.port(), port]);
-    // What listens there is the server in the pod: it wants to be told the database, as clients do.
+    // The port leads to the server in the pod, which reads the database from `host`, as from a client.
     let endpoint = world.rds().endpoint();
     let password = world.postgres.password("by_password");
     let parameters =

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::api_server::{Death, Port};
+use super::api_server::{Port, StreamEnd};
 use super::cluster::Cluster;
 use super::tunnelled;
 use crate::support::ports::free_port;
@@ -10,48 +10,48 @@ use crate::support::proxy::Proxy;
 use crate::support::raw::{self, Raw, Refusal};
 use crate::support::world::Running;
 
-/// How soon an application has to know that its session is lost; whom nobody tells notices after a minute.
+/// The limit for the error of a lost session. The keepalive alone would take a minute.
 const SOON: Duration = Duration::from_secs(10);
 
 async fn log_in(world: &Running) -> Raw {
     Raw::session(world.client().port(), "alice").await
 }
 
-/// The last words to an application that said nothing itself.
-async fn last_words(session: &mut Raw) -> Refusal {
+/// The error that ends an idle session.
+async fn session_error(session: &mut Raw) -> Refusal {
     let start = Instant::now();
-    let words = session.ready().await.unwrap_err();
+    let error = session.ready().await.unwrap_err();
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
-    assert!(session.message().await.is_none(), "then the connection is closed");
-    words
+    assert!(session.message().await.is_none(), "the connection is closed after the error");
+    error
 }
 
 #[tokio::test]
-async fn sessions_of_a_lost_pod_are_told_and_the_next_one_works() {
+async fn sessions_of_a_lost_pod_are_notified_and_the_next_one_works() {
     let cluster = Cluster::start().await;
     let world = tunnelled(&cluster).start().await;
     world.add_secret(&cluster.token);
-    let deaths = [
-        ("closes", Death::Closed, ""),
+    let ends = [
+        ("closes", StreamEnd::Closed, ""),
         (
             "fails",
-            Death::Error("lost connection to pod".to_owned()),
+            StreamEnd::Error("lost connection to pod".to_owned()),
             " (the stream to pod fails failed: lost connection to pod)",
         ),
-        ("cut", Death::Cut, " (the connection to the API server failed: "),
+        ("cut", StreamEnd::Cut, " (the connection to the API server failed: "),
     ];
-    for (pod, death, reason) in deaths {
+    for (pod, end, reason) in ends {
         cluster.add(pod, world.server());
         let mut lost = log_in(&world).await;
         cluster.remove(pod);
         cluster.add("another", world.server());
         let mut other = log_in(&world).await;
-        cluster.api.kill(pod, death);
-        let words = last_words(&mut lost).await;
-        assert_eq!(words.sqlstate(), "08006");
+        cluster.api.end_streams(pod, end);
+        let error = session_error(&mut lost).await;
+        assert_eq!(error.sqlstate(), "08006");
         let start = format!("rds-auth-proxy: the connection to the upstream proxy default was lost{reason}");
-        assert!(words.message().starts_with(&start), "{words:?}");
-        assert!(words.message().ends_with("; what a running statement did is not known"), "{words:?}");
+        assert!(error.message().starts_with(&start), "{error:?}");
+        assert!(error.message().ends_with("; what a running statement did is not known"), "{error:?}");
         assert_eq!(other.query("select 1").await.unwrap(), "1", "a session in another pod goes on");
         assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
         cluster.remove("another");
@@ -60,9 +60,9 @@ async fn sessions_of_a_lost_pod_are_told_and_the_next_one_works() {
     world.stop().await;
 }
 
-/// As when a node runs out of memory: the server is gone before anybody marks its pod.
+/// As when a node runs out of memory: the server is gone before its pod is marked.
 #[tokio::test]
-async fn a_server_that_is_killed_takes_only_its_sessions_along() {
+async fn a_killed_server_ends_only_its_own_sessions() {
     let cluster = Cluster::start().await;
     let world = tunnelled(&cluster).start().await;
     world.add_secret(&cluster.token);
@@ -74,11 +74,11 @@ async fn a_server_that_is_killed_takes_only_its_sessions_along() {
     cluster.add("healthy", world.server());
     doomed.kill();
     for session in [&mut idle, &mut busy] {
-        let words = last_words(session).await;
-        assert_eq!(words.sqlstate(), "08006");
+        let error = session_error(session).await;
+        assert_eq!(error.sqlstate(), "08006");
         assert!(
-            words.message().contains("the connection to the upstream proxy default was lost"),
-            "{words:?}"
+            error.message().contains("the connection to the upstream proxy default was lost"),
+            "{error:?}"
         );
     }
     for _ in 0..4 {
@@ -88,9 +88,9 @@ async fn a_server_that_is_killed_takes_only_its_sessions_along() {
     world.stop().await;
 }
 
-/// Kubelets accept a stream before they dial the port, and some take their time: the stream counts as open by then.
+/// A kubelet accepts a stream before it dials the port. With a slow kubelet the stream is open before the refusal.
 #[tokio::test]
-async fn a_pod_that_refuses_late_is_passed_over_as_well() {
+async fn a_pod_that_refuses_late_is_skipped() {
     let cluster = Cluster::start().await;
     let world = tunnelled(&cluster).start().await;
     world.add_secret(&cluster.token);
@@ -106,15 +106,15 @@ async fn a_pod_that_refuses_late_is_passed_over_as_well() {
         assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
     }
     let forwards = cluster.forwards();
-    assert!(forwards.iter().filter(|pod| *pod == "gone").count() > 1, "it was never tried: {forwards:?}");
+    assert!(forwards.iter().filter(|pod| *pod == "gone").count() > 1, "the pod was not tried: {forwards:?}");
     world.stop().await;
 }
 
-/// Each of two pods is replaced twice: the new one is ready before the old one is marked, the old server is told to
-/// stop like a container, and its pod vanishes. Meanwhile psql connects again and again. Who has seen the pod in the list
-/// just before it was marked gets to it within `shutdown_delay`, on a busy machine too.
+/// Each of two pods is replaced twice: the new pod is ready before the old one is marked, the old server stops like a
+/// container, and its pod disappears. Meanwhile psql connects again and again. A client that listed the pod just before it
+/// was marked reaches it within `shutdown_delay`, on a busy machine too.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_is_rolled_and_no_connection_fails() {
+async fn a_rollout_fails_no_connection() {
     let cluster = Cluster::start().await;
     let world = tunnelled(&cluster).with_server("proxy: {shutdown_delay: 4s}").start().await;
     world.add_secret(&cluster.token);
@@ -158,7 +158,7 @@ async fn new_pod(world: &Running, cluster: &Cluster, name: &str) -> Proxy {
     server
 }
 
-/// A deployment of one pod has none for a moment: who connects then waits instead of failing.
+/// A deployment of one pod has no ready pod for a moment. A connection waits then and does not fail.
 #[tokio::test]
 async fn a_connection_waits_for_the_next_pod() {
     let cluster = Cluster::start().await;

@@ -2,7 +2,7 @@ use std::fs;
 
 use tokio_postgres::NoTls;
 
-use super::api_server::Death;
+use super::api_server::StreamEnd;
 use super::cluster::{Cluster, DEPLOYMENT};
 use super::{tunnelled, world_of_one_pod};
 use crate::support::proxy::Launch;
@@ -10,7 +10,7 @@ use crate::support::raw::Raw;
 use crate::support::scratch;
 use crate::support::world::Running;
 
-/// A world whose server shows a certificate that `gen-cert` made for `host`, which the client verifies in full.
+/// A world whose server has a certificate for `host` from `gen-cert`. The client verifies it with `verify-full`.
 async fn world_with_certificate_for(host: &str) -> (Cluster, Running) {
     let directory = scratch::fresh("gen-cert");
     let path = |name: &str| directory.join(name).display().to_string();
@@ -34,7 +34,7 @@ async fn world_with_certificate_for(host: &str) -> (Cluster, Running) {
     (cluster, world)
 }
 
-/// The name is that of the deployment: pods come and go, and have no names that a certificate could hold.
+/// The certificate has the name of the deployment, because the names of pods change.
 #[tokio::test]
 async fn tls_inside_the_tunnel_is_verified_in_full() {
     let (cluster, world) = world_with_certificate_for(DEPLOYMENT).await;
@@ -46,7 +46,7 @@ async fn tls_inside_the_tunnel_is_verified_in_full() {
     drop(session);
 
     let mut session = Raw::session(world.client().port(), "alice").await;
-    cluster.api.kill("pod-1", Death::Cut);
+    cluster.api.end_streams("pod-1", StreamEnd::Cut);
     let lost = session.ready().await.unwrap_err();
     assert_eq!(lost.sqlstate(), "08006");
     assert!(lost.message().contains("the connection to the upstream proxy default was lost"), "{lost:?}");
@@ -54,14 +54,14 @@ async fn tls_inside_the_tunnel_is_verified_in_full() {
     world.stop().await;
 }
 
-/// Tokens through a tunnel that anybody can play are worth a word, once, unless TLS inside of it says who answers.
+/// The client warns once about a tunnel to an unverified cluster, unless TLS inside the tunnel verifies the server.
 #[tokio::test]
-async fn a_cluster_that_is_not_verified_is_warned_of() {
+async fn an_unverified_cluster_is_warned_of_once() {
     const WARNING: &str = "neither the API server nor the upstream proxy behind it is verified";
     let (cluster, world) = world_of_one_pod().await;
     assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
     assert!(!world.client().log().contains(WARNING), "{}", world.client().log());
-    cluster.trust_anybody();
+    cluster.skip_verification();
     for _ in 0..2 {
         assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
     }
@@ -70,7 +70,7 @@ async fn a_cluster_that_is_not_verified_is_warned_of() {
     world.stop().await;
 
     let (cluster, world) = world_with_certificate_for(DEPLOYMENT).await;
-    cluster.trust_anybody();
+    cluster.skip_verification();
     assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
     assert!(!world.client().log().contains(WARNING), "{}", world.client().log());
     world.stop().await;

@@ -6,7 +6,7 @@ use crate::operations::{get, metric};
 use crate::support::proxy::Proxy;
 use crate::support::world::Running;
 
-/// A world of one pod whose client answers on an admin address.
+/// A world of one pod whose client has an admin address.
 async fn world_with_metrics() -> (Cluster, Running) {
     let cluster = Cluster::start().await;
     let limits = "proxy: {admin_addr: '127.0.0.1:0', handshake_timeout: 4s}";
@@ -27,9 +27,9 @@ fn dials(text: &str, outcome: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn the_state_of_the_tunnel_is_counted() {
+async fn metrics_show_the_state_of_the_tunnel() {
     let (cluster, world) = world_with_metrics().await;
-    assert!(!metrics(world.client()).await.contains("_tunnel_"), "nothing was asked of it yet");
+    assert!(!metrics(world.client()).await.contains("_tunnel_"), "the tunnel has not been used");
 
     cluster.add("pod-2", world.server());
     cluster.api.cluster().pods[1].ready = false;

@@ -7,15 +7,15 @@ use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 use serde_json::json;
 
 use super::api_server::Port;
-use super::world::{LIMIT, World, attentive, hurried, pod};
+use super::world::{LIMIT, World, pod, refusal_timeouts, short_timeouts};
 
 async fn refusal_of(settings: PortForward) -> String {
-    let tunnel = Tunnel::with_timeouts(settings, hurried());
+    let tunnel = Tunnel::with_timeouts(settings, short_timeouts());
     tunnel.dial(LIMIT).await.err().expect("there must be no stream").to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_that_does_not_exist() {
+async fn a_missing_deployment_is_reported_after_a_wait() {
     let world = World::new().await;
     let start = Instant::now();
     assert_eq!(
@@ -26,11 +26,14 @@ async fn a_deployment_that_does_not_exist() {
             world.api.address
         )
     );
-    assert!(start.elapsed() > hurried().wait_for_pod / 2, "it may be between two pods, so one is waited for");
+    assert!(
+        start.elapsed() > short_timeouts().wait_for_pod / 2,
+        "the deployment may be between two pods, so the connection waits"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_pod_that_is_ready() {
+async fn unready_pods_are_reported_with_their_states() {
     let world = World::new().await;
     let backend = world.pod("starting").await;
     world.change("starting", |pod| pod.ready = false);
@@ -47,12 +50,15 @@ async fn no_pod_that_is_ready() {
         "no pod with app.kubernetes.io/name=proxy in namespace apps is ready: starting is Running but not ready, \
          leaving is terminating, pending is Pending; see `kubectl -n apps describe pods -l app.kubernetes.io/name=proxy`"
     );
-    assert!(start.elapsed() > hurried().wait_for_pod / 2, "a pod may become ready, so it is waited for");
-    assert_eq!(backend.accepted.load(Ordering::Relaxed), 0, "what is not ready gets no connection");
+    assert!(
+        start.elapsed() > short_timeouts().wait_for_pod / 2,
+        "a pod may become ready, so the connection waits"
+    );
+    assert_eq!(backend.accepted.load(Ordering::Relaxed), 0, "a pod that is not ready gets no connection");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rights_that_are_missing() {
+async fn a_missing_rbac_rule_is_quoted() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     let cases =
@@ -76,7 +82,7 @@ async fn rights_that_are_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn services_that_lead_nowhere() {
+async fn a_service_that_is_missing_or_selects_no_pods_is_reported() {
     let world = World::new().await;
     let settings = PortForward { pods: Pods::Service("db".to_owned()), ..world.settings() };
     let text = refusal_of(settings.clone()).await;
@@ -87,11 +93,11 @@ async fn services_that_lead_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_where_nobody_listens() {
+async fn a_closed_port_is_reported() {
     let world = World::new().await;
     let mut backend = world.pod("p").await;
     backend.close().await;
-    let tunnel = Tunnel::with_timeouts(world.settings(), attentive());
+    let tunnel = Tunnel::with_timeouts(world.settings(), refusal_timeouts());
     let text = tunnel.dial(LIMIT).await.err().expect("there must be no stream").to_string();
     assert!(text.starts_with("pod p refuses connections on port 8000: "), "{text}");
     assert!(
@@ -101,7 +107,7 @@ async fn a_port_where_nobody_listens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_out_of_reach() {
+async fn an_unreachable_node_is_reported() {
     let world = World::new().await;
     world.add(pod("p", Port::NoKubelet));
     let text = world.refusal().await;
@@ -109,17 +115,17 @@ async fn a_node_out_of_reach() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_says_nothing() {
+async fn a_silent_node_is_reported() {
     let world = World::new().await;
     world.add(pod("p", Port::Silent));
-    let timeouts = Timeouts { answer: Duration::from_secs(1), ..hurried() };
+    let timeouts = Timeouts { answer: Duration::from_secs(1), ..short_timeouts() };
     let error = Tunnel::with_timeouts(world.settings(), timeouts).dial(LIMIT).await.err().unwrap();
     assert_eq!(error.to_string(), "pod p cannot be reached through its node: no answer within 1s");
 }
 
-/// With the waits of production and little time, each sentence comes before that is over.
+/// With the default timeouts, each error is reported before a short limit is over.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_that_is_short() {
+async fn a_short_limit_leaves_time_for_the_error() {
     let limit = Duration::from_secs(2);
     let not_ready = World::new().await;
     let mut starting = pod("starting", Port::Gone);
@@ -139,19 +145,19 @@ async fn a_limit_that_is_short() {
         let start = Instant::now();
         let text = Tunnel::new(world.settings()).dial(limit).await.err().unwrap().to_string();
         assert!(text.contains(sentence), "{text}");
-        // One wait of production would take longer than this.
+        // One default timeout is longer than this.
         assert!(start.elapsed() < limit * 2, "{:?}: {text}", start.elapsed());
     }
 }
 
-/// The handshake of a session has a deadline of its own; what the application reads must not be that.
+/// The handshake of a session has a separate deadline. The application must not read that one.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_server_that_is_slow() {
+async fn a_slow_api_server_is_reported_within_the_limit() {
     let world = World::new().await;
     let mut leaving = pod("leaving", Port::Gone);
     leaving.terminating = true;
     world.add(leaving);
-    // Two answers, and time for more; each has so much time left that a busy machine does not use it up.
+    // Two responses, and time for more. The rest is enough for a busy machine.
     world.api.cluster().delay = Duration::from_secs(1);
     let limit = Duration::from_secs(4);
     let tunnel = Tunnel::new(world.settings());
@@ -160,7 +166,7 @@ async fn an_api_server_that_is_slow() {
     assert!(text.contains(" is ready: leaving is terminating; "), "{text}");
     assert!(start.elapsed() < limit * 2, "{:?}", start.elapsed());
 
-    // The service, the list and the reason: three answers, and time for less.
+    // Three responses are needed, for the service, the list and the diagnosis, and the time is too short for them.
     let selector = json!({"app.kubernetes.io/name": "proxy"});
     world.api.cluster().services.insert("db".to_owned(), selector);
     world.api.cluster().delay = Duration::from_millis(3100);
@@ -170,7 +176,7 @@ async fn an_api_server_that_is_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_server_out_of_reach() {
+async fn an_unreachable_api_server_is_reported() {
     let world = World::new().await;
     world.kubeconfig("https://127.0.0.1:1", "{}", "");
     let text = world.refusal().await;
@@ -181,7 +187,7 @@ async fn an_api_server_out_of_reach() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_server_that_another_authority_vouches_for() {
+async fn an_api_server_certificate_of_another_ca_is_refused() {
     let world = World::new().await;
     let other = World::new().await;
     std::fs::copy(other.directory.path().join("ca.pem"), world.directory.path().join("ca.pem")).unwrap();
@@ -190,7 +196,7 @@ async fn an_api_server_that_another_authority_vouches_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_server_that_stays_busy() {
+async fn a_busy_api_server_is_reported() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     world.api.cluster().busy = usize::MAX;
@@ -205,7 +211,7 @@ async fn an_api_server_that_stays_busy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn something_else_than_an_api_server() {
+async fn a_server_that_is_not_kubernetes_is_reported() {
     let world = World::new().await;
     world.api.cluster().foreign = true;
     let text = world.refusal().await;
@@ -214,7 +220,7 @@ async fn something_else_than_an_api_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_strips_websockets() {
+async fn a_proxy_that_blocks_websockets_is_reported() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
     world.api.cluster().no_websocket = true;
@@ -223,7 +229,7 @@ async fn a_proxy_that_strips_websockets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_context_that_does_not_exist() {
+async fn a_missing_context_is_reported() {
     let world = World::new().await;
     let settings = PortForward { context: Some("there".to_owned()), ..world.settings() };
     assert_eq!(

@@ -9,10 +9,10 @@ use crate::support::ports::free_port;
 use crate::support::scratch::random_text;
 use crate::support::world::refusal;
 
-/// The whole login may take this long, and a sentence has to come before it is cut off (`handshake_timeout`).
+/// The limit of the whole login (`handshake_timeout`). The error has to come before it.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
-/// One thing that is wrong with a cluster, and what the application reads of it.
+/// A broken cluster, and the beginning and end of the error that the application reads.
 struct Case {
     name: &'static str,
     cluster: Cluster,
@@ -35,7 +35,7 @@ impl Case {
 const LOG_IN: &str =
     "; log in to the cluster so that `kubectl get pods` works in a terminal, then connect again";
 
-/// Those in which waiting may help, with everything that is waited for.
+/// Errors that a wait may fix, one for each kind of wait.
 async fn slow_cases() -> Vec<Case> {
     vec![
         Case::new(
@@ -79,12 +79,12 @@ async fn slow_cases() -> Vec<Case> {
             "; see `kubectl -n apps describe pods -l app.kubernetes.io/name=rds-auth-proxy`",
         )
         .await,
-        // Twelve, or less where the client was long about what comes before.
+        // 12 s, less the time that the login took before.
         silent_plugin("the credential plugin of the kubeconfig has not answered for 1").await,
     ]
 }
 
-/// Those that are told at once, or nearly.
+/// Errors that a wait cannot fix.
 async fn quick_cases() -> Vec<Case> {
     let forbidden = |resource: &'static str, verb: &'static str| {
         async move |cluster: &Cluster| {
@@ -146,13 +146,12 @@ async fn quick_cases() -> Vec<Case> {
     ]
 }
 
-/// Starts a client for each case and has a user log in, all at the same time. Returns when all have read their
-/// sentence, which must be in time.
-async fn every_sentence_reaches_the_application(cases: Vec<Case>) {
-    every_sentence_comes_within(HANDSHAKE, cases).await;
+/// Starts a client for each case and logs in, all at the same time. Each application must read its error in time.
+async fn expect_errors(cases: Vec<Case>) {
+    expect_errors_within(HANDSHAKE, cases).await;
 }
 
-async fn every_sentence_comes_within(handshake: Duration, cases: Vec<Case>) {
+async fn expect_errors_within(handshake: Duration, cases: Vec<Case>) {
     let limit = format!("proxy: {{handshake_timeout: {}s}}", handshake.as_secs());
     let mut world = World::new().without_client().with_client(&limit);
     for case in &cases {
@@ -171,7 +170,7 @@ async fn every_sentence_comes_within(handshake: Duration, cases: Vec<Case>) {
             format!("rds-auth-proxy: the upstream proxy {} cannot be reached: {}", case.name, case.start);
         assert!(error.message().starts_with(&start), "{error}\n{start}");
         assert!(error.message().ends_with(case.end), "{error}\n{}", case.end);
-        // What the end of the handshake itself is told as is another sentence, so this is only about waits on top of it.
+        // The deadline of the handshake has another error text, so this only catches waits beyond it.
         assert!(took < handshake * 2, "{took:?}: {error}");
     });
     futures_util::future::join_all(reading).await;
@@ -180,18 +179,18 @@ async fn every_sentence_comes_within(handshake: Duration, cases: Vec<Case>) {
 }
 
 #[tokio::test]
-async fn what_only_a_person_can_mend_is_told_soon() {
-    every_sentence_reaches_the_application(quick_cases().await).await;
+async fn errors_that_a_wait_cannot_fix_are_reported() {
+    expect_errors(quick_cases().await).await;
 }
 
 #[tokio::test]
-async fn what_may_mend_itself_is_told_before_the_handshake_ends() {
-    every_sentence_reaches_the_application(slow_cases().await).await;
+async fn errors_that_a_wait_may_fix_are_reported_before_the_handshake_ends() {
+    expect_errors(slow_cases().await).await;
 }
 
-/// An API server that takes connections and says nothing, as behind a VPN that is half up.
+/// An API server that accepts connections and does not answer, as behind a VPN that is half up.
 #[tokio::test]
-async fn a_silent_api_server_is_told_before_the_handshake_ends() {
+async fn a_silent_api_server_is_reported_before_the_handshake_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("https://{}", listener.local_addr().unwrap());
     let case = Case::new(
@@ -202,12 +201,12 @@ async fn a_silent_api_server_is_told_before_the_handshake_ends() {
         },
         "; check the network, the VPN and the kubeconfig",
     );
-    every_sentence_reaches_the_application(vec![case.await]).await;
+    expect_errors(vec![case.await]).await;
 }
 
-/// Whoever grants a login less time than the tunnel would wait for a pod still reads why there is none.
+/// With a `handshake_timeout` below the wait for a pod, the application still reads why there is none.
 #[tokio::test]
-async fn a_short_handshake_is_long_enough_to_say_what_is_wrong() {
+async fn a_short_handshake_leaves_time_for_the_error() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("https://{}", silent.local_addr().unwrap());
     let cases = vec![
@@ -232,14 +231,14 @@ async fn a_short_handshake_is_long_enough_to_say_what_is_wrong() {
         .await,
         silent_plugin("the credential plugin of the kubeconfig has not answered for ").await,
     ];
-    every_sentence_comes_within(Duration::from_secs(5), cases).await;
+    expect_errors_within(Duration::from_secs(5), cases).await;
 }
 
-/// A credential plugin that never ends; `told` is the beginning of what the application reads.
-async fn silent_plugin(told: &'static str) -> Case {
+/// A credential plugin that never ends. `error` is the beginning of the error.
+async fn silent_plugin(error: &'static str) -> Case {
     let arrange = async |cluster: &Cluster| {
         cluster.plugin("exec sleep 60", "");
-        told.into()
+        error.into()
     };
     let remedy = "; run `kubectl get pods` in a terminal and log in, then connect again";
     Case::new("silent-plugin", arrange, remedy).await
