@@ -47,9 +47,9 @@ fn every_metric_is_explained_and_shown() {
 fn every_reason_and_ending_is_explained() {
     let page = fs::read_to_string(PAGE).unwrap();
     let words = [
-        body("src/session/fault.rs", "pub fn reason("),
+        body("src/session/classify.rs", "pub fn reason("),
         body("src/session/audit.rs", "fn blame("),
-        body("src/session/fault.rs", "pub fn name("),
+        body("src/session/classify.rs", "pub fn name("),
         body("src/kubernetes/error.rs", "pub(super) fn outcome("),
     ];
     let words: BTreeSet<_> = words.iter().flat_map(|body| quoted(body)).collect();
@@ -62,7 +62,7 @@ fn every_reason_and_ending_is_explained() {
 
 #[test]
 fn alerts_only_ask_for_reasons_that_exist() {
-    let source = body("src/session/fault.rs", "pub fn reason(");
+    let source = body("src/session/classify.rs", "pub fn reason(");
     let reasons: BTreeSet<_> = quoted(&source).into_iter().collect();
     let text = fs::read_to_string(ALERTS).unwrap();
     let asked: Vec<_> = text
