@@ -21,13 +21,17 @@ use Proof::{Test, Words};
 
 /// File, type, and why its Debug output holds no secret.
 const KNOWN: &[(&str, &str, Proof)] = &[
-    ("src/aws/chain.rs", "Chain", Test("no_debug_output_shows_the_credentials")),
-    ("src/aws/fault.rs", "CredentialsFault", Test("no_fault_of_the_credentials_shows_them")),
-    ("src/aws/files.rs", "Files", Words("paths and the name of a profile")),
+    ("src/aws/credentials/chain.rs", "Chain", Test("no_debug_output_shows_the_credentials")),
+    (
+        "src/aws/credentials/no_credentials.rs",
+        "CredentialsFault",
+        Test("no_fault_of_the_credentials_shows_them"),
+    ),
+    ("src/aws/credentials/files.rs", "Files", Words("paths and the name of a profile")),
     ("src/aws/mod.rs", "AwsError", Words("names of a profile and a region")),
-    ("src/aws/origin.rs", "Origin", Words("names of profiles")),
-    ("src/aws/origin.rs", "Role", Words("names of profiles and the ARN of a role")),
-    ("src/aws/skipped.rs", "Remark", Words("a region and a port, as RDS wrote them")),
+    ("src/aws/credentials/credential_source.rs", "Origin", Words("names of profiles")),
+    ("src/aws/credentials/credential_source.rs", "Role", Words("names of profiles and the ARN of a role")),
+    ("src/aws/discovery/skipped.rs", "Remark", Words("a region and a port, as RDS wrote them")),
     ("src/aws/token.rs", "SignError", Test("no_debug_output_shows_the_credentials")),
     ("src/cli/choose.rs", "Choice", Words("names and addresses to choose from")),
     ("src/cli/failure.rs", "Failure", Test("no_fault_of_the_command_line_shows_the_password")),
@@ -154,7 +158,7 @@ fn types_with_debug() -> Vec<Found> {
     let mut found = Vec::new();
     for file in rust_files(Path::new("src")) {
         let path = file.to_str().unwrap().to_owned();
-        if path.contains("/tests") || path.ends_with("stand_in.rs") {
+        if path.contains("/tests") || path.ends_with("fake_aws.rs") {
             continue;
         }
         let text = production(&fs::read_to_string(&file).unwrap());

@@ -44,7 +44,7 @@ const SEAMS: [&str; 12] = [
 
 /// Enums whose every text an application or an operator can read.
 const EXPLAINED: [&str; 10] = [
-    "src/aws/fault.rs",
+    "src/aws/credentials/no_credentials.rs",
     "src/cli/logging/mod.rs",
     "src/cli/runtime.rs",
     "src/cli/start.rs",

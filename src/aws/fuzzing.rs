@@ -9,8 +9,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_sdk_rds::config::HttpClient;
 
-use super::files::Files;
-use super::source::Source;
+use super::credentials::{Files, Source};
 use super::{Aws, AwsError, Discovery};
 
 /// The discovery of one region whose requests go to `http`. Nothing is asked twice.

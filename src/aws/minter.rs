@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::chain::Chain;
-use super::identity::Identities;
+use super::credentials::{Chain, Identities};
 use super::token::{Login, token};
 use crate::catalog::{Boxed, Mint, MintError, Minted};
 use crate::net::HostPort;

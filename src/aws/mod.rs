@@ -18,29 +18,17 @@
 //! tag `rds-auth-proxy:local-port` of a cluster is for its writer. Whether IAM authentication is on is the cluster's
 //! say for its members too.
 
-mod answer;
-mod chain;
-mod clusters;
+mod credentials;
 mod discovery;
-mod fault;
-mod files;
+#[cfg(test)]
+mod fake_aws;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod identity;
-mod instances;
 mod minter;
-mod origin;
-mod pages;
-mod quiet;
 mod region;
-mod skipped;
-mod source;
-#[cfg(test)]
-mod stand_in;
-mod tags;
 mod token;
-mod whole;
+mod untraced;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -51,12 +39,9 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 
-use chain::Chain;
-use files::Files;
-use identity::Identities;
-use quiet::quiet;
-use region::{region, with_region};
-use source::{Loader, Source};
+use credentials::{Chain, Files, Identities, Loader, Source};
+use region::{is_region, region, with_region};
+use untraced::quiet;
 
 pub use discovery::Discovery;
 pub use minter::Minter;
@@ -170,12 +155,6 @@ fn loader() -> ConfigLoader {
         Ok(name) => loader.app_name(name),
         Err(_) => loader,
     }
-}
-
-/// A region becomes part of a host name, so nothing else may stand in it.
-fn is_region(text: &str) -> bool {
-    text.contains('-')
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 #[cfg(test)]

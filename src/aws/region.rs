@@ -9,8 +9,7 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::{ConfigLoader, Region};
 use tokio::time::timeout;
 
-use super::is_region;
-use super::quiet::quiet;
+use super::untraced::quiet;
 
 /// How long the instance metadata may take to name a region; elsewhere than on EC2 it never answers.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
@@ -34,4 +33,10 @@ pub(super) async fn region(configured: &[String]) -> Option<Region> {
 /// Sets the region. The SDK would ask the instance metadata again if there were none, for every rebuilt chain.
 pub(super) fn with_region(loader: ConfigLoader, region: Option<Region>) -> ConfigLoader {
     loader.region(region.unwrap_or(GLOBAL))
+}
+
+/// A region becomes part of a host name, so nothing else may stand in it.
+pub(super) fn is_region(text: &str) -> bool {
+    text.contains('-')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }

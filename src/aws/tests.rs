@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use aws_credential_types::Credentials;
 use serde_json::{Value, json};
 
-use super::stand_in::StandIn;
+use super::fake_aws::StandIn;
 use super::*;
 use crate::catalog::{Discover, Mint};
 use crate::net::HostPort;
@@ -275,7 +275,7 @@ async fn an_identity_that_sts_does_not_tell_is_none() {
 #[tokio::test]
 async fn no_debug_output_shows_the_credentials() {
     let credentials = Credentials::new("AKIDDEBUG", "hunter2", Some("hunter2+session".into()), None, "test");
-    let aws = stand_in::aws_with("http://127.0.0.1:1", Some("us-east-1"), Some(credentials)).await;
+    let aws = fake_aws::aws_with("http://127.0.0.1:1", Some("us-east-1"), Some(credentials)).await;
     let credentials = aws.chain.current().await.unwrap();
     let login = token::Login {
         address: &HostPort { host: "no host".into(), port: 1 },

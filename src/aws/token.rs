@@ -10,7 +10,7 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 
-use super::quiet::quietly;
+use super::untraced::quietly;
 use crate::net::HostPort;
 use crate::secret::Secret;
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::super::stand_in::{Answer, Asked, StandIn, aws, aws_with};
 use super::*;
+use crate::aws::fake_aws::{Answer, Asked, StandIn, aws, aws_with};
 use crate::catalog::Tag;
 use crate::net::HostPort;
 

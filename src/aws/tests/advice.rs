@@ -94,7 +94,7 @@ fn no_fault_of_the_credentials_shows_them() {
 
 fn expect_no_secret(home: &Path, cause: &str) {
     let (reason, remedy) = Proxy::start(home, &[]).fault();
-    let fault = fault::CredentialsFault { reason, remedy };
+    let fault = credentials::CredentialsFault { reason, remedy };
     let shown = format!("{fault:?} {fault:#?} {:?}", MintError::from(fault.clone()));
     assert!(shown.contains("CredentialsFault {") && shown.contains("MintError {"), "{shown}");
     assert!(!shown.contains("hunter2"), "{cause}: {shown}");

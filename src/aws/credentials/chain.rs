@@ -14,10 +14,10 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout};
 
-use super::fault::CredentialsFault;
+use super::credential_source::Origin;
 use super::files::Fingerprint;
-use super::origin::Origin;
-use super::source::Source;
+use super::loader::Source;
+use super::no_credentials::CredentialsFault;
 
 /// Credentials that end sooner than this are fetched anew: a token dies with the credentials that signed it.
 const LAST_USE: Duration = Duration::from_mins(1);
@@ -29,7 +29,7 @@ const UNDATED_LIFE: Duration = Duration::from_mins(15);
 const LOAD_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The credentials of this process, for signing and for the SDK's clients.
-pub(super) struct Chain {
+pub(in crate::aws) struct Chain {
     source: Source,
     state: Mutex<State>,
 }
@@ -70,13 +70,13 @@ struct Ended {
 }
 
 impl Chain {
-    pub(super) fn new(source: Source) -> Self {
+    pub(in crate::aws) fn new(source: Source) -> Self {
         Self { source, state: Mutex::default() }
     }
 
     /// Credentials that are good now. Connections that come while they are being fetched wait and share them, or the
     /// reason why there are none.
-    pub(super) async fn current(&self) -> Result<Credentials, CredentialsFault> {
+    pub(in crate::aws) async fn current(&self) -> Result<Credentials, CredentialsFault> {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
         let seen = self.source.fingerprint().await;
@@ -105,11 +105,11 @@ impl Chain {
     }
 
     /// Where the credentials come from, for advice.
-    pub(super) fn origin(&self) -> Origin {
+    pub(in crate::aws) fn origin(&self) -> Origin {
         self.source.origin()
     }
 
-    pub(super) fn now(&self) -> SystemTime {
+    pub(in crate::aws) fn now(&self) -> SystemTime {
         self.source.now()
     }
 

@@ -6,17 +6,17 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::provider::error::CredentialsError;
 use tokio::task::JoinError;
 
-use super::origin::{Origin, Role, by_command_line};
+use super::credential_source::{Origin, Role, by_command_line};
 use crate::catalog::MintError;
 
 /// No usable credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}; {remedy}")]
-pub(super) struct CredentialsFault {
+pub(in crate::aws) struct CredentialsFault {
     /// What is wrong, without a full stop.
-    pub(super) reason: String,
+    pub(in crate::aws) reason: String,
     /// The command or setting that mends it, in the imperative.
-    pub(super) remedy: String,
+    pub(in crate::aws) remedy: String,
 }
 
 impl CredentialsFault {
@@ -71,7 +71,7 @@ impl CredentialsFault {
     }
 
     /// AWS itself says that they are of no use any more.
-    pub(super) fn refused_as_expired(origin: &Origin) -> Self {
+    pub(in crate::aws) fn refused_as_expired(origin: &Origin) -> Self {
         Self {
             reason: format!("AWS says that the credentials of {origin} have expired"),
             remedy: origin.remedy(),
@@ -111,7 +111,7 @@ impl From<CredentialsFault> for MintError {
 }
 
 /// The messages of an error and of all that caused it. The SDK's own texts often say no more than "service error".
-pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+pub(in crate::aws) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

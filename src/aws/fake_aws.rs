@@ -15,8 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::Aws;
-use super::files::Files;
-use super::source::Source;
+use super::credentials::{Files, Source};
 
 /// A call as AWS would see it.
 #[derive(Clone, Debug)]

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbCluster, DbClusterEndpoint, Filter};
 
-use super::answer::explain;
-use super::instances::{address, engines, region_of};
-use super::origin::Origin;
-use super::pages::{PAGE, Page, all};
+use super::endpoint::{address, region_of};
+use super::rds_api::{PAGE, Page, all, engines, explain};
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
+use crate::aws::credentials::Origin;
 use crate::catalog::Discovered;
 
 /// The Postgres clusters of a region with their custom endpoints.

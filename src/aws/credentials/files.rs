@@ -10,18 +10,18 @@ use crate::stamp::Stamp;
 
 /// Where the AWS configuration of this process lives.
 #[derive(Clone, Debug)]
-pub(super) struct Files {
+pub(in crate::aws) struct Files {
     /// `~/.aws/config`, or what `AWS_CONFIG_FILE` names.
-    pub(super) config: PathBuf,
+    pub(in crate::aws) config: PathBuf,
     /// `~/.aws/credentials`, or what `AWS_SHARED_CREDENTIALS_FILE` names.
-    pub(super) credentials: PathBuf,
+    pub(in crate::aws) credentials: PathBuf,
     /// Directories in which `aws sso login` and `aws login` leave their sessions. Those of `aws login` are read by the
     /// AWS command line alone, as a `credential_process`.
-    pub(super) sessions: Vec<PathBuf>,
+    pub(in crate::aws) sessions: Vec<PathBuf>,
     /// The profile in use: `AWS_PROFILE`, else `default`.
-    pub(super) profile: String,
+    pub(in crate::aws) profile: String,
     /// Whether keys in the environment take precedence over every profile.
-    pub(super) keys_in_environment: bool,
+    pub(in crate::aws) keys_in_environment: bool,
 }
 
 /// What the files looked like at one moment; a difference means that somebody wrote to them.
@@ -33,7 +33,7 @@ pub(super) struct Fingerprint {
 
 impl Files {
     /// Those of this process.
-    pub(super) fn of_this_process() -> Self {
+    pub(in crate::aws) fn of_this_process() -> Self {
         Self::named_by(|name| std::env::var_os(name))
     }
 

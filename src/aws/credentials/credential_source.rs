@@ -17,7 +17,7 @@ const LONGEST_CHAIN: usize = 8;
 
 /// Where credentials come from. The text is the profile's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(in crate::aws) enum Origin {
     /// `AWS_ACCESS_KEY_ID` and its companions.
     Environment,
     /// A profile of IAM Identity Center.
@@ -61,7 +61,7 @@ impl Origin {
     }
 
     /// The command or setting that brings new credentials.
-    pub(super) fn remedy(&self) -> String {
+    pub(in crate::aws) fn remedy(&self) -> String {
         match self {
             Self::Environment => "set new AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN in the environment and \
                 start the proxy again, or unset them to use a profile"

@@ -8,23 +8,23 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 
-use super::fault::CredentialsFault;
+use super::credential_source::{Origin, Role, noted_expiry};
 use super::files::{Files, Fingerprint};
-use super::origin::{Origin, Role, noted_expiry};
-use super::quiet::quiet;
+use super::no_credentials::CredentialsFault;
+use crate::aws::untraced::quiet;
 
 /// How the SDK's configuration is made: the same way at the start and for every rebuilt chain.
-pub(super) type Loader = Arc<dyn Fn() -> ConfigLoader + Send + Sync>;
+pub(in crate::aws) type Loader = Arc<dyn Fn() -> ConfigLoader + Send + Sync>;
 
 /// What time it is.
-pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+pub(in crate::aws) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Where credentials come from. Clones are the same one.
 #[derive(Clone)]
-pub(super) struct Source {
-    pub(super) loader: Loader,
-    pub(super) files: Files,
-    pub(super) clock: Clock,
+pub(in crate::aws) struct Source {
+    pub(in crate::aws) loader: Loader,
+    pub(in crate::aws) files: Files,
+    pub(in crate::aws) clock: Clock,
 }
 
 impl Source {

@@ -1,5 +1,12 @@
 //! The port `Discover`: asks RDS, region by region, for everything that speaks Postgres and takes IAM tokens.
 
+mod clusters;
+mod endpoint;
+mod instances;
+mod rds_api;
+mod skipped;
+mod tags;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,11 +16,10 @@ use aws_sdk_rds::Client;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-use super::chain::Chain;
-use super::skipped::{Remark, Told};
-use super::whole::Whole;
-use super::{clusters, instances};
+use super::credentials::Chain;
 use crate::catalog::{Boxed, Discover, DiscoverError, Discovered, Inventory};
+use rds_api::Whole;
+use skipped::{Remark, Told};
 
 /// How long one region may take in all. The directory waits for 30 s; this ends sooner and says which region it was.
 const REGION_TIMEOUT: Duration = Duration::from_secs(25);

@@ -9,7 +9,7 @@ use aws_sdk_sts::config::Builder;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use super::fault::causes;
+use super::no_credentials::causes;
 
 /// How long STS may take. The answer is a courtesy: no connection waits for it.
 const STS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,7 +18,7 @@ const STS_TIMEOUT: Duration = Duration::from_secs(5);
 const NEXT_TRY: Duration = Duration::from_mins(5);
 
 /// The ARN of the credentials in use, once STS has told it.
-pub(super) struct Identities {
+pub(in crate::aws) struct Identities {
     client: Client,
     told: Mutex<Told>,
     /// Held while STS is asked: those who want to know the same share the answer.
@@ -34,19 +34,19 @@ struct Told {
 }
 
 impl Identities {
-    pub(super) fn new(client: Client) -> Self {
+    pub(in crate::aws) fn new(client: Client) -> Self {
         Self { client, told: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
     /// The ARN that the credentials belong to, if it has been asked for before.
-    pub(super) fn known(&self, credentials: &Credentials) -> Option<String> {
+    pub(in crate::aws) fn known(&self, credentials: &Credentials) -> Option<String> {
         let told = self.told();
         let (key, arn) = told.known.as_ref()?;
         (key == credentials.access_key_id()).then(|| arn.clone())
     }
 
     /// The ARN that the credentials belong to; asks STS when it is not known.
-    pub(super) async fn learn(&self, credentials: &Credentials) -> Option<String> {
+    pub(in crate::aws) async fn learn(&self, credentials: &Credentials) -> Option<String> {
         let _asking = self.asking.lock().await;
         if let Some(arn) = self.known(credentials) {
             return Some(arn);
@@ -57,7 +57,7 @@ impl Identities {
     }
 
     /// The same for the connections to come: nobody waits for it.
-    pub(super) fn learn_in_the_background(self: &Arc<Self>, credentials: &Credentials) {
+    pub(in crate::aws) fn learn_in_the_background(self: &Arc<Self>, credentials: &Credentials) {
         let key = credentials.access_key_id();
         let mut told = self.told();
         if told.tried.as_ref().is_some_and(|(tried, at)| tried == key && at.elapsed() < NEXT_TRY) {

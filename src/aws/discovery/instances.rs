@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::types::{DbInstance, Filter};
+use aws_sdk_rds::types::DbInstance;
 
-use super::answer::explain;
 use super::clusters::Clusters;
-use super::origin::Origin;
-use super::pages::{PAGE, Page, all};
+use super::endpoint::{address, region_of};
+use super::rds_api::{PAGE, Page, all, engines, explain};
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
+use crate::aws::credentials::Origin;
 use crate::catalog::Discovered;
-use crate::net::HostPort;
 
 /// All Postgres instances that the credentials may see.
 pub(super) async fn list(client: &Client, origin: &Origin) -> Result<Vec<DbInstance>, String> {
@@ -24,11 +23,6 @@ pub(super) async fn list(client: &Client, origin: &Origin) -> Result<Vec<DbInsta
         Ok(Page { entries: answer.db_instances.unwrap_or_default(), next: answer.marker })
     })
     .await
-}
-
-/// The engines that speak the protocol of Postgres and know IAM authentication.
-pub(super) fn engines() -> Filter {
-    Filter::builder().name("engine").values("postgres").values("aurora-postgresql").build()
 }
 
 /// What can be connected to; the rest goes to `remarks`.
@@ -75,22 +69,4 @@ fn describe(
         local_port: local_port(name, &tags, remarks),
         tags,
     })
-}
-
-/// An endpoint as RDS writes it; one that is being created lacks its address.
-pub(super) fn address(host: Option<&str>, port: Option<i32>) -> Result<HostPort, Remark> {
-    let host = host.filter(|host| !host.is_empty()).ok_or(Remark::NoEndpoint)?;
-    let port = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
-    // Parsed as an address of the configuration would be: a host name with odd characters must not get further.
-    let text = format!("{host}:{}", port.ok_or(Remark::Incomplete("port"))?);
-    text.parse().map_err(|_| Remark::Incomplete("endpoint"))
-}
-
-/// The region that was asked. The one in `arn:PARTITION:rds:REGION:ACCOUNT:…` has to be the same: tokens are signed for
-/// it, so an answer must not choose it.
-pub(super) fn region_of(arn: Option<&str>, asked: &str) -> Result<String, Remark> {
-    match arn.and_then(|arn| arn.split(':').nth(3)).filter(|region| !region.is_empty()) {
-        Some(other) if other != asked => Err(Remark::OtherRegion(other.to_owned())),
-        _ => Ok(asked.to_owned()),
-    }
 }

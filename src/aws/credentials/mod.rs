@@ -1,0 +1,15 @@
+//! The AWS credentials of this process, and the reasons why there are none.
+
+mod chain;
+mod credential_source;
+mod files;
+mod identity;
+mod loader;
+mod no_credentials;
+
+pub(super) use chain::Chain;
+pub(super) use credential_source::Origin;
+pub(super) use files::Files;
+pub(super) use identity::Identities;
+pub(super) use loader::{Loader, Source};
+pub(super) use no_credentials::{CredentialsFault, causes};
