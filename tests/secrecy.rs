@@ -61,6 +61,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/ports.rs", "DiscoverError", Words("a region, and a sentence for people")),
     ("src/catalog/ports.rs", "LateRefusal", Words("the text of a kubelet")),
     ("src/catalog/ports.rs", "MintError", Test("no_fault_of_the_credentials_shows_them")),
+    ("src/single_flight.rs", "FlightError", Words("the message of a panic")),
     ("src/tls/acceptor.rs", "ServerIdentity", Words("hosts and paths")),
     ("src/tls/connector.rs", "Connector", Test("debug_shows_no_key")),
     ("src/tls/error.rs", "TlsError", Test("no_error_shows_a_key")),
