@@ -1,9 +1,9 @@
 //! Finds targets by host and by name.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
@@ -12,6 +12,7 @@ use super::merge::Merged;
 use super::{Discover, DiscoverError, Discovered, Policy, Refusal, Target};
 use crate::net::HostPort;
 use crate::shutdown::Shutdown;
+use crate::single_flight::{FlightError, InFlight, SingleFlight};
 
 /// The time between two refreshes, plus or minus a tenth.
 const REFRESH_PERIOD: Duration = Duration::from_mins(1);
@@ -26,14 +27,10 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// All known targets, refreshed on demand.
 pub struct Directory {
     listing: Arc<Listing>,
-    on_demand: Mutex<Option<OnDemand>>,
-}
-
-/// The last refresh that an unknown host caused.
-struct OnDemand {
-    begun: Instant,
-    /// Closed when it is over.
-    under_way: watch::Receiver<()>,
+    /// The refreshes that unknown hosts cause.
+    on_demand: SingleFlight<()>,
+    /// When the last of these began.
+    last_on_demand: Mutex<Option<Instant>>,
 }
 
 /// No target could be found.
@@ -77,7 +74,8 @@ impl Directory {
     /// A directory of the static targets; [`Directory::refresh`] adds the discovered ones.
     #[must_use]
     pub fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
-        Self { listing: Arc::new(Listing::new(policy, discover)), on_demand: Mutex::new(None) }
+        let listing = Arc::new(Listing::new(policy, discover));
+        Self { listing, on_demand: SingleFlight::default(), last_on_demand: Mutex::default() }
     }
 
     /// Replaces the configuration, for connections to come.
@@ -142,9 +140,12 @@ impl Directory {
     ) -> Result<Target, LookupError> {
         match find(&self.listing.current()) {
             Err(LookupError::Unknown { wanted }) if self.listing.discovers() => {
-                let waited = timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await;
-                let late = waited.is_err().then(|| DiscoverError::timed_out(LOOKUP_TIMEOUT));
-                match (find(&self.listing.current()), late.or_else(|| self.listing.error())) {
+                let failed = match timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await {
+                    Ok(Ok(())) => self.listing.error(),
+                    Ok(Err(error)) => Some(crashed(&error)),
+                    Err(_) => Some(DiscoverError::timed_out(LOOKUP_TIMEOUT)),
+                };
+                match (find(&self.listing.current()), failed) {
                     (Err(LookupError::Unknown { .. }), Some(source)) => {
                         Err(LookupError::Stale { wanted, source })
                     }
@@ -155,29 +156,37 @@ impl Directory {
         }
     }
 
-    /// Waits for a refresh: one of its own, or that which is under way. It does not end with who waits for it.
-    async fn refresh_for_unknown(&self) {
-        let _over = self.begin_or_join().changed().await;
+    /// Waits for the refresh that an unknown host causes. Its failure is in the list, for all callers; an error here
+    /// is a panic.
+    async fn refresh_for_unknown(&self) -> Result<(), FlightError> {
+        if let Some(refresh) = self.join_or_start_refresh() {
+            refresh.result().await?;
+        }
         self.listing.settled().await;
+        Ok(())
     }
 
-    /// The last refresh that an unknown host caused; a new one if it is time for one.
-    fn begin_or_join(&self) -> watch::Receiver<()> {
-        let mut last = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = last.as_ref()
-            && last.begun.elapsed() < UNKNOWN_HOST_PERIOD
-        {
-            return last.under_way.clone();
+    /// The running refresh, or a new one; neither if the last one ended, but began less than 10 seconds ago.
+    fn join_or_start_refresh(&self) -> Option<InFlight<()>> {
+        let mut last = self.last_on_demand.lock();
+        if last.is_some_and(|begun| begun.elapsed() < UNKNOWN_HOST_PERIOD) {
+            return self.on_demand.join();
         }
-        let (ends, under_way) = watch::channel(());
         let listing = Arc::clone(&self.listing);
-        tokio::spawn(async move {
-            // What went wrong is noted in the list, for all who ask.
-            let _noted = listing.refresh().await;
-            drop(ends);
+        let refresh = self.on_demand.join_or_start(|| {
+            *last = Some(Instant::now());
+            tokio::spawn(async move {
+                let _in_the_list = listing.refresh().await;
+            })
         });
-        *last = Some(OnDemand { begun: Instant::now(), under_way: under_way.clone() });
-        under_way
+        Some(refresh)
+    }
+}
+
+fn crashed(error: &FlightError) -> DiscoverError {
+    DiscoverError {
+        region: "the configured regions".into(),
+        reason: format!("the refresh ended early ({error}); this is a bug in rds-auth-proxy"),
     }
 }
 
@@ -248,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_who_ask_for_a_new_database_wait_for_the_one_refresh() {
+    async fn all_connections_to_an_unknown_host_wait_for_the_one_refresh() {
         let address = HostPort::new("new.example.com", 5432);
         let database = Discovered {
             name: "new".into(),

@@ -100,7 +100,7 @@ impl Discover for Discovery {
 fn crashed(error: &JoinError) -> DiscoverError {
     DiscoverError {
         region: "a region".into(),
-        reason: format!("the task that asked RDS ended early ({error}); this is a fault of rds-auth-proxy"),
+        reason: format!("the task that queried RDS ended early ({error}); this is a bug in rds-auth-proxy"),
     }
 }
 
