@@ -84,7 +84,7 @@ impl Tunnel {
                         return Err(error);
                     }
                     if retry == Retry::WithNewCredentials {
-                        self.cluster.forget(&access).await;
+                        self.cluster.forget(&access);
                     }
                     *last = Some(error);
                 }
