@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region};
@@ -112,7 +112,7 @@ pub(super) async fn aws_with(
         profile: "dev".into(),
         keys_in_environment: false,
     };
-    let source = Source { loader, files, clock: Arc::new(SystemTime::now) };
+    let source = Source { loader, files };
     Aws::with(source, region.map(Region::new)).await
 }
 

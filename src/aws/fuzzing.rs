@@ -2,7 +2,6 @@
 //! cargo-fuzz.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region};
@@ -29,6 +28,6 @@ pub async fn discovery(http: impl HttpClient + Clone + 'static) -> Result<Discov
         profile: "default".into(),
         keys_in_environment: false,
     };
-    let source = Source { loader: Arc::new(loader), files, clock: Arc::new(SystemTime::now) };
+    let source = Source { loader: Arc::new(loader), files };
     Aws::with(source, Some(Region::new("us-east-1"))).await.discovery(&[])
 }

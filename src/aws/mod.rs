@@ -31,7 +31,7 @@ mod token;
 mod untraced;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
@@ -94,11 +94,7 @@ impl Aws {
     /// a proxy with static targets runs without any. The first of `regions`, those of the configuration, is where
     /// credentials come from if environment and profile name no region, as for an assumed role.
     pub async fn load(regions: &[String]) -> Self {
-        let source = Source {
-            loader: Arc::new(loader),
-            files: Files::of_this_process(),
-            clock: Arc::new(SystemTime::now),
-        };
+        let source = Source { loader: Arc::new(loader), files: Files::of_this_process() };
         Self::with(source, region(regions).await).await
     }
 

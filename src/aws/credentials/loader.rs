@@ -16,15 +16,11 @@ use crate::aws::untraced::quiet;
 /// How the SDK's configuration is made: the same way at the start and for every rebuilt chain.
 pub(in crate::aws) type Loader = Arc<dyn Fn() -> ConfigLoader + Send + Sync>;
 
-/// What time it is.
-pub(in crate::aws) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-
 /// Where credentials come from. Clones are the same one.
 #[derive(Clone)]
 pub(in crate::aws) struct Source {
     pub(in crate::aws) loader: Loader,
     pub(in crate::aws) files: Files,
-    pub(in crate::aws) clock: Clock,
 }
 
 impl Source {
@@ -37,7 +33,7 @@ impl Source {
             *credentials.expiry_mut() = noted_expiry(&self.files, credentials.access_key_id());
         }
         match credentials.expiry() {
-            Some(end) if end <= self.now() => Err(CredentialsFault::expired(&self.origin(), end)),
+            Some(end) if end <= SystemTime::now() => Err(CredentialsFault::expired(&self.origin(), end)),
             _ => Ok(credentials),
         }
     }
@@ -51,10 +47,6 @@ impl Source {
     pub(super) async fn fingerprint(&self) -> Fingerprint {
         let files = self.files.clone();
         tokio::task::spawn_blocking(move || files.fingerprint()).await.unwrap_or_default()
-    }
-
-    pub(super) fn now(&self) -> SystemTime {
-        (self.clock)()
     }
 
     async fn ask(&self) -> Result<Credentials, CredentialsError> {

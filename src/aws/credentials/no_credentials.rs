@@ -4,10 +4,10 @@ use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
-use tokio::task::JoinError;
 
 use super::credential_source::{Origin, Role, by_command_line};
 use crate::catalog::MintError;
+use crate::single_flight::FlightError;
 
 /// No usable credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +96,7 @@ impl CredentialsFault {
     }
 
     /// The task that asked for them is gone.
-    pub(super) fn crashed(error: &JoinError) -> Self {
+    pub(super) fn crashed(error: &FlightError) -> Self {
         Self {
             reason: format!("the AWS credentials could not be read: {error}"),
             remedy: "this is a fault of rds-auth-proxy: please report it".into(),

@@ -41,7 +41,7 @@ impl Plugin {
             profile: "dev".into(),
             keys_in_environment: false,
         };
-        Arc::new(Chain::new(Source { loader: Arc::new(loader), files, clock: Arc::new(SystemTime::now) }))
+        Arc::new(Chain::new(Source { loader: Arc::new(loader), files }))
     }
 }
 
@@ -132,5 +132,21 @@ async fn a_profile_that_changes_ends_the_wait_for_an_old_plugin() {
     chain.current().await.unwrap_err();
     assert_eq!(plugin.runs(), 2);
     chain.current().await.unwrap_err();
+    assert_eq!(plugin.runs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_wait_for_an_old_profile_get_the_credentials_of_the_new_one() {
+    let home = tempfile::tempdir().unwrap();
+    let plugin = Plugin::new(5, false);
+    let chain = plugin.chain(home.path());
+    let before = chain.current();
+    let after = async {
+        sleep(Duration::from_secs(2)).await;
+        std::fs::write(home.path().join("config"), "[profile dev]\n").unwrap();
+        chain.current().await
+    };
+    let (before, after) = tokio::join!(before, after);
+    assert_eq!((before.unwrap().access_key_id(), after.unwrap().access_key_id()), ("AKID2", "AKID2"));
     assert_eq!(plugin.runs(), 2);
 }
