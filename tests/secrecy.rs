@@ -22,15 +22,15 @@ use Proof::{Test, Words};
 /// File, type, and why its Debug output holds no secret.
 const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/aws/credentials/chain.rs", "Chain", Test("no_debug_output_shows_the_credentials")),
-    (
-        "src/aws/credentials/no_credentials.rs",
-        "CredentialsFault",
-        Test("no_fault_of_the_credentials_shows_them"),
-    ),
+    ("src/aws/credentials/no_credentials.rs", "NoCredentials", Test("no_error_about_credentials_shows_them")),
     ("src/aws/credentials/files.rs", "Files", Words("paths and the name of a profile")),
     ("src/aws/mod.rs", "AwsError", Words("names of a profile and a region")),
-    ("src/aws/credentials/credential_source.rs", "Origin", Words("names of profiles")),
-    ("src/aws/credentials/credential_source.rs", "Role", Words("names of profiles and the ARN of a role")),
+    ("src/aws/credentials/credential_source.rs", "CredentialSource", Words("names of profiles")),
+    (
+        "src/aws/credentials/credential_source.rs",
+        "AssumedRole",
+        Words("names of profiles and the ARN of a role"),
+    ),
     ("src/aws/discovery/skipped.rs", "Remark", Words("a region and a port, as RDS wrote them")),
     ("src/aws/token.rs", "SignError", Test("no_debug_output_shows_the_credentials")),
     ("src/cli/choose.rs", "Choice", Words("names and addresses to choose from")),
@@ -60,7 +60,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/port_forward.rs", "Pods", Words("labels and names")),
     ("src/catalog/ports.rs", "DiscoverError", Words("a region, and a sentence for people")),
     ("src/catalog/ports.rs", "LateRefusal", Words("the text of a kubelet")),
-    ("src/catalog/ports.rs", "MintError", Test("no_fault_of_the_credentials_shows_them")),
+    ("src/catalog/ports.rs", "MintError", Test("no_error_about_credentials_shows_them")),
     ("src/single_flight.rs", "FlightError", Words("the message of a panic")),
     ("src/tls/acceptor.rs", "ServerIdentity", Words("hosts and paths")),
     ("src/tls/connector.rs", "Connector", Test("debug_shows_no_key")),

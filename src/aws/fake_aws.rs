@@ -1,7 +1,7 @@
-//! An HTTP server in place of AWS, for the tests of this module.
+//! A fake AWS endpoint for the tests of this module.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -11,15 +11,16 @@ use axum::extract::Form;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
 use axum::{Router, response::IntoResponse};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::Aws;
-use super::credentials::{Files, Source};
+use super::credentials::{CredentialLoader, Files};
 
-/// A call as AWS would see it.
+/// An API call as AWS receives it.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct Call {
     /// From the signature.
     pub(super) region: String,
     /// The parameters of the query protocol, `Action` among them.
@@ -27,16 +28,16 @@ pub(super) struct Asked {
 }
 
 /// Status and XML.
-pub(super) type Answer = (u16, String);
+pub(super) type Response = (u16, String);
 
-/// The server; it ends with this value.
-pub(super) struct StandIn {
+/// An HTTP server; dropping it stops it.
+pub(super) struct FakeAws {
     url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    calls: Arc<Mutex<Vec<Call>>>,
     task: JoinHandle<()>,
 }
 
-impl Asked {
+impl Call {
     pub(super) fn parameter(&self, name: &str) -> &str {
         self.parameters.get(name).map_or("", String::as_str)
     }
@@ -46,18 +47,18 @@ impl Asked {
     }
 }
 
-impl StandIn {
-    /// Answers every call with `answer`.
-    pub(super) async fn start(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+impl FakeAws {
+    /// Starts a server that answers every call with `respond`.
+    pub(super) async fn start(respond: impl Fn(&Call) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
-        let answer = Arc::new(answer);
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&calls);
+        let respond = Arc::new(respond);
         let handler = move |headers: HeaderMap, Form(parameters): Form<BTreeMap<String, String>>| {
-            let call = Asked { region: signed_region(&headers), parameters };
-            let (status, body) = answer(&call);
-            log.lock().unwrap().push(call);
+            let call = Call { region: signed_region(&headers), parameters };
+            let (status, body) = respond(&call);
+            log.lock().push(call);
             std::future::ready(
                 (StatusCode::from_u16(status).unwrap(), [(header::CONTENT_TYPE, "text/xml")], body)
                     .into_response(),
@@ -65,38 +66,38 @@ impl StandIn {
         };
         let router = Router::new().route("/", post(handler));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, asked, task }
+        Self { url, calls, task }
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
     /// The calls so far.
-    pub(super) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.calls.lock().clone()
     }
 
-    /// An `Aws` that talks to this server.
+    /// An `Aws` that uses this server.
     pub(super) async fn aws(&self, region: Option<&'static str>) -> Aws {
         aws(&self.url, region).await
     }
 }
 
-/// An `Aws` with static credentials that talks to `url`.
+/// An `Aws` with static credentials that uses `url`.
 pub(super) async fn aws(url: &str, region: Option<&'static str>) -> Aws {
-    aws_with(url, region, Some(Credentials::new("AKIDSTANDIN", "secret", None, None, "test"))).await
+    aws_with(url, region, Some(Credentials::new("AKIDFAKE", "secret", None, None, "test"))).await
 }
 
-/// The same with these credentials, or none at all.
+/// The same with these credentials, or with none.
 pub(super) async fn aws_with(
     url: &str,
     region: Option<&'static str>,
     credentials: Option<Credentials>,
 ) -> Aws {
     let url = url.to_owned();
-    let loader = Arc::new(move || {
+    let new_config = Arc::new(move || {
         let retry =
             RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(1));
         let loader = aws_config::defaults(BehaviorVersion::latest()).endpoint_url(&url).retry_config(retry);
@@ -105,15 +106,8 @@ pub(super) async fn aws_with(
             None => loader.no_credentials(),
         }
     });
-    let files = Files {
-        config: "/nonexistent/config".into(),
-        credentials: "/nonexistent/credentials".into(),
-        sessions: Vec::new(),
-        profile: "dev".into(),
-        keys_in_environment: false,
-    };
-    let source = Source { loader, files };
-    Aws::with(source, region.map(Region::new)).await
+    let loader = CredentialLoader { new_config, files: Files::absent("dev") };
+    Aws::with(loader, region.map(Region::new)).await
 }
 
 /// `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`
@@ -122,7 +116,7 @@ fn signed_region(headers: &HeaderMap) -> String {
     authorization.split('/').nth(2).unwrap().to_owned()
 }
 
-impl Drop for StandIn {
+impl Drop for FakeAws {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::credentials::{Chain, Identities};
-use super::token::{Login, token};
+use super::token::{TokenRequest, sign_token};
 use crate::catalog::{Boxed, Mint, MintError, Minted};
 use crate::net::HostPort;
 
-/// Signs with the AWS credentials that are good at that moment; no token is ever used twice.
+/// Signs IAM tokens with the current AWS credentials; no token is used twice.
 #[derive(Clone)]
 pub struct Minter {
     chain: Arc<Chain>,
@@ -22,15 +22,15 @@ impl Minter {
 
     async fn sign(&self, address: &HostPort, region: &str, user: &str) -> Result<Minted, MintError> {
         let credentials = self.chain.current().await?;
-        let login = Login { address, region, user, now: SystemTime::now() };
-        let token = token(&credentials, login).map_err(|error| MintError {
+        let request = TokenRequest { address, region, user, now: SystemTime::now() };
+        let token = sign_token(&credentials, request).map_err(|error| MintError {
             reason: error.to_string(),
             remedy:
-                "check that RDS names the endpoint correctly; if it does, this is a fault of rds-auth-proxy"
+                "check that RDS names the endpoint correctly; if it does, this is a bug in rds-auth-proxy"
                     .into(),
         })?;
         let identity = self.identities.known(&credentials).unwrap_or_else(|| {
-            self.identities.learn_in_the_background(&credentials);
+            self.identities.look_up_in_background(&credentials);
             credentials.access_key_id().to_owned()
         });
         Ok(Minted { token, identity })

@@ -1,22 +1,22 @@
-//! The AWS edge: which databases there are, and the IAM passwords to log in with.
+//! The AWS edge: lists the databases and makes the IAM passwords.
 //!
 //! Credentials come from the SDK's default chain: environment, profiles (SSO, `credential_process`, assumed roles), web
-//! identity, container, instance role. Logins that rewrite the files under `~/.aws` count from the next connection on.
+//! identity, container, instance role. A login that rewrites files under `~/.aws` takes effect with the next connection.
 //!
-//! How discovered databases are called:
+//! Names of discovered databases:
 //!
-//! | what | name |
+//! | database | name |
 //! |---|---|
 //! | DB instance, members of clusters included | its DB instance identifier |
 //! | writer endpoint of an Aurora or Multi-AZ DB cluster | `CLUSTER:writer` |
 //! | its reader endpoint | `CLUSTER:reader` |
 //! | its custom endpoint NAME | `CLUSTER:custom:NAME` |
 //!
-//! Identifiers in RDS are made of letters, digits and hyphens, so the colon keeps the two kinds of names apart.
+//! RDS identifiers consist of letters, digits and hyphens, so a name with a colon is never an instance.
 //!
-//! Endpoints of a cluster carry the cluster's tags, so the access list goes by these; instances carry their own. The
-//! tag `rds-auth-proxy:local-port` of a cluster is for its writer. Whether IAM authentication is on is the cluster's
-//! say for its members too.
+//! The access list applies to the tags of the cluster for its endpoints, and to an instance's own tags for the instance.
+//! The tag `rds-auth-proxy:local-port` of a cluster applies to its writer. A cluster decides whether IAM authentication
+//! is on for its members.
 
 mod credentials;
 mod discovery;
@@ -39,70 +39,71 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 
-use credentials::{Chain, Files, Identities, Loader, Source};
-use region::{is_region, region, with_region};
-use untraced::quiet;
+use credentials::{Chain, CredentialLoader, Files, Identities, NewConfig};
+use region::{find_region, is_region, with_region};
+use untraced::untraced;
 
 pub use discovery::Discovery;
 pub use minter::Minter;
 
-/// How long a TCP and TLS connection to an AWS API may take to come up.
+/// The limit for a TCP and TLS connection to an AWS API.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long one attempt at an API call may take.
+/// The limit for one attempt at an API call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How often a call is tried, with the SDK's exponential back-off in between.
-const ATTEMPTS: u32 = 3;
+/// Attempts at an API call, with the SDK's exponential back-off in between.
+const MAX_ATTEMPTS: u32 = 3;
 
 /// The AWS configuration of this process, loaded once; the credentials in it stay current.
 #[derive(Clone)]
 pub struct Aws {
     config: SdkConfig,
-    /// Absent where nothing names one.
+    /// Absent if nothing names a region.
     region: Option<Region>,
     profile: String,
     chain: Arc<Chain>,
     identities: Arc<Identities>,
 }
 
-/// The AWS configuration does not do.
+/// The AWS configuration is not usable.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
-    /// Nothing says where the databases live.
+    /// Nothing names the region of the databases.
     #[error(
         "no AWS region is set: name the regions under `rds.regions` in the configuration, or set AWS_REGION, or \
          `region` in the AWS profile \"{profile}\""
     )]
     NoRegion {
-        /// The profile that was looked at.
+        /// The profile in use.
         profile: String,
     },
-    /// What is given as a region is none.
+    /// A configured region is not a region.
     #[error(
-        "\"{region}\" in `rds.regions` is no AWS region: regions are written in small letters, digits and hyphens, \
-         such as us-east-1"
+        "\"{region}\" in `rds.regions` is not an AWS region: a region consists of lower-case letters, digits and \
+         hyphens, such as us-east-1"
     )]
     InvalidRegion {
-        /// What was given.
+        /// The configured value.
         region: String,
     },
 }
 
 impl Aws {
-    /// Reads the AWS configuration. Missing or expired credentials are no error here: each use reports them, so that
-    /// a proxy with static targets runs without any. The first of `regions`, those of the configuration, is where
-    /// credentials come from if environment and profile name no region, as for an assumed role.
+    /// Reads the AWS configuration. Missing or expired credentials are no error here, because a proxy with static
+    /// targets needs none; each use reports them. If environment and profile name no region, the first of `regions`
+    /// (those of the configuration) is the one for the credentials' own calls, such as assuming a role.
     pub async fn load(regions: &[String]) -> Self {
-        let source = Source { loader: Arc::new(loader), files: Files::of_this_process() };
-        Self::with(source, region(regions).await).await
+        let loader = CredentialLoader { new_config: Arc::new(new_config), files: Files::of_this_process() };
+        Self::with(loader, find_region(regions).await).await
     }
 
-    async fn with(source: Source, region: Option<Region>) -> Self {
-        let (profile, loader, named) = (source.files.profile.clone(), source.loader, region.clone());
-        let loader: Loader = Arc::new(move || with_region(loader(), named.clone()));
-        let config = quiet(Box::pin(loader().load())).await;
-        let chain = Arc::new(Chain::new(Source { loader, ..source }));
+    async fn with(loader: CredentialLoader, region: Option<Region>) -> Self {
+        let CredentialLoader { new_config, files } = loader;
+        let (profile, own_region) = (files.profile.clone(), region.clone());
+        let new_config: NewConfig = Arc::new(move || with_region(new_config(), own_region.clone()));
+        let config = untraced(Box::pin(new_config().load())).await;
+        let chain = Arc::new(Chain::new(CredentialLoader { new_config, files }));
         let provider: Arc<dyn ProvideCredentials> = Arc::clone(&chain) as _;
         let config = config
             .into_builder()
@@ -113,7 +114,7 @@ impl Aws {
         Self { config, region, profile, chain, identities }
     }
 
-    /// Lists the databases of these regions; of the region of the AWS configuration when there are none.
+    /// Lists the databases of `regions`, or of the AWS configuration's region if there are none.
     pub fn discovery(&self, regions: &[String]) -> Result<Discovery, AwsError> {
         let regions = if regions.is_empty() { vec![self.own_region()?] } else { regions.to_vec() };
         if let Some(region) = regions.iter().find(|region| !is_region(region)) {
@@ -128,11 +129,11 @@ impl Aws {
         Minter::new(Arc::clone(&self.chain), Arc::clone(&self.identities))
     }
 
-    /// The ARN that the credentials belong to, if AWS tells within 5 s. The minter names the ARN from then on; it asks by
-    /// itself for credentials that come later.
+    /// The ARN of the current credentials, if STS returns it within 5 s. The minter uses the ARN from then on; it looks
+    /// up the ARN of later credentials in the background.
     pub async fn identity(&self) -> Option<String> {
         let credentials = self.chain.current().await.ok()?;
-        self.identities.learn(&credentials).await
+        self.identities.look_up(&credentials).await
     }
 
     fn own_region(&self) -> Result<String, AwsError> {
@@ -141,11 +142,11 @@ impl Aws {
     }
 }
 
-fn loader() -> ConfigLoader {
+fn new_config() -> ConfigLoader {
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
     let loader = aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
         .timeout_config(timeouts.build());
     match AppName::new(env!("CARGO_PKG_NAME")) {
         Ok(name) => loader.app_name(name),

@@ -1,5 +1,5 @@
-//! The whole edge in a process of its own, with a home directory and an environment of its own: the real credential
-//! chain over real files.
+//! The whole module in a separate process with its own home directory and environment: the real credential chain reads
+//! real files.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use aws_credential_types::Credentials;
 use serde_json::{Value, json};
 
-use super::fake_aws::StandIn;
+use super::fake_aws::FakeAws;
 use super::*;
 use crate::catalog::{Discover, Mint};
 use crate::net::HostPort;
@@ -19,23 +19,23 @@ mod http_proxy;
 
 const MARK: &str = "MINTED ";
 
-/// What such a process takes over from this one: where its commands are, and without the other Windows opens no socket.
+/// Variables that the process inherits: `PATH` for commands, and `SystemRoot`, without which Windows opens no socket.
 const INHERITED: [&str; 2] = ["PATH", "SystemRoot"];
 
 /// The command that prints a file.
 const PRINT: &str = if cfg!(windows) { "type" } else { "cat" };
 
-/// A process that mints once for each line it reads.
+/// A process that mints once for each line that it reads.
 struct Proxy {
     child: Child,
-    orders: ChildStdin,
+    commands: ChildStdin,
     reports: BufReader<ChildStdout>,
 }
 
 impl Proxy {
     fn start(home: &Path, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "aws::tests::in_a_home_of_its_own", "--ignored", "--nocapture"])
+            .args(["--exact", "aws::tests::proxy_process", "--ignored", "--nocapture"])
             .env_clear()
             .env("HOME", home)
             .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
@@ -47,17 +47,17 @@ impl Proxy {
             .stderr(std::fs::File::create(home.join("log")).unwrap())
             .spawn()
             .unwrap();
-        let orders = child.stdin.take().unwrap();
+        let commands = child.stdin.take().unwrap();
         let reports = BufReader::new(child.stdout.take().unwrap());
-        Self { child, orders, reports }
+        Self { child, commands, reports }
     }
 
     fn mint(&mut self) -> Value {
-        self.order("mint")
+        self.send("mint")
     }
 
-    fn order(&mut self, order: &str) -> Value {
-        writeln!(self.orders, "{order}").unwrap();
+    fn send(&mut self, command: &str) -> Value {
+        writeln!(self.commands, "{command}").unwrap();
         let mut line = String::new();
         loop {
             line.clear();
@@ -73,7 +73,7 @@ impl Proxy {
         report["identity"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
     }
 
-    fn fault(&mut self) -> (String, String) {
+    fn error(&mut self) -> (String, String) {
         let report = self.mint();
         let text = |key: &str| report[key].as_str().unwrap_or_else(|| panic!("{report}")).to_owned();
         (text("reason"), text("remedy"))
@@ -88,8 +88,8 @@ impl Drop for Proxy {
 }
 
 #[tokio::test]
-#[ignore = "the other tests run it in a process of its own"]
-async fn in_a_home_of_its_own() {
+#[ignore = "the other tests run it in a separate process"]
+async fn proxy_process() {
     let _log = tracing::subscriber::set_default(
         tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
@@ -142,7 +142,7 @@ fn keys(id: &str, session: &str, more: &str) -> String {
 }
 
 #[test]
-fn a_new_login_counts_from_the_next_connection_on() {
+fn a_new_login_takes_effect_with_the_next_connection() {
     let home = home(&[(".aws/credentials", &keys("AKIDONE", "sess1", ""))]);
     let mut proxy = Proxy::start(home.path(), &[]);
     assert_eq!(proxy.identity(), "AKIDONE");
@@ -155,14 +155,14 @@ fn a_new_login_counts_from_the_next_connection_on() {
     write(home.path(), ".aws/credentials", &keys("AKIDTWO", "sess2", ""));
     assert_eq!(proxy.identity(), "AKIDTWO");
 
-    let over = keys("AKIDTWO", "sess2", "x_security_token_expires = 2020-01-01T01:00:00+01:00");
-    write(home.path(), ".aws/credentials", &over);
-    let (reason, remedy) = proxy.fault();
+    let expired = keys("AKIDTWO", "sess2", "x_security_token_expires = 2020-01-01T01:00:00+01:00");
+    write(home.path(), ".aws/credentials", &expired);
+    let (reason, remedy) = proxy.error();
     assert_eq!(reason, "the AWS credentials of the profile \"default\" expired at 2020-01-01T00:00:00Z");
     assert_eq!(remedy, "run `saml2aws login --profile default`");
 
     std::fs::remove_file(home.path().join(".aws/credentials")).unwrap();
-    let (reason, remedy) = proxy.fault();
+    let (reason, remedy) = proxy.error();
     assert!(reason.starts_with("no AWS credentials were found"), "{reason}");
     assert!(remedy.contains("aws configure sso"), "{remedy}");
 
@@ -172,7 +172,7 @@ fn a_new_login_counts_from_the_next_connection_on() {
 }
 
 #[test]
-fn an_expired_sso_session_names_its_command() {
+fn the_error_for_an_expired_sso_session_names_the_login_command() {
     let session = "[profile dev]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = dba\nregion = us-east-1\n\
          [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://example.com/start\n";
     let legacy = "[profile dev]\nsso_start_url = https://example.com/start\nsso_region = us-east-1\n\
@@ -186,14 +186,14 @@ fn an_expired_sso_session_names_its_command() {
         &[(".aws/config", legacy)],
     ] {
         let home = home(files);
-        let (reason, remedy) = Proxy::start(home.path(), &[("AWS_PROFILE", "dev")]).fault();
+        let (reason, remedy) = Proxy::start(home.path(), &[("AWS_PROFILE", "dev")]).error();
         assert_eq!(reason, "the AWS SSO session of the profile \"dev\" has expired or was never opened");
         assert_eq!(remedy, "run `aws sso login --profile dev`");
     }
 }
 
 #[test]
-fn credentials_near_their_end_are_fetched_anew() {
+fn credentials_about_to_expire_are_loaded_again() {
     let keys = |id: &str, seconds: u64| {
         let end = humantime::format_rfc3339_seconds(SystemTime::now() + Duration::from_secs(seconds));
         format!(
@@ -208,47 +208,51 @@ fn credentials_near_their_end_are_fetched_anew() {
     write(home.path(), "keys.json", &keys("AKIDLONG", 3600));
     assert_eq!(proxy.identity(), "AKIDLONG");
     write(home.path(), "keys.json", &keys("AKIDNEXT", 3600));
-    assert_eq!(proxy.identity(), "AKIDLONG", "good ones are kept: the process may ask for a second factor");
+    assert_eq!(
+        proxy.identity(),
+        "AKIDLONG",
+        "valid ones are kept: the process may prompt for a second factor"
+    );
     write(home.path(), ".aws/config", &process(&home.path().join("missing.json")));
-    let (reason, remedy) = proxy.fault();
+    let (reason, remedy) = proxy.error();
     assert!(reason.contains("the profile \"default\" could not be loaded"), "{reason}");
     assert!(remedy.contains("credential_process"), "{remedy}");
 }
 
 #[test]
-fn the_environment_comes_first() {
+fn keys_in_the_environment_override_files() {
     let home = home(&[(".aws/credentials", &keys("AKIDFILE", "sess", ""))]);
     let keys = [("AWS_ACCESS_KEY_ID", "AKIDENV"), ("AWS_SECRET_ACCESS_KEY", "s")];
     assert_eq!(Proxy::start(home.path(), &keys).identity(), "AKIDENV");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_secret_is_logged_at_the_most_verbose_level() {
+async fn no_secret_is_logged_at_trace_level() {
     let home = home(&[(".aws/credentials", &keys("AKIDLOG", "sEsSiOnToKeN", ""))]);
-    let stand_in = StandIn::start(|asked| {
-        let action = asked.action();
+    let fake_aws = FakeAws::start(|call| {
+        let action = call.action();
         (
             200,
             format!("<{action}Response><{action}Result><Arn>arn:a</Arn></{action}Result></{action}Response>"),
         )
     })
     .await;
-    let mut proxy = Proxy::start(home.path(), &[("AWS_ENDPOINT_URL", stand_in.url())]);
-    assert_eq!(proxy.order("list"), json!({"listed": "Ok(0)", "arn": "arn:a"}));
-    assert_eq!(stand_in.asked().len(), 3);
+    let mut proxy = Proxy::start(home.path(), &[("AWS_ENDPOINT_URL", fake_aws.url())]);
+    assert_eq!(proxy.send("list"), json!({"listed": "Ok(0)", "arn": "arn:a"}));
+    assert_eq!(fake_aws.calls().len(), 3);
     let token = proxy.mint()["token"].as_str().unwrap().to_owned();
     let signature = token.rsplit_once('=').unwrap().1;
     let log = std::fs::read_to_string(home.path().join("log")).unwrap();
-    assert!(log.contains("TRACE"), "the log is there to be searched");
+    assert!(log.contains("TRACE"), "the log is at trace level");
     for secret in ["sEcReTAKIDLOG", "sEsSiOnToKeN", signature] {
         assert!(!log.contains(secret), "{secret} in\n{log}");
     }
 }
 
 #[tokio::test]
-async fn the_identity_is_asked_once_and_named_from_then_on() {
+async fn sts_is_queried_once_and_its_arn_is_used_from_then_on() {
     let arn = "arn:aws:sts::111122223333:assumed-role/dba/alice";
-    let stand_in = StandIn::start(move |_| {
+    let fake_aws = FakeAws::start(move |_| {
         let xml = format!(
             "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
              <Arn>{arn}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
@@ -256,21 +260,21 @@ async fn the_identity_is_asked_once_and_named_from_then_on() {
         (200, xml)
     })
     .await;
-    let aws = stand_in.aws(Some("us-east-1")).await;
+    let aws = fake_aws.aws(Some("us-east-1")).await;
     let address = HostPort::new("db.example.com", 5432);
     let minted = async || aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().identity;
-    assert_eq!(minted().await, "AKIDSTANDIN");
+    assert_eq!(minted().await, "AKIDFAKE");
     assert_eq!(aws.identity().await.as_deref(), Some(arn));
     assert_eq!(aws.identity().await.as_deref(), Some(arn));
     assert_eq!(minted().await, arn);
-    assert_eq!(stand_in.asked().len(), 1);
-    assert_eq!(stand_in.asked()[0].action(), "GetCallerIdentity");
+    assert_eq!(fake_aws.calls().len(), 1);
+    assert_eq!(fake_aws.calls()[0].action(), "GetCallerIdentity");
 }
 
 #[tokio::test]
-async fn an_identity_that_sts_does_not_tell_is_none() {
-    let stand_in = StandIn::start(|_| (403, "<ErrorResponse/>".into())).await;
-    assert_eq!(stand_in.aws(Some("us-east-1")).await.identity().await, None);
+async fn the_identity_is_absent_if_sts_refuses() {
+    let fake_aws = FakeAws::start(|_| (403, "<ErrorResponse/>".into())).await;
+    assert_eq!(fake_aws.aws(Some("us-east-1")).await.identity().await, None);
 }
 
 #[tokio::test]
@@ -278,48 +282,48 @@ async fn no_debug_output_shows_the_credentials() {
     let credentials = Credentials::new("AKIDDEBUG", "hunter2", Some("hunter2+session".into()), None, "test");
     let aws = fake_aws::aws_with("http://127.0.0.1:1", Some("us-east-1"), Some(credentials)).await;
     let credentials = aws.chain.current().await.unwrap();
-    let login = token::Login {
+    let request = token::TokenRequest {
         address: &HostPort { host: "no host".into(), port: 1 },
         region: "us-east-1",
         user: "alice",
         now: SystemTime::UNIX_EPOCH,
     };
-    let refused = token::token(&credentials, login).err().expect("that is no host");
-    // The library's own types as well, since ours hold them.
+    let refused = token::sign_token(&credentials, request).err().expect("the host is invalid");
+    // The SDK's types too, because ours contain them.
     let shown = format!("{:?} {:#?} {credentials:?} {:?} {refused:?}", aws.chain, aws.chain, aws.config);
     assert!(shown.contains("Chain") && shown.contains("AKIDDEBUG"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 #[tokio::test]
-async fn the_identity_is_learned_by_the_first_connections_too() {
-    let stand_in = StandIn::start(|_| {
+async fn the_first_connections_look_up_the_identity_in_the_background() {
+    let fake_aws = FakeAws::start(|_| {
         let result = "<GetCallerIdentityResult><Arn>arn:a</Arn></GetCallerIdentityResult>";
         (200, format!("<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>"))
     })
     .await;
-    let aws = stand_in.aws(Some("us-east-1")).await;
+    let aws = fake_aws.aws(Some("us-east-1")).await;
     let address = HostPort::new("db.example.com", 5432);
     let minted = async || aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().identity;
-    assert_eq!(minted().await, "AKIDSTANDIN", "no connection waits for STS");
-    let learned = async {
+    assert_eq!(minted().await, "AKIDFAKE", "no connection waits for STS");
+    let looked_up = async {
         while minted().await != "arn:a" {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), learned).await.expect("it is never learned");
-    assert_eq!(stand_in.asked().len(), 1);
+    tokio::time::timeout(Duration::from_secs(20), looked_up).await.expect("the identity is never looked up");
+    assert_eq!(fake_aws.calls().len(), 1);
 }
 
 #[tokio::test]
-async fn sts_that_refuses_is_not_asked_for_every_connection() {
-    let stand_in = StandIn::start(|_| (403, "<ErrorResponse/>".into())).await;
-    let aws = stand_in.aws(Some("us-east-1")).await;
+async fn after_a_refusal_sts_is_not_queried_for_every_connection() {
+    let fake_aws = FakeAws::start(|_| (403, "<ErrorResponse/>".into())).await;
+    let aws = fake_aws.aws(Some("us-east-1")).await;
     let address = HostPort::new("db.example.com", 5432);
     for _ in 0..20 {
         let identity = aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().identity;
-        assert_eq!(identity, "AKIDSTANDIN");
+        assert_eq!(identity, "AKIDFAKE");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(stand_in.asked().len(), 1);
+    assert_eq!(fake_aws.calls().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! The IAM password itself: a presigned URL without its scheme.
+//! The IAM token, which is the password: a presigned URL without its scheme.
 //!
 //! Source: Amazon RDS User Guide, "Connecting to your DB instance using IAM authentication", and Signature Version 4
 //! with query parameters.
@@ -10,11 +10,11 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 
-use super::untraced::quietly;
+use super::untraced::call_untraced;
 use crate::net::HostPort;
 use crate::secret::Secret;
 
-/// How long RDS takes a token, the most it allows.
+/// How long RDS accepts a token: the longest time that it allows.
 const VALID_FOR: Duration = Duration::from_mins(15);
 
 /// The token could not be signed.
@@ -25,33 +25,33 @@ pub(super) struct SignError {
     detail: String,
 }
 
-/// What a token says: who logs in where, and when it was made.
+/// The contents of a token.
 #[derive(Clone, Copy)]
-pub(super) struct Login<'a> {
-    /// The database's own endpoint.
+pub(super) struct TokenRequest<'a> {
+    /// The endpoint of the database, as RDS names it.
     pub(super) address: &'a HostPort,
     /// The AWS region of the database.
     pub(super) region: &'a str,
     /// The database user, any text.
     pub(super) user: &'a str,
-    /// When the 15 minutes begin.
+    /// The start of the 15 minutes.
     pub(super) now: SystemTime,
 }
 
-/// Signs `HOST:PORT/?Action=connect&DBUser=USER&X-Amz-…`. The user is encoded strictly: what the SDK's own generator
-/// lets through (`+`, `&`, `%`, `#`, blanks) is refused by RDS or changes the meaning of the URL.
-pub(super) fn token(credentials: &Credentials, login: Login<'_>) -> Result<Secret, SignError> {
-    let failed = |detail: String| SignError { address: login.address.clone(), detail };
-    let url = format!("https://{}/?Action=connect&DBUser={}", login.address, percent_encoded(login.user));
+/// Signs `HOST:PORT/?Action=connect&DBUser=USER&X-Amz-…`. All reserved characters of the user are encoded. The SDK's own
+/// generator leaves `+`, `&`, `%`, `#` and blanks as they are, which RDS refuses or which change the URL's meaning.
+pub(super) fn sign_token(credentials: &Credentials, wanted: TokenRequest<'_>) -> Result<Secret, SignError> {
+    let failed = |detail: String| SignError { address: wanted.address.clone(), detail };
+    let url = format!("https://{}/?Action=connect&DBUser={}", wanted.address, percent_encoded(wanted.user));
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;
     settings.expires_in = Some(VALID_FOR);
     let identity = credentials.clone().into();
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
-        .region(login.region)
+        .region(wanted.region)
         .name("rds-db")
-        .time(login.now)
+        .time(wanted.now)
         .settings(settings)
         .build()
         .map_err(|error| failed(error.to_string()))?
@@ -59,13 +59,13 @@ pub(super) fn token(credentials: &Credentials, login: Login<'_>) -> Result<Secre
     let request = SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::empty())
         .map_err(|error| failed(error.to_string()))?;
     let (instructions, _) =
-        quietly(|| sign(request, &parameters)).map_err(|error| failed(error.to_string()))?.into_parts();
+        call_untraced(|| sign(request, &parameters)).map_err(|error| failed(error.to_string()))?.into_parts();
     let (_, mut parts) = instructions.into_parts();
     parts.sort_by_key(|(name, _)| rank(name));
     Ok(Secret::new(with_parameters(&url, &parts)))
 }
 
-/// The order botocore writes the parameters in: RDS does not mind, people who compare do.
+/// The position of a parameter in the tokens of botocore. RDS accepts any order; a fixed one makes tokens comparable.
 fn rank(name: &str) -> usize {
     ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders"]
         .iter()
@@ -76,7 +76,7 @@ fn rank(name: &str) -> usize {
 fn with_parameters(url: &str, parameters: &[(&str, impl AsRef<str>)]) -> String {
     let length: usize =
         parameters.iter().map(|(name, value)| name.len() + 3 * value.as_ref().len() + 2).sum();
-    // Reserved at once: a buffer that grew would leave copies of the token in freed memory.
+    // Reserved at once, because a buffer that grows leaves copies of the token in freed memory.
     let mut token = String::with_capacity(url.len() + length);
     token.push_str(url.trim_start_matches("https://"));
     for (name, value) in parameters {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_botocore_byte_for_byte() {
+    fn tokens_equal_those_of_botocore_byte_for_byte() {
         let text = include_str!("../../tests/vectors/rds_tokens.json");
         let known: Vectors = serde_json::from_str(text).unwrap();
         assert!(known.all.len() >= 80);
@@ -145,13 +145,13 @@ mod tests {
                 None,
                 "test",
             );
-            let login = Login {
+            let wanted = TokenRequest {
                 address: &HostPort::new(&vector.host, vector.port),
                 region: &vector.region,
                 user: &vector.user,
                 now: SystemTime::UNIX_EPOCH + Duration::from_secs(vector.unix_time),
             };
-            assert_eq!(text_of(token(&credentials, login)), vector.token, "{}", vector.user);
+            assert_eq!(text_of(sign_token(&credentials, wanted)), vector.token, "{}", vector.user);
         }
     }
 
@@ -161,12 +161,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_user_comes_back_from_the_token(user in any::<String>(), session in any::<bool>()) {
+        fn the_token_contains_any_user_unchanged(user in any::<String>(), session in any::<bool>()) {
             let session = session.then(|| "a/b+c=".to_owned());
             let credentials = Credentials::new("AKIDEXAMPLE", "key", session.clone(), None, "test");
             let address = HostPort::new("db.example.com", 5432);
-            let login = Login { address: &address, region: "us-east-1", user: &user, now: SystemTime::UNIX_EPOCH };
-            let token = text_of(token(&credentials, login));
+            let wanted = TokenRequest { address: &address, region: "us-east-1", user: &user, now: SystemTime::UNIX_EPOCH };
+            let token = text_of(sign_token(&credentials, wanted));
             let query = token.strip_prefix("db.example.com:5432/?").unwrap();
             prop_assert!(query.is_ascii());
             let value = |wanted: &str| {

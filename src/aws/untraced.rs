@@ -1,8 +1,8 @@
-//! Keeps the SDK from writing credentials into the log.
+//! Calls of the SDK without its log, which would contain credentials.
 //!
-//! At its most verbose level aws-sigv4 writes the canonical request, of which it hides the headers but not the query,
-//! and ours has the session token there; and the header that carries the SSO token is not among those that it hides.
-//! In all other calls the SDK hides what is secret. What matters of a failed call is in its error, which is logged elsewhere.
+//! At trace level aws-sigv4 logs the canonical request. It redacts the headers but not the query, which has the session
+//! token here, and it does not redact the header with the SSO token. In all other calls the SDK redacts its secrets.
+//! Nothing is lost: the caller logs the error of a failed call.
 
 use std::future::Future;
 
@@ -10,11 +10,11 @@ use tracing::instrument::WithSubscriber;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 /// Calls the SDK without its log.
-pub(super) fn quietly<T>(call: impl FnOnce() -> T) -> T {
+pub(super) fn call_untraced<T>(call: impl FnOnce() -> T) -> T {
     with_default(NoSubscriber::new(), call)
 }
 
 /// Awaits the SDK without its log.
-pub(super) async fn quiet<F: Future>(call: F) -> F::Output {
+pub(super) async fn untraced<F: Future>(call: F) -> F::Output {
     call.with_subscriber(NoSubscriber::new()).await
 }

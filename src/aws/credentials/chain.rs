@@ -14,10 +14,10 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::credential_source::Origin;
+use super::credential_source::CredentialSource;
 use super::files::Fingerprint;
-use super::loader::Source;
-use super::no_credentials::CredentialsFault;
+use super::loader::CredentialLoader;
+use super::no_credentials::NoCredentials;
 use crate::single_flight::{FlightError, InFlight, SingleFlight};
 
 /// Credentials with less time left than this are loaded again: a token expires with the credentials that signed it.
@@ -31,13 +31,13 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The credentials of this process, for signing and for the SDK's clients.
 pub(in crate::aws) struct Chain {
-    source: Source,
+    loader: CredentialLoader,
     /// One load at a time, because a `credential_process` cannot be stopped and may be waiting for a second factor.
     loads: SingleFlight<Loaded>,
     state: Arc<Mutex<State>>,
 }
 
-type Loaded = Result<Credentials, CredentialsFault>;
+type Loaded = Result<Credentials, NoCredentials>;
 
 #[derive(Default)]
 struct State {
@@ -59,30 +59,30 @@ enum Found {
 }
 
 impl Chain {
-    pub(in crate::aws) fn new(source: Source) -> Self {
-        Self { source, loads: SingleFlight::default(), state: Arc::default() }
+    pub(in crate::aws) fn new(loader: CredentialLoader) -> Self {
+        Self { loader, loads: SingleFlight::default(), state: Arc::default() }
     }
 
     /// Credentials that are valid now. All connections that need a load share it, and its error.
     pub(in crate::aws) async fn current(&self) -> Loaded {
         let loaded = timeout(LOAD_TIMEOUT, self.kept_or_loaded()).await;
-        loaded.unwrap_or_else(|_| Err(CredentialsFault::timed_out(&self.origin(), LOAD_TIMEOUT)))
+        loaded.unwrap_or_else(|_| Err(NoCredentials::timed_out(&self.credential_source(), LOAD_TIMEOUT)))
     }
 
     /// Where the credentials come from, for advice.
-    pub(in crate::aws) fn origin(&self) -> Origin {
-        self.source.origin()
+    pub(in crate::aws) fn credential_source(&self) -> CredentialSource {
+        self.loader.credential_source()
     }
 
     async fn kept_or_loaded(&self) -> Loaded {
         loop {
-            let load = match self.kept_or_load(self.source.fingerprint().await) {
+            let load = match self.kept_or_load(self.loader.fingerprint().await) {
                 Found::Kept(credentials) => return Ok(credentials),
                 Found::Loading(load) => load,
             };
             match load.result().await {
                 Ok(loaded) => return loaded,
-                Err(error @ FlightError::Panicked(_)) => return Err(CredentialsFault::crashed(&error)),
+                Err(error @ FlightError::Panicked(_)) => return Err(NoCredentials::crashed(&error)),
                 // The profiles changed, and another connection replaced the load.
                 Err(FlightError::Aborted) => {}
             }
@@ -106,14 +106,14 @@ impl Chain {
         // Still under the lock: otherwise a load could end in between and be started a second time.
         Found::Loading(self.loads.join_or_start(|| {
             state.load_began_with = seen.clone();
-            tokio::spawn(load(self.source.clone(), Arc::clone(&self.state), seen))
+            tokio::spawn(load(self.loader.clone(), Arc::clone(&self.state), seen))
         }))
     }
 }
 
-async fn load(source: Source, state: Arc<Mutex<State>>, before: Fingerprint) -> Loaded {
-    let credentials = source.load().await?;
-    let after = source.fingerprint().await;
+async fn load(loader: CredentialLoader, state: Arc<Mutex<State>>, before: Fingerprint) -> Loaded {
+    let credentials = loader.load().await?;
+    let after = loader.fingerprint().await;
     // The load itself may have written a session file. If the profiles changed, the next connection loads again.
     let seen = if after.has_same_profiles(&before) { after } else { before };
     state.lock().kept = Some(Kept { credentials: credentials.clone(), loaded_at: SystemTime::now(), seen });
@@ -140,7 +140,7 @@ impl ProvideCredentials for Chain {
 
 impl fmt::Debug for Chain {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Chain").field("profile", &self.source.files.profile).finish_non_exhaustive()
+        formatter.debug_struct("Chain").field("profile", &self.loader.files.profile).finish_non_exhaustive()
     }
 }
 

@@ -1,54 +1,47 @@
-//! Which login or file the AWS credentials come from, read from the profile files for the sake of good advice.
-//!
-//! The SDK reads the same files on its own to get the credentials; nothing here takes part in that. Source: AWS SDKs
-//! and Tools Reference Guide, "Format of the shared config and credentials files".
+//! Where the AWS credentials come from, as the profile files say, for advice.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
-use std::time::SystemTime;
-
-use aws_sdk_rds::primitives::{DateTime, DateTimeFormat};
 
 use super::files::Files;
+use super::profiles::profile;
 
-/// How many `source_profile` steps are followed, so that a circle ends.
-const LONGEST_CHAIN: usize = 8;
+/// How many `source_profile` steps are followed. Profiles may form a circle.
+const MAX_PROFILES: usize = 8;
 
 /// Where credentials come from. The text is the profile's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::aws) enum Origin {
-    /// `AWS_ACCESS_KEY_ID` and its companions.
+pub(in crate::aws) enum CredentialSource {
+    /// `AWS_ACCESS_KEY_ID` and the variables that belong to it.
     Environment,
     /// A profile of IAM Identity Center.
     Sso(String),
     /// A profile made by `aws login`.
-    Login(String),
+    AwsLogin(String),
     /// A profile with a `credential_process`.
     Process(String),
     /// A profile whose keys saml2aws wrote.
     Saml2aws(String),
-    /// A profile with keys of another source.
+    /// A profile with other keys.
     Keys(String),
-    /// No usable profile: a service account, a container or an instance role, or nothing at all. The text is the
-    /// profile that was looked for.
+    /// No usable profile: a service account, a container or an instance role, or nothing. The text is the profile in
+    /// use.
     Machine(String),
 }
 
-impl Origin {
-    /// What the files say now.
+impl CredentialSource {
+    /// Reads the files as they are now.
     pub(super) fn read(files: &Files) -> Self {
         if files.keys_in_environment {
             return Self::Environment;
         }
         let mut name = files.profile.clone();
-        for _ in 0..LONGEST_CHAIN {
+        for _ in 0..MAX_PROFILES {
             let keys = profile(files, &name);
             let has = |key: &str| keys.contains_key(key);
             match keys.get("source_profile") {
                 Some(source) if *source != name && has("role_arn") => name.clone_from(source),
                 _ if has("sso_session") || has("sso_start_url") => return Self::Sso(name),
-                _ if has("login_session") => return Self::Login(name),
+                _ if has("login_session") => return Self::AwsLogin(name),
                 _ if has("credential_process") => return Self::Process(name),
                 _ if has("x_security_token_expires") || has("x_principal_arn") => {
                     return Self::Saml2aws(name);
@@ -67,9 +60,9 @@ impl Origin {
                 start the proxy again, or unset them to use a profile"
                 .into(),
             Self::Sso(profile) => format!("run `aws sso login --profile {profile}`"),
-            Self::Login(profile) => by_command_line(profile),
+            Self::AwsLogin(profile) => through_command_line(profile),
             Self::Process(profile) => format!(
-                "run the credential_process of the profile \"{profile}\" by hand and mend what it complains of"
+                "run the credential_process of the profile \"{profile}\" by hand and fix what it reports"
             ),
             Self::Saml2aws(profile) => format!("run `saml2aws login --profile {profile}`"),
             Self::Keys(profile) => format!(
@@ -84,51 +77,21 @@ impl Origin {
     }
 }
 
-/// The way to credentials that the AWS command line gets and this program cannot.
-pub(super) fn by_command_line(profile: &str) -> String {
+/// The remedy for credentials that only the AWS command line can get.
+pub(super) fn through_command_line(profile: &str) -> String {
     format!(
         "use a profile of IAM Identity Center (`aws sso login`), or set AWS_PROFILE to another profile, with \
          `credential_process = aws configure export-credentials --profile {profile} --format process`"
     )
 }
 
-/// A role that the profile in use assumes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Role {
-    /// The profile that names it.
-    pub(super) profile: String,
-    /// Its ARN.
-    pub(super) arn: String,
-    /// Whose credentials assume it, for people to read.
-    pub(super) source: String,
-    /// Whether the profile names a device for codes.
-    pub(super) has_second_factor: bool,
-}
-
-impl Role {
-    /// The role of the profile in use, as the files say now.
-    pub(super) fn read(files: &Files) -> Option<Self> {
-        if files.keys_in_environment {
-            return None;
-        }
-        let mut keys = profile(files, &files.profile);
-        let arn = keys.remove("role_arn")?;
-        let source = match keys.remove("source_profile") {
-            Some(source) => format!("the profile \"{source}\""),
-            None => "its credential_source".into(),
-        };
-        let has_second_factor = keys.contains_key("mfa_serial");
-        Some(Self { profile: files.profile.clone(), arn, source, has_second_factor })
-    }
-}
-
-impl fmt::Display for Origin {
+impl fmt::Display for CredentialSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment => formatter.write_str("the environment"),
             Self::Machine(_) => formatter.write_str("this machine"),
             Self::Sso(name)
-            | Self::Login(name)
+            | Self::AwsLogin(name)
             | Self::Process(name)
             | Self::Saml2aws(name)
             | Self::Keys(name) => write!(formatter, "the profile \"{name}\""),
@@ -136,62 +99,42 @@ impl fmt::Display for Origin {
     }
 }
 
-/// When the keys of the profile in use end, where saml2aws noted it: the SDK does not know that key, and would sign
-/// with dead keys.
-pub(super) fn noted_expiry(files: &Files, access_key_id: &str) -> Option<SystemTime> {
-    let keys = profile(files, &files.profile);
-    let noted = keys.get("x_security_token_expires")?;
-    if keys.get("aws_access_key_id")? != access_key_id {
-        return None;
-    }
-    DateTime::from_str(noted, DateTimeFormat::DateTimeWithOffset).ok()?.try_into().ok()
+/// The role that the profile in use assumes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AssumedRole {
+    /// The profile that names it.
+    pub(super) profile: String,
+    /// Its ARN.
+    pub(super) arn: String,
+    /// The credentials that assume it, as text for an error.
+    pub(super) assumed_by: String,
+    /// Whether the profile names an MFA device.
+    pub(super) has_mfa: bool,
 }
 
-/// All keys of a profile, those of the credentials file over those of the config file.
-fn profile(files: &Files, name: &str) -> BTreeMap<String, String> {
-    let mut keys = section(&files.config, |title| {
-        title.strip_prefix("profile ").is_some_and(|rest| rest.trim() == name)
-            || (title == "default" && name == "default")
-    });
-    keys.extend(section(&files.credentials, |title| title == name));
-    keys
-}
-
-fn section(path: &Path, is_wanted: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let mut keys = BTreeMap::new();
-    let mut inside = false;
-    for line in text.lines() {
-        if let Some(title) = line.trim().strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            inside = is_wanted(title.trim());
-        } else if let Some((key, value)) = line.split_once('=')
-            && inside
-            && !line.starts_with(['#', ';', ' ', '\t'])
-        {
-            keys.insert(key.trim().to_ascii_lowercase(), value.trim().to_owned());
+impl AssumedRole {
+    /// Reads the files as they are now.
+    pub(super) fn read(files: &Files) -> Option<Self> {
+        if files.keys_in_environment {
+            return None;
         }
+        let mut keys = profile(files, &files.profile);
+        let arn = keys.remove("role_arn")?;
+        let assumed_by = match keys.remove("source_profile") {
+            Some(source) => format!("the profile \"{source}\""),
+            None => "its credential_source".into(),
+        };
+        let has_mfa = keys.contains_key("mfa_serial");
+        Some(Self { profile: files.profile.clone(), arn, assumed_by, has_mfa })
     }
-    keys
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    fn files(directory: &Path, profile: &str) -> Files {
-        Files {
-            config: directory.join("config"),
-            credentials: directory.join("credentials"),
-            sessions: vec![],
-            profile: profile.into(),
-            keys_in_environment: false,
-        }
-    }
-
     #[test]
-    fn each_kind_of_profile_has_its_command() {
+    fn each_kind_of_profile_has_its_remedy() {
         let home = tempfile::tempdir().unwrap();
         let config = "\
 [default]\nregion = eu-west-1\n# sso_session = no\n
@@ -206,7 +149,8 @@ mod tests {
             "[saml]\naws_access_key_id = A\nx_principal_arn = arn\n[plain]\naws_access_key_id=A\n";
         std::fs::write(home.path().join("config"), config).unwrap();
         std::fs::write(home.path().join("credentials"), credentials).unwrap();
-        let remedy = |profile: &str| Origin::read(&files(home.path(), profile)).remedy();
+        let source = |profile: &str| CredentialSource::read(&Files::in_directory(home.path(), profile));
+        let remedy = |profile: &str| source(profile).remedy();
         assert_eq!(remedy("sso"), "run `aws sso login --profile sso`");
         assert_eq!(remedy("old-sso"), "run `aws sso login --profile old-sso`");
         assert_eq!(remedy("role"), "run `aws sso login --profile sso`");
@@ -215,20 +159,9 @@ mod tests {
         assert!(remedy("plain").contains("`aws configure --profile plain`"));
         assert!(remedy("process").contains("credential_process of the profile \"process\""));
         for absent in ["default", "circle", "no-such", "corp"] {
-            assert!(matches!(Origin::read(&files(home.path(), absent)), Origin::Machine(_)), "{absent}");
+            assert!(matches!(source(absent), CredentialSource::Machine(_)), "{absent}");
         }
-        let environment = Files { keys_in_environment: true, ..files(home.path(), "sso") };
-        assert_eq!(Origin::read(&environment), Origin::Environment);
-    }
-
-    #[test]
-    fn the_end_that_saml2aws_noted_counts_for_its_own_keys_only() {
-        let home = tempfile::tempdir().unwrap();
-        let text =
-            "[default]\naws_access_key_id = AKIDA\nx_security_token_expires = 1970-01-01T02:00:09+02:00\n";
-        std::fs::write(home.path().join("credentials"), text).unwrap();
-        let files = files(home.path(), "default");
-        assert_eq!(noted_expiry(&files, "AKIDA"), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)));
-        assert_eq!(noted_expiry(&files, "AKIDB"), None);
+        let environment = Files { keys_in_environment: true, ..Files::in_directory(home.path(), "sso") };
+        assert_eq!(CredentialSource::read(&environment), CredentialSource::Environment);
     }
 }

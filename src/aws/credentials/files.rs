@@ -8,23 +8,23 @@ use std::path::{Path, PathBuf};
 
 use crate::stamp::Stamp;
 
-/// Where the AWS configuration of this process lives.
+/// The files and variables of this process.
 #[derive(Clone, Debug)]
 pub(in crate::aws) struct Files {
-    /// `~/.aws/config`, or what `AWS_CONFIG_FILE` names.
-    pub(in crate::aws) config: PathBuf,
-    /// `~/.aws/credentials`, or what `AWS_SHARED_CREDENTIALS_FILE` names.
-    pub(in crate::aws) credentials: PathBuf,
-    /// Directories in which `aws sso login` and `aws login` leave their sessions. Those of `aws login` are read by the
-    /// AWS command line alone, as a `credential_process`.
-    pub(in crate::aws) sessions: Vec<PathBuf>,
+    /// `~/.aws/config`, or the path in `AWS_CONFIG_FILE`.
+    pub(super) config: PathBuf,
+    /// `~/.aws/credentials`, or the path in `AWS_SHARED_CREDENTIALS_FILE`.
+    pub(super) credentials: PathBuf,
+    /// Directories to which `aws sso login` and `aws login` write their sessions. Only the AWS command line, as a
+    /// `credential_process`, reads those of `aws login`.
+    pub(super) sessions: Vec<PathBuf>,
     /// The profile in use: `AWS_PROFILE`, else `default`.
     pub(in crate::aws) profile: String,
-    /// Whether keys in the environment take precedence over every profile.
-    pub(in crate::aws) keys_in_environment: bool,
+    /// Whether the environment has keys, which take precedence over every profile.
+    pub(super) keys_in_environment: bool,
 }
 
-/// What the files looked like at one moment; a difference means that somebody wrote to them.
+/// The state of the files at one moment. It differs after one of them was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fingerprint {
     profiles: [Stamp; 2],
@@ -32,7 +32,7 @@ pub(super) struct Fingerprint {
 }
 
 impl Files {
-    /// Those of this process.
+    /// Reads the variables of this process.
     pub(in crate::aws) fn of_this_process() -> Self {
         Self::named_by(|name| std::env::var_os(name))
     }
@@ -40,9 +40,9 @@ impl Files {
     fn named_by(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let home = PathBuf::from(set("HOME").or_else(|| set("USERPROFILE")).unwrap_or_default());
-        let path = |name: &str, usual: &str| match set(name) {
+        let path = |name: &str, default: &str| match set(name) {
             Some(path) => expand_home(Path::new(&path), &home),
-            None => home.join(usual),
+            None => home.join(default),
         };
         Self {
             config: path("AWS_CONFIG_FILE", ".aws/config"),
@@ -57,10 +57,28 @@ impl Files {
         }
     }
 
-    /// What the files look like now. Directories that do not exist or cannot be read do not count.
+    /// Files that do not exist.
+    #[cfg(any(test, fuzzing))]
+    pub(in crate::aws) fn absent(profile: &str) -> Self {
+        Self::in_directory(Path::new("/nonexistent"), profile)
+    }
+
+    /// Files in one directory, sessions included.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn in_directory(directory: &Path, profile: &str) -> Self {
+        Self {
+            config: directory.join("config"),
+            credentials: directory.join("credentials"),
+            sessions: vec![directory.to_path_buf()],
+            profile: profile.into(),
+            keys_in_environment: false,
+        }
+    }
+
+    /// The state of the files now. Directories that do not exist or cannot be read are left out.
     pub(super) fn fingerprint(&self) -> Fingerprint {
         let profiles = [Stamp::of(&self.config), Stamp::of(&self.credentials)];
-        // The AWS command line writes sessions in place, which leaves the directory's own time alone.
+        // The AWS command line writes sessions in place, which does not change the directory's modification time.
         let entries =
             self.sessions.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten();
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
@@ -71,7 +89,7 @@ impl Files {
 }
 
 impl Fingerprint {
-    /// Whether nobody wrote to the profiles between the two, sessions aside.
+    /// Whether the profiles are the same in both, sessions aside.
     pub(super) fn has_same_profiles(&self, other: &Self) -> bool {
         self.profiles == other.profiles
     }
@@ -92,11 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_moves_the_files() {
-        let usual = files(&[("HOME", "/home/a"), ("AWS_PROFILE", "")]);
-        assert_eq!(usual.config, Path::new("/home/a/.aws/config"));
-        assert_eq!(usual.credentials, Path::new("/home/a/.aws/credentials"));
-        assert_eq!((usual.profile.as_str(), usual.keys_in_environment), ("default", false));
+    fn variables_override_the_default_paths() {
+        let default = files(&[("HOME", "/home/a"), ("AWS_PROFILE", "")]);
+        assert_eq!(default.config, Path::new("/home/a/.aws/config"));
+        assert_eq!(default.credentials, Path::new("/home/a/.aws/credentials"));
+        assert_eq!((default.profile.as_str(), default.keys_in_environment), ("default", false));
         let moved = files(&[
             ("HOME", "/home/a"),
             ("AWS_CONFIG_FILE", "/etc/aws.ini"),

@@ -1,91 +1,89 @@
-//! Who the AWS credentials belong to, for people to read.
+//! The identity (ARN) of the AWS credentials, for logs and errors.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Builder;
+use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::no_credentials::causes;
 
-/// How long STS may take. The answer is a courtesy: no connection waits for it.
+/// The limit for STS. No connection waits for it.
 const STS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an access key that STS told nothing about is left in peace.
-const NEXT_TRY: Duration = Duration::from_mins(5);
+/// The time between two look-ups of the same access key in the background.
+const RETRY_PERIOD: Duration = Duration::from_mins(5);
 
-/// The ARN of the credentials in use, once STS has told it.
+/// The ARN of the credentials in use, once STS has returned it.
 pub(in crate::aws) struct Identities {
     client: Client,
-    told: Mutex<Told>,
-    /// Held while STS is asked: those who want to know the same share the answer.
-    asking: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+    /// Held during a look-up, so that callers with the same credentials share it.
+    looking_up: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct Told {
+struct State {
     /// The access key id and its ARN.
     known: Option<(String, String)>,
-    /// The access key id that was asked for last in the background, and when.
-    tried: Option<(String, Instant)>,
+    /// The access key id of the last look-up in the background, and its time.
+    last_attempt: Option<(String, Instant)>,
 }
 
 impl Identities {
     pub(in crate::aws) fn new(client: Client) -> Self {
-        Self { client, told: Mutex::default(), asking: tokio::sync::Mutex::default() }
+        Self { client, state: Mutex::default(), looking_up: tokio::sync::Mutex::default() }
     }
 
-    /// The ARN that the credentials belong to, if it has been asked for before.
+    /// The ARN of the credentials, if STS has returned it before.
     pub(in crate::aws) fn known(&self, credentials: &Credentials) -> Option<String> {
-        let told = self.told();
-        let (key, arn) = told.known.as_ref()?;
+        let state = self.state.lock();
+        let (key, arn) = state.known.as_ref()?;
         (key == credentials.access_key_id()).then(|| arn.clone())
     }
 
-    /// The ARN that the credentials belong to; asks STS when it is not known.
-    pub(in crate::aws) async fn learn(&self, credentials: &Credentials) -> Option<String> {
-        let _asking = self.asking.lock().await;
+    /// The ARN of the credentials; queries STS if it is not known.
+    pub(in crate::aws) async fn look_up(&self, credentials: &Credentials) -> Option<String> {
+        let _only_one = self.looking_up.lock().await;
         if let Some(arn) = self.known(credentials) {
             return Some(arn);
         }
-        let arn = self.ask(credentials).await?;
-        self.told().known = Some((credentials.access_key_id().to_owned(), arn.clone()));
+        let arn = self.query(credentials).await?;
+        self.state.lock().known = Some((credentials.access_key_id().to_owned(), arn.clone()));
         Some(arn)
     }
 
-    /// The same for the connections to come: nobody waits for it.
-    pub(in crate::aws) fn learn_in_the_background(self: &Arc<Self>, credentials: &Credentials) {
+    /// The same for later connections; returns at once.
+    pub(in crate::aws) fn look_up_in_background(self: &Arc<Self>, credentials: &Credentials) {
         let key = credentials.access_key_id();
-        let mut told = self.told();
-        if told.tried.as_ref().is_some_and(|(tried, at)| tried == key && at.elapsed() < NEXT_TRY) {
+        let mut state = self.state.lock();
+        if state.last_attempt.as_ref().is_some_and(|(tried, at)| tried == key && at.elapsed() < RETRY_PERIOD)
+        {
             return;
         }
-        told.tried = Some((key.to_owned(), Instant::now()));
+        state.last_attempt = Some((key.to_owned(), Instant::now()));
         let (identities, credentials) = (Arc::clone(self), credentials.clone());
-        tokio::spawn(async move { identities.learn(&credentials).await });
+        tokio::spawn(async move { identities.look_up(&credentials).await });
     }
 
-    /// The call is signed with these credentials, and not with those that the chain has by then.
-    async fn ask(&self, credentials: &Credentials) -> Option<String> {
+    /// Signs the call with these credentials. The client's own may have changed meanwhile.
+    async fn query(&self, credentials: &Credentials) -> Option<String> {
         let signer = Builder::new().credentials_provider(credentials.clone());
         let call = self.client.get_caller_identity().customize().config_override(signer);
         match timeout(STS_TIMEOUT, Box::pin(call.send())).await {
-            Ok(Ok(answer)) => answer.arn,
+            Ok(Ok(response)) => response.arn,
             Ok(Err(error)) => {
-                debug!(error = causes(&error), "STS did not say who the AWS credentials belong to");
+                debug!(error = causes(&error), "STS did not return the identity of the AWS credentials");
                 None
             }
             Err(_) => {
-                debug!("STS did not answer in time who the AWS credentials belong to");
+                debug!("STS did not return the identity of the AWS credentials in time");
                 None
             }
         }
-    }
-
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Asks the SDK's default chain for credentials, once.
+//! Loads credentials from the SDK's default chain, once.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,49 +8,56 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 
-use super::credential_source::{Origin, Role, noted_expiry};
+use super::credential_source::{AssumedRole, CredentialSource};
 use super::files::{Files, Fingerprint};
-use super::no_credentials::CredentialsFault;
-use crate::aws::untraced::quiet;
+use super::no_credentials::NoCredentials;
+use super::profiles::saml2aws_expiry;
+use crate::aws::untraced::untraced;
 
-/// How the SDK's configuration is made: the same way at the start and for every rebuilt chain.
-pub(in crate::aws) type Loader = Arc<dyn Fn() -> ConfigLoader + Send + Sync>;
+/// Makes the SDK's configuration, at the start and for every load.
+pub(in crate::aws) type NewConfig = Arc<dyn Fn() -> ConfigLoader + Send + Sync>;
 
-/// Where credentials come from. Clones are the same one.
+/// Loads credentials. Clones read the same files.
 #[derive(Clone)]
-pub(in crate::aws) struct Source {
-    pub(in crate::aws) loader: Loader,
+pub(in crate::aws) struct CredentialLoader {
+    pub(in crate::aws) new_config: NewConfig,
     pub(in crate::aws) files: Files,
 }
 
-impl Source {
-    /// Credentials that are good now, from a chain of their own. Takes as long as a `credential_process` takes.
-    pub(super) async fn load(&self) -> Result<Credentials, CredentialsFault> {
-        let mut credentials = quiet(Box::pin(self.ask())).await.map_err(|error| {
-            CredentialsFault::not_loaded(&self.origin(), Role::read(&self.files).as_ref(), &error)
+impl CredentialLoader {
+    /// Credentials that are valid now, from a new chain. Takes as long as a `credential_process` takes.
+    pub(super) async fn load(&self) -> Result<Credentials, NoCredentials> {
+        let mut credentials = untraced(Box::pin(self.provide())).await.map_err(|error| {
+            NoCredentials::not_loaded(
+                &self.credential_source(),
+                AssumedRole::read(&self.files).as_ref(),
+                &error,
+            )
         })?;
         if credentials.expiry().is_none() && !self.files.keys_in_environment {
-            *credentials.expiry_mut() = noted_expiry(&self.files, credentials.access_key_id());
+            *credentials.expiry_mut() = saml2aws_expiry(&self.files, credentials.access_key_id());
         }
         match credentials.expiry() {
-            Some(end) if end <= SystemTime::now() => Err(CredentialsFault::expired(&self.origin(), end)),
+            Some(expiry) if expiry <= SystemTime::now() => {
+                Err(NoCredentials::expired(&self.credential_source(), expiry))
+            }
             _ => Ok(credentials),
         }
     }
 
     /// Where the credentials come from, for advice.
-    pub(super) fn origin(&self) -> Origin {
-        Origin::read(&self.files)
+    pub(super) fn credential_source(&self) -> CredentialSource {
+        CredentialSource::read(&self.files)
     }
 
-    /// What the files look like now.
+    /// The state of the files now.
     pub(super) async fn fingerprint(&self) -> Fingerprint {
         let files = self.files.clone();
         tokio::task::spawn_blocking(move || files.fingerprint()).await.unwrap_or_default()
     }
 
-    async fn ask(&self) -> Result<Credentials, CredentialsError> {
-        let config = (self.loader)().load().await;
+    async fn provide(&self) -> Result<Credentials, CredentialsError> {
+        let config = (self.new_config)().load().await;
         let provider = config.credentials_provider().ok_or_else(CredentialsError::not_loaded_no_source)?;
         provider.provide_credentials().await
     }

@@ -6,10 +6,11 @@ mod files;
 mod identity;
 mod loader;
 mod no_credentials;
+mod profiles;
 
 pub(super) use chain::Chain;
-pub(super) use credential_source::Origin;
+pub(super) use credential_source::CredentialSource;
 pub(super) use files::Files;
 pub(super) use identity::Identities;
-pub(super) use loader::{Loader, Source};
-pub(super) use no_credentials::{CredentialsFault, causes};
+pub(super) use loader::{CredentialLoader, NewConfig};
+pub(super) use no_credentials::{NoCredentials, causes};

@@ -1,116 +1,137 @@
-//! Why there are no usable AWS credentials, and what mends it.
+//! Why there are no usable AWS credentials, and the remedy.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 
-use super::credential_source::{Origin, Role, by_command_line};
+use super::credential_source::{AssumedRole, CredentialSource, through_command_line};
 use crate::catalog::MintError;
 use crate::single_flight::FlightError;
 
-/// No usable credentials.
+/// There are no usable credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}; {remedy}")]
-pub(in crate::aws) struct CredentialsFault {
-    /// What is wrong, without a full stop.
+pub(in crate::aws) struct NoCredentials {
+    /// The cause, without a full stop.
     pub(in crate::aws) reason: String,
-    /// The command or setting that mends it, in the imperative.
+    /// The command or setting that helps, in the imperative.
     pub(in crate::aws) remedy: String,
 }
 
-impl CredentialsFault {
-    /// The chain gave none.
-    pub(super) fn not_loaded(origin: &Origin, role: Option<&Role>, error: &CredentialsError) -> Self {
+impl NoCredentials {
+    /// The chain returned none.
+    pub(super) fn not_loaded(
+        source: &CredentialSource,
+        role: Option<&AssumedRole>,
+        error: &CredentialsError,
+    ) -> Self {
         let detail = causes(error);
-        // What a credential_process says is its own.
+        // A credential_process may print the same word about something else.
         let is_refused = detail.contains("AccessDenied") && !detail.contains("external process");
         if let Some(role) = role.filter(|_| is_refused) {
             return Self::role_refused(role, &detail);
         }
-        let reason = match (error, origin) {
-            (CredentialsError::CredentialsNotLoaded(_), Origin::Machine(profile)) => format!(
-                "no AWS credentials were found: not in the environment, not in the profile \"{profile}\", and this \
-                 machine has no role of its own"
+        let reason = match source {
+            CredentialSource::Machine(profile)
+                if matches!(error, CredentialsError::CredentialsNotLoaded(_)) =>
+            {
+                format!(
+                    "no AWS credentials were found: not in the environment, not in the profile \"{profile}\", and this \
+                     machine has no IAM role"
+                )
+            }
+            CredentialSource::AwsLogin(profile) => format!(
+                "the profile \"{profile}\" is a session of `aws login`, which this program cannot use"
             ),
-            (_, Origin::Login(profile)) => format!(
-                "this program cannot use sessions of `aws login`, and the profile \"{profile}\" is one"
-            ),
-            (_, Origin::Sso(profile)) if is_about_the_session(&detail) => {
+            CredentialSource::Sso(profile) if is_about_the_session(&detail) => {
                 format!("the AWS SSO session of the profile \"{profile}\" has expired or was never opened")
             }
-            _ => format!("the AWS credentials of {origin} could not be loaded: {detail}"),
+            CredentialSource::Environment
+            | CredentialSource::Sso(_)
+            | CredentialSource::Process(_)
+            | CredentialSource::Saml2aws(_)
+            | CredentialSource::Keys(_)
+            | CredentialSource::Machine(_) => {
+                format!("the AWS credentials of {source} could not be loaded: {detail}")
+            }
         };
-        Self { reason, remedy: origin.remedy() }
+        Self { reason, remedy: source.remedy() }
     }
 
-    /// STS does not give out the role. Without the code of a second factor it says no more than that.
-    fn role_refused(role: &Role, detail: &str) -> Self {
-        let Role { profile, arn, source, has_second_factor } = role;
-        if *has_second_factor {
+    /// STS refuses the role. A missing MFA code looks like any other refusal.
+    fn role_refused(role: &AssumedRole, detail: &str) -> Self {
+        let AssumedRole { profile, arn, assumed_by, has_mfa } = role;
+        if *has_mfa {
             return Self {
                 reason: format!(
                     "the profile \"{profile}\" needs a code of a second factor (`mfa_serial`) for the role {arn}, and \
-                     this program cannot ask for one"
+                     this program cannot prompt for it"
                 ),
-                remedy: by_command_line(profile),
+                remedy: through_command_line(profile),
             };
         }
         Self {
-            reason: format!("AWS does not let {source} assume the role {arn}: {detail}"),
+            reason: format!("AWS does not let {assumed_by} assume the role {arn}: {detail}"),
             remedy: "check that the trust policy of the role names this identity, and that the identity's own policies \
                      allow it sts:AssumeRole on the role"
                 .into(),
         }
     }
 
-    /// They are there, and of no use any more.
-    pub(super) fn expired(origin: &Origin, end: SystemTime) -> Self {
-        let end = humantime::format_rfc3339_seconds(end);
-        Self { reason: format!("the AWS credentials of {origin} expired at {end}"), remedy: origin.remedy() }
-    }
-
-    /// AWS itself says that they are of no use any more.
-    pub(in crate::aws) fn refused_as_expired(origin: &Origin) -> Self {
+    /// The chain returned credentials that have expired.
+    pub(super) fn expired(source: &CredentialSource, expiry: SystemTime) -> Self {
+        let expiry = humantime::format_rfc3339_seconds(expiry);
         Self {
-            reason: format!("AWS says that the credentials of {origin} have expired"),
-            remedy: origin.remedy(),
+            reason: format!("the AWS credentials of {source} expired at {expiry}"),
+            remedy: source.remedy(),
         }
     }
 
-    /// The chain did not answer.
-    pub(super) fn timed_out(origin: &Origin, waited: Duration) -> Self {
+    /// AWS refused the credentials as expired.
+    pub(in crate::aws) fn refused_as_expired(source: &CredentialSource) -> Self {
+        Self {
+            reason: format!("AWS reports that the credentials of {source} have expired"),
+            remedy: source.remedy(),
+        }
+    }
+
+    /// The chain did not answer in time.
+    pub(super) fn timed_out(source: &CredentialSource, waited: Duration) -> Self {
         let waited = waited.as_secs();
-        Self {
-            reason: format!("the AWS credentials of {origin} did not arrive within {waited} s"),
-            remedy: match origin {
-                Origin::Process(profile) => format!(
-                    "see what the credential_process of the profile \"{profile}\" waits for: it still runs, and the \
-                     first connection after its end uses what it gave"
-                ),
-                _ => {
-                    format!("check the network to AWS; if the credentials have expired, {}", origin.remedy())
-                }
-            },
-        }
+        let remedy = match source {
+            CredentialSource::Process(profile) => format!(
+                "check what the credential_process of the profile \"{profile}\" waits for: it still runs, and the \
+                 first connection after it ends uses its credentials"
+            ),
+            CredentialSource::Environment
+            | CredentialSource::Sso(_)
+            | CredentialSource::AwsLogin(_)
+            | CredentialSource::Saml2aws(_)
+            | CredentialSource::Keys(_)
+            | CredentialSource::Machine(_) => {
+                format!("check the network to AWS; if the credentials have expired, {}", source.remedy())
+            }
+        };
+        Self { reason: format!("the AWS credentials of {source} did not arrive within {waited} s"), remedy }
     }
 
-    /// The task that asked for them is gone.
+    /// The load panicked.
     pub(super) fn crashed(error: &FlightError) -> Self {
         Self {
             reason: format!("the AWS credentials could not be read: {error}"),
-            remedy: "this is a fault of rds-auth-proxy: please report it".into(),
+            remedy: "this is a bug in rds-auth-proxy: please report it".into(),
         }
     }
 }
 
-impl From<CredentialsFault> for MintError {
-    fn from(fault: CredentialsFault) -> Self {
-        Self { reason: fault.reason, remedy: fault.remedy }
+impl From<NoCredentials> for MintError {
+    fn from(error: NoCredentials) -> Self {
+        Self { reason: error.reason, remedy: error.remedy }
     }
 }
 
-/// The messages of an error and of all that caused it. The SDK's own texts often say no more than "service error".
+/// The messages of an error and of its causes. The SDK's own texts often contain no more than "service error".
 pub(in crate::aws) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -125,7 +146,7 @@ pub(in crate::aws) fn causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Whether the portal refused the session or its file is missing, in contrast to a network that is down.
+/// Whether the portal refused the session or its file is missing, as opposed to a network failure.
 fn is_about_the_session(detail: &str) -> bool {
     ["SSO token", "sso/cache", "Unauthorized", "Session token not found or invalid", "InvalidGrant"]
         .iter()

@@ -7,25 +7,25 @@ use aws_sdk_rds::types::DbInstance;
 
 use super::clusters::Clusters;
 use super::endpoint::{address, region_of};
-use super::rds_api::{PAGE, Page, all, engines, explain};
+use super::rds_api::{PAGE_SIZE, Page, all_pages, engines, error_text};
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
-use crate::aws::credentials::Origin;
+use crate::aws::credentials::CredentialSource;
 use crate::catalog::Discovered;
 
-/// All Postgres instances that the credentials may see.
-pub(super) async fn list(client: &Client, origin: &Origin) -> Result<Vec<DbInstance>, String> {
-    all(|marker| async {
-        let engines = engines();
-        let request = client.describe_db_instances().filters(engines).max_records(PAGE).set_marker(marker);
-        let answer =
-            request.send().await.map_err(|error| explain("rds:DescribeDBInstances", origin, &error))?;
-        Ok(Page { entries: answer.db_instances.unwrap_or_default(), next: answer.marker })
+/// All Postgres instances that the AWS identity may list.
+pub(super) async fn list(client: &Client, source: &CredentialSource) -> Result<Vec<DbInstance>, String> {
+    all_pages(|marker| async {
+        let request =
+            client.describe_db_instances().filters(engines()).max_records(PAGE_SIZE).set_marker(marker);
+        let response =
+            request.send().await.map_err(|error| error_text("rds:DescribeDBInstances", source, &error))?;
+        Ok(Page { entries: response.db_instances.unwrap_or_default(), next: response.marker })
     })
     .await
 }
 
-/// What can be connected to; the rest goes to `remarks`.
+/// The instances that accept IAM tokens. Adds a remark for each of the others.
 pub(super) fn usable(
     instances: &[DbInstance],
     clusters: &Clusters,
@@ -55,7 +55,7 @@ fn describe(
     let name = name.ok_or(Remark::Incomplete("identifier"))?;
     let endpoint = instance.endpoint().ok_or(Remark::NoEndpoint)?;
     let address = address(endpoint.address(), endpoint.port())?;
-    // In a cluster the switch is the cluster's, and the instance may report it late or not at all.
+    // The cluster decides for its members, and a member may report it late or not at all.
     let of_cluster = instance.db_cluster_identifier().and_then(|cluster| clusters.iam(cluster));
     if !of_cluster.or(instance.iam_database_authentication_enabled()).unwrap_or(false) {
         return Err(Remark::IamOff);

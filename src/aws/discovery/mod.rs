@@ -1,4 +1,4 @@
-//! The port `Discover`: asks RDS, region by region, for everything that speaks Postgres and takes IAM tokens.
+//! The port `Discover`: lists the Postgres databases that accept IAM tokens, region by region.
 
 mod clusters;
 mod endpoint;
@@ -8,33 +8,34 @@ mod skipped;
 mod tags;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_rds::Client;
+use parking_lot::Mutex;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use super::credentials::Chain;
 use crate::catalog::{Boxed, Discover, DiscoverError, Discovered, Inventory};
-use rds_api::Whole;
-use skipped::{Remark, Told};
+use rds_api::RejectTruncated;
+use skipped::{Remark, ReportedRemarks};
 
-/// How long one region may take in all. The directory waits for 30 s; this ends sooner and says which region it was.
+/// The limit for one region. It is below the directory's 30 s, so that the error names the region.
 const REGION_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Lists the databases of some regions.
 pub struct Discovery {
     regions: Vec<(String, Client)>,
     chain: Arc<Chain>,
-    told: Told,
-    /// What each region had when it answered last, by its name.
-    last: Mutex<BTreeMap<String, Listed>>,
+    reported: ReportedRemarks,
+    /// The last list of each region, by its name.
+    last: Mutex<BTreeMap<String, RegionList>>,
 }
 
-/// What one region has.
-struct Listed {
+/// The databases of one region, and the remarks about them by `DATABASE in REGION`.
+struct RegionList {
     databases: Vec<Discovered>,
     remarks: BTreeMap<String, Remark>,
 }
@@ -43,7 +44,7 @@ impl Discovery {
     pub(super) fn new(config: &SdkConfig, regions: &[String], chain: Arc<Chain>) -> Self {
         let client = |region: &String| {
             let config = aws_sdk_rds::config::Builder::from(config).region(Region::new(region.clone()));
-            (region.clone(), Client::from_conf(config.interceptor(Whole).build()))
+            (region.clone(), Client::from_conf(config.interceptor(RejectTruncated).build()))
         };
         let mut names = regions.to_vec();
         names.sort();
@@ -51,15 +52,15 @@ impl Discovery {
         Self {
             regions: names.iter().map(client).collect(),
             chain,
-            told: Told::default(),
+            reported: ReportedRemarks::default(),
             last: Mutex::default(),
         }
     }
 
-    async fn all_regions(&self) -> Result<Inventory, DiscoverError> {
+    async fn list_all(&self) -> Result<Inventory, DiscoverError> {
         let mut tasks = JoinSet::new();
         for (region, client) in &self.regions {
-            tasks.spawn(one_region(region.clone(), client.clone(), Arc::clone(&self.chain)));
+            tasks.spawn(list_region(region.clone(), client.clone(), Arc::clone(&self.chain)));
         }
         let mut listed = Vec::new();
         let mut failed = Vec::new();
@@ -75,17 +76,17 @@ impl Discovery {
         {
             return Err(first.clone());
         }
-        Ok(Inventory { databases: self.note(listed), failed })
+        Ok(Inventory { databases: self.merge(listed), failed })
     }
 
-    /// Takes over what some regions have now. Returns what all of them have.
-    fn note(&self, listed: Vec<(String, Listed)>) -> Vec<Discovered> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Replaces the lists of these regions. Returns the databases of all regions.
+    fn merge(&self, listed: Vec<(String, RegionList)>) -> Vec<Discovered> {
+        let mut last = self.last.lock();
         last.extend(listed);
         let remarks = last.values().flat_map(|region| region.remarks.clone()).collect();
         let mut found: Vec<_> = last.values().flat_map(|region| region.databases.clone()).collect();
         drop(last);
-        self.told.tell(remarks);
+        self.reported.report(remarks);
         found.sort_by(|left, right| (&left.name, &left.address).cmp(&(&right.name, &right.address)));
         found
     }
@@ -93,7 +94,7 @@ impl Discovery {
 
 impl Discover for Discovery {
     fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>> {
-        Box::pin(self.all_regions())
+        Box::pin(self.list_all())
     }
 }
 
@@ -104,13 +105,13 @@ fn crashed(error: &JoinError) -> DiscoverError {
     }
 }
 
-async fn one_region(
+async fn list_region(
     region: String,
     client: Client,
     chain: Arc<Chain>,
-) -> Result<(String, Listed), DiscoverError> {
+) -> Result<(String, RegionList), DiscoverError> {
     let listed =
-        timeout(REGION_TIMEOUT, Box::pin(ask(&region, &client, &chain))).await.unwrap_or_else(|_| {
+        timeout(REGION_TIMEOUT, Box::pin(query(&region, &client, &chain))).await.unwrap_or_else(|_| {
             Err(format!(
                 "RDS did not answer within {} s; check the network, or the VPC endpoint for RDS",
                 REGION_TIMEOUT.as_secs()
@@ -122,17 +123,17 @@ async fn one_region(
     }
 }
 
-async fn ask(region: &str, client: &Client, chain: &Chain) -> Result<Listed, String> {
-    // First of all, because the SDK would bury what is wrong with them.
-    chain.current().await.map_err(|fault| fault.to_string())?;
-    let origin = chain.origin();
+async fn query(region: &str, client: &Client, chain: &Chain) -> Result<RegionList, String> {
+    // Before any call, because the SDK's error for missing credentials hides their cause.
+    chain.current().await.map_err(|error| error.to_string())?;
+    let source = chain.credential_source();
     let (instances, clusters) =
-        tokio::try_join!(instances::list(client, &origin), clusters::list(client, &origin))?;
+        tokio::try_join!(instances::list(client, &source), clusters::list(client, &source))?;
     let mut remarks = BTreeMap::new();
     let mut databases = instances::usable(&instances, &clusters, region, &mut remarks);
     databases.extend(clusters.usable(region, &mut remarks));
     let remarks = remarks.into_iter().map(|(name, remark)| (format!("{name} in {region}"), remark));
-    Ok(Listed { databases, remarks: remarks.collect() })
+    Ok(RegionList { databases, remarks: remarks.collect() })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Calls of the RDS API: pages, answers that were cut off, and the texts of its errors.
+//! Calls of the RDS API: pages, truncated responses, and the texts of errors.
 
 use std::error::Error;
 use std::future::Future;
@@ -9,54 +9,57 @@ use aws_sdk_rds::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_rds::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_rds::types::Filter;
 
-use crate::aws::credentials::{CredentialsFault, Origin, causes};
+use crate::aws::credentials::{CredentialSource, NoCredentials, causes};
 
-/// Entries in a page, the most that RDS gives (Amazon RDS API Reference, `MaxRecords`).
-pub(super) const PAGE: i32 = 100;
+/// Entries in a page: the maximum of RDS (Amazon RDS API Reference, `MaxRecords`).
+pub(super) const PAGE_SIZE: i32 = 100;
 
-/// Pages read before a list counts as endless: ten thousand entries, far above the quotas of RDS.
-const MOST_PAGES: usize = 100;
+/// The limit for the pages of a list: ten thousand entries, far above the quotas of RDS.
+const MAX_PAGES: usize = 100;
 
-/// One page, and the marker of the next if there is one.
+/// The actions that discovery needs in the IAM policy.
+const ACTIONS: &str = "rds:DescribeDBInstances, rds:DescribeDBClusters and rds:DescribeDBClusterEndpoints";
+
+/// One page, and the marker of the next one.
 pub(super) struct Page<T> {
     pub(super) entries: Vec<T>,
     pub(super) next: Option<String>,
 }
 
-/// All entries, or an error: never a part of them.
-pub(super) async fn all<T, F>(fetch: impl Fn(Option<String>) -> F) -> Result<Vec<T>, String>
+/// The entries of all pages, or an error: never an incomplete list. `fetch` gets the marker of the page.
+pub(super) async fn all_pages<T, F>(fetch: impl Fn(Option<String>) -> F) -> Result<Vec<T>, String>
 where
     F: Future<Output = Result<Page<T>, String>>,
 {
     let mut entries = Vec::new();
     let mut marker: Option<String> = None;
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let page = fetch(marker.clone()).await?;
         entries.extend(page.entries);
         match page.next.filter(|next| !next.is_empty()) {
             None => return Ok(entries),
             Some(next) if marker.as_ref() == Some(&next) => {
-                return Err("AWS handed out the same page twice; half a list is not used".into());
+                return Err("AWS returned the same page twice; an incomplete list is not used".into());
             }
             Some(next) => marker = Some(next),
         }
     }
-    Err(format!("AWS handed out more than {MOST_PAGES} pages; half a list is not used"))
+    Err(format!("AWS returned more than {MAX_PAGES} pages; an incomplete list is not used"))
 }
 
-/// The engines that speak the protocol of Postgres and know IAM authentication.
+/// The engines with the Postgres protocol and IAM authentication.
 pub(super) fn engines() -> Filter {
     Filter::builder().name("engine").values("postgres").values("aurora-postgresql").build()
 }
 
-/// Refuses an answer that was cut off: the SDK reads a document only as far as it has to, and a list without its first
-/// entry would pass for an empty one.
+/// Rejects a truncated response. The SDK reads a document only as far as it must, so a list that ends
+/// before its first entry would look empty.
 #[derive(Debug)]
-pub(super) struct Whole;
+pub(super) struct RejectTruncated;
 
-impl Intercept for Whole {
+impl Intercept for RejectTruncated {
     fn name(&self) -> &'static str {
-        "Whole"
+        "RejectTruncated"
     }
 
     fn read_after_deserialization(
@@ -65,34 +68,35 @@ impl Intercept for Whole {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let answer = context.response();
-        if answer.status().is_success() && !answer.body().bytes().is_none_or(is_whole) {
-            return Err("the document is cut off".into());
+        let response = context.response();
+        if response.status().is_success() && !response.body().bytes().is_none_or(is_complete) {
+            return Err("the document is truncated".into());
         }
         Ok(())
     }
 }
 
-/// The document of an action ends with the end of its root element `ACTIONResponse`
+/// Whether the document ends with the end tag of its root element, `ACTIONResponse`
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/using-the-query-api.html>).
-fn is_whole(document: &[u8]) -> bool {
+fn is_complete(document: &[u8]) -> bool {
     let last = document.trim_ascii_end().rsplit(|byte| *byte == b'<').next().unwrap_or_default();
     last.starts_with(b"/") && last.ends_with(b"Response>")
 }
 
-/// What the IAM policy of the proxy must allow for discovery.
-const NEEDED: &str = "rds:DescribeDBInstances, rds:DescribeDBClusters and rds:DescribeDBClusterEndpoints";
-
-/// A sentence about a failed call of `action`, such as `rds:DescribeDBInstances`.
-pub(super) fn explain<E>(action: &str, origin: &Origin, error: &SdkError<E, HttpResponse>) -> String
+/// Why a call of `action`, such as `rds:DescribeDBInstances`, failed, and what to do.
+pub(super) fn error_text<E>(
+    action: &str,
+    source: &CredentialSource,
+    error: &SdkError<E, HttpResponse>,
+) -> String
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
-    if let Some(fault) = credentials_fault(error) {
-        return fault.to_string();
+    if let Some(no_credentials) = no_credentials(error) {
+        return no_credentials.to_string();
     }
     match error {
-        SdkError::ServiceError(refusal) => refused(action, origin, refusal.err()),
+        SdkError::ServiceError(refusal) => refusal_text(action, source, refusal.err()),
         SdkError::TimeoutError(_) => {
             format!("{action} was not answered in time; check the network, or the VPC endpoint for RDS")
         }
@@ -101,52 +105,56 @@ where
             causes(error)
         ),
         SdkError::ResponseError(_) => unreadable(action),
-        _ => format!("{action} could not be asked: {}", causes(error)),
+        _ => format!("{action} could not be sent: {}", causes(error)),
     }
 }
 
-fn refused(action: &str, origin: &Origin, error: &impl ProvideErrorMetadata) -> String {
+fn refusal_text(action: &str, source: &CredentialSource, error: &impl ProvideErrorMetadata) -> String {
     let code = error.code().unwrap_or_default();
     let message = error.message().unwrap_or("no message");
     match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => format!(
-            "the AWS identity may not call {action}; allow {NEEDED} in its IAM policy (AWS says: {message})"
-        ),
-        "ExpiredToken" | "ExpiredTokenException" => CredentialsFault::refused_as_expired(origin).to_string(),
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
+            format!(
+                "the AWS identity may not call {action}; allow {ACTIONS} in its IAM policy (AWS: {message})"
+            )
+        }
+        "ExpiredToken" | "ExpiredTokenException" => NoCredentials::refused_as_expired(source).to_string(),
         "InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure" | "OptInRequired" => format!(
-            "AWS does not know the credentials of {origin}, or the region is not enabled for the account; {}",
-            origin.remedy()
+            "AWS does not know the credentials of {source}, or the region is not enabled for the account; {}",
+            source.remedy()
         ),
         "RequestExpired" | "RequestTimeTooSkewed" => {
-            "AWS finds the request too old or too new; set the clock of this machine".into()
+            "AWS rejects the time in the request; set the clock of this machine".into()
         }
-        // The message quotes the request that was signed, which is nobody's business.
+        // The message is left out, because it quotes the signed request.
         "SignatureDoesNotMatch" | "IncompleteSignature" => format!(
-            "AWS refuses the signature: the secret key of {origin} does not belong to its access key, or the clock of \
+            "AWS rejects the signature: the secret key of {source} does not belong to its access key, or the clock of \
              this machine is wrong; {}",
-            origin.remedy()
+            source.remedy()
         ),
         "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
             format!(
-                "AWS throttles {action} for this account; the next refresh tries again, fewer replicas ask less often"
+                "AWS throttles {action} for this account; the next refresh tries again, fewer replicas send fewer calls"
             )
         }
-        // What is no answer of RDS has no code either, with status 200 as well.
+        // A response that does not come from RDS has no code, even with status 200.
         "" => unreadable(action),
         _ => format!("{action} failed with {code}: {message}"),
     }
 }
 
 fn unreadable(action: &str) -> String {
-    format!("the answer to {action} is not one of RDS; check for an HTTP proxy that answers in place of AWS")
+    format!(
+        "the response to {action} is not a complete RDS document; check for an HTTP proxy that answers in place of AWS"
+    )
 }
 
-/// The fault of our own credentials, which the SDK wraps several times.
-fn credentials_fault(error: &(dyn Error + 'static)) -> Option<CredentialsFault> {
+/// The reason of our own credential chain, which the SDK wraps several times.
+fn no_credentials(error: &(dyn Error + 'static)) -> Option<NoCredentials> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(fault) = error.downcast_ref::<CredentialsFault>() {
-            return Some(fault.clone());
+        if let Some(no_credentials) = error.downcast_ref::<NoCredentials>() {
+            return Some(no_credentials.clone());
         }
         cause = error.source();
     }
@@ -166,29 +174,29 @@ mod tests {
             let number: usize = marker.map_or(0, |marker| marker.parse().unwrap());
             ready(Ok(Page { entries: vec![number], next: Some((number + 1).to_string()) }))
         };
-        assert!(all(next).await.unwrap_err().contains("more than 100 pages"));
+        assert!(all_pages(next).await.unwrap_err().contains("more than 100 pages"));
         let same = |_| ready(Ok(Page { entries: vec![1], next: Some("again".into()) }));
-        assert!(all(same).await.unwrap_err().contains("twice"));
+        assert!(all_pages(same).await.unwrap_err().contains("twice"));
     }
 
     #[tokio::test]
-    async fn an_error_on_a_later_page_leaves_nothing() {
+    async fn an_error_on_a_later_page_discards_the_earlier_pages() {
         let second_fails = |marker: Option<String>| {
             ready(match marker {
                 None => Ok(Page { entries: vec![1], next: Some("2".into()) }),
                 Some(_) => Err("no".to_owned()),
             })
         };
-        assert_eq!(all(second_fails).await, Err("no".to_owned()));
+        assert_eq!(all_pages(second_fails).await, Err("no".to_owned()));
     }
 
     #[tokio::test]
-    async fn a_fault_of_the_credentials_is_found_in_the_sdks_wrapping() {
+    async fn missing_credentials_are_found_in_the_errors_of_the_sdk() {
         let aws = aws_with("http://127.0.0.1:1", Some("us-east-1"), None).await;
         let client = aws_sdk_rds::Client::new(&aws.config);
         let error = client.describe_db_instances().send().await.unwrap_err();
-        let text = explain("rds:DescribeDBInstances", &Origin::Environment, &error);
+        let text = error_text("rds:DescribeDBInstances", &CredentialSource::Environment, &error);
         assert!(text.starts_with("no AWS credentials were found"), "{text}");
-        assert!(text.contains("service account"), "the remedy is that of the fault: {text}");
+        assert!(text.contains("service account"), "the remedy is that of the credentials: {text}");
     }
 }

@@ -1,47 +1,52 @@
-//! What discovery leaves out, and why.
+//! The databases that discovery skips, and why.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tracing::{debug, info, warn};
 
-/// Something about a database that its owner wants to know.
+/// A reason why a database is skipped, or why a tag of it is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Remark {
-    /// Left out: it is still being created.
+    /// Skipped: RDS is still creating it.
     NoEndpoint,
-    /// Left out: no IAM token can log in.
+    /// Skipped: no IAM token can log in.
     IamOff,
-    /// Left out: RDS described it without something that every database has.
+    /// Skipped: RDS described it without this property, which every database has.
     Incomplete(&'static str),
-    /// Left out: by its ARN it is in this region, which was not asked.
+    /// Skipped: its ARN names this region, which is not the queried one.
     OtherRegion(String),
-    /// Listed, without the port that its tag asks for.
+    /// Listed, without the local port of its tag. The text is the tag's value.
     LocalPort(String),
 }
 
-/// The remarks of the last discovery, so that each is told once and not every minute.
+/// The remarks of the last discovery. Each is logged once, and not every minute.
 #[derive(Default)]
-pub(super) struct Told(Mutex<BTreeMap<String, Remark>>);
+pub(super) struct ReportedRemarks(Mutex<BTreeMap<String, Remark>>);
 
-impl Told {
-    /// Logs what is new as information, what was told before for debugging.
-    pub(super) fn tell(&self, remarks: BTreeMap<String, Remark>) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl ReportedRemarks {
+    /// Logs new remarks, and at debug level those that were logged before.
+    pub(super) fn report(&self, remarks: BTreeMap<String, Remark>) {
+        let mut reported = self.0.lock();
         for (name, remark) in &remarks {
+            if reported.get(name) == Some(remark) {
+                debug!(%name, %remark, "remark unchanged");
+                continue;
+            }
             match remark {
-                _ if told.get(name) == Some(remark) => debug!(%name, %remark, "still so"),
                 Remark::LocalPort(_) => warn!(%name, %remark, "a tag of an RDS database is ignored"),
-                _ => info!(%name, %remark, "skipped an RDS database"),
+                Remark::NoEndpoint | Remark::IamOff | Remark::Incomplete(_) | Remark::OtherRegion(_) => {
+                    info!(%name, %remark, "skipped an RDS database");
+                }
             }
         }
-        *told = remarks;
+        *reported = remarks;
     }
 
     #[cfg(test)]
     pub(super) fn remarks(&self) -> BTreeMap<String, Remark> {
-        self.0.lock().unwrap().clone()
+        self.0.lock().clone()
     }
 }
 
@@ -52,18 +57,16 @@ impl fmt::Display for Remark {
             Self::IamOff => formatter.write_str(
                 "IAM database authentication is off; modify the instance or its cluster to turn it on",
             ),
-            Self::Incomplete(what) => write!(formatter, "RDS described it without a usable {what}"),
+            Self::Incomplete(property) => write!(formatter, "RDS described it without a usable {property}"),
             Self::OtherRegion(region) => write!(
                 formatter,
-                "its ARN names the region {region:?}, which is not the one that was asked; check for an HTTP proxy \
-                 that answers in place of AWS"
+                "its ARN names the region {region:?}, which is not the queried one; check for an HTTP proxy that \
+                 answers in place of AWS"
             ),
-            Self::LocalPort(written) => {
-                write!(
-                    formatter,
-                    "rds-auth-proxy:local-port is {written:?}, which is no port between 1 and 65535"
-                )
-            }
+            Self::LocalPort(value) => write!(
+                formatter,
+                "rds-auth-proxy:local-port is {value:?}, which is not a port between 1 and 65535"
+            ),
         }
     }
 }

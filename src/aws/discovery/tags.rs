@@ -1,4 +1,4 @@
-//! The tags of an RDS resource, and the two that this proxy understands.
+//! The tags of an RDS resource, and the two that this proxy reads.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use aws_sdk_rds::types::Tag as RdsTag;
 use super::skipped::Remark;
 use crate::catalog::Tag;
 
-/// The database to suggest.
+/// The name of the database to suggest.
 const DATABASE: &str = "rds-auth-proxy:db-name";
 
-/// The port that the client listens on for the database.
+/// The port on which the client listens for the database.
 const LOCAL_PORT: &str = "rds-auth-proxy:local-port";
 
-/// All tags. One without a key, which RDS does not allow, is left out.
+/// All tags. A tag without a key, which RDS does not allow, is left out.
 pub(super) fn tags(list: &[RdsTag]) -> Vec<Tag> {
     let tag = |tag: &RdsTag| {
         Some(Tag { name: tag.key()?.to_owned(), value: tag.value().unwrap_or_default().to_owned() })
@@ -21,17 +21,17 @@ pub(super) fn tags(list: &[RdsTag]) -> Vec<Tag> {
     list.iter().filter_map(tag).collect()
 }
 
-/// The tag for the database name, else the name of the database it was created with.
+/// The tag with the database's name, else `created_with`, the name of the database that RDS created.
 pub(super) fn database(tags: &[Tag], created_with: Option<&str>) -> Option<String> {
     value(tags, DATABASE).or(created_with).filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
-/// The tag for the local port. One that is no port is reported and counts as absent.
+/// The tag with the local port. An invalid value adds a remark and is ignored.
 pub(super) fn local_port(name: &str, tags: &[Tag], remarks: &mut BTreeMap<String, Remark>) -> Option<u16> {
-    let written = value(tags, LOCAL_PORT)?;
-    let port = written.trim().parse().ok().filter(|port| *port != 0);
+    let text = value(tags, LOCAL_PORT)?;
+    let port = text.trim().parse().ok().filter(|port| *port != 0);
     if port.is_none() {
-        remarks.insert(name.to_owned(), Remark::LocalPort(written.to_owned()));
+        remarks.insert(name.to_owned(), Remark::LocalPort(text.to_owned()));
     }
     port
 }

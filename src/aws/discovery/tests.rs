@@ -1,9 +1,9 @@
-//! Discovery against an HTTP server that answers as RDS does.
+//! Discovery against a fake RDS API.
 
 use std::fmt::Write as _;
 
 use super::*;
-use crate::aws::fake_aws::{Answer, Asked, StandIn, aws, aws_with};
+use crate::aws::fake_aws::{Call, FakeAws, Response, aws, aws_with};
 use crate::catalog::Tag;
 use crate::net::HostPort;
 
@@ -69,7 +69,7 @@ fn custom(cluster: &str, name: &str) -> String {
     )
 }
 
-fn answer(action: &str, list: &str, entries: &str, marker: &str) -> Answer {
+fn response(action: &str, list: &str, entries: &str, marker: &str) -> Response {
     let marker = if marker.is_empty() { String::new() } else { format!("<Marker>{marker}</Marker>") };
     let xml = format!(
         "<{action}Response xmlns=\"http://rds.amazonaws.com/doc/2014-10-31/\"><{action}Result>{marker}\
@@ -78,7 +78,7 @@ fn answer(action: &str, list: &str, entries: &str, marker: &str) -> Answer {
     (200, xml)
 }
 
-fn failure(status: u16, code: &str, message: &str) -> Answer {
+fn failure(status: u16, code: &str, message: &str) -> Response {
     let xml = format!(
         "<ErrorResponse xmlns=\"http://rds.amazonaws.com/doc/2014-10-31/\"><Error><Type>Sender</Type>\
          <Code>{code}</Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
@@ -87,21 +87,21 @@ fn failure(status: u16, code: &str, message: &str) -> Answer {
 }
 
 /// An account with these instances, clusters and custom endpoints, each on one page.
-fn account(asked: &Asked, instances: &str, clusters: &str, custom: &str) -> Answer {
-    match asked.action() {
-        "DescribeDBInstances" => answer(asked.action(), "DBInstances", instances, ""),
-        "DescribeDBClusters" => answer(asked.action(), "DBClusters", clusters, ""),
-        "DescribeDBClusterEndpoints" => answer(asked.action(), "DBClusterEndpoints", custom, ""),
+fn account(call: &Call, instances: &str, clusters: &str, custom: &str) -> Response {
+    match call.action() {
+        "DescribeDBInstances" => response(call.action(), "DBInstances", instances, ""),
+        "DescribeDBClusters" => response(call.action(), "DBClusters", clusters, ""),
+        "DescribeDBClusterEndpoints" => response(call.action(), "DBClusterEndpoints", custom, ""),
         other => panic!("unexpected call {other}"),
     }
 }
 
 async fn discover(
-    stand_in: &StandIn,
+    fake_aws: &FakeAws,
     regions: &[&str],
 ) -> (Result<Vec<Discovered>, DiscoverError>, Discovery) {
     let regions: Vec<_> = regions.iter().map(ToString::to_string).collect();
-    let discovery = stand_in.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
+    let discovery = fake_aws.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
     let found = discovery.discover().await.map(|found| {
         assert!(found.failed.is_empty(), "{:?}", found.failed);
         found.databases
@@ -109,9 +109,9 @@ async fn discover(
     (found, discovery)
 }
 
-async fn reason_of(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> String {
-    let stand_in = StandIn::start(answer).await;
-    let error = discover(&stand_in, &[]).await.0.unwrap_err();
+async fn reason_of(respond: impl Fn(&Call) -> Response + Send + Sync + 'static) -> String {
+    let fake_aws = FakeAws::start(respond).await;
+    let error = discover(&fake_aws, &[]).await.0.unwrap_err();
     assert_eq!(error.region, "us-east-1");
     error.reason
 }
@@ -121,17 +121,17 @@ fn names(found: &[Discovered]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn an_instance_comes_with_all_that_is_known_of_it() {
+async fn an_instance_is_listed_with_all_its_properties() {
     let tags = [
         ("rds-auth-proxy:db-name", "reports"),
         ("rds-auth-proxy:local-port", "54001"),
         ("rds_proxy_enabled", "true"),
     ];
-    let stand_in = StandIn::start(move |asked| {
-        account(asked, &instance(&Instance { region: "eu-west-1", tags: &tags, ..PLAIN }), "", "")
+    let fake_aws = FakeAws::start(move |call| {
+        account(call, &instance(&Instance { region: "eu-west-1", tags: &tags, ..PLAIN }), "", "")
     })
     .await;
-    let found = discover(&stand_in, &["eu-west-1"]).await.0.unwrap();
+    let found = discover(&fake_aws, &["eu-west-1"]).await.0.unwrap();
     let tags = tags.map(|(name, value)| Tag { name: name.into(), value: value.into() });
     let expected = Discovered {
         name: "db-1".into(),
@@ -141,11 +141,11 @@ async fn an_instance_comes_with_all_that_is_known_of_it() {
         local_port: Some(54001),
         tags: tags.to_vec(),
     };
-    assert_eq!(found, [expected], "the host is in small letters");
-    let asked = stand_in.asked();
-    let actions: Vec<_> = asked.iter().map(Asked::action).collect();
-    assert!(!actions.contains(&"DescribeDBClusterEndpoints"), "nothing needs it here: {actions:?}");
-    for call in &asked {
+    assert_eq!(found, [expected], "the host is in lower case");
+    let calls = fake_aws.calls();
+    let actions: Vec<_> = calls.iter().map(Call::action).collect();
+    assert!(!actions.contains(&"DescribeDBClusterEndpoints"), "no Aurora cluster needs it: {actions:?}");
+    for call in &calls {
         assert_eq!(call.parameter("Filters.Filter.1.Name"), "engine");
         assert_eq!(call.parameter("Filters.Filter.1.Values.Value.1"), "postgres");
         assert_eq!(call.parameter("Filters.Filter.1.Values.Value.2"), "aurora-postgresql");
@@ -155,29 +155,29 @@ async fn an_instance_comes_with_all_that_is_known_of_it() {
 
 #[tokio::test]
 async fn all_pages_of_all_regions_are_read() {
-    let stand_in = StandIn::start(|asked| {
-        let region = &asked.region;
+    let fake_aws = FakeAws::start(|call| {
+        let region = &call.region;
         let one = |id: &str| instance(&Instance { id, region, ..PLAIN });
-        match (asked.action(), asked.parameter("Marker")) {
+        match (call.action(), call.parameter("Marker")) {
             ("DescribeDBInstances", "") => {
-                answer(asked.action(), "DBInstances", &(one("a") + &one("b")), "x/1==")
+                response(call.action(), "DBInstances", &(one("a") + &one("b")), "x/1==")
             }
-            ("DescribeDBInstances", "x/1==") => answer(asked.action(), "DBInstances", &one("c"), "x2"),
-            ("DescribeDBInstances", "x2") => answer(asked.action(), "DBInstances", &one("d"), ""),
-            _ => account(asked, "", "", ""),
+            ("DescribeDBInstances", "x/1==") => response(call.action(), "DBInstances", &one("c"), "x2"),
+            ("DescribeDBInstances", "x2") => response(call.action(), "DBInstances", &one("d"), ""),
+            _ => account(call, "", "", ""),
         }
     })
     .await;
-    let found = discover(&stand_in, &["eu-west-1", "us-east-1", "eu-west-1"]).await.0.unwrap();
+    let found = discover(&fake_aws, &["eu-west-1", "us-east-1", "eu-west-1"]).await.0.unwrap();
     assert_eq!(names(&found), ["a", "a", "b", "b", "c", "c", "d", "d"]);
     assert_eq!(found[0].region, "eu-west-1");
     assert_eq!(found[1].region, "us-east-1");
-    assert_eq!(stand_in.asked().len(), 8, "a region given twice is asked once");
+    assert_eq!(fake_aws.calls().len(), 8, "a duplicate region is queried once");
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_left_out_with_a_reason() {
-    let stand_in = StandIn::start(|asked| {
+async fn unusable_databases_are_skipped_with_a_remark() {
+    let fake_aws = FakeAws::start(|call| {
         let instances = [
             instance(&PLAIN),
             instance(&Instance { id: "creating", endpoint: false, ..PLAIN }),
@@ -189,29 +189,29 @@ async fn what_cannot_be_used_is_left_out_with_a_reason() {
             instance(&PLAIN).replace("db-1", "no-arn").replace("arn:aws:rds:us-east-1:", ""),
         ];
         let foreign = cluster("foreign", "postgres", true, false).replace("rds:us-east-1", "rds:eu-west-1");
-        account(asked, &instances.concat(), &foreign, "")
+        account(call, &instances.concat(), &foreign, "")
     })
     .await;
-    let (found, discovery) = discover(&stand_in, &[]).await;
+    let (found, discovery) = discover(&fake_aws, &[]).await;
     let found = found.unwrap();
     assert_eq!(names(&found), ["db-1", "no-arn", "odd-port"]);
     assert!(found.iter().all(|database| database.region == "us-east-1"));
     assert_eq!(found[0].database.as_deref(), Some("app"), "without the tag it is DBName");
     assert_eq!(found[2].local_port, None);
-    let told = discovery.told.remarks();
-    let told = |id: &str| told[&format!("{id} in us-east-1")].clone();
-    assert_eq!(told("creating"), Remark::NoEndpoint);
-    assert_eq!(told("no-iam"), Remark::IamOff);
-    assert_eq!(told("odd-port"), Remark::LocalPort("0".into()));
-    assert_eq!(told("no host"), Remark::Incomplete("endpoint"));
-    assert_eq!(told(""), Remark::Incomplete("identifier"), "nobody could ask for it");
-    assert_eq!(told("elsewhere"), Remark::OtherRegion("eu-west-1".into()));
-    assert_eq!(told("foreign:writer"), Remark::OtherRegion("eu-west-1".into()));
+    let remarks = discovery.reported.remarks();
+    let remark = |id: &str| remarks[&format!("{id} in us-east-1")].clone();
+    assert_eq!(remark("creating"), Remark::NoEndpoint);
+    assert_eq!(remark("no-iam"), Remark::IamOff);
+    assert_eq!(remark("odd-port"), Remark::LocalPort("0".into()));
+    assert_eq!(remark("no host"), Remark::Incomplete("endpoint"));
+    assert_eq!(remark(""), Remark::Incomplete("identifier"));
+    assert_eq!(remark("elsewhere"), Remark::OtherRegion("eu-west-1".into()));
+    assert_eq!(remark("foreign:writer"), Remark::OtherRegion("eu-west-1".into()));
 }
 
 #[tokio::test]
 async fn clusters_have_writer_reader_and_custom_endpoints() {
-    let stand_in = StandIn::start(|asked| {
+    let fake_aws = FakeAws::start(|call| {
         let members = [
             instance(&Instance { id: "prod-1", iam: false, cluster: Some("prod"), ..PLAIN }),
             instance(&Instance { id: "off-1", iam: true, cluster: Some("off"), ..PLAIN }),
@@ -222,13 +222,13 @@ async fn clusters_have_writer_reader_and_custom_endpoints() {
             cluster("off", "aurora-postgresql", false, true),
         ];
         let custom = [custom("prod", "batch"), custom("off", "batch"), custom("mysql", "other")];
-        account(asked, &members.concat(), &clusters.concat(), &custom.concat())
+        account(call, &members.concat(), &clusters.concat(), &custom.concat())
     })
     .await;
-    let (found, discovery) = discover(&stand_in, &[]).await;
+    let (found, discovery) = discover(&fake_aws, &[]).await;
     let found = found.unwrap();
     let expected = ["multi-az:writer", "prod-1", "prod:custom:batch", "prod:reader", "prod:writer"];
-    assert_eq!(names(&found), expected, "the switch for IAM is the cluster's");
+    assert_eq!(names(&found), expected, "the cluster decides about IAM");
     let hosts: Vec<_> = found.iter().map(|database| database.address.host.as_str()).collect();
     let expected = [
         "multi-az.cluster-abc.us-east-1.rds.amazonaws.com",
@@ -245,37 +245,37 @@ async fn clusters_have_writer_reader_and_custom_endpoints() {
         let is_writer = endpoint.name == "prod:writer";
         assert_eq!(endpoint.local_port, is_writer.then_some(54010), "{}", endpoint.name);
     }
-    let told = discovery.told.remarks();
-    assert_eq!(told["off:writer in us-east-1"], Remark::IamOff);
-    assert_eq!(told["off-1 in us-east-1"], Remark::IamOff);
-    let asked = stand_in.asked();
-    let filter = asked.iter().find(|call| call.action() == "DescribeDBClusterEndpoints").unwrap();
+    let remarks = discovery.reported.remarks();
+    assert_eq!(remarks["off:writer in us-east-1"], Remark::IamOff);
+    assert_eq!(remarks["off-1 in us-east-1"], Remark::IamOff);
+    let calls = fake_aws.calls();
+    let filter = calls.iter().find(|call| call.action() == "DescribeDBClusterEndpoints").unwrap();
     assert_eq!(filter.parameter("Filters.Filter.1.Name"), "db-cluster-endpoint-type");
     assert_eq!(filter.parameter("Filters.Filter.1.Values.Value.1"), "custom");
 }
 
 #[tokio::test]
-async fn a_region_that_fails_keeps_what_it_had_and_the_others_go_on() {
-    // 0: eu-west-1 is denied; 1: all is well; 2: eu-west-1 is cut off in the middle of its list, us-east-1 has changed;
-    // 3: nobody answers.
+async fn a_failed_region_keeps_its_last_list_and_the_others_are_updated() {
+    // 0: eu-west-1 is denied; 1: both regions succeed; 2: eu-west-1 fails on its second page, us-east-1 has changed;
+    // 3: both regions fail.
     let stage = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let now = Arc::clone(&stage);
-    let stand_in = StandIn::start(move |asked| {
-        let west = asked.region == "eu-west-1";
-        let instance = |id| instance(&Instance { id, region: &asked.region, ..PLAIN });
+    let fake_aws = FakeAws::start(move |call| {
+        let west = call.region == "eu-west-1";
+        let instance = |id| instance(&Instance { id, region: &call.region, ..PLAIN });
         match now.load(std::sync::atomic::Ordering::SeqCst) {
             0 if west => failure(403, "AccessDenied", "not authorized"),
-            0 | 1 => account(asked, &instance(if west { "west" } else { "east" }), "", ""),
-            2 if west && asked.action() == "DescribeDBInstances" && asked.parameter("Marker").is_empty() => {
-                answer(asked.action(), "DBInstances", &instance("half"), "2")
+            0 | 1 => account(call, &instance(if west { "west" } else { "east" }), "", ""),
+            2 if west && call.action() == "DescribeDBInstances" && call.parameter("Marker").is_empty() => {
+                response(call.action(), "DBInstances", &instance("half"), "2")
             }
-            2 if !west => account(asked, &instance("moved"), "", ""),
+            2 if !west => account(call, &instance("moved"), "", ""),
             _ => failure(500, "InternalFailure", "sorry"),
         }
     })
     .await;
     let regions = ["us-east-1".to_owned(), "eu-west-1".to_owned()];
-    let discovery = stand_in.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
+    let discovery = fake_aws.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
     for (number, found, failed) in [
         (0, &["east"][..], &["eu-west-1"][..]),
         (1, &["east", "west"], &[]),
@@ -292,44 +292,47 @@ async fn a_region_that_fails_keeps_what_it_had_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_failure_on_the_second_page_leaves_no_half_list() {
-    let reason = reason_of(|asked| match (asked.action(), asked.parameter("Marker")) {
-        ("DescribeDBInstances", "") => answer(asked.action(), "DBInstances", &instance(&PLAIN), "2"),
+async fn a_failure_on_the_second_page_discards_the_first() {
+    let reason = reason_of(|call| match (call.action(), call.parameter("Marker")) {
+        ("DescribeDBInstances", "") => response(call.action(), "DBInstances", &instance(&PLAIN), "2"),
         ("DescribeDBInstances", _) => failure(500, "InternalFailure", "sorry"),
-        _ => account(asked, "", "", ""),
+        _ => account(call, "", "", ""),
     })
     .await;
     assert_eq!(reason, "rds:DescribeDBInstances failed with InternalFailure: sorry");
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_off_is_no_answer_wherever_it_is_cut() {
-    let (_, whole) = answer("DescribeDBInstances", "DBInstances", &instance(&PLAIN), "");
-    let places = (0..whole.len()).step_by(7).chain([whole.len() - 1]);
-    let longest = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let length = Arc::clone(&longest);
-    let stand_in = StandIn::start(move |asked| match asked.action() {
+async fn a_response_truncated_anywhere_is_rejected() {
+    let (_, complete) = response("DescribeDBInstances", "DBInstances", &instance(&PLAIN), "");
+    let lengths = (0..complete.len()).step_by(7).chain([complete.len() - 1]);
+    let shared_length = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let length = Arc::clone(&shared_length);
+    let fake_aws = FakeAws::start(move |call| match call.action() {
         "DescribeDBInstances" => {
-            let (_, whole) = answer(asked.action(), "DBInstances", &instance(&PLAIN), "");
-            (200, whole[..length.load(std::sync::atomic::Ordering::SeqCst)].to_owned())
+            let (_, complete) = response(call.action(), "DBInstances", &instance(&PLAIN), "");
+            (200, complete[..length.load(std::sync::atomic::Ordering::SeqCst)].to_owned())
         }
-        _ => account(asked, "", "", ""),
+        _ => account(call, "", "", ""),
     })
     .await;
-    for place in places {
-        longest.store(place, std::sync::atomic::Ordering::SeqCst);
-        let error = discover(&stand_in, &[]).await.0.expect_err(&whole[..place]);
-        assert!(error.reason.contains("the answer to rds:DescribeDBInstances is not one of RDS"), "{error}");
+    for end in lengths {
+        shared_length.store(end, std::sync::atomic::Ordering::SeqCst);
+        let error = discover(&fake_aws, &[]).await.0.expect_err(&complete[..end]);
+        assert!(
+            error.reason.contains("the response to rds:DescribeDBInstances is not a complete RDS document"),
+            "{error}"
+        );
     }
-    longest.store(whole.len(), std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(names(&discover(&stand_in, &[]).await.0.unwrap()), ["db-1"]);
+    shared_length.store(complete.len(), std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(names(&discover(&fake_aws, &[]).await.0.unwrap()), ["db-1"]);
 }
 
 #[tokio::test]
-async fn refusals_say_what_to_do() {
-    let denied = reason_of(|asked| match asked.action() {
+async fn errors_of_rds_come_with_a_remedy() {
+    let denied = reason_of(|call| match call.action() {
         "DescribeDBClusters" => failure(403, "AccessDenied", "no"),
-        _ => account(asked, &instance(&PLAIN), "", ""),
+        _ => account(call, &instance(&PLAIN), "", ""),
     })
     .await;
     for part in ["may not call rds:DescribeDBClusters", "rds:DescribeDBInstances", "IAM policy"] {
@@ -348,9 +351,9 @@ async fn refusals_say_what_to_do() {
 }
 
 #[tokio::test]
-async fn missing_and_dead_credentials_are_told_apart() {
-    let over = aws_credential_types::Credentials::new(
-        "AKIDOVER",
+async fn missing_and_expired_credentials_are_distinguished() {
+    let expired = aws_credential_types::Credentials::new(
+        "AKIDEXPIRED",
         "secret",
         None,
         Some(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(9)),
@@ -358,7 +361,7 @@ async fn missing_and_dead_credentials_are_told_apart() {
     );
     for (credentials, expected) in [
         (None, "no AWS credentials were found"),
-        (Some(over), "the AWS credentials of this machine expired at 1970-01-01T00:00:09Z"),
+        (Some(expired), "the AWS credentials of this machine expired at 1970-01-01T00:00:09Z"),
     ] {
         let aws = aws_with("http://127.0.0.1:1", Some("us-east-1"), credentials).await;
         let error = aws.discovery(&[]).unwrap().discover().await.unwrap_err();
@@ -368,20 +371,20 @@ async fn missing_and_dead_credentials_are_told_apart() {
 }
 
 #[tokio::test]
-async fn throttling_is_tried_again() {
+async fn throttled_calls_are_retried() {
     let calls = std::sync::atomic::AtomicUsize::new(0);
-    let stand_in = StandIn::start(move |asked| {
-        let first = asked.action() == "DescribeDBInstances"
+    let fake_aws = FakeAws::start(move |call| {
+        let first = call.action() == "DescribeDBInstances"
             && calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
-        if first { failure(400, "Throttling", "slow") } else { account(asked, &instance(&PLAIN), "", "") }
+        if first { failure(400, "Throttling", "slow") } else { account(call, &instance(&PLAIN), "", "") }
     })
     .await;
-    assert_eq!(names(&discover(&stand_in, &[]).await.0.unwrap()), ["db-1"]);
+    assert_eq!(names(&discover(&fake_aws, &[]).await.0.unwrap()), ["db-1"]);
 }
 
 #[tokio::test]
-async fn an_unreachable_api_is_the_networks_fault() {
-    // Nobody listens on the port of tcpmux any more, and no listener is given it by chance.
+async fn an_unreachable_api_is_reported_as_a_network_error() {
+    // The port of tcpmux: unused today, and never assigned to a listener by chance.
     let discovery = aws("http://127.0.0.1:1", Some("us-east-1")).await.discovery(&[]).unwrap();
     let reason = discovery.discover().await.unwrap_err().reason;
     assert!(reason.contains("could not be reached") && reason.contains("refused"), "{reason}");
@@ -390,12 +393,12 @@ async fn an_unreachable_api_is_the_networks_fault() {
 #[tokio::test]
 async fn regions_are_checked_before_any_call() {
     let aws = aws("http://127.0.0.1:1", None).await;
-    let Err(error) = aws.discovery(&[]) else { panic!("there is no region") };
+    let Err(error) = aws.discovery(&[]) else { panic!("no region is set") };
     let text = error.to_string();
     assert!(
         text.contains("rds.regions") && text.contains("AWS_REGION") && text.contains("\"dev\""),
         "{text}"
     );
-    let Err(error) = aws.discovery(&["evil.example.com/".into()]) else { panic!("that is no region") };
-    assert!(error.to_string().contains("no AWS region"), "{error}");
+    let Err(error) = aws.discovery(&["evil.example.com/".into()]) else { panic!("the region is invalid") };
+    assert!(error.to_string().contains("not an AWS region"), "{error}");
 }

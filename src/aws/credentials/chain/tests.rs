@@ -1,4 +1,4 @@
-//! A plugin that is slow, on a clock that need not be waited for.
+//! A slow plugin, with a paused clock.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use tokio::time::{Instant, sleep};
 use super::super::files::Files;
 use super::*;
 
-/// What stands at the end of the chain: a `credential_process`, for example.
+/// A slow credentials provider, such as a `credential_process`.
 #[derive(Clone, Debug)]
 struct Plugin {
-    takes: Duration,
+    lasts: Duration,
     fails: bool,
     runs: Arc<AtomicUsize>,
 }
 
 impl Plugin {
     fn new(seconds: u64, fails: bool) -> Self {
-        Self { takes: Duration::from_secs(seconds), fails, runs: Arc::default() }
+        Self { lasts: Duration::from_secs(seconds), fails, runs: Arc::default() }
     }
 
     fn runs(&self) -> usize {
@@ -29,19 +29,13 @@ impl Plugin {
 
     fn chain(&self, home: &Path) -> Arc<Chain> {
         let plugin = self.clone();
-        let loader = move || {
+        let new_config = move || {
             aws_config::defaults(BehaviorVersion::latest())
                 .region(Region::new("us-east-1"))
                 .credentials_provider(plugin.clone())
         };
-        let files = Files {
-            config: home.join("config"),
-            credentials: home.join("credentials"),
-            sessions: vec![home.to_path_buf()],
-            profile: "dev".into(),
-            keys_in_environment: false,
-        };
-        Arc::new(Chain::new(Source { loader: Arc::new(loader), files }))
+        let files = Files::in_directory(home, "dev");
+        Arc::new(Chain::new(CredentialLoader { new_config: Arc::new(new_config), files }))
     }
 }
 
@@ -52,7 +46,7 @@ impl ProvideCredentials for Plugin {
     {
         future::ProvideCredentials::new(async {
             let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
-            sleep(self.takes).await;
+            sleep(self.lasts).await;
             if self.fails {
                 return Err(CredentialsError::provider_error(format!("run {run} failed")));
             }
@@ -62,36 +56,39 @@ impl ProvideCredentials for Plugin {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_that_of_all_who_waited_for_it() {
+async fn all_connections_that_wait_for_a_load_share_its_failure() {
     let home = tempfile::tempdir().unwrap();
     let plugin = Plugin::new(4, true);
     let chain = plugin.chain(home.path());
     let begin = Instant::now();
-    let logins: Vec<_> = (0..4)
+    let connections: Vec<_> = (0..4)
         .map(|_| {
             let chain = Arc::clone(&chain);
             tokio::spawn(async move { (chain.current().await.unwrap_err(), Instant::now()) })
         })
         .collect();
-    for login in logins {
-        let (fault, at) = login.await.unwrap();
-        assert!(fault.reason.contains("run 1 failed"), "{fault}");
+    for connection in connections {
+        let (error, at) = connection.await.unwrap();
+        assert!(error.reason.contains("run 1 failed"), "{error}");
         assert!(at - begin < Duration::from_secs(5), "{:?}", at - begin);
     }
-    assert!(chain.current().await.unwrap_err().reason.contains("run 2 failed"), "who comes later asks anew");
+    assert!(
+        chain.current().await.unwrap_err().reason.contains("run 2 failed"),
+        "a later connection loads again"
+    );
     assert_eq!(plugin.runs(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plugin_that_outlives_the_wait_is_not_started_twice_and_what_it_says_in_the_end_counts() {
+async fn a_slow_plugin_is_not_started_twice_and_its_late_credentials_are_used() {
     let home = tempfile::tempdir().unwrap();
     let plugin = Plugin::new(40, false);
     let chain = plugin.chain(home.path());
     for _ in 0..3 {
-        let fault = chain.current().await.unwrap_err();
-        assert!(fault.reason.contains("did not arrive within 12 s"), "{fault}");
+        let error = chain.current().await.unwrap_err();
+        assert!(error.reason.contains("did not arrive within 12 s"), "{error}");
     }
-    // A login that it went through leaves its session where sessions are.
+    // The login of the plugin writes a session file.
     std::fs::write(home.path().join("session.json"), "{}").unwrap();
     sleep(Duration::from_mins(1)).await;
     for _ in 0..2 {
@@ -101,7 +98,7 @@ async fn a_plugin_that_outlives_the_wait_is_not_started_twice_and_what_it_says_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_went_away_leaves_the_plugin_to_the_next() {
+async fn a_connection_that_goes_away_leaves_the_running_plugin_to_the_next() {
     let home = tempfile::tempdir().unwrap();
     let plugin = Plugin::new(5, false);
     let chain = plugin.chain(home.path());
@@ -111,7 +108,7 @@ async fn a_connection_that_went_away_leaves_the_plugin_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_nobody_waited_for_is_history() {
+async fn a_failure_without_waiting_connections_is_not_reported_later() {
     let home = tempfile::tempdir().unwrap();
     let plugin = Plugin::new(20, true);
     let chain = plugin.chain(home.path());
@@ -123,7 +120,7 @@ async fn a_failure_that_nobody_waited_for_is_history() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_profile_that_changes_ends_the_wait_for_an_old_plugin() {
+async fn a_changed_profile_replaces_the_running_load() {
     let home = tempfile::tempdir().unwrap();
     let plugin = Plugin::new(1_000_000, false);
     let chain = plugin.chain(home.path());
