@@ -273,4 +273,20 @@ mod tests {
         assert_eq!((first.unwrap().name, second.unwrap().name), ("new".to_owned(), "new".to_owned()));
         assert_eq!(slow.asked.load(Ordering::Relaxed), 1);
     }
+
+    /// AWS as a bug would have it.
+    struct Panics;
+
+    impl Discover for Panics {
+        fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>> {
+            Box::pin(async { panic!("boom") })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_refresh_is_an_error_for_the_connections_that_wait() {
+        let directory = Directory::new(policy(), Some(Arc::new(Panics)));
+        let error = directory.by_name("new").await.unwrap_err();
+        assert!(matches!(error, LookupError::Stale { .. }) && error.to_string().contains("boom"), "{error}");
+    }
 }
