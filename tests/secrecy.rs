@@ -63,10 +63,14 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/ports.rs", "MintError", Test("no_error_about_credentials_shows_them")),
     ("src/single_flight.rs", "FlightError", Words("the message of a panic")),
     ("src/tls/acceptor.rs", "ServerIdentity", Words("hosts and paths")),
+    (
+        "src/tls/client_cert_resolver.rs",
+        "ClientCertResolver",
+        Words("a certificate, which is public, and the kind of its key"),
+    ),
     ("src/tls/connector.rs", "Connector", Test("debug_shows_no_key")),
     ("src/tls/error.rs", "TlsError", Test("no_error_shows_a_key")),
     ("src/tls/ssl_mode.rs", "UnknownSslMode", Words("what was to be a mode")),
-    ("src/tls/shown.rs", "Shown", Words("a certificate, which is public, and the kind of its key")),
     ("src/tls/verify.rs", "Untrusted", Words("a sentence about a certificate")),
     ("src/tls/verify.rs", "Verifier", Test("debug_shows_no_key")),
     (

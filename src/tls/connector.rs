@@ -8,8 +8,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 
+use super::client_cert_resolver::ClientCertResolver;
 use super::reload::Reload;
-use super::shown::Shown;
 use super::verify::{Depth, Verifier};
 use super::{ALPN, Roots, SelfSigned, SslMode, TlsError, pem, provider};
 use crate::net::{ReadAhead, Socket, Stream};
@@ -135,7 +135,7 @@ fn client_config(settings: &Settings, depth: Depth) -> Result<ClientConfig, TlsE
         .map_err(|error| TlsError::Setup(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_cert_resolver(Arc::new(Shown::new(certified)));
+        .with_client_cert_resolver(Arc::new(ClientCertResolver::new(certified)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }

@@ -1,26 +1,24 @@
 //! TLS in both directions: modes, roots, certificates, and why a peer is not trusted.
 
 mod acceptor;
-mod binding;
+mod client_cert_resolver;
 mod connector;
 mod error;
-mod expiry;
 mod pem;
 mod reload;
 mod roots;
 mod self_signed;
-mod shown;
 mod ssl_mode;
 mod verify;
+mod x509;
 
 pub use acceptor::{Acceptor, ServerIdentity};
-pub use binding::server_end_point;
 pub use connector::{ClientIdentity, Connector, Settings};
 pub use error::TlsError;
-pub use expiry::expiry;
 pub use roots::Roots;
 pub use self_signed::SelfSigned;
 pub use ssl_mode::{SslMode, UnknownSslMode};
+pub use x509::{expiry, server_end_point};
 
 /// The ALPN protocol of PostgreSQL (IANA TLS ALPN registry; `PG_ALPN_PROTOCOL` in src/include/libpq/pqcomm.h).
 pub const ALPN: &[u8] = b"postgresql";
