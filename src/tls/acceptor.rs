@@ -1,6 +1,7 @@
 //! TLS towards applications.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustls::ServerConfig;
 
@@ -27,7 +28,7 @@ pub enum ServerIdentity {
 
 /// Answers TLS handshakes. Changed files count for the next connection.
 pub struct Acceptor {
-    config: Reload<ServerConfig>,
+    config: Arc<Reload<ServerConfig>>,
 }
 
 impl Acceptor {
@@ -46,7 +47,7 @@ impl Acceptor {
     /// Makes the TLS handshake; `first` are bytes of it that were already read. A client that offers protocols by
     /// ALPN has to offer `postgresql`.
     pub async fn accept(&self, socket: Socket, first: &[u8]) -> Result<Stream, TlsError> {
-        let acceptor = tokio_rustls::TlsAcceptor::from(self.config.current());
+        let acceptor = tokio_rustls::TlsAcceptor::from(self.config.current().await);
         let stream = acceptor
             .accept(ReadAhead::new(socket, first))
             .await

@@ -44,7 +44,7 @@ pub struct Connector {
     mode: SslMode,
     depth: Depth,
     certificate: Option<PathBuf>,
-    config: Reload<ClientConfig>,
+    config: Arc<Reload<ClientConfig>>,
 }
 
 impl Connector {
@@ -86,7 +86,7 @@ impl Connector {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             TlsError::Handshake(format!("\"{host}\" is not a name that a certificate can have"))
         })?;
-        let connector = tokio_rustls::TlsConnector::from(self.config.current());
+        let connector = tokio_rustls::TlsConnector::from(self.config.current().await);
         let stream = connector
             .connect(name, ReadAhead::new(socket, &[]))
             .await
@@ -146,15 +146,15 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn debug_shows_no_key() {
+    #[tokio::test]
+    async fn debug_shows_no_key() {
         let own = Arc::new(SelfSigned::generate(&["localhost".to_owned()]).unwrap());
         let (_, key) = own.chain().unwrap();
         let settings =
             Settings { mode: SslMode::VerifyFull, roots: None, identity: ClientIdentity::Generated(own) };
         let connector = Connector::new(settings).unwrap();
         // What is behind it too: a setting of rustls that shows its keys would be found here.
-        let shown = format!("{connector:?} {connector:#?} {:?}", connector.config.current());
+        let shown = format!("{connector:?} {connector:#?} {:?}", connector.config.current().await);
         assert!(
             shown.contains("Connector(verify-full, CaAndName)") && shown.contains("Verifier("),
             "{shown}"

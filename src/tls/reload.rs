@@ -1,61 +1,82 @@
-//! Values made from files, made again when the files change.
+//! Values made from files, and made again when the files change.
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::TlsError;
 use crate::stamp::Stamp;
 
-/// How long a look at the files is good for.
+/// How long the result of a check stays valid: the files are looked at once in this time at most.
 const RECHECK: Duration = Duration::from_secs(1);
 
-/// A value made from files. When they change it is made again for new connections; if that fails, the old one stays
-/// and the log says why.
+/// How long a connection waits for a check. After that it uses the value it has: a network file system that does not
+/// respond must not stop new connections.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// A value made from files. After they changed, the next connection gets a new value. If the new files cannot be used,
+/// the old value stays in use and the log says why. Files are read on threads for blocking work.
 pub(super) struct Reload<T> {
     paths: Vec<PathBuf>,
     make: Box<dyn Fn() -> Result<T, TlsError> + Send + Sync>,
-    state: Mutex<State<T>>,
+    /// The value in use. Never locked while a file is read.
+    value: Mutex<Arc<T>>,
+    /// Locked while a check runs, so that there is one at a time.
+    last_check: Arc<AsyncMutex<Check>>,
 }
 
-struct State<T> {
-    value: Arc<T>,
+struct Check {
+    at: Instant,
     stamps: Vec<Stamp>,
-    checked: Instant,
 }
 
-impl<T> Reload<T> {
-    /// Makes the value for the first time, so that a mistake is an error at start.
+impl<T: Send + Sync + 'static> Reload<T> {
+    /// Makes the value for the first time, so that a mistake is an error at start. Reads files.
     pub(super) fn new(
         paths: Vec<PathBuf>,
         make: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
-    ) -> Result<Self, TlsError> {
-        let state = State { stamps: stamps(&paths), value: Arc::new(make()?), checked: Instant::now() };
-        Ok(Self { paths, make: Box::new(make), state: Mutex::new(state) })
+    ) -> Result<Arc<Self>, TlsError> {
+        let check = Check { at: Instant::now(), stamps: stamps(&paths) };
+        let value = Mutex::new(Arc::new(make()?));
+        let last_check = Arc::new(AsyncMutex::new(check));
+        Ok(Arc::new(Self { paths, make: Box::new(make), value, last_check }))
     }
 
-    /// The value as the files have it now.
-    pub(super) fn current(&self) -> Arc<T> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.paths.is_empty() && state.checked.elapsed() >= RECHECK {
-            state.checked = Instant::now();
-            self.look(&mut state);
+    /// The value of the files as they are now.
+    pub(super) async fn current(self: &Arc<Self>) -> Arc<T> {
+        if !self.paths.is_empty() {
+            let _in_time = timeout(MAX_WAIT, self.check()).await;
         }
-        Arc::clone(&state.value)
+        Arc::clone(&self.value.lock())
     }
 
-    fn look(&self, state: &mut State<T>) {
-        let now = stamps(&self.paths);
-        if now == state.stamps {
+    async fn check(self: &Arc<Self>) {
+        let mut last = Arc::clone(&self.last_check).lock_owned().await;
+        if last.at.elapsed() < RECHECK {
             return;
         }
-        state.stamps = now;
+        // The blocking work holds the lock and stores the value: it completes even if this connection does not wait for it.
+        let files = Arc::clone(self);
+        let _ended = spawn_blocking(move || files.load_if_changed(&mut last)).await;
+    }
+
+    fn load_if_changed(&self, last: &mut Check) {
+        last.at = Instant::now();
+        let stamps = stamps(&self.paths);
+        if stamps == last.stamps {
+            return;
+        }
+        last.stamps = stamps;
         match (self.make)() {
             Ok(value) => {
-                state.value = Arc::new(value);
+                *self.value.lock() = Arc::new(value);
                 info!(files = ?self.paths, "certificate files changed and were loaded again");
             }
             Err(error) => {
@@ -65,7 +86,7 @@ impl<T> Reload<T> {
     }
 }
 
-/// The files of a directory count one by one.
+/// The stamps of the paths, and of each file in those that are directories.
 fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
     let mut stamps = Vec::new();
     for path in paths {
@@ -81,29 +102,83 @@ fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
     use super::*;
 
-    #[test]
-    fn a_changed_file_counts_and_a_bad_one_does_not() {
+    impl<T> Reload<T> {
+        async fn expire_check(&self) {
+            self.last_check.lock().await.at -= RECHECK;
+        }
+    }
+
+    fn number(path: &Path) -> Result<u32, TlsError> {
+        let text = fs::read_to_string(path).unwrap();
+        text.parse().map_err(|error: std::num::ParseIntError| TlsError::Setup(error.to_string()))
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_counts_and_a_bad_one_does_not() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("value");
         fs::write(&file, "1").unwrap();
         let path = file.clone();
+        let reload = Reload::new(vec![file.clone()], move || number(&path)).unwrap();
+        assert_eq!(*reload.current().await, 1);
+        let change = async |text: &str| {
+            fs::write(&file, text).unwrap();
+            reload.expire_check().await;
+        };
+        change("22").await;
+        assert_eq!(*reload.current().await, 22);
+        change("bad").await;
+        assert_eq!(*reload.current().await, 22, "the old value stays");
+        change("4444").await;
+        assert_eq!(*reload.current().await, 4444);
+    }
+
+    #[tokio::test]
+    async fn files_are_read_once_for_many_connections() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("value");
+        fs::write(&file, "1").unwrap();
+        let path = file.clone();
+        let reads = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&reads);
         let reload = Reload::new(vec![file.clone()], move || {
-            let text = fs::read_to_string(&path).unwrap();
-            text.parse::<u32>().map_err(|error| TlsError::Setup(error.to_string()))
+            counted.fetch_add(1, Ordering::Relaxed);
+            number(&path)
         })
         .unwrap();
-        assert_eq!(*reload.current(), 1);
-        let change = |text: &str| {
-            fs::write(&file, text).unwrap();
-            reload.state.lock().unwrap().checked -= RECHECK;
-        };
-        change("22");
-        assert_eq!(*reload.current(), 22);
-        change("bad");
-        assert_eq!(*reload.current(), 22, "the old value stays");
-        change("4444");
-        assert_eq!(*reload.current(), 4444);
+        fs::write(&file, "22").unwrap();
+        assert_eq!(*reload.current().await, 1, "the files were looked at less than a second ago");
+        reload.expire_check().await;
+        let (first, second) = tokio::join!(reload.current(), reload.current());
+        assert_eq!((*first, *second), (22, 22));
+        assert_eq!(reads.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_file_system_that_hangs_does_not_stop_connections() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("value");
+        fs::write(&file, "1").unwrap();
+        let path = file.clone();
+        let (respond, response) = mpsc::channel();
+        let response = Mutex::new(response);
+        respond.send(()).unwrap();
+        let reload = Reload::new(vec![file.clone()], move || {
+            response.lock().recv().unwrap();
+            number(&path)
+        })
+        .unwrap();
+        fs::write(&file, "22").unwrap();
+        reload.expire_check().await;
+        assert_eq!(*reload.current().await, 1, "the value in use");
+        respond.send(()).unwrap();
+        // This waits until the check has ended, which no connection waited for.
+        assert_eq!(*reload.current().await, 22, "the check completes without the connection that began it");
     }
 }
