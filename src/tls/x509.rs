@@ -1,6 +1,6 @@
 //! What the proxy reads in certificates: the digest for channel binding, and the expiry date.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use x509_parser::certificate::X509Certificate;
@@ -9,6 +9,42 @@ use x509_parser::prelude::FromDer;
 
 use super::{TlsError, pem};
 use crate::net::Stream;
+use crate::stamp::Stamp;
+
+/// The expiry date of a certificate file. The file is parsed again only after it changed.
+pub struct CertificateExpiry {
+    path: PathBuf,
+    /// Belongs to the file that the date was read from.
+    stamp: Stamp,
+    date: Option<i64>,
+}
+
+impl CertificateExpiry {
+    /// For this file, which is not read yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, stamp: Stamp::default(), date: None }
+    }
+
+    /// The path of the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// When the first certificate of the file to expire does so, in seconds since 1970. A file that cannot be read or
+    /// parsed any more keeps its last date; absent if there is none. Looks at the file, so it belongs on a thread for
+    /// blocking work.
+    pub fn seconds(&mut self) -> Option<i64> {
+        let stamp = Stamp::of(&self.path);
+        if stamp != self.stamp
+            && let Ok(Some(date)) = expiry(&self.path)
+        {
+            (self.stamp, self.date) = (stamp, Some(date));
+        }
+        self.date
+    }
+}
 
 /// The digest of the server's certificate on a TLS stream that we opened: the channel binding `tls-server-end-point` of
 /// SCRAM-SHA-256-PLUS (RFC 5929 section 4.1: the hash of the certificate's signature, SHA-256 in place of MD5 and
@@ -48,4 +84,48 @@ pub fn expiry(path: &Path) -> Result<Option<i64>, TlsError> {
     let certificates = pem::certificates(path)?;
     let parsed = certificates.iter().filter_map(|certificate| X509Certificate::from_der(certificate).ok());
     Ok(parsed.map(|(_, certificate)| certificate.validity().not_after.timestamp()).min())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    /// A certificate that is valid until the first day of the year.
+    fn certificate(year: i32) -> String {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(year, 1, 1);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    }
+
+    #[test]
+    fn the_expiry_date_follows_the_file_and_survives_a_bad_one() {
+        const START_OF_2030: i64 = 1_893_456_000;
+        const START_OF_2031: i64 = 1_924_992_000;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("certificate.pem");
+        let mut expiry = CertificateExpiry::new(file.clone());
+        assert_eq!(expiry.seconds(), None);
+        fs::write(&file, certificate(2031)).unwrap();
+        assert_eq!(expiry.seconds(), Some(START_OF_2031));
+        fs::write(&file, "no certificate").unwrap();
+        assert_eq!(expiry.seconds(), Some(START_OF_2031), "the last date stays");
+        fs::write(&file, [certificate(2031), certificate(2030)].concat()).unwrap();
+        assert_eq!(expiry.seconds(), Some(START_OF_2030), "the first certificate to expire counts");
+        fs::remove_file(&file).unwrap();
+        assert_eq!(expiry.seconds(), Some(START_OF_2030), "the last date stays");
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_parsed_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("certificate.pem");
+        fs::write(&file, certificate(2031)).unwrap();
+        let stamp = Stamp::of(&file);
+        let mut expiry = CertificateExpiry { path: file, stamp, date: Some(1) };
+        assert_eq!(expiry.seconds(), Some(1));
+    }
 }
