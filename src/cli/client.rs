@@ -14,7 +14,7 @@ use super::start::{self, Prepared};
 use super::{harden, observe, password, tunnel};
 use crate::catalog::{Directory, LookupError, Mint, Target};
 use crate::client::{Client, UpstreamMode};
-use crate::config::{Config, Mode, Upstream, UpstreamRoute};
+use crate::config::{Config, Mode, Upstream, UpstreamTransport};
 use crate::net::{Address, HostPort};
 use crate::session::{Engine, Hop, Transport};
 use crate::shutdown::Shutdown;
@@ -96,9 +96,9 @@ fn choose_upstream<'a>(config: &'a Config, wanted: Option<&str>) -> Result<&'a U
 }
 
 fn upstream_choice(upstream: &Upstream) -> Choice {
-    let description = match &upstream.route {
-        UpstreamRoute::Host(address) => address.to_string(),
-        UpstreamRoute::PortForward(forward) => match &forward.namespace {
+    let description = match &upstream.transport {
+        UpstreamTransport::Host(address) => address.to_string(),
+        UpstreamTransport::PortForward(forward) => match &forward.namespace {
             Some(namespace) => format!("port-forward into the namespace {namespace}"),
             None => "port-forward".into(),
         },
@@ -134,9 +134,11 @@ async fn upstream_mode(upstream: &Upstream, shutdown: &Shutdown) -> Result<Upstr
             "TLS to this upstream proxy encrypts but does not verify who answers; set ssl.mode to verify-full"
         );
     }
-    let transport = match &upstream.route {
-        UpstreamRoute::Host(address) => Transport::Address(address.clone()),
-        UpstreamRoute::PortForward(forward) => tunnel::transport(forward, &upstream.tls, shutdown).await?,
+    let transport = match &upstream.transport {
+        UpstreamTransport::Host(address) => Transport::Address(address.clone()),
+        UpstreamTransport::PortForward(forward) => {
+            tunnel::transport(forward, &upstream.tls, shutdown).await?
+        }
     };
     let hop = Hop {
         name: format!("the upstream proxy {}", upstream.name),

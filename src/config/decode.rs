@@ -8,13 +8,13 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::fault::{Fault, KeyPath, Step, echo};
+use super::key_error::{KeyError, KeyPath, Step, echo};
 use super::tree::Tree;
 
 impl<'de> Deserializer<'de> for &'de Tree {
-    type Error = Fault;
+    type Error = KeyError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         match self {
             Tree::Null => visitor.visit_unit(),
             Tree::Scalar(text) => visitor.visit_borrowed_str(text),
@@ -23,24 +23,24 @@ impl<'de> Deserializer<'de> for &'de Tree {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         match self {
             Tree::Scalar(text) if text.eq_ignore_ascii_case("true") => visitor.visit_bool(true),
             Tree::Scalar(text) if text.eq_ignore_ascii_case("false") => visitor.visit_bool(false),
-            other => Err(Fault::unexpected("true or false", describe(other))),
+            other => Err(KeyError::unexpected("true or false", describe(other))),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         if matches!(self, Tree::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     /// A section with nothing in it is an empty one.
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         match self {
             Tree::Null => visitor.visit_map(Entries { left: [].iter(), value: None }),
             Tree::Section(_) => self.deserialize_any(visitor),
-            other => Err(Fault::unexpected("a section of keys", describe(other))),
+            other => Err(KeyError::unexpected("a section of keys", describe(other))),
         }
     }
 
@@ -49,27 +49,27 @@ impl<'de> Deserializer<'de> for &'de Tree {
         _name: &'static str,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, KeyError> {
         self.deserialize_map(visitor)
     }
 
     /// A list with nothing in it is an empty one.
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         match self {
             Tree::Null => visitor.visit_seq(Items { left: [].iter(), index: 0 }),
             Tree::List(_) => self.deserialize_any(visitor),
-            other => Err(Fault::unexpected("a list", describe(other))),
+            other => Err(KeyError::unexpected("a list", describe(other))),
         }
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         match self {
             Tree::Scalar(text) => visitor.visit_borrowed_str(text),
-            other => Err(Fault::unexpected("a text", describe(other))),
+            other => Err(KeyError::unexpected("a text", describe(other))),
         }
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         self.deserialize_str(visitor)
     }
 
@@ -85,13 +85,13 @@ struct Items<'de> {
 }
 
 impl<'de> de::SeqAccess<'de> for Items<'de> {
-    type Error = Fault;
+    type Error = KeyError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, KeyError> {
         let Some(item) = self.left.next() else { return Ok(None) };
         let index = self.index;
         self.index += 1;
-        seed.deserialize(item).map(Some).map_err(|fault| inside(fault, Step::Index(index)))
+        seed.deserialize(item).map(Some).map_err(|error| inside(error, Step::Index(index)))
     }
 }
 
@@ -102,30 +102,30 @@ struct Entries<'de> {
 }
 
 impl<'de> de::MapAccess<'de> for Entries<'de> {
-    type Error = Fault;
+    type Error = KeyError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, KeyError> {
         self.value = self.left.next();
         let Some((key, _)) = self.value else { return Ok(None) };
-        let deserializer: StrDeserializer<'de, Fault> = key.as_str().into_deserializer();
-        seed.deserialize(deserializer).map(Some).map_err(|fault| inside(fault, Step::Key(key.clone())))
+        let deserializer: StrDeserializer<'de, KeyError> = key.as_str().into_deserializer();
+        seed.deserialize(deserializer).map(Some).map_err(|error| inside(error, Step::Key(key.clone())))
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, KeyError> {
         let Some((key, value)) = self.value else {
             return Err(de::Error::custom("a value was asked for before its key"));
         };
-        seed.deserialize(value).map_err(|fault| inside(fault, Step::Key(key.clone())))
+        seed.deserialize(value).map_err(|error| inside(error, Step::Key(key.clone())))
     }
 }
 
-/// Notes a step on the way out; see [`Fault::after_decoding`].
-fn inside(mut fault: Fault, step: Step) -> Fault {
-    fault.path.0.push(step);
-    fault
+/// Notes a step on the way out; see [`KeyError::after_decoding`].
+fn inside(mut error: KeyError, step: Step) -> KeyError {
+    error.path.0.push(step);
+    error
 }
 
-impl de::Error for Fault {
+impl de::Error for KeyError {
     fn custom<T: Display>(text: T) -> Self {
         Self::of_value(KeyPath::default(), text.to_string())
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::fault::{Fault, Place};
+use super::key_error::{KeyError, Position};
 
 /// The configuration cannot be used; the text says where and what to change.
 #[derive(Debug, thiserror::Error)]
@@ -40,13 +40,13 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn invalid(path: &Path, place: Option<Place>, fault: &Fault) -> Self {
+    pub(super) fn invalid(path: &Path, position: Option<Position>, error: &KeyError) -> Self {
         Self::Invalid {
             path: path.to_owned(),
-            line: place.map(|place| place.line),
-            column: place.map(|place| place.column),
-            key: fault.path.to_string(),
-            reason: fault.reason(),
+            line: position.map(|position| position.line),
+            column: position.map(|position| position.column),
+            key: error.path.to_string(),
+            reason: error.reason(),
         }
     }
 }

@@ -3,51 +3,56 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::fault::{Fault, KeyPath, Step};
-use super::surroundings::Surroundings;
+use super::environment::Environment;
+use super::key_error::{KeyError, KeyPath, Step};
 use super::tree::Tree;
 
 /// Which values came from outside the file; they may be secret and are not repeated in errors.
 #[derive(Debug, Default)]
-pub(super) struct Origins(BTreeMap<KeyPath, String>);
+pub(super) struct Substitutions(BTreeMap<KeyPath, String>);
 
-impl Origins {
+impl Substitutions {
     /// What the value at `path` was written as, such as `${fromEnv:NAME}`.
     pub(super) fn of(&self, path: &KeyPath) -> Option<&str> {
         self.0.get(path).map(String::as_str)
     }
 }
 
-/// Replaces all of them, and notes in `origins` where they were.
-pub(super) fn expand(tree: &mut Tree, around: &Surroundings, origins: &mut Origins) -> Result<(), Fault> {
-    walk(tree, &mut KeyPath::default(), around, origins)
+/// Replaces all of them, and notes in `substitutions` where they were.
+pub(super) fn expand(
+    tree: &mut Tree,
+    environment: &Environment,
+    substitutions: &mut Substitutions,
+) -> Result<(), KeyError> {
+    walk(tree, &mut KeyPath::default(), environment, substitutions)
 }
 
 fn walk(
     tree: &mut Tree,
     path: &mut KeyPath,
-    around: &Surroundings,
-    origins: &mut Origins,
-) -> Result<(), Fault> {
+    environment: &Environment,
+    substitutions: &mut Substitutions,
+) -> Result<(), KeyError> {
     match tree {
         Tree::Null => {}
         Tree::Scalar(text) => {
-            let expanded = value(text, around).map_err(|reason| Fault::of_key(path.clone(), reason))?;
+            let expanded =
+                value(text, environment).map_err(|reason| KeyError::of_key(path.clone(), reason))?;
             if let Some(expanded) = expanded {
-                origins.0.insert(path.clone(), std::mem::replace(text, expanded));
+                substitutions.0.insert(path.clone(), std::mem::replace(text, expanded));
             }
         }
         Tree::List(items) => {
             for (index, item) in items.iter_mut().enumerate() {
                 path.0.push(Step::Index(index));
-                walk(item, path, around, origins)?;
+                walk(item, path, environment, substitutions)?;
                 path.0.pop();
             }
         }
         Tree::Section(entries) => {
             for (key, item) in entries {
                 path.0.push(Step::Key(key.clone()));
-                walk(item, path, around, origins)?;
+                walk(item, path, environment, substitutions)?;
                 path.0.pop();
             }
         }
@@ -56,7 +61,7 @@ fn walk(
 }
 
 /// The text with every reference replaced; absent where it has none.
-fn value(text: &str, around: &Surroundings) -> Result<Option<String>, String> {
+fn value(text: &str, environment: &Environment) -> Result<Option<String>, String> {
     let mut expanded = String::new();
     let mut rest = text;
     let mut any = false;
@@ -66,7 +71,7 @@ fn value(text: &str, around: &Surroundings) -> Result<Option<String>, String> {
         });
         expanded.push_str(before);
         if let Some((source, argument, behind)) = reference {
-            expanded.push_str(&look_up(source, argument, around)?);
+            expanded.push_str(&look_up(source, argument, environment)?);
             any = true;
             rest = behind;
         } else {
@@ -79,13 +84,13 @@ fn value(text: &str, around: &Surroundings) -> Result<Option<String>, String> {
     Ok(any.then_some(expanded))
 }
 
-fn look_up(source: &str, argument: &str, around: &Surroundings) -> Result<String, String> {
+fn look_up(source: &str, argument: &str, environment: &Environment) -> Result<String, String> {
     match source {
-        "fromEnv" => around.variable(argument).ok_or_else(|| {
+        "fromEnv" => environment.variable(argument).ok_or_else(|| {
             format!("the environment variable {argument} of ${{fromEnv:{argument}}} is not set")
         }),
         "fromFile" => {
-            let path = around.path(argument).map_err(|unset| unset.reason())?;
+            let path = environment.path(argument).map_err(|unset| unset.reason())?;
             let read = fs::read_to_string(&path);
             let text = read
                 .map_err(|error| format!("the file of ${{fromFile:{argument}}} cannot be read: {error}"))?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
-use super::surroundings::Surroundings;
+use super::environment::Environment;
 
 /// What the file is called.
 const NAMES: [&str; 2] = ["config.yaml", "config.yml"];
@@ -16,18 +16,18 @@ const DIRECTORY: &str = "rds-auth-proxy";
 ///
 /// [`ConfigError::NotFound`] lists every path that was tried.
 pub fn find(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
-    find_among(explicit, Path::new("."), &Surroundings::of_process())
+    find_among(explicit, Path::new("."), &Environment::of_process())
 }
 
 fn find_among(
     explicit: Option<&Path>,
     working: &Path,
-    around: &Surroundings,
+    environment: &Environment,
 ) -> Result<PathBuf, ConfigError> {
     let candidates = match explicit {
         // A shell leaves the tilde of `--configfile=~/x` as it is.
-        Some(path) => vec![path.to_str().and_then(|text| around.path(text).ok()).unwrap_or(path.into())],
-        None => candidates(working, around),
+        Some(path) => vec![path.to_str().and_then(|text| environment.path(text).ok()).unwrap_or(path.into())],
+        None => candidates(working, environment),
     };
     match candidates.iter().find(|path| path.is_file() || (explicit.is_some() && path.exists())) {
         Some(found) => Ok(found.clone()),
@@ -35,12 +35,12 @@ fn find_among(
     }
 }
 
-fn candidates(working: &Path, around: &Surroundings) -> Vec<PathBuf> {
-    let named = around.variable("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
+fn candidates(working: &Path, environment: &Environment) -> Vec<PathBuf> {
+    let named = environment.variable("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
     let directories = [
         Some(working.to_owned()),
         named.map(|path| Path::new(&path).join(DIRECTORY)),
-        around.home().map(|home| home.join(".config").join(DIRECTORY)),
+        environment.home().map(|home| home.join(".config").join(DIRECTORY)),
     ];
     let mut candidates: Vec<PathBuf> =
         directories.iter().flatten().flat_map(|directory| NAMES.map(|name| directory.join(name))).collect();
@@ -54,16 +54,16 @@ mod tests {
 
     use super::*;
 
-    fn around(home: &Path, xdg: &Path) -> Surroundings {
+    fn environment(home: &Path, xdg: &Path) -> Environment {
         let leak = |path: &Path| -> &'static str { Box::leak(path.to_str().unwrap().to_owned().into()) };
-        Surroundings::of(Box::leak(Box::new([("HOME", leak(home)), ("XDG_CONFIG_HOME", leak(xdg))])))
+        Environment::of(Box::leak(Box::new([("HOME", leak(home)), ("XDG_CONFIG_HOME", leak(xdg))])))
     }
 
     #[test]
     fn places_are_tried_in_order_and_named_when_all_are_empty() {
         let root = tempfile::tempdir().unwrap();
         let [here, home, xdg] = ["here", "home", "xdg"].map(|name| root.path().join(name));
-        let around = around(&home, &xdg);
+        let environment = environment(&home, &xdg);
         let (in_home, in_xdg) = (home.join(".config").join(DIRECTORY), xdg.join(DIRECTORY));
         let tried = [
             in_home.join("config.yml"),
@@ -73,14 +73,14 @@ mod tests {
             here.join("config.yml"),
             here.join("config.yaml"),
         ];
-        let error = find_among(None, &here, &around).unwrap_err().to_string();
+        let error = find_among(None, &here, &environment).unwrap_err().to_string();
         for path in &tried {
             assert!(error.contains(path.to_str().unwrap()), "{error}");
         }
         for path in tried {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, "").unwrap();
-            assert_eq!(find_among(None, &here, &around).unwrap(), path);
+            assert_eq!(find_among(None, &here, &environment).unwrap(), path);
         }
     }
 
@@ -89,10 +89,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("config.yaml"), "").unwrap();
         fs::write(root.path().join("mine.yaml"), "").unwrap();
-        let around = around(root.path(), root.path());
-        let found = find_among(Some(Path::new("~/mine.yaml")), root.path(), &around).unwrap();
+        let environment = environment(root.path(), root.path());
+        let found = find_among(Some(Path::new("~/mine.yaml")), root.path(), &environment).unwrap();
         assert_eq!(found, root.path().join("mine.yaml"));
-        let error = find_among(Some(Path::new("nowhere.yaml")), root.path(), &around).unwrap_err();
+        let error = find_among(Some(Path::new("nowhere.yaml")), root.path(), &environment).unwrap_err();
         assert_eq!(error.to_string(), "no configuration file was found; looked for nowhere.yaml");
     }
 }

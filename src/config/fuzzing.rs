@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::surroundings::Surroundings;
+use super::environment::Environment;
 use super::{Config, ConfigError, Mode};
 
 /// The environment, which must not depend on where the fuzzer runs.
@@ -11,5 +11,5 @@ const VARIABLES: &[(&str, &str)] =
 
 /// Everything that [`super::load`] does with the text of a file.
 pub fn read(text: &str, mode: Mode) -> Result<Config, ConfigError> {
-    super::read(Path::new("config.yaml"), text, mode, &Surroundings::of(VARIABLES))
+    super::read(Path::new("config.yaml"), text, mode, &Environment::of(VARIABLES))
 }

@@ -8,11 +8,11 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::fault::{KeyPath, Place, Step};
+use super::key_error::{KeyPath, Position, Step};
 
 /// Where the value at `path` is written, or its key with `on_key`. Where the file has no such key, where the closest
 /// section around it is named.
-pub(super) fn locate(text: &str, path: &KeyPath, on_key: bool) -> Option<Place> {
+pub(super) fn locate(text: &str, path: &KeyPath, on_key: bool) -> Option<Position> {
     let reached = Cell::new(0);
     let found = seek(text, &path.0, on_key, &reached);
     if reached.get() == path.0.len() {
@@ -21,11 +21,11 @@ pub(super) fn locate(text: &str, path: &KeyPath, on_key: bool) -> Option<Place> 
     seek(text, path.0.get(..reached.get())?, true, &reached)
 }
 
-fn seek(text: &str, path: &[Step], on_key: bool, reached: &Cell<usize>) -> Option<Place> {
+fn seek(text: &str, path: &[Step], on_key: bool, reached: &Cell<usize>) -> Option<Position> {
     reached.set(0);
     let seek = Seek { left: path, on_key, reached };
     let arrived = seek.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
-    arrived.location().map(|at| Place { line: at.line(), column: at.column() })
+    arrived.location().map(|at| Position { line: at.line(), column: at.column() })
 }
 
 /// Follows the path; its end is always an error.
@@ -131,24 +131,24 @@ mod tests {
 
     const TEXT: &str = "proxy:\n  ssl: {enabled: true}\ntargets:\n  db:\n    - a\n    - b: c\n";
 
-    fn place(path: &[Step], on_key: bool) -> (usize, usize) {
-        let place = locate(TEXT, &KeyPath(path.to_vec()), on_key).unwrap();
-        (place.line, place.column)
+    fn position(path: &[Step], on_key: bool) -> (usize, usize) {
+        let position = locate(TEXT, &KeyPath(path.to_vec()), on_key).unwrap();
+        (position.line, position.column)
     }
 
     #[test]
     fn keys_values_and_items_are_found() {
         let key = |text: &str| Step::Key(text.into());
-        assert_eq!(place(&[key("proxy"), key("ssl"), key("enabled")], true), (2, 9));
-        assert_eq!(place(&[key("proxy"), key("ssl"), key("enabled")], false), (2, 18));
-        assert_eq!(place(&[key("targets"), key("db"), Step::Index(1), key("b")], false), (6, 10));
-        assert_eq!(place(&[key("targets"), key("db"), Step::Index(0)], false), (5, 7));
+        assert_eq!(position(&[key("proxy"), key("ssl"), key("enabled")], true), (2, 9));
+        assert_eq!(position(&[key("proxy"), key("ssl"), key("enabled")], false), (2, 18));
+        assert_eq!(position(&[key("targets"), key("db"), Step::Index(1), key("b")], false), (6, 10));
+        assert_eq!(position(&[key("targets"), key("db"), Step::Index(0)], false), (5, 7));
     }
 
     #[test]
     fn a_missing_key_is_at_its_section() {
         let key = |text: &str| Step::Key(text.into());
-        assert_eq!(place(&[key("proxy"), key("ssl"), key("certificate")], true), (2, 3));
-        assert_eq!(place(&[key("nowhere")], false), (1, 1));
+        assert_eq!(position(&[key("proxy"), key("ssl"), key("certificate")], true), (2, 3));
+        assert_eq!(position(&[key("nowhere")], false), (1, 1));
     }
 }

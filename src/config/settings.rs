@@ -128,7 +128,7 @@ pub struct Upstream {
     /// The key in `upstream_proxies`.
     pub name: String,
     /// The way to it.
-    pub route: UpstreamRoute,
+    pub transport: UpstreamTransport,
     /// TLS towards it.
     pub tls: Arc<Connector>,
     /// `aws_auth_only`: it is handed no password; the client answers the database's request for one itself.
@@ -137,7 +137,7 @@ pub struct Upstream {
 
 /// The way to an upstream proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UpstreamRoute {
+pub enum UpstreamTransport {
     /// An address that can be dialled.
     Host(Address),
     /// A pod, through the Kubernetes API.

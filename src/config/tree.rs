@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 
-use super::fault::{Fault, KeyPath, Place, Step};
+use super::key_error::{KeyError, KeyPath, Position, Step};
 
 /// A YAML value.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,16 +52,16 @@ impl Tree {
 }
 
 /// Reads the text. An empty one is [`Tree::Null`].
-pub(super) fn parse(text: &str) -> Result<Tree, Fault> {
+pub(super) fn parse(text: &str) -> Result<Tree, KeyError> {
     if is_empty(text) {
         return Ok(Tree::Null);
     }
     let path = RefCell::default();
     let shape = Shape { path: &path }.deserialize(serde_yaml::Deserializer::from_str(text));
-    let mut tree = shape.map_err(|error| fault(&error, path.take()))?;
+    let mut tree = shape.map_err(|error| key_error(&error, path.take()))?;
     Letters(&mut tree)
         .deserialize(serde_yaml::Deserializer::from_str(text))
-        .map_err(|error| fault(&error, KeyPath::default()))?;
+        .map_err(|error| key_error(&error, KeyPath::default()))?;
     Ok(tree)
 }
 
@@ -71,20 +71,20 @@ fn is_empty(text: &str) -> bool {
     lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-fn fault(error: &serde_yaml::Error, path: KeyPath) -> Fault {
-    let place = error.location().map(|at| Place { line: at.line(), column: at.column() });
+fn key_error(error: &serde_yaml::Error, path: KeyPath) -> KeyError {
+    let position = error.location().map(|at| Position { line: at.line(), column: at.column() });
     let text = error.to_string();
     match text.split_once(OURS) {
         // What we said ourselves; the library adds its own path before it and the place behind.
         Some((_, said)) => {
             let said = said.split(" at line ").next().unwrap_or(said);
-            Fault::of_key(path, said).at(place)
+            KeyError::of_key(path, said).at(position)
         }
         None if text.contains("more than one document") => {
             let reason = "a configuration is one YAML document; remove the `---` that begins another";
-            Fault::of_key(KeyPath::default(), reason)
+            KeyError::of_key(KeyPath::default(), reason)
         }
-        None => Fault::of_key(KeyPath::default(), format!("this is not valid YAML: {text}")).at(place),
+        None => KeyError::of_key(KeyPath::default(), format!("this is not valid YAML: {text}")).at(position),
     }
 }
 

@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 use super::documents::with_files;
 use super::{client, server};
 use crate::catalog::{Pods, PortForward};
-use crate::config::{Config, UpstreamRoute};
+use crate::config::{Config, UpstreamTransport};
 use crate::tls;
 
 /// Which values files there are; `build/chart-test.sh` writes the golden files.
@@ -48,7 +48,7 @@ fn mounted(manifests: &str) -> String {
 /// Where a client goes that was given the file of the notes, and what TLS demands there.
 fn tunnel(config: &Config) -> (&PortForward, tls::SslMode) {
     let upstream = &config.upstreams["default"];
-    let UpstreamRoute::PortForward(forward) = &upstream.route else { panic!("no tunnel") };
+    let UpstreamTransport::PortForward(forward) = &upstream.transport else { panic!("no tunnel") };
     (forward, upstream.tls.mode())
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{client, read, server};
 use crate::catalog::Pods;
-use crate::config::{Mode, UpstreamRoute};
+use crate::config::{Mode, UpstreamTransport};
 use crate::tls;
 
 #[test]
@@ -44,7 +44,7 @@ targets:
     );
     assert_eq!(config.listen.to_string(), "0.0.0.0:8001");
     assert_eq!(config.upstreams["default"].tls.mode(), tls::SslMode::VerifyFull);
-    assert!(matches!(&config.upstreams["cluster"].route, UpstreamRoute::PortForward(forward)
+    assert!(matches!(&config.upstreams["cluster"].transport, UpstreamTransport::PortForward(forward)
         if forward.pods == Pods::Deployment("rds-auth-proxy".into()) && forward.local_port == Some(8000)));
     assert_eq!(config.targets[0].local_port, Some(54001));
 }

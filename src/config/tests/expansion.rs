@@ -3,19 +3,19 @@
 use std::fmt::Write;
 use std::fs;
 
-use super::{around, client, error};
-use crate::config::expand::{Origins, expand};
-use crate::config::{Mode, UpstreamRoute, tree, understand};
+use super::{client, environment, error};
+use crate::config::expand::{Substitutions, expand};
+use crate::config::{Mode, UpstreamTransport, tree, understand};
 
 #[track_caller]
 fn kube_config(path: &str) -> String {
     let text =
         format!("upstream_proxies: {{a: {{port_forward: {{deployment: d, kube_config: \"{path}\"}}}}}}");
-    match &client(&text).upstreams["a"].route {
-        UpstreamRoute::PortForward(forward) => {
+    match &client(&text).upstreams["a"].transport {
+        UpstreamTransport::PortForward(forward) => {
             forward.kube_config.as_ref().unwrap().to_str().unwrap().to_owned()
         }
-        UpstreamRoute::Host(_) => unreachable!(),
+        UpstreamTransport::Host(_) => unreachable!(),
     }
 }
 
@@ -130,11 +130,11 @@ targets:
 
 #[test]
 fn no_debug_output_shows_a_value_from_outside() {
-    let (mut tree, mut origins) = (tree::parse(FROM_OUTSIDE).unwrap(), Origins::default());
-    expand(&mut tree, &around(), &mut origins).unwrap();
+    let (mut tree, mut substitutions) = (tree::parse(FROM_OUTSIDE).unwrap(), Substitutions::default());
+    expand(&mut tree, &environment(), &mut substitutions).unwrap();
     let config = client(FROM_OUTSIDE);
     assert_eq!(config.targets[0].database.as_deref(), Some("hunter2"), "it is there");
-    let mut shown = format!("{tree:?} {tree:#?} {origins:?} {origins:#?} {config:?} {config:#?}");
+    let mut shown = format!("{tree:?} {tree:#?} {substitutions:?} {substitutions:#?} {config:?} {config:#?}");
     for expected in ["kube_config", "${fromEnv:SENSITIVE}", "Config {", "orders", "near"] {
         assert!(shown.contains(expected), "{expected} is not in {shown}");
     }
@@ -146,10 +146,11 @@ fn no_debug_output_shows_a_value_from_outside() {
         "rds: {root_certificate: '${fromEnv:SENSITIVE}'}",
     ] {
         // Before the value is taken out of it, and after.
-        let fault = understand(text, Mode::Client, &around(), &mut Origins::default()).unwrap_err();
+        let key_error =
+            understand(text, Mode::Client, &environment(), &mut Substitutions::default()).unwrap_err();
         let path = std::path::Path::new("config.yaml");
-        let error = crate::config::read(path, text, Mode::Client, &around()).unwrap_err();
-        write!(shown, "{fault:?} {fault:#?} {error:?} {error:#?}").unwrap();
+        let error = crate::config::read(path, text, Mode::Client, &environment()).unwrap_err();
+        write!(shown, "{key_error:?} {key_error:#?} {error:?} {error:#?}").unwrap();
     }
     assert!(shown.contains("Unexpected { expected: \"a whole number"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");

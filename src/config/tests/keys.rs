@@ -7,7 +7,7 @@ use tracing::level_filters::LevelFilter;
 use super::{client, error, read, server};
 use crate::catalog::Tag;
 use crate::catalog::{Pods, PortForward};
-use crate::config::{Drain, Mode, Rds, Stop, UpstreamRoute, load_again};
+use crate::config::{Drain, Mode, Rds, Stop, UpstreamTransport, load_again};
 use crate::session::Limits;
 use crate::tls::{self, ServerIdentity};
 
@@ -174,8 +174,8 @@ upstream_proxies:
     .upstreams;
     let tls_mode = |name: &str| upstreams[name].tls.mode();
     assert_eq!(upstreams["default"].name, "default");
-    assert!(matches!(&upstreams["default"].route,
-        UpstreamRoute::Host(address) if address.to_string() == "proxy.example.com:8000"));
+    assert!(matches!(&upstreams["default"].transport,
+        UpstreamTransport::Host(address) if address.to_string() == "proxy.example.com:8000"));
     assert_eq!(tls_mode("default"), tls::SslMode::Require);
     assert!(!upstreams["default"].tls.verifies() && !upstreams["default"].aws_auth_only);
     assert_eq!(tls_mode("strict"), tls::SslMode::VerifyFull);
@@ -188,7 +188,7 @@ upstream_proxies:
         local_port: None,
         remote_port: 8000,
     };
-    assert_eq!(upstreams["tunnel"].route, UpstreamRoute::PortForward(plain.clone()));
+    assert_eq!(upstreams["tunnel"].transport, UpstreamTransport::PortForward(plain.clone()));
     assert_eq!(tls_mode("tunnel"), tls::SslMode::Disable);
     let named = PortForward {
         kube_config: Some("/home/someone/.kube/config".into()),
@@ -198,7 +198,7 @@ upstream_proxies:
         local_port: Some(8001),
         remote_port: 9000,
     };
-    assert_eq!(upstreams["named"].route, UpstreamRoute::PortForward(named));
+    assert_eq!(upstreams["named"].transport, UpstreamTransport::PortForward(named));
     assert_eq!(tls_mode("named"), tls::SslMode::Prefer);
     let served = PortForward {
         pods: Pods::Service("proxy".into()),
@@ -206,7 +206,7 @@ upstream_proxies:
         remote_port: 9001,
         ..plain
     };
-    assert_eq!(upstreams["served"].route, UpstreamRoute::PortForward(served));
+    assert_eq!(upstreams["served"].transport, UpstreamTransport::PortForward(served));
 }
 
 #[test]

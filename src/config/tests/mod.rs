@@ -3,15 +3,15 @@
 mod certificates;
 mod chart;
 mod documents;
+mod errors;
 mod expansion;
-mod faults;
 mod keys;
 mod total;
 
 use std::path::Path;
 
+use super::environment::Environment;
 use super::settings::{Config, Mode};
-use super::surroundings::Surroundings;
 
 /// The environment of these tests.
 const VARIABLES: &[(&str, &str)] = &[
@@ -22,12 +22,12 @@ const VARIABLES: &[(&str, &str)] = &[
     ("SENSITIVE", "hunter2"),
 ];
 
-fn around() -> Surroundings {
-    Surroundings::of(VARIABLES)
+fn environment() -> Environment {
+    Environment::of(VARIABLES)
 }
 
 fn read(text: &str, mode: Mode) -> Result<Config, String> {
-    super::read(Path::new("config.yaml"), text, mode, &around()).map_err(|error| {
+    super::read(Path::new("config.yaml"), text, mode, &environment()).map_err(|error| {
         assert!(!format!("{error:?}").contains("hunter2"), "the value of SENSITIVE is in {error:?}");
         error.to_string()
     })

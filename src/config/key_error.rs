@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::expand::Origins;
+use super::expand::Substitutions;
 
 /// Longer values are not repeated in an error: they are no slip of the pen, and may be a key pasted where its path
 /// belongs.
@@ -10,19 +10,19 @@ const LONGEST_ECHO: usize = 80;
 
 /// Something that cannot be used.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct KeyError {
     /// Where.
     pub(super) path: KeyPath,
     /// Whether the key itself is meant, not its value.
     pub(super) on_key: bool,
     /// The place in the file, where it is known without looking for the path.
-    pub(super) place: Option<Place>,
+    pub(super) position: Option<Position>,
     problem: Problem,
 }
 
 /// A place in the file, both numbers from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) line: usize,
     pub(super) column: usize,
 }
@@ -45,7 +45,7 @@ enum Problem {
     Said(String),
 }
 
-/// Without what was found, and without sentences that repeat it: [`Fault::hiding`] may still have to see to them.
+/// Without what was found, and without sentences that repeat it: [`KeyError::hiding`] may still have to see to them.
 impl fmt::Debug for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -57,26 +57,26 @@ impl fmt::Debug for Problem {
     }
 }
 
-impl Fault {
+impl KeyError {
     /// A fault of the value at `path`.
     pub(super) fn of_value(path: KeyPath, reason: impl Into<String>) -> Self {
-        Self { path, on_key: false, place: None, problem: Problem::Said(reason.into()) }
+        Self { path, on_key: false, position: None, problem: Problem::Said(reason.into()) }
     }
 
     /// A fault of the key at `path`, or of a section that lacks it; `reason` repeats no values.
     pub(super) fn of_key(path: KeyPath, reason: impl Into<String>) -> Self {
-        Self { path, on_key: true, place: None, problem: Problem::Said(reason.into()) }
+        Self { path, on_key: true, position: None, problem: Problem::Said(reason.into()) }
     }
 
     /// A value of another kind than the key takes.
     pub(super) fn unexpected(expected: impl Into<String>, found: impl Into<String>) -> Self {
         let problem = Problem::Unexpected { expected: expected.into(), found: found.into() };
-        Self { path: KeyPath::default(), on_key: false, place: None, problem }
+        Self { path: KeyPath::default(), on_key: false, position: None, problem }
     }
 
     /// The same fault, at a place that is known.
-    pub(super) fn at(self, place: Option<Place>) -> Self {
-        Self { place, ..self }
+    pub(super) fn at(self, position: Option<Position>) -> Self {
+        Self { position, ..self }
     }
 
     /// Decoding notes the path from the inside out.
@@ -86,8 +86,8 @@ impl Fault {
     }
 
     /// Takes values that came from outside the file, and may be secret, out of the text.
-    pub(super) fn hiding(self, origins: &Origins) -> Self {
-        let Some(origin) = origins.of(&self.path).filter(|_| !self.on_key) else { return self };
+    pub(super) fn hiding(self, substitutions: &Substitutions) -> Self {
+        let Some(origin) = substitutions.of(&self.path).filter(|_| !self.on_key) else { return self };
         let problem = match self.problem {
             Problem::Unexpected { expected, .. } => {
                 Problem::Unexpected { expected, found: format!("something else in {origin}") }
@@ -106,13 +106,13 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for KeyError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.path, self.reason())
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for KeyError {}
 
 impl KeyPath {
     /// The path of these keys.

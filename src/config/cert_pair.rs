@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::fault::{Fault, KeyPath};
+use super::environment::Environment;
+use super::key_error::{KeyError, KeyPath};
 use super::scalars::{Parsed, PathText};
-use super::surroundings::Surroundings;
 use crate::tls::{ClientIdentity, ServerIdentity, TlsError};
 
 /// The pair as it was written.
-pub(super) struct WrittenPair<'a> {
+pub(super) struct RawCertPair<'a> {
     pub(super) section: &'a KeyPath,
     pub(super) certificate: (&'a str, Option<&'a Parsed<PathText>>),
     pub(super) private_key: (&'a str, Option<&'a Parsed<PathText>>),
@@ -16,18 +16,18 @@ pub(super) struct WrittenPair<'a> {
 
 /// The pair as two files, each with the key that names it.
 #[derive(Clone)]
-pub(super) struct Pair {
+pub(super) struct CertPair {
     certificate: (KeyPath, PathBuf),
     private_key: (KeyPath, PathBuf),
 }
 
-impl WrittenPair<'_> {
+impl RawCertPair<'_> {
     /// Its files; absent where neither key is there.
-    pub(super) fn files(&self, around: &Surroundings) -> Result<Option<Pair>, Fault> {
-        let certificate = self.file(self.certificate, around)?;
-        let private_key = self.file(self.private_key, around)?;
+    pub(super) fn files(&self, environment: &Environment) -> Result<Option<CertPair>, KeyError> {
+        let certificate = self.file(self.certificate, environment)?;
+        let private_key = self.file(self.private_key, environment)?;
         match (certificate, private_key) {
-            (Some(certificate), Some(private_key)) => Ok(Some(Pair { certificate, private_key })),
+            (Some(certificate), Some(private_key)) => Ok(Some(CertPair { certificate, private_key })),
             (Some(_), None) => Err(self.lonely(self.certificate.0, self.private_key.0)),
             (None, Some(_)) => Err(self.lonely(self.private_key.0, self.certificate.0)),
             (None, None) => Ok(None),
@@ -36,21 +36,21 @@ impl WrittenPair<'_> {
 
     fn file(
         &self,
-        (name, written): (&str, Option<&Parsed<PathText>>),
-        around: &Surroundings,
-    ) -> Result<Option<(KeyPath, PathBuf)>, Fault> {
+        (name, raw): (&str, Option<&Parsed<PathText>>),
+        environment: &Environment,
+    ) -> Result<Option<(KeyPath, PathBuf)>, KeyError> {
         let key = self.section.key(name);
-        let path = file(&key, written, around)?;
+        let path = file(&key, raw, environment)?;
         Ok(path.map(|path| (key, path)))
     }
 
-    fn lonely(&self, there: &str, missing: &str) -> Fault {
+    fn lonely(&self, there: &str, missing: &str) -> KeyError {
         let reason = format!("`{there}` needs `{missing}` beside it, which is missing");
-        Fault::of_key(self.section.key(there), reason)
+        KeyError::of_key(self.section.key(there), reason)
     }
 }
 
-impl Pair {
+impl CertPair {
     pub(super) fn client_identity(&self) -> ClientIdentity {
         ClientIdentity::Files {
             certificate: self.certificate.1.clone(),
@@ -80,11 +80,11 @@ impl Pair {
 /// The file of one key, with its variables replaced.
 pub(super) fn file(
     key: &KeyPath,
-    written: Option<&Parsed<PathText>>,
-    around: &Surroundings,
-) -> Result<Option<PathBuf>, Fault> {
-    let expanded = written.map(|Parsed(PathText(text))| around.path(text)).transpose();
-    expanded.map_err(|unset| Fault::of_value(key.clone(), unset.reason()))
+    raw: Option<&Parsed<PathText>>,
+    environment: &Environment,
+) -> Result<Option<PathBuf>, KeyError> {
+    let expanded = raw.map(|Parsed(PathText(text))| environment.path(text)).transpose();
+    expanded.map_err(|unset| KeyError::of_value(key.clone(), unset.reason()))
 }
 
 fn path_of(error: &TlsError) -> Option<&Path> {

@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 /// Environment variables, and what is derived from them. Tests bring their own.
-pub(super) struct Surroundings {
+pub(super) struct Environment {
     variable: Box<Lookup>,
 }
 
@@ -14,7 +14,7 @@ type Lookup = dyn Fn(&str) -> Option<String>;
 /// A path cannot be expanded: what is missing.
 pub(super) struct Unset(String);
 
-impl Surroundings {
+impl Environment {
     /// Those of this process.
     pub(super) fn of_process() -> Self {
         Self { variable: Box::new(|name| env::var(name).ok()) }
@@ -94,13 +94,13 @@ mod tests {
 
     #[test]
     fn windows_calls_the_home_by_another_name() {
-        let around = Surroundings::of(&[("HOME", ""), ("USERPROFILE", r"C:\Users\someone")]);
-        assert_eq!(around.home(), Some(r"C:\Users\someone".into()));
-        for written in [r"~\ca.pem", r"$HOME\ca.pem", r"${HOME}\ca.pem", r"$USERPROFILE\ca.pem"] {
-            let path = around.path(written).ok().unwrap();
-            assert_eq!(path.to_str(), Some(r"C:\Users\someone\ca.pem"), "{written}");
+        let environment = Environment::of(&[("HOME", ""), ("USERPROFILE", r"C:\Users\someone")]);
+        assert_eq!(environment.home(), Some(r"C:\Users\someone".into()));
+        for text in [r"~\ca.pem", r"$HOME\ca.pem", r"${HOME}\ca.pem", r"$USERPROFILE\ca.pem"] {
+            let path = environment.path(text).ok().unwrap();
+            assert_eq!(path.to_str(), Some(r"C:\Users\someone\ca.pem"), "{text}");
         }
-        let unix = Surroundings::of(&[("HOME", "/home/someone"), ("USERPROFILE", r"C:\Users\someone")]);
+        let unix = Environment::of(&[("HOME", "/home/someone"), ("USERPROFILE", r"C:\Users\someone")]);
         assert_eq!(unix.home(), Some("/home/someone".into()));
     }
 }

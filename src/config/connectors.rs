@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::fault::{Fault, KeyPath};
-use super::pair::{self, Pair, WrittenPair};
+use super::cert_pair::{self, CertPair, RawCertPair};
+use super::environment::Environment;
+use super::key_error::{KeyError, KeyPath};
+use super::raw::{ProxySsl, Ssl};
 use super::settings::SELF_SIGNED_HOSTS;
-use super::surroundings::Surroundings;
-use super::written::{ProxySsl, Ssl};
 use crate::tls::{ClientIdentity, Connector, Roots, SelfSigned, Settings, SslMode};
 
 /// Makes connectors that share what `proxy.ssl` says.
 pub(super) struct Connectors<'a> {
-    pub(super) around: &'a Surroundings,
+    pub(super) environment: &'a Environment,
     inherited: Identity,
 }
 
@@ -19,29 +19,29 @@ pub(super) struct Connectors<'a> {
 #[derive(Clone)]
 enum Identity {
     Generated(Arc<SelfSigned>),
-    Files(Pair),
+    Files(CertPair),
 }
 
 impl<'a> Connectors<'a> {
     /// With the client certificate of `section` (`proxy.ssl`), or one that is made now.
     pub(super) fn new(
         section: &KeyPath,
-        written: &ProxySsl,
-        around: &'a Surroundings,
-    ) -> Result<Self, Fault> {
-        let written = WrittenPair {
+        ssl: &ProxySsl,
+        environment: &'a Environment,
+    ) -> Result<Self, KeyError> {
+        let raw = RawCertPair {
             section,
-            certificate: ("client_certificate", written.client_certificate.as_ref()),
-            private_key: ("client_private_key", written.client_private_key.as_ref()),
+            certificate: ("client_certificate", ssl.client_certificate.as_ref()),
+            private_key: ("client_private_key", ssl.client_private_key.as_ref()),
         };
-        let inherited = if let Some(pair) = written.files(around)? {
+        let inherited = if let Some(pair) = raw.files(environment)? {
             Identity::Files(pair)
         } else {
             let made = SelfSigned::generate(&SELF_SIGNED_HOSTS.map(String::from));
-            let made = made.map_err(|error| Fault::of_key(section.clone(), error.to_string()))?;
+            let made = made.map_err(|error| KeyError::of_key(section.clone(), error.to_string()))?;
             Identity::Generated(Arc::new(made))
         };
-        Ok(Self { around, inherited })
+        Ok(Self { environment, inherited })
     }
 
     /// From an `ssl` section; what it lacks is `mode`, no roots, and the inherited certificate.
@@ -50,14 +50,14 @@ impl<'a> Connectors<'a> {
         section: &KeyPath,
         ssl: &Ssl,
         mode: SslMode,
-    ) -> Result<Arc<Connector>, Fault> {
+    ) -> Result<Arc<Connector>, KeyError> {
         let identity = self.identity(section, ssl)?;
         let root = section.key("root_certificate");
-        let roots = pair::file(&root, ssl.root_certificate.as_ref(), self.around)?.map(Roots::Path);
+        let roots = cert_pair::file(&root, ssl.root_certificate.as_ref(), self.environment)?.map(Roots::Path);
         if roots.is_some() && ssl.mode.is_none() && mode == SslMode::Disable {
             let reason = "TLS is off here unless `mode` says otherwise, so this would count for nothing; \
                           set `mode: verify-full` or `mode: verify-ca` beside it";
-            return Err(Fault::of_key(root, reason));
+            return Err(KeyError::of_key(root, reason));
         }
         let mode = ssl.mode.as_ref().map_or(mode, |mode| mode.0);
         connector(mode, roots, &identity, &root)
@@ -69,21 +69,21 @@ impl<'a> Connectors<'a> {
         mode: SslMode,
         roots: Option<Roots>,
         root: &KeyPath,
-    ) -> Result<Arc<Connector>, Fault> {
+    ) -> Result<Arc<Connector>, KeyError> {
         connector(mode, roots, &self.inherited, root)
     }
 
-    fn identity(&self, section: &KeyPath, ssl: &Ssl) -> Result<Identity, Fault> {
+    fn identity(&self, section: &KeyPath, ssl: &Ssl) -> Result<Identity, KeyError> {
         let certificate = match (&ssl.client_certificate, &ssl.client_cert) {
             (Some(_), Some(_)) => {
                 let reason = "`client_certificate` and `client_cert` are one key; remove one of the two";
-                return Err(Fault::of_key(section.key("client_cert"), reason));
+                return Err(KeyError::of_key(section.key("client_cert"), reason));
             }
             (None, Some(short)) => ("client_cert", Some(short)),
             (long, None) => ("client_certificate", long.as_ref()),
         };
         let private_key = ("client_private_key", ssl.client_private_key.as_ref());
-        let own = WrittenPair { section, certificate, private_key }.files(self.around)?;
+        let own = RawCertPair { section, certificate, private_key }.files(self.environment)?;
         Ok(own.map_or_else(|| self.inherited.clone(), Identity::Files))
     }
 }
@@ -93,7 +93,7 @@ fn connector(
     roots: Option<Roots>,
     identity: &Identity,
     root: &KeyPath,
-) -> Result<Arc<Connector>, Fault> {
+) -> Result<Arc<Connector>, KeyError> {
     let shown = match identity {
         Identity::Generated(own) => ClientIdentity::Generated(Arc::clone(own)),
         Identity::Files(pair) => pair.client_identity(),
@@ -103,6 +103,6 @@ fn connector(
             Identity::Files(pair) => pair.culprit(&error).unwrap_or(root),
             Identity::Generated(_) => root,
         };
-        Fault::of_value(key.clone(), error.to_string())
+        KeyError::of_value(key.clone(), error.to_string())
     })
 }

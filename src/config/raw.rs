@@ -15,7 +15,7 @@ use crate::tls::SslMode;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Written {
+pub(super) struct RawConfig {
     pub(super) proxy: Proxy,
     pub(super) rds: Rds,
     pub(super) upstream_proxies: BTreeMap<String, Upstream>,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::fault::{Fault, KeyPath};
+use super::key_error::{KeyError, KeyPath};
+use super::raw::Proxy;
 use super::scalars::Parsed;
 use super::settings::{Drain, Stop};
-use super::written::Proxy;
 
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -15,26 +15,26 @@ const LONGEST: Duration = Duration::from_hours(8766);
 /// A time in which something has to be done, which is never none at all.
 pub(super) fn deadline(
     key: &str,
-    written: Option<&Parsed<Duration>>,
+    raw: Option<&Parsed<Duration>>,
     default: Duration,
-) -> Result<Duration, Fault> {
-    let Some(Parsed(duration)) = written else { return Ok(default) };
+) -> Result<Duration, KeyError> {
+    let Some(Parsed(duration)) = raw else { return Ok(default) };
     if duration.is_zero() {
         let reason = "no time at all lets nothing succeed; write a duration such as 15s";
-        return Err(Fault::of_value(path(key), reason));
+        return Err(KeyError::of_value(path(key), reason));
     }
     bounded(key, *duration, "")
 }
 
 /// `idle_timeout`, where there is one.
-pub(super) fn idle(proxy: &Proxy) -> Result<Option<Duration>, Fault> {
+pub(super) fn idle(proxy: &Proxy) -> Result<Option<Duration>, KeyError> {
     let Some(Parsed(duration)) = proxy.idle_timeout else { return Ok(None) };
     let duration = bounded("idle_timeout", duration, ", or 0 for no limit")?;
     Ok((!duration.is_zero()).then_some(duration))
 }
 
 /// `shutdown_delay` and `drain_timeout`.
-pub(super) fn stop(proxy: &Proxy) -> Result<Stop, Fault> {
+pub(super) fn stop(proxy: &Proxy) -> Result<Stop, KeyError> {
     let delay = proxy.shutdown_delay.as_ref().map_or(Duration::ZERO, |duration| duration.0);
     let drain = match proxy.drain_timeout {
         None => Drain::After(DRAIN_TIMEOUT),
@@ -47,9 +47,9 @@ pub(super) fn stop(proxy: &Proxy) -> Result<Stop, Fault> {
 }
 
 /// `never` is what to write instead where no limit is meant.
-fn bounded(key: &str, duration: Duration, never: &str) -> Result<Duration, Fault> {
+fn bounded(key: &str, duration: Duration, never: &str) -> Result<Duration, KeyError> {
     if duration > LONGEST {
-        return Err(Fault::of_value(path(key), format!("this is too long; write at most 1y{never}")));
+        return Err(KeyError::of_value(path(key), format!("this is too long; write at most 1y{never}")));
     }
     Ok(duration)
 }
