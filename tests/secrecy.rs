@@ -40,7 +40,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/config/error.rs", "ConfigError", Test("no_debug_output_shows_a_value_from_outside")),
     ("src/config/expand.rs", "Substitutions", Test("no_debug_output_shows_a_value_from_outside")),
     ("src/config/key_error.rs", "Problem", Test("no_debug_output_shows_a_value_from_outside")),
-    ("src/config/key_error.rs", "Step", Words("a key of the configuration")),
+    ("src/config/key_path.rs", "Step", Words("a key of the configuration")),
     ("src/config/settings.rs", "Config", Test("no_debug_output_shows_a_value_from_outside")),
     ("src/config/settings.rs", "Rds", Words("names of regions")),
     ("src/config/settings.rs", "Upstream", Words("its name")),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
-use super::key_error::{KeyError, KeyPath};
+use super::key_error::KeyError;
+use super::key_path::KeyPath;
 use super::scalars::{Parsed, PathText};
 use crate::tls::{ClientIdentity, ServerIdentity, TlsError};
 

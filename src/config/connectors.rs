@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::cert_pair::{self, CertPair, RawCertPair};
 use super::environment::Environment;
-use super::key_error::{KeyError, KeyPath};
+use super::key_error::KeyError;
+use super::key_path::KeyPath;
 use super::raw::{ProxySsl, Ssl};
 use super::settings::SELF_SIGNED_HOSTS;
 use crate::tls::{ClientIdentity, Connector, Roots, SelfSigned, Settings, SslMode};

@@ -8,7 +8,8 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::key_error::{KeyError, KeyPath, Step, echo};
+use super::key_error::{KeyError, echo};
+use super::key_path::{KeyPath, Step};
 use super::tree::Tree;
 
 impl<'de> Deserializer<'de> for &'de Tree {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::environment::Environment;
-use super::key_error::{KeyError, KeyPath, Step};
+use super::key_error::KeyError;
+use super::key_path::{KeyPath, Step};
 use super::tree::Tree;
 
 /// Which values came from outside the file; they may be secret and are not repeated in errors.

@@ -11,5 +11,5 @@ const VARIABLES: &[(&str, &str)] =
 
 /// Everything that [`super::load`] does with the text of a file.
 pub fn read(text: &str, mode: Mode) -> Result<Config, ConfigError> {
-    super::read(Path::new("config.yaml"), text, mode, &Environment::of(VARIABLES))
+    super::load::from_text(Path::new("config.yaml"), text, mode, &Environment::of(VARIABLES))
 }

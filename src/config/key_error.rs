@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::expand::Substitutions;
+use super::key_path::KeyPath;
 
 /// Longer values are not repeated in an error: they are no slip of the pen, and may be a key pasted where its path
 /// belongs.
@@ -27,17 +27,6 @@ pub(super) struct Position {
     pub(super) column: usize,
 }
 
-/// The way through sections and lists to a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct KeyPath(pub(super) Vec<Step>);
-
-/// One step of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
-    Key(String),
-    Index(usize),
-}
-
 enum Problem {
     /// A value is not what was expected.
     Unexpected { expected: String, found: String },
@@ -45,7 +34,7 @@ enum Problem {
     Said(String),
 }
 
-/// Without what was found, and without sentences that repeat it: [`KeyError::hiding`] may still have to see to them.
+/// Without what was found, and without sentences that repeat it: [`KeyError::hide_value`] may follow.
 impl fmt::Debug for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -85,14 +74,15 @@ impl KeyError {
         self
     }
 
-    /// Takes values that came from outside the file, and may be secret, out of the text.
-    pub(super) fn hiding(self, substitutions: &Substitutions) -> Self {
-        let Some(origin) = substitutions.of(&self.path).filter(|_| !self.on_key) else { return self };
+    /// The same error about a value that `reference` was replaced with: the value may be secret, so it leaves the text.
+    pub(super) fn hide_value(self, reference: &str) -> Self {
         let problem = match self.problem {
             Problem::Unexpected { expected, .. } => {
-                Problem::Unexpected { expected, found: format!("something else in {origin}") }
+                Problem::Unexpected { expected, found: format!("something else in {reference}") }
             }
-            Problem::Said(_) => Problem::Said(format!("the value that {origin} gives cannot be used here")),
+            Problem::Said(_) => {
+                Problem::Said(format!("the value that {reference} gives cannot be used here"))
+            }
         };
         Self { problem, ..self }
     }
@@ -113,37 +103,6 @@ impl fmt::Display for KeyError {
 }
 
 impl std::error::Error for KeyError {}
-
-impl KeyPath {
-    /// The path of these keys.
-    pub(super) fn of(keys: &[&str]) -> Self {
-        Self(keys.iter().map(|key| Step::Key((*key).to_owned())).collect())
-    }
-
-    /// The path of a key below this one.
-    pub(super) fn key(&self, key: &str) -> Self {
-        let mut path = self.clone();
-        path.0.push(Step::Key(key.to_owned()));
-        path
-    }
-}
-
-impl fmt::Display for KeyPath {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, step) in self.0.iter().enumerate() {
-            match step {
-                Step::Index(number) => write!(formatter, "[{number}]")?,
-                Step::Key(key) => {
-                    let dot = if index == 0 { "" } else { "." };
-                    let plain = key.chars().all(|letter| letter.is_alphanumeric() || "-_".contains(letter));
-                    let quote = if plain { "" } else { "\"" };
-                    write!(formatter, "{dot}{quote}{}{quote}", key.escape_debug())?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A value, for an error.
 pub(super) fn echo(text: &str) -> String {

@@ -8,7 +8,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::key_error::{KeyPath, Position, Step};
+use super::key_error::Position;
+use super::key_path::{KeyPath, Step};
 
 /// Where the value at `path` is written, or its key with `on_key`. Where the file has no such key, where the closest
 /// section around it is named.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::key_error::{KeyError, KeyPath};
+use super::key_error::KeyError;
+use super::key_path::KeyPath;
 use super::raw::Proxy;
 use super::scalars::Parsed;
 use super::settings::{Drain, Stop};

@@ -2,7 +2,8 @@
 
 use super::cert_pair;
 use super::connectors::Connectors;
-use super::key_error::{KeyError, KeyPath};
+use super::key_error::KeyError;
+use super::key_path::KeyPath;
 use super::raw;
 use super::settings::{Upstream, UpstreamTransport};
 use crate::catalog::{Pods, PortForward};

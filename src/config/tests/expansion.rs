@@ -5,7 +5,9 @@ use std::fs;
 
 use super::{client, environment, error};
 use crate::config::expand::{Substitutions, expand};
-use crate::config::{Mode, UpstreamTransport, tree, understand};
+use crate::config::load::{from_text, interpret};
+use crate::config::parse::parse;
+use crate::config::{Mode, UpstreamTransport};
 
 #[track_caller]
 fn kube_config(path: &str) -> String {
@@ -130,7 +132,7 @@ targets:
 
 #[test]
 fn no_debug_output_shows_a_value_from_outside() {
-    let (mut tree, mut substitutions) = (tree::parse(FROM_OUTSIDE).unwrap(), Substitutions::default());
+    let (mut tree, mut substitutions) = (parse(FROM_OUTSIDE).unwrap(), Substitutions::default());
     expand(&mut tree, &environment(), &mut substitutions).unwrap();
     let config = client(FROM_OUTSIDE);
     assert_eq!(config.targets[0].database.as_deref(), Some("hunter2"), "it is there");
@@ -147,9 +149,9 @@ fn no_debug_output_shows_a_value_from_outside() {
     ] {
         // Before the value is taken out of it, and after.
         let key_error =
-            understand(text, Mode::Client, &environment(), &mut Substitutions::default()).unwrap_err();
+            interpret(text, Mode::Client, &environment(), &mut Substitutions::default()).unwrap_err();
         let path = std::path::Path::new("config.yaml");
-        let error = crate::config::read(path, text, Mode::Client, &environment()).unwrap_err();
+        let error = from_text(path, text, Mode::Client, &environment()).unwrap_err();
         write!(shown, "{key_error:?} {key_error:#?} {error:?} {error:#?}").unwrap();
     }
     assert!(shown.contains("Unexpected { expected: \"a whole number"), "{shown}");

@@ -27,7 +27,7 @@ fn environment() -> Environment {
 }
 
 fn read(text: &str, mode: Mode) -> Result<Config, String> {
-    super::read(Path::new("config.yaml"), text, mode, &environment()).map_err(|error| {
+    super::load::from_text(Path::new("config.yaml"), text, mode, &environment()).map_err(|error| {
         assert!(!format!("{error:?}").contains("hunter2"), "the value of SENSITIVE is in {error:?}");
         error.to_string()
     })

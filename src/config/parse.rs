@@ -1,0 +1,170 @@
+//! From YAML text to a tree that keeps the letters of every scalar.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
+
+use super::key_error::{KeyError, Position};
+use super::key_path::{KeyPath, Step};
+use super::letters;
+use super::tree::Tree;
+
+/// Reads the text. An empty one is [`Tree::Null`].
+pub(super) fn parse(text: &str) -> Result<Tree, KeyError> {
+    if is_empty(text) {
+        return Ok(Tree::Null);
+    }
+    let path = RefCell::default();
+    let shape = Shape { path: &path }.deserialize(serde_yaml::Deserializer::from_str(text));
+    let mut tree = shape.map_err(|error| key_error(&error, path.take()))?;
+    letters::restore(text, &mut tree).map_err(|error| key_error(&error, KeyPath::default()))?;
+    Ok(tree)
+}
+
+/// Whether there is no YAML value at all, for which the library has only an error.
+fn is_empty(text: &str) -> bool {
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}
+
+fn key_error(error: &serde_yaml::Error, path: KeyPath) -> KeyError {
+    let position = error.location().map(|at| Position { line: at.line(), column: at.column() });
+    let text = error.to_string();
+    match text.split_once(OURS) {
+        // What we said ourselves; the library adds its own path before it and the place behind.
+        Some((_, said)) => {
+            let said = said.split(" at line ").next().unwrap_or(said);
+            KeyError::of_key(path, said).at(position)
+        }
+        None if text.contains("more than one document") => {
+            let reason = "a configuration is one YAML document; remove the `---` that begins another";
+            KeyError::of_key(KeyPath::default(), reason)
+        }
+        None => KeyError::of_key(KeyPath::default(), format!("this is not valid YAML: {text}")).at(position),
+    }
+}
+
+/// Marks the errors that are raised here among those of the library.
+const OURS: &str = "\u{1}";
+
+fn ours<E: Error>(text: &str) -> E {
+    E::custom(format!("{OURS}{text}"))
+}
+
+/// Builds the tree; numbers and booleans are left to [`letters`].
+#[derive(Clone, Copy)]
+struct Shape<'a> {
+    /// Where it is; after an error, where that was.
+    path: &'a RefCell<KeyPath>,
+}
+
+impl<'de> DeserializeSeed<'de> for Shape<'_> {
+    type Value = Tree;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Shape<'_> {
+    type Value = Tree;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.to_string()))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.to_string()))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.to_owned()))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Tree, A::Error> {
+        Err(ours("a YAML tag (`!…`) means nothing here; remove it"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
+        let mut list = Vec::new();
+        loop {
+            self.path.borrow_mut().0.push(Step::Index(list.len()));
+            let item = items.next_element_seed(self)?;
+            self.path.borrow_mut().0.pop();
+            match item {
+                Some(item) => list.push(item),
+                None => return Ok(Tree::List(list)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
+        let mut section: Vec<(String, Tree)> = Vec::new();
+        while let Some(key) = entries.next_key_seed(Key { path: self.path, section: &section })? {
+            self.path.borrow_mut().0.push(Step::Key(key.clone()));
+            let value = entries.next_value_seed(self)?;
+            self.path.borrow_mut().0.pop();
+            section.push((key, value));
+        }
+        Ok(Tree::Section(section))
+    }
+}
+
+/// Reads a key and refuses one that was there before.
+struct Key<'a> {
+    path: &'a RefCell<KeyPath>,
+    section: &'a [(String, Tree)],
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = String;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key that is text")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
+        if self.section.iter().any(|(known, _)| known == key) {
+            self.path.borrow_mut().0.push(Step::Key(key.to_owned()));
+            return Err(ours("this key is written twice; remove one of the two"));
+        }
+        Ok(key.to_owned())
+    }
+}
