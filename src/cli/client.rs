@@ -31,7 +31,6 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Resul
     start::announce(&file.path);
     harden::check_file_limit(&config.limits);
     let recorder = observe::recorder(&config)?;
-    let acceptor = start::acceptor(&config)?;
     let upstream = if arguments.direct {
         None
     } else {
@@ -63,7 +62,8 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Level) -> Resul
     };
     output::print(banner.render(Style::of_stdout()))?;
 
-    let engine = Engine::new(Client { target, upstream_mode, password, mint }, acceptor, config.limits);
+    let engine =
+        Engine::new(Client { target, upstream_mode, password, mint }, config.acceptor, config.limits);
     Ok(Prepared { engine: Arc::new(engine), listener, stop: config.stop, shutdown })
 }
 

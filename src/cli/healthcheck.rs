@@ -3,13 +3,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::Path;
 use std::time::Duration;
 
 use super::args::HealthcheckArguments;
 use super::failure::Failure;
 use super::start;
-use crate::config::{self, Config, Mode};
+use crate::config;
 use crate::net::{Address, HostPort};
 
 /// How long the proxy may take to answer. Docker's own limit is 30 s.
@@ -20,23 +19,12 @@ const ENOUGH: u64 = 4096;
 
 /// Succeeds if `/readyz` says so, or, without an admin listener, if the proxy takes connections.
 pub(super) fn run(arguments: &HealthcheckArguments) -> Result<(), Failure> {
-    let (file, config) = start::configuration(arguments.configfile.as_deref(), Mode::Server)?;
-    let asked = match &config.admin {
+    let (_, addresses) = start::find_and_read(arguments.configfile.as_deref(), config::load_addresses)?;
+    let asked = match &addresses.admin {
         Some(Address::Tcp(admin)) => ready(admin),
-        _ => listens(&listeners(&file.path, config)?),
+        Some(Address::Unix(_)) | None => listens(&addresses.listen),
     };
     asked.map_err(|error| Failure::Runtime(format!("the proxy is not ready: {error}")))
-}
-
-/// Where the proxy of this configuration may listen. Which mode runs is not written there: one that names upstream
-/// proxies may be a client's, or be shared with one.
-fn listeners(path: &Path, server: Config) -> Result<Vec<Address>, Failure> {
-    let mut found = vec![server.listen];
-    if !server.upstreams.is_empty() {
-        found.push(config::load(path, Mode::Client).map_err(Failure::usage)?.listen);
-    }
-    found.dedup();
-    Ok(found)
 }
 
 /// One listener that takes connections is enough.
@@ -92,8 +80,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.yaml");
         std::fs::write(&path, text).unwrap();
-        let config = config::load(&path, Mode::Server).unwrap();
-        listeners(&path, config).unwrap().iter().map(Address::to_string).collect()
+        config::load_addresses(&path).unwrap().listen.iter().map(Address::to_string).collect()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::Config;
-use crate::tls::ServerIdentity;
+use crate::tls::{Acceptor, ServerIdentity};
 
 /// The keys that say something else in `new`, and will not count before a restart.
 pub(super) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
@@ -24,7 +24,7 @@ pub(super) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'stat
 
 /// The files of the certificate that applications see, where there are some.
 fn identity(config: &Config) -> Option<(&Path, &Path)> {
-    match &config.acceptor {
+    match config.acceptor.as_ref().map(Acceptor::identity) {
         Some(ServerIdentity::Files { certificate, private_key }) => Some((certificate, private_key)),
         Some(ServerIdentity::SelfSigned { .. }) | None => None,
     }

@@ -26,7 +26,6 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
     }
     harden::check_file_limit(&config.limits);
     let recorder = observe::recorder(&config)?;
-    let acceptor = start::acceptor(&config)?;
     let (listener, _) = start::listen(&config.listen, "listening").await?;
     let aws = start::aws(&config).await?;
     let directory = start::directory(&config, aws.as_ref())?;
@@ -36,7 +35,8 @@ pub(super) async fn prepare(arguments: ServerArguments, log: Level) -> Result<Pr
     let (refreshed, draining) = (Arc::clone(&directory), shutdown.clone());
     tokio::spawn(async move { refreshed.keep_fresh(&draining).await });
 
-    let engine = Engine::new(Server::new(Arc::clone(&directory)), acceptor, config.limits.clone());
+    let engine =
+        Engine::new(Server::new(Arc::clone(&directory)), config.acceptor.clone(), config.limits.clone());
     let (engine, stop) = (Arc::new(engine), config.stop);
     let running = Running {
         file,

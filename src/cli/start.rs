@@ -13,12 +13,11 @@ use super::signals::Signals;
 use super::stop::on_signal;
 use crate::aws::Aws;
 use crate::catalog::{Directory, Discover, Policy};
-use crate::config::{self, Config, Mode, Stop};
+use crate::config::{self, Config, ConfigError, Mode, Stop};
 use crate::net::{Address, Listener};
 use crate::session::{Engine, Role, serve};
 use crate::shutdown::Shutdown;
 use crate::stamp::Stamp;
-use crate::tls::Acceptor;
 
 /// How long the AWS configuration may take. It is files, and the metadata of the machine, which has a limit of its own.
 const AWS_DEADLINE: Duration = Duration::from_secs(10);
@@ -32,10 +31,18 @@ pub(super) struct Loaded {
 
 /// Reads the configuration file.
 pub(super) fn configuration(path: Option<&Path>, mode: Mode) -> Result<(Loaded, Config), Failure> {
+    find_and_read(path, |path| config::load(path, mode))
+}
+
+/// Finds the configuration file and reads it.
+pub(super) fn find_and_read<T>(
+    path: Option<&Path>,
+    read: impl FnOnce(&Path) -> Result<T, ConfigError>,
+) -> Result<(Loaded, T), Failure> {
     let named = path.is_some();
     let path = config::find(path).map_err(Failure::usage)?;
     let stamp = Stamp::of(&path);
-    let config = config::load(&path, mode).map_err(|error| {
+    let config = read(&path).map_err(|error| {
         let found = "; this file was found, not named: --configfile takes another";
         Failure::Usage(format!("{error}{}", if named { "" } else { found }))
     })?;
@@ -89,11 +96,6 @@ pub(super) async fn listen(address: &Address, what: &str) -> Result<(Listener, A
     let bound = listener.address().map_err(failed)?;
     info!(address = %bound, "{what}");
     Ok((listener, bound))
-}
-
-/// TLS towards applications, where it is on.
-pub(super) fn acceptor(config: &Config) -> Result<Option<Acceptor>, Failure> {
-    config.acceptor.clone().map(Acceptor::new).transpose().map_err(Failure::usage)
 }
 
 /// A mode that is ready to serve.

@@ -10,7 +10,7 @@ use super::error::ConfigError;
 use super::expand::{self, Substitutions};
 use super::key_error::KeyError;
 use super::raw::RawConfig;
-use super::settings::{Config, Mode};
+use super::settings::{Addresses, Config, Mode};
 use super::{locate, parse, resolve};
 
 /// Reads the file and everything it names: certificates are loaded, so that a bad one is found at start.
@@ -28,6 +28,16 @@ pub fn load_again(path: &Path, mode: Mode) -> Result<Option<Config>, ConfigError
         let (raw, has_values) = decode(&text, &environment, substitutions)?;
         let config = resolve::resolve(raw, mode, &environment)?;
         Ok(has_values.then_some(config))
+    })
+}
+
+/// The addresses of the file, for a command that only talks to the proxy: certificates are not loaded and values of other
+/// keys are not checked.
+pub fn load_addresses(path: &Path) -> Result<Addresses, ConfigError> {
+    let (text, environment) = (read(path)?, Environment::of_process());
+    explained(path, &text, |substitutions| {
+        let (raw, _) = decode(&text, &environment, substitutions)?;
+        Ok(resolve::addresses(raw))
     })
 }
 

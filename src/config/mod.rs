@@ -39,5 +39,7 @@ mod tests;
 
 pub use error::ConfigError;
 pub use find::find;
-pub use load::{load, load_again};
-pub use settings::{Config, Drain, Mode, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport};
+pub use load::{load, load_addresses, load_again};
+pub use settings::{
+    Addresses, Config, Drain, Mode, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport,
+};

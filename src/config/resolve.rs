@@ -11,7 +11,7 @@ use super::key_error::KeyError;
 use super::key_path::KeyPath;
 use super::raw::{Proxy, ProxySsl, RawConfig, Tag, Target, TargetAcl};
 use super::scalars::Parsed;
-use super::settings::{Config, Mode, Rds, SELF_SIGNED_HOSTS};
+use super::settings::{Addresses, Config, Mode, Rds, SELF_SIGNED_HOSTS};
 use super::{timeouts, upstream};
 use crate::catalog::{self, Acl, DefaultTls, StaticTarget};
 use crate::net::{Address, HostPort};
@@ -42,6 +42,16 @@ pub(super) fn resolve(raw: RawConfig, mode: Mode, environment: &Environment) -> 
     })
 }
 
+/// The addresses alone; neither checks the rest nor loads certificates.
+pub(super) fn addresses(raw: RawConfig) -> Addresses {
+    let listen = match raw.proxy.listen_addr {
+        Some(address) => vec![address.0.0],
+        None if raw.upstream_proxies.is_empty() => vec![default_listen(Mode::Server)],
+        None => vec![default_listen(Mode::Server), default_listen(Mode::Client)],
+    };
+    Addresses { admin: raw.proxy.admin_addr.map(|address| address.0.0), listen }
+}
+
 fn default_tls(raw: &RawConfig, connectors: &Connectors<'_>) -> Result<DefaultTls, KeyError> {
     let root = KeyPath::of(&["rds", "root_certificate"]);
     let path = cert_pair::file(&root, raw.rds.root_certificate.as_ref(), connectors.environment)?;
@@ -68,7 +78,7 @@ fn acceptor(
     section: &KeyPath,
     ssl: &ProxySsl,
     environment: &Environment,
-) -> Result<Option<ServerIdentity>, KeyError> {
+) -> Result<Option<Acceptor>, KeyError> {
     let raw = RawCertPair {
         section,
         certificate: ("certificate", ssl.certificate.as_ref()),
@@ -78,14 +88,14 @@ fn acceptor(
     if !ssl.enabled.unwrap_or(false) {
         return Ok(None);
     }
-    let Some(pair) = pair else {
-        return Ok(Some(ServerIdentity::SelfSigned { hosts: SELF_SIGNED_HOSTS.map(String::from).into() }));
+    let identity = match &pair {
+        Some(pair) => pair.server_identity(),
+        None => ServerIdentity::SelfSigned { hosts: SELF_SIGNED_HOSTS.map(String::from).into() },
     };
-    // Only to have the error here, where its key is known.
-    Acceptor::new(pair.server_identity()).map_err(|error| {
-        KeyError::of_value(pair.culprit(&error).unwrap_or(section).clone(), error.to_string())
-    })?;
-    Ok(Some(pair.server_identity()))
+    Acceptor::new(identity).map(Some).map_err(|error| {
+        let key = pair.as_ref().and_then(|pair| pair.culprit(&error)).unwrap_or(section);
+        KeyError::of_value(key.clone(), error.to_string())
+    })
 }
 
 fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, KeyError> {

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use crate::catalog::{Acl, DefaultTls, PortForward, StaticTarget};
 use crate::net::Address;
 use crate::session::Limits;
-use crate::tls::{Connector, ServerIdentity};
+use crate::tls::{Acceptor, Connector, ServerIdentity};
 
 /// The names in certificates that are made at start.
 pub const SELF_SIGNED_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
@@ -30,8 +30,8 @@ pub enum Mode {
 pub struct Config {
     /// `proxy.listen_addr`: where applications (client) or clients (server) connect to.
     pub listen: Address,
-    /// `proxy.ssl`: the certificate for those who connect; absent where TLS is off.
-    pub acceptor: Option<ServerIdentity>,
+    /// `proxy.ssl`: TLS towards applications (client) or clients (server); absent where TLS is off.
+    pub acceptor: Option<Acceptor>,
     /// `proxy.target_acl`.
     pub acl: Acl,
     /// The numbers and times in `proxy`.
@@ -77,13 +77,24 @@ impl Config {
         let defaults = [&self.default_tls.fixed, &self.default_tls.discovered];
         let shown = upstreams.chain(targets).chain(defaults).filter_map(|tls| tls.certificate());
         let mut files: Vec<_> = shown.map(Path::to_owned).collect();
-        if let Some(ServerIdentity::Files { certificate, .. }) = &self.acceptor {
-            files.push(certificate.clone());
+        match self.acceptor.as_ref().map(Acceptor::identity) {
+            Some(ServerIdentity::Files { certificate, .. }) => files.push(certificate.clone()),
+            Some(ServerIdentity::SelfSigned { .. }) | None => {}
         }
         files.sort();
         files.dedup();
         files
     }
+}
+
+/// Where a proxy with a configuration can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// `proxy.admin_addr`: health and metrics; absent: off.
+    pub admin: Option<Address>,
+    /// Where it may listen for connections. The file does not say which mode uses it: if it has upstream proxies and
+    /// no `proxy.listen_addr`, this is the default of the server and then that of the client.
+    pub listen: Vec<Address>,
 }
 
 /// How the proxy stops when it is told to.

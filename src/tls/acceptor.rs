@@ -26,8 +26,10 @@ pub enum ServerIdentity {
     },
 }
 
-/// Answers TLS handshakes. Changed files count for the next connection.
+/// Answers TLS handshakes. Changed files count for the next connection. Clones share the certificate.
+#[derive(Clone)]
 pub struct Acceptor {
+    identity: Arc<ServerIdentity>,
     config: Arc<Reload<ServerConfig>>,
 }
 
@@ -40,8 +42,16 @@ impl Acceptor {
                 vec![certificate.clone(), private_key.clone()]
             }
         };
-        let config = Reload::new(paths, move || server_config(&identity))?;
-        Ok(Self { config })
+        let identity = Arc::new(identity);
+        let loaded = Arc::clone(&identity);
+        let config = Reload::new(paths, move || server_config(&loaded))?;
+        Ok(Self { identity, config })
+    }
+
+    /// The certificate that applications see.
+    #[must_use]
+    pub fn identity(&self) -> &ServerIdentity {
+        &self.identity
     }
 
     /// Makes the TLS handshake; `first` are bytes of it that were already read. A client that offers protocols by

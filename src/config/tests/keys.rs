@@ -7,9 +7,9 @@ use tracing::level_filters::LevelFilter;
 use super::{client, error, read, server};
 use crate::catalog::Tag;
 use crate::catalog::{Pods, PortForward};
-use crate::config::{Drain, Mode, Rds, Stop, UpstreamTransport, load_again};
+use crate::config::{Drain, Mode, Rds, Stop, UpstreamTransport};
 use crate::session::Limits;
-use crate::tls::{self, ServerIdentity};
+use crate::tls::{self, Acceptor, ServerIdentity};
 
 #[test]
 fn an_empty_file_is_all_defaults() {
@@ -39,25 +39,6 @@ fn an_empty_file_is_all_defaults() {
         assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
         assert_eq!(config.limits, Limits { cancel_on_disconnect: true, ..limits });
     }
-}
-
-#[test]
-fn a_file_that_says_nothing_any_more_is_told_from_one_that_says_so() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("config.yaml");
-    let again = |text: &str| {
-        std::fs::write(&path, text).unwrap();
-        load_again(&path, Mode::Server)
-    };
-    for text in
-        ["", " \n", "# all of it\n", "---\n", "--- # all\n", "~", "null\n", "proxy:\n  # target_acl:\nrds:\n"]
-    {
-        assert!(again(text).unwrap().is_none(), "{text:?}");
-    }
-    for text in ["{}", "# all defaults\n---\n{}\n", "proxy: {}", "proxy:\n  target_acl:\n  log_level: info"] {
-        assert!(again(text).is_ok_and(|config| config.is_some()), "{text:?}");
-    }
-    assert!(again("proxi:\n").is_err(), "a fault is told, however little else there is");
 }
 
 #[test]
@@ -141,8 +122,8 @@ fn rds_can_be_told_where_to_look_or_be_off() {
 fn tls_for_applications_is_self_signed_unless_a_certificate_is_given() {
     let hosts = vec!["localhost".into(), "127.0.0.1".into()];
     let acceptor = client("proxy: {ssl: {enabled: true}}").acceptor;
-    assert_eq!(acceptor, Some(ServerIdentity::SelfSigned { hosts }));
-    assert_eq!(client("proxy: {ssl: {enabled: false}}").acceptor, None);
+    assert_eq!(acceptor.as_ref().map(Acceptor::identity), Some(&ServerIdentity::SelfSigned { hosts }));
+    assert!(client("proxy: {ssl: {enabled: false}}").acceptor.is_none());
 }
 
 #[test]

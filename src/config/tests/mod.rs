@@ -6,6 +6,7 @@ mod documents;
 mod errors;
 mod expansion;
 mod keys;
+mod loading;
 mod total;
 
 use std::path::Path;
