@@ -1,12 +1,12 @@
 //! A certificate and its private key: two keys of one section, both or neither.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::environment::Environment;
 use super::key_error::KeyError;
 use super::key_path::KeyPath;
 use super::scalars::{Parsed, PathText};
-use crate::tls::{ClientIdentity, ServerIdentity, TlsError};
+use crate::tls::{ClientIdentity, PemItem, ServerIdentity, TlsError};
 
 /// The pair as it was written.
 pub(super) struct RawCertPair<'a> {
@@ -66,13 +66,21 @@ impl CertPair {
         }
     }
 
-    /// The key whose file the error is about; absent where it is about neither file.
-    pub(super) fn culprit(&self, error: &TlsError) -> Option<&KeyPath> {
-        let path = path_of(error)?;
-        // The key first: one file may hold both, and a certificate was then found in it.
-        let keys = match error {
-            TlsError::Empty { what, .. } if what.contains("key") => [&self.private_key, &self.certificate],
-            _ => [&self.certificate, &self.private_key],
+    /// The key whose file the error is about; absent if it is about another file or none.
+    pub(super) fn key_of(&self, error: &TlsError) -> Option<&KeyPath> {
+        let certificate_first = [&self.certificate, &self.private_key];
+        let (path, keys) = match error {
+            // One file may hold both, and then it was the key that was missing.
+            TlsError::Empty { what: PemItem::PrivateKey, path } => {
+                (path, [&self.private_key, &self.certificate])
+            }
+            TlsError::Empty { what: PemItem::Certificate, path }
+            | TlsError::Unreadable { path, .. }
+            | TlsError::Unusable { path, .. } => (path, certificate_first),
+            TlsError::NoSystemRoots { .. }
+            | TlsError::Setup(_)
+            | TlsError::Handshake(_)
+            | TlsError::OwnCertificate { .. } => return None,
         };
         keys.into_iter().find(|(_, file)| file == path).map(|(key, _)| key)
     }
@@ -86,16 +94,4 @@ pub(super) fn file(
 ) -> Result<Option<PathBuf>, KeyError> {
     let expanded = raw.map(|Parsed(PathText(text))| environment.path(text)).transpose();
     expanded.map_err(|unset| KeyError::of_value(key.clone(), unset.reason()))
-}
-
-fn path_of(error: &TlsError) -> Option<&Path> {
-    match error {
-        TlsError::Unreadable { path, .. }
-        | TlsError::Empty { path, .. }
-        | TlsError::Unusable { path, .. } => Some(path),
-        TlsError::NoSystemRoots { .. }
-        | TlsError::Setup(_)
-        | TlsError::Handshake(_)
-        | TlsError::OwnCertificate { .. } => None,
-    }
 }

@@ -101,7 +101,7 @@ fn connector(
     };
     Connector::new(Settings { mode, roots, identity: shown }).map(Arc::new).map_err(|error| {
         let key = match identity {
-            Identity::Files(pair) => pair.culprit(&error).unwrap_or(root),
+            Identity::Files(pair) => pair.key_of(&error).unwrap_or(root),
             Identity::Generated(_) => root,
         };
         KeyError::of_value(key.clone(), error.to_string())

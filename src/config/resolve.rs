@@ -93,7 +93,7 @@ fn acceptor(
         None => ServerIdentity::SelfSigned { hosts: SELF_SIGNED_HOSTS.map(String::from).into() },
     };
     Acceptor::new(identity).map(Some).map_err(|error| {
-        let key = pair.as_ref().and_then(|pair| pair.culprit(&error)).unwrap_or(section);
+        let key = pair.as_ref().and_then(|pair| pair.key_of(&error)).unwrap_or(section);
         KeyError::of_value(key.clone(), error.to_string())
     })
 }

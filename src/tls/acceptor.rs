@@ -12,7 +12,7 @@ use crate::net::{ReadAhead, Socket, Stream};
 /// The certificate that applications see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerIdentity {
-    /// Made at start, for these names.
+    /// Generated at start, for these names.
     SelfSigned {
         /// DNS names and IP addresses.
         hosts: Vec<String>,
@@ -26,7 +26,7 @@ pub enum ServerIdentity {
     },
 }
 
-/// Answers TLS handshakes. Changed files count for the next connection. Clones share the certificate.
+/// Makes TLS handshakes with applications. The next connection uses changed files. Clones share the certificate.
 #[derive(Clone)]
 pub struct Acceptor {
     identity: Arc<ServerIdentity>,
@@ -34,7 +34,7 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Loads or makes the certificate.
+    /// Loads or generates the certificate.
     pub fn new(identity: ServerIdentity) -> Result<Self, TlsError> {
         let paths = match &identity {
             ServerIdentity::SelfSigned { .. } => Vec::new(),
@@ -54,8 +54,8 @@ impl Acceptor {
         &self.identity
     }
 
-    /// Makes the TLS handshake; `first` are bytes of it that were already read. A client that offers protocols by
-    /// ALPN has to offer `postgresql`.
+    /// Makes the TLS handshake; `first` is its beginning, which was already read. An application that offers protocols by
+    /// ALPN must offer `postgresql`.
     pub async fn accept(&self, socket: Socket, first: &[u8]) -> Result<Stream, TlsError> {
         let acceptor = tokio_rustls::TlsAcceptor::from(self.config.current().await);
         let stream = acceptor

@@ -10,25 +10,26 @@ use rustls::sign::CertifiedKey;
 
 use super::client_cert_resolver::ClientCertResolver;
 use super::reload::Reload;
-use super::verify::{Depth, Verifier};
+use super::roots::LoadedRoots;
+use super::verify::{Verification, Verifier};
 use super::{ALPN, Roots, SelfSigned, SslMode, TlsError, pem, provider};
 use crate::net::{ReadAhead, Socket, Stream};
 
-/// What is asked of a server, and what is shown to it.
+/// What a connector demands of a server, and which certificate it sends.
 #[derive(Clone)]
 pub struct Settings {
-    /// What is demanded.
+    /// How much TLS.
     pub mode: SslMode,
-    /// Who may vouch for the server; absent: nobody was named, which is the system's roots where the mode verifies.
+    /// The trusted roots; absent: none were configured, and a mode that verifies uses the system's roots.
     pub roots: Option<Roots>,
-    /// The certificate to show when the server asks for one that it may be.
+    /// The certificate for a server that requests one.
     pub identity: ClientIdentity,
 }
 
 /// A client certificate.
 #[derive(Clone)]
 pub enum ClientIdentity {
-    /// Made at start, trusted by nobody in particular: some servers insist on any certificate at all.
+    /// Generated at start, in no server's list of roots: some servers require a certificate and accept any.
     Generated(Arc<SelfSigned>),
     /// From PEM files.
     Files {
@@ -39,49 +40,52 @@ pub enum ClientIdentity {
     },
 }
 
-/// Opens TLS on connections to servers. Changed files count for the next connection.
+/// Makes TLS handshakes with servers. The next connection uses changed files.
 pub struct Connector {
     mode: SslMode,
-    depth: Depth,
+    verification: Verification,
     certificate: Option<PathBuf>,
     config: Arc<Reload<ClientConfig>>,
 }
 
 impl Connector {
-    /// Loads everything the settings name.
+    /// Loads every file that the settings name.
     pub fn new(settings: Settings) -> Result<Self, TlsError> {
         let mode = settings.mode;
-        let depth = depth(&settings);
+        let verification = verification(&settings);
         let mut paths = settings.roots.as_ref().map(Roots::paths).unwrap_or_default();
-        let mut own = None;
+        let mut own_certificate = None;
         if let ClientIdentity::Files { certificate, private_key } = &settings.identity {
             paths.extend([certificate.clone(), private_key.clone()]);
-            own = Some(certificate.clone());
+            own_certificate = Some(certificate.clone());
         }
-        let config = Reload::new(paths, move || client_config(&settings, depth))?;
-        Ok(Self { mode, depth, certificate: own, config })
+        let config = Reload::new(paths, move || client_config(&settings, verification))?;
+        Ok(Self { mode, verification, certificate: own_certificate, config })
     }
 
-    /// What is demanded.
+    /// How much TLS it demands.
     #[must_use]
     pub fn mode(&self) -> SslMode {
         self.mode
     }
 
-    /// Whether the server proves who it is, at least to a CA.
+    /// Whether it checks the certificate of the server against roots.
     #[must_use]
     pub fn verifies(&self) -> bool {
-        self.depth != Depth::Nothing
+        match self.verification {
+            Verification::Ca | Verification::CaAndName => true,
+            Verification::None => false,
+        }
     }
 
-    /// The file of the certificate that is shown to the server, unless it was made at start.
+    /// The file of the client certificate; absent if that was generated at start.
     #[must_use]
     pub fn certificate(&self) -> Option<&Path> {
         self.certificate.as_deref()
     }
 
-    /// Makes the TLS handshake. `host` is the name that was dialled: it is sent (SNI), unless it is an IP
-    /// address, and with `verify-full` it has to be in the certificate.
+    /// Makes the TLS handshake. `host` is the dialled name: the connector sends it (SNI) unless it is an IP address, and
+    /// with `verify-full` the certificate must have it.
     pub async fn connect(&self, socket: Socket, host: &str) -> Result<Stream, TlsError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             TlsError::Handshake(format!("\"{host}\" is not a name that a certificate can have"))
@@ -97,30 +101,32 @@ impl Connector {
 
 impl fmt::Debug for Connector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Connector({}, {:?})", self.mode, self.depth)
+        write!(formatter, "Connector({}, {:?})", self.mode, self.verification)
     }
 }
 
-fn depth(settings: &Settings) -> Depth {
+fn verification(settings: &Settings) -> Verification {
     match settings.mode {
-        SslMode::VerifyFull => Depth::CaAndName,
-        SslMode::VerifyCa => Depth::Ca,
-        // As in libpq: naming a root means that it counts (PostgreSQL manual, "sslmode").
-        SslMode::Require if settings.roots.is_some() => Depth::Ca,
-        SslMode::Require | SslMode::Prefer | SslMode::Disable => Depth::Nothing,
+        SslMode::VerifyFull => Verification::CaAndName,
+        SslMode::VerifyCa => Verification::Ca,
+        // As in libpq: a configured root turns verification on (PostgreSQL manual, "sslmode").
+        SslMode::Require if settings.roots.is_some() => Verification::Ca,
+        SslMode::Require | SslMode::Prefer | SslMode::Disable => Verification::None,
     }
 }
 
-fn client_config(settings: &Settings, depth: Depth) -> Result<ClientConfig, TlsError> {
+fn client_config(settings: &Settings, verification: Verification) -> Result<ClientConfig, TlsError> {
     let provider = provider();
-    let roots = match depth {
-        Depth::Nothing => super::roots::Loaded::none(),
-        Depth::Ca | Depth::CaAndName => settings.roots.as_ref().unwrap_or(&Roots::System).load()?,
+    let roots = match verification {
+        Verification::None => LoadedRoots::empty(),
+        Verification::Ca | Verification::CaAndName => {
+            settings.roots.as_ref().unwrap_or(&Roots::System).load()?
+        }
     };
-    let verifier = Verifier::new(depth, roots, Arc::clone(&provider));
+    let verifier = Verifier::new(verification, roots, Arc::clone(&provider));
     let (chain, key, source) = match &settings.identity {
-        ClientIdentity::Generated(made) => {
-            let (chain, key) = made.chain()?;
+        ClientIdentity::Generated(generated) => {
+            let (chain, key) = generated.chain()?;
             (chain, key, PathBuf::from("(generated)"))
         }
         ClientIdentity::Files { certificate, private_key } => {
@@ -153,17 +159,17 @@ mod tests {
         let settings =
             Settings { mode: SslMode::VerifyFull, roots: None, identity: ClientIdentity::Generated(own) };
         let connector = Connector::new(settings).unwrap();
-        // What is behind it too: a setting of rustls that shows its keys would be found here.
-        let shown = format!("{connector:?} {connector:#?} {:?}", connector.config.current().await);
+        // The settings of rustls too: one that printed its keys would fail this test.
+        let printed = format!("{connector:?} {connector:#?} {:?}", connector.config.current().await);
         assert!(
-            shown.contains("Connector(verify-full, CaAndName)") && shown.contains("Verifier("),
-            "{shown}"
+            printed.contains("Connector(verify-full, CaAndName)") && printed.contains("Verifier("),
+            "{printed}"
         );
         let mut bytes = String::new();
-        // The end of the key is the key itself; it begins with what kind it is.
+        // The key begins with its algorithm; the secret is at its end.
         for byte in key.secret_der().iter().rev().take(8).rev() {
             write!(bytes, "{byte}, ").unwrap();
         }
-        assert!(!shown.contains(bytes.trim_end_matches(", ")), "{shown}");
+        assert!(!printed.contains(bytes.trim_end_matches(", ")), "{printed}");
     }
 }

@@ -1,28 +1,29 @@
-//! What can be wrong with TLS, in sentences.
+//! TLS errors, as sentences.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use rustls::AlertDescription;
 
-/// A certificate, key or handshake that is no good.
+/// A certificate or key that cannot be used, or a handshake that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file could not be read.
     #[error("{what} {} cannot be read: {source}", path.display())]
     Unreadable {
-        /// Which kind of file.
+        /// The kind of the file.
         what: &'static str,
         /// Its path.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// A file holds nothing of the kind it should hold.
+    /// A file holds no certificate, or no key.
     #[error("{} holds no {what} in PEM form", path.display())]
     Empty {
-        /// What was looked for.
-        what: &'static str,
+        /// What it should hold.
+        what: PemItem,
         /// The path of the file.
         path: PathBuf,
     },
@@ -39,18 +40,18 @@ pub enum TlsError {
         "the system has no root certificates; install ca-certificates or set root_certificate ({reason})"
     )]
     NoSystemRoots {
-        /// What was tried.
+        /// The errors of the places that were read.
         reason: String,
     },
-    /// TLS could not be set up at all.
+    /// TLS could not be set up.
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
-    /// The peer found fault with our own certificate, or wanted one.
+    /// The peer rejected our certificate, or requires one.
     #[error("{peer} refused the TLS handshake with the alert {alert}")]
     OwnCertificate {
-        /// Who refused.
+        /// The name of the peer.
         peer: String,
-        /// What it called it.
+        /// The alert it sent.
         alert: String,
     },
     /// The handshake failed.
@@ -58,22 +59,31 @@ pub enum TlsError {
     Handshake(String),
 }
 
+/// What a PEM file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PemItem {
+    /// A certificate.
+    Certificate,
+    /// A private key that is not encrypted.
+    PrivateKey,
+}
+
 impl TlsError {
-    /// The reason why `peer` broke off a connection whose handshake was over on our side: in TLS 1.3 it looks at our
-    /// certificate only then. Absent where the error is no alert.
+    /// The reason why `peer` ended a connection after the handshake: in TLS 1.3 it verifies our certificate after the
+    /// handshake is complete on our side. Absent if the error is no alert.
     #[must_use]
     pub fn from_alert(peer: &str, error: &io::Error) -> Option<Self> {
         let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
         matches!(inner, rustls::Error::AlertReceived(_)).then(|| Self::from_handshake(peer, error))
     }
 
-    /// The reason of a failed handshake with the peer called `peer`, as a sentence.
+    /// The reason of a failed handshake with `peer`.
     pub(super) fn from_handshake(peer: &str, error: &io::Error) -> Self {
         let Some(rustls_error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
         else {
             return Self::Handshake(match error.kind() {
-                io::ErrorKind::UnexpectedEof => format!("{peer} hung up during the TLS handshake"),
-                _ => format!("the TLS handshake with {peer} broke off: {error}"),
+                io::ErrorKind::UnexpectedEof => format!("{peer} closed the connection during the TLS handshake"),
+                _ => format!("the TLS handshake with {peer} failed: {error}"),
             });
         };
         Self::Handshake(match rustls_error {
@@ -87,11 +97,11 @@ impl TlsError {
                 format!("{peer} refused the TLS handshake with the alert {alert:?}")
             }
             rustls::Error::InvalidMessage(_) => {
-                format!("{peer} answered the TLS handshake with something else than TLS")
+                format!("{peer} answered the TLS handshake with something other than TLS")
             }
             rustls::Error::PeerIncompatible(reason) => {
                 format!(
-                    "{peer} and this proxy have no TLS version or cipher in common ({reason:?}); TLS 1.2 is the least"
+                    "{peer} and this proxy have no TLS version or cipher in common ({reason:?}); TLS 1.2 is the minimum"
                 )
             }
             other => format!("the TLS handshake with {peer} failed: {other}"),
@@ -99,7 +109,16 @@ impl TlsError {
     }
 }
 
-/// Alerts that speak of the certificate of whoever receives them (RFC 8446 section 6.2).
+impl fmt::Display for PemItem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Certificate => "certificate",
+            Self::PrivateKey => "unencrypted private key",
+        })
+    }
+}
+
+/// Whether the alert is about the receiver's certificate (RFC 8446 section 6.2).
 fn is_about_certificate(alert: AlertDescription) -> bool {
     matches!(
         alert,

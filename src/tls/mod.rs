@@ -1,4 +1,4 @@
-//! TLS in both directions: modes, roots, certificates, and why a peer is not trusted.
+//! TLS towards applications and towards servers: modes, roots, certificates, and why a peer is not trusted.
 
 mod acceptor;
 mod client_cert_resolver;
@@ -14,7 +14,7 @@ mod x509;
 
 pub use acceptor::{Acceptor, ServerIdentity};
 pub use connector::{ClientIdentity, Connector, Settings};
-pub use error::TlsError;
+pub use error::{PemItem, TlsError};
 pub use roots::Roots;
 pub use self_signed::SelfSigned;
 pub use ssl_mode::{SslMode, UnknownSslMode};

@@ -6,19 +6,19 @@ use std::path::Path;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use super::TlsError;
+use super::{PemItem, TlsError};
 
 /// All certificates in a file, in their order. A file without any is an error.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(path, "the certificate file")?;
     let found = certificates_in(&text);
     if found.is_empty() {
-        return Err(TlsError::Empty { what: "certificate", path: path.to_owned() });
+        return Err(TlsError::Empty { what: PemItem::Certificate, path: path.to_owned() });
     }
     Ok(found)
 }
 
-/// All certificates in a PEM text; what is no certificate is passed over.
+/// All certificates in a PEM text; everything else in it is ignored.
 pub(super) fn certificates_in(text: &[u8]) -> Vec<CertificateDer<'static>> {
     rustls_pemfile::certs(&mut &*text).filter_map(Result::ok).collect()
 }
@@ -27,7 +27,7 @@ pub(super) fn certificates_in(text: &[u8]) -> Vec<CertificateDer<'static>> {
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = Zeroizing::new(read(path, "the private key")?);
     let found = rustls_pemfile::private_key(&mut text.as_slice()).ok().flatten();
-    found.ok_or_else(|| TlsError::Empty { what: "unencrypted private key", path: path.to_owned() })
+    found.ok_or_else(|| TlsError::Empty { what: PemItem::PrivateKey, path: path.to_owned() })
 }
 
 fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {

@@ -1,4 +1,4 @@
-//! Which certificate authorities are trusted.
+//! Trusted certificate authorities.
 
 use std::fmt;
 use std::fs;
@@ -8,9 +8,10 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-use super::{TlsError, pem};
+use super::{PemItem, TlsError, pem};
 
-/// The RDS roots of the regions that docs/security.md names, and the Amazon roots that RDS Proxy endpoints chain to; `build/ca/refresh.sh` renews it.
+/// The RDS roots of the regions that docs/security.md names, and the Amazon roots that RDS Proxy endpoints chain to.
+/// `build/ca/refresh.sh` updates the file.
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>
 const RDS_BUNDLE: &[u8] = include_bytes!("../../build/ca/rds-bundle.pem");
 
@@ -25,17 +26,17 @@ pub enum Roots {
     Path(PathBuf),
 }
 
-/// Roots, loaded.
-pub(super) struct Loaded {
+/// Roots that a verifier can use.
+pub(super) struct LoadedRoots {
     pub(super) store: Arc<RootCertStore>,
-    /// The certificates of a `Path`: a server may present one of them itself.
+    /// The certificates of [`Roots::Path`]: a server may present one of them itself.
     pub(super) pinned: Vec<CertificateDer<'static>>,
-    /// How to call them in an error.
+    /// Their name in errors.
     pub(super) label: String,
 }
 
 impl Roots {
-    /// The files whose change means that the roots have to be loaded again.
+    /// The paths to load again when they change.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         match self {
             Self::Path(path) => vec![path.clone()],
@@ -43,24 +44,27 @@ impl Roots {
         }
     }
 
-    pub(super) fn load(&self) -> Result<Loaded, TlsError> {
+    pub(super) fn load(&self) -> Result<LoadedRoots, TlsError> {
         let certificates = match self {
             Self::System => system()?,
             Self::RdsBundle => pem::certificates_in(RDS_BUNDLE),
             Self::Path(path) => from_path(path)?,
         };
         let mut store = RootCertStore::empty();
-        // A bundle may hold a root that webpki cannot use; the others still count.
+        // A bundle may hold a root that webpki cannot use; the others stay usable.
         let (added, _ignored) = store.add_parsable_certificates(certificates.iter().cloned());
         let label = format!("the {added} root certificates of {self}");
-        let pinned = if matches!(self, Self::Path(_)) { certificates } else { Vec::new() };
-        Ok(Loaded { store: Arc::new(store), pinned, label })
+        let pinned = match self {
+            Self::Path(_) => certificates,
+            Self::System | Self::RdsBundle => Vec::new(),
+        };
+        Ok(LoadedRoots { store: Arc::new(store), pinned, label })
     }
 }
 
-impl Loaded {
-    /// Trusts nobody, for modes that do not ask.
-    pub(super) fn none() -> Self {
+impl LoadedRoots {
+    /// No roots, for modes that verify nothing.
+    pub(super) fn empty() -> Self {
         Self {
             store: Arc::new(RootCertStore::empty()),
             pinned: Vec::new(),
@@ -107,7 +111,7 @@ fn from_path(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         .flatten()
         .collect();
     if found.is_empty() {
-        return Err(TlsError::Empty { what: "certificate", path: path.to_owned() });
+        return Err(TlsError::Empty { what: PemItem::Certificate, path: path.to_owned() });
     }
     Ok(found)
 }
@@ -124,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_counts_all_its_files() {
+    fn a_directory_provides_the_roots_of_all_its_files() {
         let directory = tempfile::tempdir().unwrap();
         let error = Roots::Path(directory.path().into()).load().err().unwrap().to_string();
         assert!(error.contains("holds no certificate"), "{error}");
         for name in ["a", "b"] {
-            let made = crate::tls::SelfSigned::generate(&[name.to_owned()]).unwrap();
-            fs::write(directory.path().join(name).with_extension("pem"), &made.certificate_pem).unwrap();
+            let generated = crate::tls::SelfSigned::generate(&[name.to_owned()]).unwrap();
+            fs::write(directory.path().join(name).with_extension("pem"), &generated.certificate_pem).unwrap();
         }
         fs::write(directory.path().join("README"), "no certificate").unwrap();
         assert_eq!(Roots::Path(directory.path().into()).load().unwrap().store.len(), 2);

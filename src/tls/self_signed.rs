@@ -1,4 +1,4 @@
-//! Certificates made on the spot.
+//! Generated certificates.
 
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,10 +17,11 @@ pub struct SelfSigned {
 }
 
 impl SelfSigned {
-    /// Makes one for these DNS names and IP addresses. It is no CA, so it can be given to the other side as its
-    /// `root_certificate` and trusts nothing but itself.
+    /// Generates one for these DNS names and IP addresses. It is no CA: as `root_certificate` of the other side it makes
+    /// that trust this certificate and no other.
     pub fn generate(hosts: &[String]) -> Result<Self, TlsError> {
-        let failed = |error: rcgen::Error| TlsError::Setup(format!("no certificate can be made: {error}"));
+        let failed =
+            |error: rcgen::Error| TlsError::Setup(format!("a certificate cannot be generated: {error}"));
         let mut params = CertificateParams::new(hosts.to_vec()).map_err(failed)?;
         let common_name = hosts.first().map_or("rds-auth-proxy", String::as_str);
         params.distinguished_name.push(DnType::CommonName, common_name);

@@ -1,21 +1,20 @@
-//! How much TLS is asked for.
+//! The TLS mode of a connection.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What a connection demands of TLS, with the names and meaning of libpq's `sslmode` (PostgreSQL manual, "SSL
-/// Support").
+/// libpq's `sslmode`: how much TLS a connection demands (PostgreSQL manual, "SSL Support").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SslMode {
     /// No TLS.
     Disable,
-    /// TLS if the server has it; the certificate is not checked.
+    /// TLS if the server supports it; the certificate is not verified.
     Prefer,
-    /// TLS; the certificate is not checked, unless a root certificate is given: then as [`SslMode::VerifyCa`].
+    /// TLS; the certificate is not verified, unless a root certificate is configured: then as [`SslMode::VerifyCa`].
     Require,
-    /// TLS with a certificate of a trusted CA, for whatever name.
+    /// TLS with a certificate of a trusted CA, for any name.
     VerifyCa,
-    /// TLS with a certificate of a trusted CA for the name that was dialled.
+    /// TLS with a certificate of a trusted CA for the dialled name.
     VerifyFull,
 }
 
@@ -27,7 +26,7 @@ pub struct UnknownSslMode {
 }
 
 impl SslMode {
-    /// All names that are read, for error messages.
+    /// The names of all modes, for error messages.
     pub const NAMES: [&'static str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
 
     /// Its name in the configuration.
@@ -49,7 +48,7 @@ impl FromStr for SslMode {
     fn from_str(text: &str) -> Result<Self, UnknownSslMode> {
         match text {
             "disable" => Ok(Self::Disable),
-            // The Go program wrote it with -ed.
+            // The spelling of the Go program.
             "prefer" | "preferred" => Ok(Self::Prefer),
             "require" => Ok(Self::Require),
             "verify-ca" => Ok(Self::VerifyCa),
@@ -70,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn every_name_parses_to_its_mode() {
         for name in SslMode::NAMES {
             assert_eq!(name.parse::<SslMode>().unwrap().name(), name);
         }

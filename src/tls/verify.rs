@@ -1,4 +1,4 @@
-//! Decides whether a server's certificate is trusted, and says why not.
+//! Verifies the certificates of servers, and explains why one is not trusted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,20 +13,22 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-use super::roots::Loaded;
+use super::roots::LoadedRoots;
 
-/// How far the certificate is checked. In every case the server proves that it has the key of the certificate.
+/// What a connector verifies about a certificate. In every case the server proves that it has the certificate's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Depth {
-    Nothing,
+pub(super) enum Verification {
+    None,
+    /// A trusted CA signed it.
     Ca,
+    /// A trusted CA signed it for the dialled name.
     CaAndName,
 }
 
 /// The verifier of one connector.
 pub(super) struct Verifier {
-    depth: Depth,
-    roots: Loaded,
+    verification: Verification,
+    roots: LoadedRoots,
     provider: Arc<CryptoProvider>,
 }
 
@@ -43,8 +45,8 @@ impl fmt::Display for Untrusted {
 impl std::error::Error for Untrusted {}
 
 impl Verifier {
-    pub(super) fn new(depth: Depth, roots: Loaded, provider: Arc<CryptoProvider>) -> Self {
-        Self { depth, roots, provider }
+    pub(super) fn new(verification: Verification, roots: LoadedRoots, provider: Arc<CryptoProvider>) -> Self {
+        Self { verification, roots, provider }
     }
 
     fn check_ca(
@@ -53,8 +55,8 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        // A server may present a root of our file itself. webpki takes no CA certificate for a server's, but a
-        // self-signed one that the user names is trusted like anywhere else, as long as it is valid.
+        // A server may present a root of our file itself. webpki accepts no CA certificate as a server's, but a
+        // self-signed certificate that the user configured is trusted as in other programs, as long as it is valid.
         if self.roots.pinned.iter().any(|root| root == certificate) {
             return check_dates(certificate, now);
         }
@@ -77,13 +79,18 @@ impl ServerCertVerifier for Verifier {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.depth != Depth::Nothing {
+        let check_ca = || {
             self.check_ca(certificate, intermediates, now)
-                .map_err(|error| explain(error, certificate, intermediates, &self.roots.label))?;
-        }
-        if self.depth == Depth::CaAndName {
-            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
-                .map_err(|error| explain_name(error, certificate, name))?;
+                .map_err(|error| explain(error, certificate, intermediates, &self.roots.label))
+        };
+        match self.verification {
+            Verification::None => {}
+            Verification::Ca => check_ca()?,
+            Verification::CaAndName => {
+                check_ca()?;
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
+                    .map_err(|error| explain_name(error, certificate, name))?;
+            }
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -123,7 +130,7 @@ impl ServerCertVerifier for Verifier {
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Verifier({:?}, {})", self.depth, self.roots.label)
+        write!(formatter, "Verifier({:?}, {})", self.verification, self.roots.label)
     }
 }
 
@@ -171,7 +178,7 @@ fn explain_name(error: Error, certificate: &CertificateDer<'_>, name: &ServerNam
     untrusted(format!("it is not valid for the name \"{}\"; it is for {has}", name.to_str()))
 }
 
-/// The CA that would have to be trusted: the issuer of the last certificate the server sent.
+/// The CA to trust: the issuer of the last certificate that the server sent.
 fn top_issuer(certificate: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> String {
     let last = intermediates.last().and_then(|last| X509Certificate::from_der(last).ok());
     last.map_or_else(|| certificate.issuer().to_string(), |(_, last)| last.issuer().to_string())
