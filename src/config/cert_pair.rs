@@ -1,4 +1,4 @@
-//! A certificate and its private key: two keys of one section, both or neither.
+//! A certificate and its private key: two keys of one section, of which both are set or neither.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use super::key_path::KeyPath;
 use super::scalars::{Parsed, PathText};
 use crate::tls::{ClientIdentity, PemItem, ServerIdentity, TlsError};
 
-/// The pair as it was written.
+/// The values of both keys.
 pub(super) struct RawCertPair<'a> {
     pub(super) section: &'a KeyPath,
     pub(super) certificate: (&'a str, Option<&'a Parsed<PathText>>),
     pub(super) private_key: (&'a str, Option<&'a Parsed<PathText>>),
 }
 
-/// The pair as two files, each with the key that names it.
+/// The paths of both files, each with its key in the configuration.
 #[derive(Clone)]
 pub(super) struct CertPair {
     certificate: (KeyPath, PathBuf),
@@ -23,14 +23,14 @@ pub(super) struct CertPair {
 }
 
 impl RawCertPair<'_> {
-    /// Its files; absent where neither key is there.
+    /// The paths; absent if neither key is set.
     pub(super) fn files(&self, environment: &Environment) -> Result<Option<CertPair>, KeyError> {
         let certificate = self.file(self.certificate, environment)?;
         let private_key = self.file(self.private_key, environment)?;
         match (certificate, private_key) {
             (Some(certificate), Some(private_key)) => Ok(Some(CertPair { certificate, private_key })),
-            (Some(_), None) => Err(self.lonely(self.certificate.0, self.private_key.0)),
-            (None, Some(_)) => Err(self.lonely(self.private_key.0, self.certificate.0)),
+            (Some(_), None) => Err(self.incomplete(self.certificate.0, self.private_key.0)),
+            (None, Some(_)) => Err(self.incomplete(self.private_key.0, self.certificate.0)),
             (None, None) => Ok(None),
         }
     }
@@ -45,9 +45,9 @@ impl RawCertPair<'_> {
         Ok(path.map(|path| (key, path)))
     }
 
-    fn lonely(&self, there: &str, missing: &str) -> KeyError {
-        let reason = format!("`{there}` needs `{missing}` beside it, which is missing");
-        KeyError::of_key(self.section.key(there), reason)
+    fn incomplete(&self, present: &str, missing: &str) -> KeyError {
+        let reason = format!("`{present}` needs `{missing}`, which is missing");
+        KeyError::of_key(self.section.key(present), reason)
     }
 }
 
@@ -70,7 +70,7 @@ impl CertPair {
     pub(super) fn key_of(&self, error: &TlsError) -> Option<&KeyPath> {
         let certificate_first = [&self.certificate, &self.private_key];
         let (path, keys) = match error {
-            // One file may hold both, and then it was the key that was missing.
+            // Both keys may name one file, in which a certificate was found before.
             TlsError::Empty { what: PemItem::PrivateKey, path } => {
                 (path, [&self.private_key, &self.certificate])
             }
@@ -86,7 +86,7 @@ impl CertPair {
     }
 }
 
-/// The file of one key, with its variables replaced.
+/// The path of one key, expanded.
 pub(super) fn file(
     key: &KeyPath,
     raw: Option<&Parsed<PathText>>,

@@ -1,4 +1,4 @@
-//! TLS towards others: modes, roots and the certificate to show.
+//! TLS towards servers: modes, roots and client certificates.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::raw::{ProxySsl, Ssl};
 use super::settings::SELF_SIGNED_HOSTS;
 use crate::tls::{ClientIdentity, Connector, Roots, SelfSigned, Settings, SslMode};
 
-/// Makes connectors that share what `proxy.ssl` says.
+/// Makes connectors that share the client certificate of `proxy.ssl`.
 pub(super) struct Connectors<'a> {
     pub(super) environment: &'a Environment,
     inherited: Identity,
 }
 
-/// A certificate to show.
+/// A client certificate.
 #[derive(Clone)]
 enum Identity {
     Generated(Arc<SelfSigned>),
@@ -24,7 +24,7 @@ enum Identity {
 }
 
 impl<'a> Connectors<'a> {
-    /// With the client certificate of `section` (`proxy.ssl`), or one that is made now.
+    /// With the client certificate of `section` (`proxy.ssl`), or one that this generates.
     pub(super) fn new(
         section: &KeyPath,
         ssl: &ProxySsl,
@@ -38,14 +38,14 @@ impl<'a> Connectors<'a> {
         let inherited = if let Some(pair) = raw.files(environment)? {
             Identity::Files(pair)
         } else {
-            let made = SelfSigned::generate(&SELF_SIGNED_HOSTS.map(String::from));
-            let made = made.map_err(|error| KeyError::of_key(section.clone(), error.to_string()))?;
-            Identity::Generated(Arc::new(made))
+            let generated = SelfSigned::generate(&SELF_SIGNED_HOSTS.map(String::from))
+                .map_err(|error| KeyError::of_key(section.clone(), error.to_string()))?;
+            Identity::Generated(Arc::new(generated))
         };
         Ok(Self { environment, inherited })
     }
 
-    /// From an `ssl` section; what it lacks is `mode`, no roots, and the inherited certificate.
+    /// The connector of an `ssl` section. Defaults: `mode`, no roots, and the inherited certificate.
     pub(super) fn of_section(
         &self,
         section: &KeyPath,
@@ -56,15 +56,15 @@ impl<'a> Connectors<'a> {
         let root = section.key("root_certificate");
         let roots = cert_pair::file(&root, ssl.root_certificate.as_ref(), self.environment)?.map(Roots::Path);
         if roots.is_some() && ssl.mode.is_none() && mode == SslMode::Disable {
-            let reason = "TLS is off here unless `mode` says otherwise, so this would count for nothing; \
-                          set `mode: verify-full` or `mode: verify-ca` beside it";
+            let reason = "TLS is off here unless `mode` is set, so this has no effect; \
+                          set `mode: verify-full` or `mode: verify-ca` as well";
             return Err(KeyError::of_key(root, reason));
         }
         let mode = ssl.mode.as_ref().map_or(mode, |mode| mode.0);
         connector(mode, roots, &identity, &root)
     }
 
-    /// With these roots and the inherited certificate; an error about the roots is at the key `root`.
+    /// A connector with these roots and the inherited certificate; `root` is the key of the roots, for errors.
     pub(super) fn with_roots(
         &self,
         mode: SslMode,
@@ -77,7 +77,7 @@ impl<'a> Connectors<'a> {
     fn identity(&self, section: &KeyPath, ssl: &Ssl) -> Result<Identity, KeyError> {
         let certificate = match (&ssl.client_certificate, &ssl.client_cert) {
             (Some(_), Some(_)) => {
-                let reason = "`client_certificate` and `client_cert` are one key; remove one of the two";
+                let reason = "`client_certificate` and `client_cert` are the same key; remove one of the two";
                 return Err(KeyError::of_key(section.key("client_cert"), reason));
             }
             (None, Some(short)) => ("client_cert", Some(short)),
@@ -95,11 +95,11 @@ fn connector(
     identity: &Identity,
     root: &KeyPath,
 ) -> Result<Arc<Connector>, KeyError> {
-    let shown = match identity {
+    let client_identity = match identity {
         Identity::Generated(own) => ClientIdentity::Generated(Arc::clone(own)),
         Identity::Files(pair) => pair.client_identity(),
     };
-    Connector::new(Settings { mode, roots, identity: shown }).map(Arc::new).map_err(|error| {
+    Connector::new(Settings { mode, roots, identity: client_identity }).map(Arc::new).map_err(|error| {
         let key = match identity {
             Identity::Files(pair) => pair.key_of(&error).unwrap_or(root),
             Identity::Generated(_) => root,

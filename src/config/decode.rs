@@ -1,6 +1,6 @@
-//! The tree as serde sees it, with faults that know their key path.
+//! Decodes a tree with serde; errors carry their key path.
 //!
-//! Scalars are handed over as text: the type of the field decides what they mean, so `8000` and `"8000"` are one port.
+//! serde gets every scalar as text, and the type of the field parses it: `8000` and `"8000"` are the same port.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::key_error::{KeyError, echo};
+use super::key_error::{KeyError, quoted};
 use super::key_path::{KeyPath, Step};
 use super::tree::Tree;
 
@@ -28,7 +28,9 @@ impl<'de> Deserializer<'de> for &'de Tree {
         match self {
             Tree::Scalar(text) if text.eq_ignore_ascii_case("true") => visitor.visit_bool(true),
             Tree::Scalar(text) if text.eq_ignore_ascii_case("false") => visitor.visit_bool(false),
-            other => Err(KeyError::unexpected("true or false", describe(other))),
+            Tree::Null | Tree::Scalar(_) | Tree::List(_) | Tree::Section(_) => {
+                Err(KeyError::unexpected("true or false", describe(self)))
+            }
         }
     }
 
@@ -36,12 +38,12 @@ impl<'de> Deserializer<'de> for &'de Tree {
         if matches!(self, Tree::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    /// A section with nothing in it is an empty one.
+    /// A key without a value is an empty section.
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         match self {
             Tree::Null => visitor.visit_map(Entries { left: [].iter(), value: None }),
             Tree::Section(_) => self.deserialize_any(visitor),
-            other => Err(KeyError::unexpected("a section of keys", describe(other))),
+            Tree::Scalar(_) | Tree::List(_) => Err(KeyError::unexpected("a section of keys", describe(self))),
         }
     }
 
@@ -54,19 +56,21 @@ impl<'de> Deserializer<'de> for &'de Tree {
         self.deserialize_map(visitor)
     }
 
-    /// A list with nothing in it is an empty one.
+    /// A key without a value is an empty list.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         match self {
             Tree::Null => visitor.visit_seq(Items { left: [].iter(), index: 0 }),
             Tree::List(_) => self.deserialize_any(visitor),
-            other => Err(KeyError::unexpected("a list", describe(other))),
+            Tree::Scalar(_) | Tree::Section(_) => Err(KeyError::unexpected("a list", describe(self))),
         }
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         match self {
             Tree::Scalar(text) => visitor.visit_borrowed_str(text),
-            other => Err(KeyError::unexpected("a text", describe(other))),
+            Tree::Null | Tree::List(_) | Tree::Section(_) => {
+                Err(KeyError::unexpected("a text", describe(self)))
+            }
         }
     }
 
@@ -92,13 +96,13 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
         let Some(item) = self.left.next() else { return Ok(None) };
         let index = self.index;
         self.index += 1;
-        seed.deserialize(item).map(Some).map_err(|error| inside(error, Step::Index(index)))
+        seed.deserialize(item).map(Some).map_err(|error| with_step(error, Step::Index(index)))
     }
 }
 
 struct Entries<'de> {
     left: std::slice::Iter<'de, (String, Tree)>,
-    /// The entry whose key was read last.
+    /// The entry of the key that serde read last.
     value: Option<&'de (String, Tree)>,
 }
 
@@ -109,19 +113,19 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
         self.value = self.left.next();
         let Some((key, _)) = self.value else { return Ok(None) };
         let deserializer: StrDeserializer<'de, KeyError> = key.as_str().into_deserializer();
-        seed.deserialize(deserializer).map(Some).map_err(|error| inside(error, Step::Key(key.clone())))
+        seed.deserialize(deserializer).map(Some).map_err(|error| with_step(error, Step::Key(key.clone())))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, KeyError> {
         let Some((key, value)) = self.value else {
-            return Err(de::Error::custom("a value was asked for before its key"));
+            return Err(de::Error::custom("serde reads a value before its key"));
         };
-        seed.deserialize(value).map_err(|error| inside(error, Step::Key(key.clone())))
+        seed.deserialize(value).map_err(|error| with_step(error, Step::Key(key.clone())))
     }
 }
 
-/// Notes a step on the way out; see [`KeyError::after_decoding`].
-fn inside(mut error: KeyError, step: Step) -> KeyError {
+/// Appends a step; [`KeyError::after_decoding`] reverses the path.
+fn with_step(mut error: KeyError, step: Step) -> KeyError {
     error.path.0.push(step);
     error
 }
@@ -137,7 +141,7 @@ impl de::Error for KeyError {
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let found = match found {
-            Unexpected::Str(text) => echo(text),
+            Unexpected::Str(text) => quoted(text),
             Unexpected::Unit => "nothing".into(),
             Unexpected::Seq => "a list".into(),
             Unexpected::Map => "a section of keys".into(),
@@ -155,25 +159,22 @@ impl de::Error for KeyError {
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self::of_key(
-            KeyPath::default(),
-            format!("this is another spelling of `{field}`, which is there already"),
-        )
+        Self::of_key(KeyPath::default(), format!("this is another name of `{field}`, which is set already"))
     }
 }
 
 fn describe(tree: &Tree) -> String {
     match tree {
         Tree::Null => "nothing".into(),
-        Tree::Scalar(text) => echo(text),
+        Tree::Scalar(text) => quoted(text),
         Tree::List(_) => "a list".into(),
         Tree::Section(_) => "a section of keys".into(),
     }
 }
 
-/// The nearest of the known names, or all of them where none is near.
-fn suggestion(written: &str, known: &[&str]) -> String {
-    let plain = written.to_lowercase().replace('-', "_");
+/// The most similar of the known names, or all of them if none is similar.
+fn suggestion(unknown: &str, known: &[&str]) -> String {
+    let plain = unknown.to_lowercase().replace('-', "_");
     let near = known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(&plain, name), name))

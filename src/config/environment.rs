@@ -1,9 +1,9 @@
-//! What the process was started in.
+//! The environment of the process.
 
 use std::env;
 use std::path::PathBuf;
 
-/// Environment variables, and what is derived from them. Tests bring their own.
+/// Environment variables, and paths made with them. Tests have their own variables.
 pub(super) struct Environment {
     variable: Box<Lookup>,
 }
@@ -11,11 +11,11 @@ pub(super) struct Environment {
 /// The value of a variable.
 type Lookup = dyn Fn(&str) -> Option<String>;
 
-/// A path cannot be expanded: what is missing.
+/// The name of a variable that is not set, so that a path cannot be expanded.
 pub(super) struct Unset(String);
 
 impl Environment {
-    /// Those of this process.
+    /// The environment of this process.
     pub(super) fn of_process() -> Self {
         Self { variable: Box::new(|name| env::var(name).ok()) }
     }
@@ -26,22 +26,22 @@ impl Environment {
         Self { variable: Box::new(move |name| find(name).map(|(_, value)| (*value).to_owned())) }
     }
 
-    /// The value of an environment variable, where it is set and is text.
+    /// The value of an environment variable; absent if it is not set or not UTF-8.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         (self.variable)(name)
     }
 
-    /// The home directory: `HOME`, or `USERPROFILE`, which Windows sets in its place.
+    /// The home directory: `HOME`, or `USERPROFILE`, which Windows sets instead.
     pub(super) fn home(&self) -> Option<PathBuf> {
-        self.home_named().map(PathBuf::from)
+        self.home_text().map(PathBuf::from)
     }
 
-    fn home_named(&self) -> Option<String> {
+    fn home_text(&self) -> Option<String> {
         let set = |name: &str| self.variable(name).filter(|home| !home.is_empty());
         set("HOME").or_else(|| set("USERPROFILE"))
     }
 
-    /// `~` at the beginning, `$NAME` and `${NAME}` anywhere become what they stand for.
+    /// The path with `~` at its beginning and `$NAME` and `${NAME}` anywhere replaced.
     pub(super) fn path(&self, text: &str) -> Result<PathBuf, Unset> {
         let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\']));
         let Some(rest) = rest else { return self.variables_in(text).map(PathBuf::from) };
@@ -58,7 +58,7 @@ impl Environment {
             if name.is_empty() {
                 expanded.push('$');
             } else {
-                expanded.push_str(&self.meant(name).ok_or_else(|| Unset(name.into()))?);
+                expanded.push_str(&self.value_of(name).ok_or_else(|| Unset(name.into()))?);
             }
             rest = behind;
         }
@@ -66,20 +66,20 @@ impl Environment {
         Ok(expanded)
     }
 
-    /// A file with `$HOME` in it, of a colleague's for example, works on Windows too.
-    fn meant(&self, name: &str) -> Option<String> {
-        if name == "HOME" { self.home_named() } else { self.variable(name) }
+    /// A file from Linux or macOS with `$HOME` in it works on Windows too.
+    fn value_of(&self, name: &str) -> Option<String> {
+        if name == "HOME" { self.home_text() } else { self.variable(name) }
     }
 }
 
 impl Unset {
-    /// The sentence for it.
+    /// The reason for an error.
     pub(super) fn reason(&self) -> String {
         format!("the environment variable {} is not set", self.0)
     }
 }
 
-/// `NAME…` or `{NAME}…`, and what comes behind it.
+/// Splits `NAME…` or `{NAME}…` into the name and the rest.
 fn leading_name(text: &str) -> (&str, &str) {
     if let Some((name, behind)) = text.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
         return (name, behind);
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_calls_the_home_by_another_name() {
+    fn the_home_directory_comes_from_userprofile_on_windows() {
         let environment = Environment::of(&[("HOME", ""), ("USERPROFILE", r"C:\Users\someone")]);
         assert_eq!(environment.home(), Some(r"C:\Users\someone".into()));
         for text in [r"~\ca.pem", r"$HOME\ca.pem", r"${HOME}\ca.pem", r"$USERPROFILE\ca.pem"] {

@@ -1,4 +1,4 @@
-//! Why there is no configuration, in sentences.
+//! Why a configuration cannot be loaded.
 
 use std::fmt;
 use std::io;
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use super::key_error::{KeyError, Position};
 
-/// The configuration cannot be used; the text says where and what to change.
+/// The configuration cannot be used. The text names file, line and key, and says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// There is no configuration file in any of the places.
+    /// There is no configuration file at any of the paths.
     #[error("no configuration file was found; looked for {}", List(looked_at))]
     NotFound {
         /// Every path that was tried, in order.
         looked_at: Vec<PathBuf>,
     },
-    /// The file is there, or was asked for, and cannot be read.
+    /// The file cannot be read.
     #[error("the configuration file {} cannot be read: {source}", path.display())]
     Unreadable {
         /// Its path.
@@ -23,18 +23,18 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
-    /// What the file says cannot be used.
+    /// The content of the file is not valid.
     #[error("{}{}: {reason}", At { path, line: *line, column: *column }, Key(key))]
     Invalid {
         /// The path of the file.
         path: PathBuf,
-        /// The line, from 1, where it is known.
+        /// The line, from 1, if known.
         line: Option<usize>,
-        /// The column, from 1, where it is known.
+        /// The column, from 1, if known.
         column: Option<usize>,
-        /// The key, such as `proxy.listen_addr`; empty where the file as a whole is meant.
+        /// The key, such as `proxy.listen_addr`; empty if the error is about the whole file.
         key: String,
-        /// What is wrong and what would be right.
+        /// What is wrong and what to do.
         reason: String,
     },
 }
@@ -51,7 +51,7 @@ impl ConfigError {
     }
 }
 
-/// `FILE:LINE:COLUMN`, as editors and terminals make links of.
+/// `FILE:LINE:COLUMN`, which editors and terminals turn into a link.
 struct At<'a> {
     path: &'a Path,
     line: Option<usize>,

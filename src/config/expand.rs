@@ -1,4 +1,4 @@
-//! `${fromEnv:NAME}` and `${fromFile:/path}` in values.
+//! Replaces `${fromEnv:NAME}` and `${fromFile:/path}` in values.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,18 +8,18 @@ use super::key_error::KeyError;
 use super::key_path::{KeyPath, Step};
 use super::tree::Tree;
 
-/// Which values came from outside the file; they may be secret and are not repeated in errors.
+/// The values that came from outside the file. They may be secret, so errors do not repeat them.
 #[derive(Debug, Default)]
 pub(super) struct Substitutions(BTreeMap<KeyPath, String>);
 
 impl Substitutions {
-    /// What the value at `path` was written as, such as `${fromEnv:NAME}`.
+    /// The text that the value at `path` replaced, such as `${fromEnv:NAME}`.
     pub(super) fn of(&self, path: &KeyPath) -> Option<&str> {
         self.0.get(path).map(String::as_str)
     }
 }
 
-/// Replaces all of them, and notes in `substitutions` where they were.
+/// Replaces all references, and records the replaced texts in `substitutions`.
 pub(super) fn expand(
     tree: &mut Tree,
     environment: &Environment,
@@ -61,7 +61,7 @@ fn walk(
     Ok(())
 }
 
-/// The text with every reference replaced; absent where it has none.
+/// The text with every reference replaced; absent if it has none.
 fn value(text: &str, environment: &Environment) -> Result<Option<String>, String> {
     let mut expanded = String::new();
     let mut rest = text;
@@ -76,7 +76,7 @@ fn value(text: &str, environment: &Environment) -> Result<Option<String>, String
             any = true;
             rest = behind;
         } else {
-            // `${NAME}` is for paths, which are expanded where they are used.
+            // `${NAME}` without a source belongs to a path; `Environment::path` expands it.
             expanded.push_str("${");
             rest = after;
         }
@@ -97,8 +97,6 @@ fn look_up(source: &str, argument: &str, environment: &Environment) -> Result<St
                 .map_err(|error| format!("the file of ${{fromFile:{argument}}} cannot be read: {error}"))?;
             Ok(text.trim_end_matches(['\n', '\r']).to_owned())
         }
-        _ => Err(format!(
-            "`${{{source}:…}}` is not known; values come from ${{fromEnv:NAME}} and ${{fromFile:/path}}"
-        )),
+        _ => Err(format!("`${{{source}:…}}` is unknown; use ${{fromEnv:NAME}} or ${{fromFile:/path}}")),
     }
 }

@@ -1,18 +1,18 @@
-//! Where the configuration file is.
+//! Finds the configuration file.
 
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
 use super::environment::Environment;
 
-/// What the file is called.
+/// The names of the file.
 const NAMES: [&str; 2] = ["config.yaml", "config.yml"];
 
-/// The directory of its own in the user's configuration directory.
+/// The directory of this program in the user's configuration directory.
 const DIRECTORY: &str = "rds-auth-proxy";
 
-/// The path of the configuration: `explicit` (from `--configfile`) where it is given, else the first of `config.yaml`
-/// and `config.yml` in the working directory, `$XDG_CONFIG_HOME/rds-auth-proxy` and `~/.config/rds-auth-proxy`.
+/// The path of the configuration: `explicit` (from `--configfile`) if given, else the first of `config.yaml` and
+/// `config.yml` in the working directory, `$XDG_CONFIG_HOME/rds-auth-proxy` and `~/.config/rds-auth-proxy`.
 ///
 /// [`ConfigError::NotFound`] lists every path that was tried.
 pub fn find(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
@@ -25,7 +25,7 @@ fn find_among(
     environment: &Environment,
 ) -> Result<PathBuf, ConfigError> {
     let candidates = match explicit {
-        // A shell leaves the tilde of `--configfile=~/x` as it is.
+        // A shell does not expand the tilde of `--configfile=~/x`.
         Some(path) => vec![path.to_str().and_then(|text| environment.path(text).ok()).unwrap_or(path.into())],
         None => candidates(working, environment),
     };
@@ -36,10 +36,10 @@ fn find_among(
 }
 
 fn candidates(working: &Path, environment: &Environment) -> Vec<PathBuf> {
-    let named = environment.variable("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
+    let xdg = environment.variable("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
     let directories = [
         Some(working.to_owned()),
-        named.map(|path| Path::new(&path).join(DIRECTORY)),
+        xdg.map(|path| Path::new(&path).join(DIRECTORY)),
         environment.home().map(|home| home.join(".config").join(DIRECTORY)),
     ];
     let mut candidates: Vec<PathBuf> =
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_tried_in_order_and_named_when_all_are_empty() {
+    fn directories_are_searched_in_order_and_listed_if_none_has_a_file() {
         let root = tempfile::tempdir().unwrap();
         let [here, home, xdg] = ["here", "home", "xdg"].map(|name| root.path().join(name));
         let environment = environment(&home, &xdg);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_is_the_only_one_that_counts() {
+    fn an_explicit_path_is_the_only_candidate() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("config.yaml"), "").unwrap();
         fs::write(root.path().join("mine.yaml"), "").unwrap();

@@ -1,12 +1,12 @@
-//! Where a value is in the configuration.
+//! The path of a key.
 
 use std::fmt;
 
-/// The way through sections and lists to a value.
+/// The keys and list indexes that lead to a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KeyPath(pub(super) Vec<Step>);
 
-/// One step of it.
+/// One element of a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     Key(String),
@@ -14,7 +14,7 @@ pub(super) enum Step {
 }
 
 impl KeyPath {
-    /// The path of these keys.
+    /// The path of these keys, each in the section of the one before.
     pub(super) fn of(keys: &[&str]) -> Self {
         Self(keys.iter().map(|key| Step::Key((*key).to_owned())).collect())
     }

@@ -1,7 +1,7 @@
 //! The letters of the scalars in YAML text.
 //!
-//! YAML reads `True`, `1.10` and `0x10` as other values than their letters; an RDS tag's value is its letters. So the
-//! text is read twice: once for its shape and once for the letters of what is not text.
+//! YAML changes `True`, `1.10` and `0x10` to other values, but the value of an RDS tag is its letters. So the text is parsed
+//! twice: once for its shape and once for the letters of numbers and booleans.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ impl<'de> Visitor<'de> for Letters<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the value that was there before")
+        formatter.write_str("the value of the first parse")
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {

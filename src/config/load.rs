@@ -1,4 +1,4 @@
-//! Loads a configuration file: every step, from the text to what it means.
+//! Loads a configuration file: runs all steps, from the text to the settings.
 
 use std::fs;
 use std::path::Path;
@@ -13,29 +13,30 @@ use super::raw::RawConfig;
 use super::settings::{Addresses, Config, Mode};
 use super::{locate, parse, resolve};
 
-/// Reads the file and everything it names: certificates are loaded, so that a bad one is found at start.
+/// The configuration of the file, with the certificates that it names: a bad certificate is an error at start.
 ///
-/// Errors name file, line and key ([`ConfigError::Invalid`]), or why the file cannot be read at all.
+/// Errors name file, line and key ([`ConfigError::Invalid`]), or why the file cannot be read. Reads files and generates
+/// keys, so it belongs on a thread for blocking work once the proxy serves connections.
 pub fn load(path: &Path, mode: Mode) -> Result<Config, ConfigError> {
     from_text(path, &read(path)?, mode, &Environment::of_process())
 }
 
-/// As [`load`], for a file that is in use: none where it says nothing any more, as when all of it was commented out. At
-/// the start that means every default; later it is a mistake, or a file that is about to be written.
+/// As [`load`], for a file that is in use; absent if the file has no values any more, for example if all are commented
+/// out. At start such a file means every default; later it is a mistake, or a file that another process still writes.
 pub fn load_again(path: &Path, mode: Mode) -> Result<Option<Config>, ConfigError> {
     let (text, environment) = (read(path)?, Environment::of_process());
-    explained(path, &text, |substitutions| {
+    with_position(path, &text, |substitutions| {
         let (raw, has_values) = decode(&text, &environment, substitutions)?;
         let config = resolve::resolve(raw, mode, &environment)?;
         Ok(has_values.then_some(config))
     })
 }
 
-/// The addresses of the file, for a command that only talks to the proxy: certificates are not loaded and values of other
-/// keys are not checked.
+/// The addresses in the file, for commands that only connect to a proxy. Loads no certificates, and checks of other keys
+/// only their types.
 pub fn load_addresses(path: &Path) -> Result<Addresses, ConfigError> {
     let (text, environment) = (read(path)?, Environment::of_process());
-    explained(path, &text, |substitutions| {
+    with_position(path, &text, |substitutions| {
         let (raw, _) = decode(&text, &environment, substitutions)?;
         Ok(resolve::addresses(raw))
     })
@@ -45,16 +46,17 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
-/// As [`load`], from a text that was read already; `path` is what errors call it.
+/// As [`load`], with the text of the file; errors name `path`.
 pub(super) fn from_text(
     path: &Path,
     text: &str,
     mode: Mode,
     environment: &Environment,
 ) -> Result<Config, ConfigError> {
-    explained(path, text, |substitutions| interpret(text, mode, environment, substitutions))
+    with_position(path, text, |substitutions| interpret(text, mode, environment, substitutions))
 }
 
+/// Every step but the last: an error has its key path and no position.
 pub(super) fn interpret(
     text: &str,
     mode: Mode,
@@ -65,7 +67,7 @@ pub(super) fn interpret(
     resolve::resolve(raw, mode, environment)
 }
 
-/// The raw configuration, and whether the text holds any value.
+/// The raw configuration, and whether the text has any value.
 fn decode(
     text: &str,
     environment: &Environment,
@@ -74,11 +76,11 @@ fn decode(
     let mut tree = parse::parse(text)?;
     expand::expand(&mut tree, environment, substitutions)?;
     let raw = RawConfig::deserialize(&tree).map_err(KeyError::after_decoding)?;
-    Ok((raw, !tree.says_nothing()))
+    Ok((raw, tree.has_values()))
 }
 
-/// Runs the steps. Their error gets its position in the file, and loses values that came from outside the file.
-fn explained<T>(
+/// Runs the steps. Adds the position in the file to their error, and hides values that came from outside the file.
+fn with_position<T>(
     path: &Path,
     text: &str,
     steps: impl FnOnce(&mut Substitutions) -> Result<T, KeyError>,

@@ -1,7 +1,7 @@
-//! The line of a key path.
+//! Finds the line of a key path.
 //!
-//! The YAML library tells a place only where an error is, so the text is read once more with a reader that follows
-//! the path and fails when it has arrived.
+//! The YAML library reports a position only with an error. So a visitor follows the path through the text again and
+//! fails at its end.
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,8 +11,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::key_error::Position;
 use super::key_path::{KeyPath, Step};
 
-/// Where the value at `path` is written, or its key with `on_key`. Where the file has no such key, where the closest
-/// section around it is named.
+/// The position of the value at `path`, or of its key with `on_key`. If the file has no such key: the position of the
+/// closest section around it.
 pub(super) fn locate(text: &str, path: &KeyPath, on_key: bool) -> Option<Position> {
     let reached = Cell::new(0);
     let found = seek(text, &path.0, on_key, &reached);
@@ -29,12 +29,12 @@ fn seek(text: &str, path: &[Step], on_key: bool, reached: &Cell<usize>) -> Optio
     arrived.location().map(|at| Position { line: at.line(), column: at.column() })
 }
 
-/// Follows the path; its end is always an error.
+/// Follows the path; always ends with an error.
 #[derive(Clone, Copy)]
 struct Seek<'a> {
     left: &'a [Step],
     on_key: bool,
-    /// How many steps of the path exist.
+    /// How many steps of the path exist in the text.
     reached: &'a Cell<usize>,
 }
 
@@ -61,7 +61,7 @@ impl<'de> DeserializeSeed<'de> for Seek<'_> {
     }
 }
 
-/// Every visit that is not on the way falls to the default of the trait, which is an error at this very value.
+/// Visits of other values use the trait's default, which is an error at the value.
 impl<'de> Visitor<'de> for Seek<'_> {
     type Value = ();
 
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 }
 
-/// Tells whether a key is the wanted one, or fails on it.
+/// Whether a key is the wanted one; fails at that key with `stop`.
 struct SeekKey<'a> {
     wanted: &'a str,
     stop: bool,
@@ -132,7 +132,7 @@ mod tests {
 
     const TEXT: &str = "proxy:\n  ssl: {enabled: true}\ntargets:\n  db:\n    - a\n    - b: c\n";
 
-    fn position(path: &[Step], on_key: bool) -> (usize, usize) {
+    fn line_and_column(path: &[Step], on_key: bool) -> (usize, usize) {
         let position = locate(TEXT, &KeyPath(path.to_vec()), on_key).unwrap();
         (position.line, position.column)
     }
@@ -140,16 +140,16 @@ mod tests {
     #[test]
     fn keys_values_and_items_are_found() {
         let key = |text: &str| Step::Key(text.into());
-        assert_eq!(position(&[key("proxy"), key("ssl"), key("enabled")], true), (2, 9));
-        assert_eq!(position(&[key("proxy"), key("ssl"), key("enabled")], false), (2, 18));
-        assert_eq!(position(&[key("targets"), key("db"), Step::Index(1), key("b")], false), (6, 10));
-        assert_eq!(position(&[key("targets"), key("db"), Step::Index(0)], false), (5, 7));
+        assert_eq!(line_and_column(&[key("proxy"), key("ssl"), key("enabled")], true), (2, 9));
+        assert_eq!(line_and_column(&[key("proxy"), key("ssl"), key("enabled")], false), (2, 18));
+        assert_eq!(line_and_column(&[key("targets"), key("db"), Step::Index(1), key("b")], false), (6, 10));
+        assert_eq!(line_and_column(&[key("targets"), key("db"), Step::Index(0)], false), (5, 7));
     }
 
     #[test]
-    fn a_missing_key_is_at_its_section() {
+    fn a_missing_key_has_the_position_of_its_section() {
         let key = |text: &str| Step::Key(text.into());
-        assert_eq!(position(&[key("proxy"), key("ssl"), key("certificate")], true), (2, 3));
-        assert_eq!(position(&[key("nowhere")], false), (1, 1));
+        assert_eq!(line_and_column(&[key("proxy"), key("ssl"), key("certificate")], true), (2, 3));
+        assert_eq!(line_and_column(&[key("nowhere")], false), (1, 1));
     }
 }

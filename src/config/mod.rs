@@ -1,14 +1,14 @@
-//! The configuration: found, read, checked, and turned into what it means.
+//! The configuration: finds the file, reads and checks it, and resolves it to settings.
 //!
-//! | step | file | from what to what |
+//! | step | file | input → output |
 //! |---|---|---|
-//! | find | `find` | places to look at → a path |
-//! | parse | `parse` | YAML text → a `tree` of keys and scalars |
-//! | expand | `expand` | `${fromEnv:…}`, `${fromFile:…}` → their values |
-//! | decode | `decode`, `raw`, `scalars` | the tree → [`raw::RawConfig`], one field a key |
-//! | resolve | `resolve`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default filled in |
+//! | find | `find` | directories → a path |
+//! | parse | `parse`, `letters` | YAML text → a `tree` of keys and scalars |
+//! | expand | `expand` | references `${fromEnv:…}`, `${fromFile:…}` → their values |
+//! | decode | `decode`, `raw`, `scalars` | the tree → [`raw::RawConfig`], one field per key |
+//! | resolve | `resolve`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
-//! `load` takes these steps. An error of any step is a [`key_error::KeyError`] at a key path; `locate` finds its line.
+//! `load` runs the steps. Each step fails with a [`key_error::KeyError`] at a key path; `locate` finds its line.
 
 mod cert_pair;
 mod connectors;

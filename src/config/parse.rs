@@ -1,4 +1,4 @@
-//! From YAML text to a tree that keeps the letters of every scalar.
+//! Parses YAML text to a tree that keeps the letters of every scalar.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,7 +10,7 @@ use super::key_path::{KeyPath, Step};
 use super::letters;
 use super::tree::Tree;
 
-/// Reads the text. An empty one is [`Tree::Null`].
+/// The tree of the text; [`Tree::Null`] if it is empty.
 pub(super) fn parse(text: &str) -> Result<Tree, KeyError> {
     if is_empty(text) {
         return Ok(Tree::Null);
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Tree, KeyError> {
     Ok(tree)
 }
 
-/// Whether there is no YAML value at all, for which the library has only an error.
+/// Whether the text has no YAML value, which is an error for the library.
 fn is_empty(text: &str) -> bool {
     let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---")
@@ -32,30 +32,30 @@ fn key_error(error: &serde_yaml::Error, path: KeyPath) -> KeyError {
     let position = error.location().map(|at| Position { line: at.line(), column: at.column() });
     let text = error.to_string();
     match text.split_once(OURS) {
-        // What we said ourselves; the library adds its own path before it and the place behind.
-        Some((_, said)) => {
-            let said = said.split(" at line ").next().unwrap_or(said);
-            KeyError::of_key(path, said).at(position)
+        // The library adds its own path before our text and the position behind it.
+        Some((_, ours)) => {
+            let reason = ours.split(" at line ").next().unwrap_or(ours);
+            KeyError::of_key(path, reason).at(position)
         }
         None if text.contains("more than one document") => {
-            let reason = "a configuration is one YAML document; remove the `---` that begins another";
+            let reason = "a configuration is one YAML document; remove the `---` that begins the second";
             KeyError::of_key(KeyPath::default(), reason)
         }
         None => KeyError::of_key(KeyPath::default(), format!("this is not valid YAML: {text}")).at(position),
     }
 }
 
-/// Marks the errors that are raised here among those of the library.
+/// Marks errors of this file among those of the library.
 const OURS: &str = "\u{1}";
 
 fn ours<E: Error>(text: &str) -> E {
     E::custom(format!("{OURS}{text}"))
 }
 
-/// Builds the tree; numbers and booleans are left to [`letters`].
+/// Builds the tree. [`letters`] replaces the text of numbers and booleans.
 #[derive(Clone, Copy)]
 struct Shape<'a> {
-    /// Where it is; after an error, where that was.
+    /// The path of the current value; after an error, the path of the error.
     path: &'a RefCell<KeyPath>,
 }
 
@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for Shape<'_> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Tree, A::Error> {
-        Err(ours("a YAML tag (`!…`) means nothing here; remove it"))
+        Err(ours("a YAML tag (`!…`) has no meaning here; remove it"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for Shape<'_> {
     }
 }
 
-/// Reads a key and refuses one that was there before.
+/// Reads a key, and refuses one that the section has already.
 struct Key<'a> {
     path: &'a RefCell<KeyPath>,
     section: &'a [(String, Tree)],
@@ -163,7 +163,7 @@ impl Visitor<'_> for Key<'_> {
     fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
         if self.section.iter().any(|(known, _)| known == key) {
             self.path.borrow_mut().0.push(Step::Key(key.to_owned()));
-            return Err(ours("this key is written twice; remove one of the two"));
+            return Err(ours("this key is set twice; remove one of the two"));
         }
         Ok(key.to_owned())
     }

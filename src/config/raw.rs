@@ -1,5 +1,5 @@
-//! What was written: one field a key, nothing filled in. Nothing outside `config` sees these, and none has a Debug: what
-//! came from outside the file is in them.
+//! The configuration as typed: one field per key, without defaults. Private to `config`. The types have no Debug, because
+//! they hold values from outside the file.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -100,7 +100,7 @@ pub(super) struct Ssl {
     pub(super) mode: Option<Parsed<SslMode>>,
     pub(super) root_certificate: Option<Parsed<PathText>>,
     pub(super) client_certificate: Option<Parsed<PathText>>,
-    /// As the Go program called it.
+    /// The name in the Go program.
     pub(super) client_cert: Option<Parsed<PathText>>,
     pub(super) client_private_key: Option<Parsed<PathText>>,
 }

@@ -1,4 +1,4 @@
-//! From what was written to what it means.
+//! Resolves the raw configuration to settings.
 
 use std::num::NonZeroUsize;
 
@@ -18,7 +18,7 @@ use crate::net::{Address, HostPort};
 use crate::session::Limits;
 use crate::tls::{Acceptor, Roots, ServerIdentity, SslMode};
 
-/// Fills in the defaults of `mode`, refuses what contradicts itself, and loads certificates.
+/// Adds the defaults of `mode`, refuses contradictions, and loads certificates.
 pub(super) fn resolve(raw: RawConfig, mode: Mode, environment: &Environment) -> Result<Config, KeyError> {
     let section = KeyPath::of(&["proxy", "ssl"]);
     let connectors = Connectors::new(&section, &raw.proxy.ssl, environment)?;
@@ -42,7 +42,7 @@ pub(super) fn resolve(raw: RawConfig, mode: Mode, environment: &Environment) -> 
     })
 }
 
-/// The addresses alone; neither checks the rest nor loads certificates.
+/// The addresses alone: checks no other key and loads no certificate.
 pub(super) fn addresses(raw: RawConfig) -> Addresses {
     let listen = match raw.proxy.listen_addr {
         Some(address) => vec![address.0.0],
@@ -121,7 +121,7 @@ fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, KeyError> {
 
 fn default_listen(mode: Mode) -> Address {
     Address::Tcp(match mode {
-        // Whoever reaches the client's port has the developer's access.
+        // A connection to the client's port has the developer's access.
         Mode::Client => HostPort::new("127.0.0.1", 8001),
         Mode::Server => HostPort::new("0.0.0.0", 8000),
     })

@@ -1,4 +1,4 @@
-//! What the text of one value can mean: addresses, ports, durations, numbers, modes, paths.
+//! Parses the text of one value: addresses, ports, durations, numbers, modes, paths.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,9 +12,9 @@ use super::settings::Drain;
 use crate::net::{Address, HostPort};
 use crate::tls::SslMode;
 
-/// A value that is read from text.
+/// A type that is parsed from the text of a value.
 pub(super) trait Scalar: Sized {
-    /// What it looks like, for errors.
+    /// What the text must be, for errors.
     const EXPECTED: &'static str;
 
     fn read(text: &str) -> Option<Self>;
@@ -44,7 +44,7 @@ impl<T: Scalar> Visitor<'_> for ScalarVisitor<T> {
     }
 }
 
-/// Where to listen: as an address, or `:PORT` for every interface, as Go programs write it.
+/// The address of a listener: an address, or `:PORT` for every interface, as in Go programs.
 #[derive(Clone)]
 pub(super) struct ListenAddress(pub(super) Address);
 
@@ -121,7 +121,7 @@ impl Scalar for LevelFilter {
     const EXPECTED: &'static str = "one of trace, debug, info, warn, error";
 
     fn read(text: &str) -> Option<Self> {
-        // tracing takes numbers and `off` as well; a proxy that says nothing at all helps nobody.
+        // tracing accepts numbers and `off` too, but a proxy without any log cannot be operated.
         let text = text.to_ascii_lowercase();
         let level: Self = text.parse().ok()?;
         (level != Self::OFF && level.to_string() == text).then_some(level)

@@ -1,4 +1,4 @@
-//! What a configuration means: every default filled in, every file loaded.
+//! The settings: the configuration with every default, and with every file loaded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +13,10 @@ use crate::net::Address;
 use crate::session::Limits;
 use crate::tls::{Acceptor, Connector, ServerIdentity};
 
-/// The names in certificates that are made at start.
+/// The names in certificates that are generated at start.
 pub const SELF_SIGNED_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
 
-/// Which half of the product runs; it decides some defaults.
+/// The half of the product that runs; some defaults depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// On the developer's machine.
@@ -25,22 +25,22 @@ pub enum Mode {
     Server,
 }
 
-/// Everything that can be configured. An `Option` that is absent means "off" or "not there", never "the default".
+/// All settings. An absent `Option` means "off" or "not set", never "the default".
 #[derive(Clone)]
 pub struct Config {
-    /// `proxy.listen_addr`: where applications (client) or clients (server) connect to.
+    /// `proxy.listen_addr`: the address that applications (client) or clients (server) connect to.
     pub listen: Address,
     /// `proxy.ssl`: TLS towards applications (client) or clients (server); absent where TLS is off.
     pub acceptor: Option<Acceptor>,
     /// `proxy.target_acl`.
     pub acl: Acl,
-    /// The numbers and times in `proxy`.
+    /// The limits and timeouts in `proxy`.
     pub limits: Limits,
-    /// How it stops.
+    /// How the proxy stops.
     pub stop: Stop,
     /// `proxy.admin_addr`: health and metrics; absent: off.
     pub admin: Option<Address>,
-    /// `proxy.log_level`: what is logged where the environment does not say.
+    /// `proxy.log_level`: the log level if the environment sets none.
     pub log_level: LevelFilter,
     /// `rds`: discovery.
     pub rds: Rds,
@@ -48,11 +48,11 @@ pub struct Config {
     pub upstreams: BTreeMap<String, Upstream>,
     /// `targets`, ordered by name.
     pub targets: Vec<StaticTarget>,
-    /// TLS where a target does not name its own.
+    /// TLS for targets without TLS settings.
     pub default_tls: DefaultTls,
 }
 
-/// Keys, numbers and times; no text that may have come from outside the file.
+/// Keys, numbers and durations; no text that may come from outside the file.
 impl fmt::Debug for Config {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let targets: Vec<_> = self.targets.iter().map(|target| &target.name).collect();
@@ -75,8 +75,9 @@ impl Config {
         let upstreams = self.upstreams.values().map(|upstream| &upstream.tls);
         let targets = self.targets.iter().filter_map(|target| target.tls.as_ref());
         let defaults = [&self.default_tls.fixed, &self.default_tls.discovered];
-        let shown = upstreams.chain(targets).chain(defaults).filter_map(|tls| tls.certificate());
-        let mut files: Vec<_> = shown.map(Path::to_owned).collect();
+        let client_certificates =
+            upstreams.chain(targets).chain(defaults).filter_map(|tls| tls.certificate());
+        let mut files: Vec<_> = client_certificates.map(Path::to_owned).collect();
         match self.acceptor.as_ref().map(Acceptor::identity) {
             Some(ServerIdentity::Files { certificate, .. }) => files.push(certificate.clone()),
             Some(ServerIdentity::SelfSigned { .. }) | None => {}
@@ -87,29 +88,29 @@ impl Config {
     }
 }
 
-/// Where a proxy with a configuration can be reached.
+/// The addresses of a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// `proxy.admin_addr`: health and metrics; absent: off.
     pub admin: Option<Address>,
-    /// Where it may listen for connections. The file does not say which mode uses it: if it has upstream proxies and
-    /// no `proxy.listen_addr`, this is the default of the server and then that of the client.
+    /// The addresses where it may listen for connections. The file does not name the mode: if it has upstream proxies and
+    /// no `proxy.listen_addr`, these are the defaults of the server and of the client.
     pub listen: Vec<Address>,
 }
 
-/// How the proxy stops when it is told to.
+/// How the proxy stops after a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop {
-    /// `shutdown_delay`: from the order to stop until no more connections are accepted; readiness fails meanwhile.
+    /// `shutdown_delay`: the time from the signal until the proxy stops accepting connections; readiness fails meanwhile.
     pub delay: Duration,
-    /// `drain_timeout`: what running sessions get after that.
+    /// `drain_timeout`: the time that running sessions have after that.
     pub drain: Drain,
 }
 
-/// How long sessions may go on when the proxy stops.
+/// How long sessions may continue when the proxy stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drain {
-    /// So long.
+    /// For this time.
     After(Duration),
     /// Until they end by themselves.
     Forever,
@@ -127,30 +128,30 @@ impl fmt::Display for Drain {
 /// Discovery of databases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rds {
-    /// Whether AWS is asked at all.
+    /// Whether the proxy queries AWS.
     pub enabled: bool,
-    /// The regions to look in; empty: that of the AWS configuration.
+    /// The regions to list; empty: the region of the AWS configuration.
     pub regions: Vec<String>,
 }
 
-/// A server that a client can go through.
+/// A server that a client can connect through.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// The key in `upstream_proxies`.
     pub name: String,
-    /// The way to it.
+    /// How the client reaches it.
     pub transport: UpstreamTransport,
     /// TLS towards it.
     pub tls: Arc<Connector>,
-    /// `aws_auth_only`: it is handed no password; the client answers the database's request for one itself.
+    /// `aws_auth_only`: the client sends it no password, and answers the database's password request itself.
     pub aws_auth_only: bool,
 }
 
-/// The way to an upstream proxy.
+/// How a client reaches an upstream proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpstreamTransport {
-    /// An address that can be dialled.
+    /// By its address.
     Host(Address),
-    /// A pod, through the Kubernetes API.
+    /// By a tunnel to a pod, through the Kubernetes API.
     PortForward(PortForward),
 }

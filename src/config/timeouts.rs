@@ -1,4 +1,4 @@
-//! The durations of `proxy`: their defaults, how long they may be, and which word is for ever.
+//! The durations of `proxy`: defaults, limits, and the words for "no limit".
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::settings::{Drain, Stop};
 
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// `1y` as it is read. What is longer is a slip of the pen, and somewhere too much to be added to the time of a clock.
-const LONGEST: Duration = Duration::from_hours(8766);
+/// `1y` in hours. A longer duration is a typing mistake, and could overflow when it is added to a time.
+const MAX_DURATION: Duration = Duration::from_hours(8766);
 
-/// A time in which something has to be done, which is never none at all.
+/// The time limit of a step, which must not be zero.
 pub(super) fn deadline(
     key: &str,
     raw: Option<&Parsed<Duration>>,
@@ -21,13 +21,13 @@ pub(super) fn deadline(
 ) -> Result<Duration, KeyError> {
     let Some(Parsed(duration)) = raw else { return Ok(default) };
     if duration.is_zero() {
-        let reason = "no time at all lets nothing succeed; write a duration such as 15s";
+        let reason = "with no time every connection would fail; write a duration such as 15s";
         return Err(KeyError::of_value(path(key), reason));
     }
     bounded(key, *duration, "")
 }
 
-/// `idle_timeout`, where there is one.
+/// `idle_timeout`; absent: no limit.
 pub(super) fn idle(proxy: &Proxy) -> Result<Option<Duration>, KeyError> {
     let Some(Parsed(duration)) = proxy.idle_timeout else { return Ok(None) };
     let duration = bounded("idle_timeout", duration, ", or 0 for no limit")?;
@@ -47,9 +47,9 @@ pub(super) fn stop(proxy: &Proxy) -> Result<Stop, KeyError> {
     Ok(Stop { delay: bounded("shutdown_delay", delay, "")?, drain })
 }
 
-/// `never` is what to write instead where no limit is meant.
+/// Checks the maximum; `never` tells what to write for no limit.
 fn bounded(key: &str, duration: Duration, never: &str) -> Result<Duration, KeyError> {
-    if duration > LONGEST {
+    if duration > MAX_DURATION {
         return Err(KeyError::of_value(path(key), format!("this is too long; write at most 1y{never}")));
     }
     Ok(duration)

@@ -5,17 +5,17 @@ use std::fmt;
 /// A YAML value.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Tree {
-    /// Nothing behind the key.
+    /// A key without a value.
     Null,
-    /// A text, number or boolean, in the letters of the file.
+    /// A text, number or boolean, with the letters of the file.
     Scalar(String),
     /// A list.
     List(Vec<Tree>),
-    /// A section: keys, no two alike, and their values.
+    /// A section: its keys, which differ, and their values.
     Section(Vec<(String, Tree)>),
 }
 
-/// Keys and shape. A value may have come from outside the file, and is nobody's business then.
+/// Keys and shape; a value may come from outside the file and be secret.
 impl fmt::Debug for Tree {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -30,15 +30,14 @@ impl fmt::Debug for Tree {
 }
 
 impl Tree {
-    /// Whether no value is left in it, as where everything was commented out. An empty section that is written down,
-    /// `{}`, is a value.
-    pub(super) fn says_nothing(&self) -> bool {
+    /// Whether it has any value; not if all values are commented out. An explicit empty section, `{}`, is a value.
+    pub(super) fn has_values(&self) -> bool {
         match self {
-            Self::Null => true,
+            Self::Null => false,
             Self::Section(entries) => {
-                !entries.is_empty() && entries.iter().all(|(_, value)| value.says_nothing())
+                entries.is_empty() || entries.iter().any(|(_, value)| value.has_values())
             }
-            Self::Scalar(_) | Self::List(_) => false,
+            Self::Scalar(_) | Self::List(_) => true,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Upstream proxies: the way to each and TLS towards it.
+//! Resolves upstream proxies: transport and TLS.
 
 use super::cert_pair;
 use super::connectors::Connectors;
@@ -9,10 +9,10 @@ use super::settings::{Upstream, UpstreamTransport};
 use crate::catalog::{Pods, PortForward};
 use crate::tls::SslMode;
 
-/// The port of a server that was installed without a thought.
+/// The port of a server with the default settings.
 const REMOTE_PORT: u16 = 8000;
 
-/// One entry of `upstream_proxies`.
+/// The settings of one entry of `upstream_proxies`.
 pub(super) fn resolve(
     name: String,
     raw: raw::Upstream,
@@ -23,15 +23,15 @@ pub(super) fn resolve(
         (Some(host), None) => (UpstreamTransport::Host(host.0), SslMode::Require),
         (None, Some(forward)) => {
             let forward = port_forward(&section.key("port_forward"), forward, connectors)?;
-            // The tunnel is TLS to the Kubernetes API already.
+            // The tunnel has TLS to the Kubernetes API.
             (UpstreamTransport::PortForward(forward), SslMode::Disable)
         }
         (Some(_), Some(_)) => {
-            let reason = "`host` and `port_forward` are two ways to one proxy; remove one of them";
+            let reason = "`host` and `port_forward` exclude each other; remove one of them";
             return Err(KeyError::of_key(section.key("port_forward"), reason));
         }
         (None, None) => {
-            let reason = "one of `host` and `port_forward` is needed, to say how the proxy is reached";
+            let reason = "`host` and `port_forward` are missing; set one of them to reach the proxy";
             return Err(KeyError::of_key(section, reason));
         }
     };
@@ -63,23 +63,22 @@ fn pods(
     selector: Option<String>,
     service: Option<String>,
 ) -> Result<Pods, KeyError> {
-    let mut ways = [
+    let mut set = [
         deployment.map(|name| ("deployment", Pods::Deployment(name))),
         selector.map(|labels| ("selector", Pods::Selector(labels))),
         service.map(|name| ("service", Pods::Service(name))),
     ]
     .into_iter()
     .flatten();
-    match (ways.next(), ways.next()) {
+    match (set.next(), set.next()) {
         (Some((_, pods)), None) => Ok(pods),
         (Some((first, _)), Some((second, _))) => {
-            let reason =
-                format!("`{first}` and `{second}` both say which pods are meant; remove one of them");
+            let reason = format!("`{first}` and `{second}` exclude each other; remove one of them");
             Err(KeyError::of_key(section.key(second), reason))
         }
         (None, _) => {
             let reason =
-                "one of `deployment`, `selector` and `service` is needed, to say which pods are meant";
+                "`deployment`, `selector` and `service` are missing; set one of them to choose the pods";
             Err(KeyError::of_key(section.clone(), reason))
         }
     }

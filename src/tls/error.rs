@@ -82,7 +82,9 @@ impl TlsError {
         let Some(rustls_error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
         else {
             return Self::Handshake(match error.kind() {
-                io::ErrorKind::UnexpectedEof => format!("{peer} closed the connection during the TLS handshake"),
+                io::ErrorKind::UnexpectedEof => {
+                    format!("{peer} closed the connection during the TLS handshake")
+                }
                 _ => format!("the TLS handshake with {peer} failed: {error}"),
             });
         };

@@ -1,4 +1,4 @@
-//! Certificates: which ones are shown, and what is said about bad ones.
+//! Certificates: which one a server gets, and the errors about files that cannot be used.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,18 +15,18 @@ use super::{client, error};
 use crate::net::{Address, HostPort, dial};
 use crate::tls::{Acceptor, Connector, SelfSigned, ServerIdentity};
 
-/// A directory with the pairs `a.pem`/`a.key` and `b.pem`/`b.key`, and `text.pem`, which is none.
+/// A directory with `a.pem` and `a.key`, `b.pem` and `b.key`, and `text.pem`, which has no certificate.
 struct Files(TempDir);
 
 impl Files {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         for name in ["a", "b"] {
-            let made = SelfSigned::generate(&[name.to_owned()]).unwrap();
-            fs::write(directory.path().join(name).with_extension("pem"), &made.certificate_pem).unwrap();
-            fs::write(directory.path().join(name).with_extension("key"), made.key_pem.expose()).unwrap();
+            let generated = SelfSigned::generate(&[name.to_owned()]).unwrap();
+            fs::write(directory.path().join(name).with_extension("pem"), &generated.certificate_pem).unwrap();
+            fs::write(directory.path().join(name).with_extension("key"), generated.key_pem.expose()).unwrap();
         }
-        fs::write(directory.path().join("text.pem"), "nothing of use").unwrap();
+        fs::write(directory.path().join("text.pem"), "no certificate").unwrap();
         Self(directory)
     }
 
@@ -45,7 +45,7 @@ impl Files {
 }
 
 #[tokio::test]
-async fn own_certificates_beat_those_of_proxy_ssl() {
+async fn a_certificate_of_a_section_replaces_that_of_proxy_ssl() {
     let files = Files::new();
     let config = client(&files.fill(
         r"
@@ -60,25 +60,25 @@ targets:
 ",
     ));
     let [a, b] = ["a.pem", "b.pem"].map(|name| files.certificate(name));
-    assert_eq!(shown(&config.upstreams["inherits"].tls).await, a);
-    assert_eq!(shown(&config.upstreams["own"].tls).await, b);
-    assert_eq!(shown(config.targets[0].tls.as_ref().unwrap()).await, a);
-    assert_eq!(shown(config.targets[1].tls.as_ref().unwrap()).await, b);
-    assert_eq!(shown(&config.default_tls.fixed).await, a);
+    assert_eq!(presented(&config.upstreams["inherits"].tls).await, a);
+    assert_eq!(presented(&config.upstreams["own"].tls).await, b);
+    assert_eq!(presented(config.targets[0].tls.as_ref().unwrap()).await, a);
+    assert_eq!(presented(config.targets[1].tls.as_ref().unwrap()).await, b);
+    assert_eq!(presented(&config.default_tls.fixed).await, a);
 }
 
 #[tokio::test]
-async fn one_generated_certificate_serves_all() {
+async fn one_generated_certificate_is_used_for_all() {
     let config = client("upstream_proxies: {up: {host: 'a:1'}}\ntargets: {db: {host: 'a:1', ssl: {}}}");
-    let first = shown(&config.upstreams["up"].tls).await;
-    assert_eq!(shown(config.targets[0].tls.as_ref().unwrap()).await, first);
-    assert_eq!(shown(&config.default_tls.fixed).await, first);
+    let first = presented(&config.upstreams["up"].tls).await;
+    assert_eq!(presented(config.targets[0].tls.as_ref().unwrap()).await, first);
+    assert_eq!(presented(&config.default_tls.fixed).await, first);
     let other = client("upstream_proxies: {up: {host: 'a:1'}}");
-    assert_ne!(shown(&other.upstreams["up"].tls).await, first);
+    assert_ne!(presented(&other.upstreams["up"].tls).await, first);
 }
 
 #[test]
-fn roots_make_require_verify() {
+fn a_root_certificate_makes_require_verify() {
     let files = Files::new();
     let config = client(&files.fill(
         r"
@@ -105,8 +105,8 @@ fn the_certificate_for_applications_comes_from_files() {
 }
 
 #[test]
-fn a_certificate_and_its_key_come_together() {
-    for (text, place) in [
+fn a_certificate_without_its_key_is_refused_and_vice_versa() {
+    for (text, message) in [
         (
             "proxy:\n  ssl:\n    certificate: a\n",
             "3:5: proxy.ssl.certificate: `certificate` needs `private_key`",
@@ -136,14 +136,14 @@ fn a_certificate_and_its_key_come_together() {
             "2:26: upstream_proxies.a.ssl.client_cert: `client_cert` needs `client_private_key`",
         ),
     ] {
-        assert_eq!(error(text), format!("config.yaml:{place} beside it, which is missing"));
+        assert_eq!(error(text), format!("config.yaml:{message}, which is missing"));
     }
 }
 
 #[test]
-fn a_file_that_is_no_good_is_told_with_its_key() {
+fn a_file_that_cannot_be_used_is_reported_with_its_key() {
     let files = Files::new();
-    for (text, place, reason) in [
+    for (text, position, reason) in [
         ("rds:\n  root_certificate: '@none.pem'\n", "2:21: rds.root_certificate: ", "cannot be read"),
         ("rds:\n  root_certificate: '@text.pem'\n", "2:21: rds.root_certificate: ", "holds no certificate"),
         (
@@ -177,18 +177,18 @@ fn a_file_that_is_no_good_is_told_with_its_key() {
             "holds no certificate",
         ),
     ] {
-        let said = error(&files.fill(text));
-        assert!(said.contains(place) && said.contains(reason), "{text}: {said}");
+        let error = error(&files.fill(text));
+        assert!(error.contains(position) && error.contains(reason), "{text}: {error}");
     }
 }
 
-/// The certificate that the connector shows to a server that asks for one.
-async fn shown(connector: &Arc<Connector>) -> Vec<u8> {
+/// The certificate that the connector sends to a server that requests one.
+async fn presented(connector: &Arc<Connector>) -> Vec<u8> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let accepting = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(asking()));
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(requesting()));
         let stream = acceptor.accept(stream).await.unwrap();
         stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
     });
@@ -198,28 +198,28 @@ async fn shown(connector: &Arc<Connector>) -> Vec<u8> {
     accepting.await.unwrap()
 }
 
-fn asking() -> ServerConfig {
-    let made = SelfSigned::generate(&["localhost".into()]).unwrap();
-    let chain = vec![CertificateDer::from_pem_slice(made.certificate_pem.as_bytes()).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(made.key_pem.expose()).unwrap();
+fn requesting() -> ServerConfig {
+    let generated = SelfSigned::generate(&["localhost".into()]).unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(generated.certificate_pem.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(generated.key_pem.expose()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_client_cert_verifier(Arc::new(Anyone))
+        .with_client_cert_verifier(Arc::new(AcceptsAny))
         .with_single_cert(chain, key)
         .unwrap();
     config.alpn_protocols = vec![crate::tls::ALPN.to_vec()];
     config
 }
 
-/// Asks for a certificate and takes whatever comes.
+/// Requests a certificate and accepts any.
 #[derive(Debug)]
-struct Anyone;
+struct AcceptsAny;
 
 type Signed = Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error>;
 
-impl ClientCertVerifier for Anyone {
+impl ClientCertVerifier for AcceptsAny {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

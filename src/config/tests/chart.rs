@@ -1,4 +1,4 @@
-//! What the chart and the plain manifests give to the program, and the notes of the chart to people, is read as meant.
+//! The configurations of the chart, of its notes and of the plain manifests are read as intended.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::catalog::{Pods, PortForward};
 use crate::config::{Config, UpstreamTransport};
 use crate::tls;
 
-/// Which values files there are; `build/chart-test.sh` writes the golden files.
+/// The values files; `build/chart-test.sh` writes the golden files.
 const VALUES: [&str; 4] = ["in-cluster", "irsa", "production", "tls"];
 
 fn file(path: &str) -> PathBuf {
@@ -23,11 +23,11 @@ fn golden(name: &str, ending: &str) -> String {
     fs::read_to_string(file(&format!("helm/tests/golden/{name}.{ending}.yaml"))).unwrap()
 }
 
-/// A server's configuration, with files where it names some.
+/// The configuration of a server, with generated files in place of those it names.
 fn server_of(text: &str) -> Config {
     let roots = tempfile::tempdir().unwrap();
-    let made = tls::SelfSigned::generate(&["ca".into()]).unwrap();
-    fs::write(roots.path().join("ca.pem"), made.certificate_pem).unwrap();
+    let generated = tls::SelfSigned::generate(&["ca".into()]).unwrap();
+    fs::write(roots.path().join("ca.pem"), generated.certificate_pem).unwrap();
     server(&with_files(text).replace("/etc/extra-roots", roots.path().to_str().unwrap()))
 }
 
@@ -45,7 +45,7 @@ fn mounted(manifests: &str) -> String {
     map["data"]["config.yaml"].as_str().unwrap().to_owned()
 }
 
-/// Where a client goes that was given the file of the notes, and what TLS demands there.
+/// The tunnel of a client with the configuration of the notes, and its TLS mode.
 fn tunnel(config: &Config) -> (&PortForward, tls::SslMode) {
     let upstream = &config.upstreams["default"];
     let UpstreamTransport::PortForward(forward) = &upstream.transport else { panic!("no tunnel") };
@@ -53,7 +53,7 @@ fn tunnel(config: &Config) -> (&PortForward, tls::SslMode) {
 }
 
 #[test]
-fn every_values_file_is_known_here() {
+fn every_values_file_is_in_the_list() {
     let entries = fs::read_dir(file("helm/tests/values")).unwrap();
     let mut names: Vec<_> = entries
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
@@ -90,9 +90,9 @@ fn a_server_of_the_chart_reads_its_configuration() {
     assert!(!server_of(&golden("in-cluster", "server")).rds.enabled);
 }
 
-/// With `verify-full` a client demands the name by which it finds the pods.
+/// With `verify-full` a client requires the name with which it finds the pods.
 #[test]
-fn the_certificate_has_the_name_that_the_tunnel_demands() {
+fn the_certificate_has_the_name_that_the_tunnel_requires() {
     for name in ["in-cluster", "tls"] {
         let config = client(&golden(name, "client"));
         let Pods::Deployment(demanded) = &tunnel(&config).0.pods else { panic!("{name}") };
@@ -107,14 +107,14 @@ fn the_certificate_has_the_name_that_the_tunnel_demands() {
 }
 
 #[test]
-fn the_plain_manifests_hold_a_configuration() {
+fn the_plain_manifests_have_a_valid_configuration() {
     let config = server_of(&mounted(&fs::read_to_string(file("kubernetes/rds-auth-proxy.yaml")).unwrap()));
     assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
     assert_eq!(config.acl.allowed[0].to_string(), "rds_proxy_enabled=true");
 }
 
 #[test]
-fn the_notes_of_the_chart_can_be_pasted() {
+fn the_notes_of_the_chart_are_a_valid_client_configuration() {
     for (name, deployment, mode) in [
         ("in-cluster", "pg-gate", tls::SslMode::Require),
         ("irsa", "rds-auth-proxy", tls::SslMode::Disable),
@@ -131,9 +131,9 @@ fn the_notes_of_the_chart_can_be_pasted() {
     assert_eq!(client(&golden("irsa", "client")).acl.allowed[0].to_string(), "rds_proxy_enabled=true");
 }
 
-/// A client lists databases by itself: it has to be told what the server serves beside or in place of RDS.
+/// A client lists databases by itself, so its configuration needs the server's targets and settings of `rds`.
 #[test]
-fn the_notes_of_the_chart_name_what_the_server_serves() {
+fn the_notes_of_the_chart_have_the_targets_of_the_server() {
     for name in VALUES {
         let (ours, theirs) = (client(&golden(name, "client")), server_of(&golden(name, "server")));
         assert_eq!(

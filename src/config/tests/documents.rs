@@ -1,4 +1,4 @@
-//! Whole documents: those of the Go program in our words, and every one in the documentation.
+//! Whole documents: configurations of the Go program, and every YAML block in the documentation.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::config::{Mode, UpstreamTransport};
 use crate::tls;
 
 #[test]
-fn a_client_as_the_go_program_took_it() {
+fn a_client_configuration_of_the_go_program_is_accepted() {
     let config = client(
         r#"
 proxy:
@@ -50,7 +50,7 @@ targets:
 }
 
 #[test]
-fn a_server_as_the_go_program_took_it() {
+fn a_server_configuration_of_the_go_program_is_accepted() {
     let config = server(
         r#"
 proxy:
@@ -76,10 +76,10 @@ targets:
     assert_eq!(config.targets[0].tls.as_ref().unwrap().mode(), tls::SslMode::Prefer);
 }
 
-/// Blocks that begin with one of the sections are whole configurations; others are Helm values or Kubernetes objects.
-/// Certificate files they name do not exist here, so they are made where the reader finds them.
+/// Blocks with one of the sections are whole configurations; others are Helm values or Kubernetes objects. The certificate
+/// files that they name do not exist, so the test generates some.
 #[test]
-fn every_document_in_the_documentation_is_read() {
+fn every_configuration_in_the_documentation_is_valid() {
     let mut read_pages = BTreeSet::new();
     for page in pages() {
         for block in blocks(&fs::read_to_string(&page).unwrap()) {
@@ -132,17 +132,17 @@ fn blocks(page: &str) -> Vec<Block> {
     found
 }
 
-/// The text with files that exist: every `*.pem` and `*.crt` becomes the path of a certificate made now, every `*.key` that of its
-/// key.
+/// The text with files that exist: every `*.pem` and `*.crt` becomes the path of a generated certificate, every `*.key` the
+/// path of its key.
 pub(super) fn with_files(text: &str) -> String {
     use std::sync::OnceLock;
-    static MADE: OnceLock<(tempfile::TempDir, String, String)> = OnceLock::new();
-    let (_, certificate, key) = MADE.get_or_init(|| {
+    static GENERATED: OnceLock<(tempfile::TempDir, String, String)> = OnceLock::new();
+    let (_, certificate, key) = GENERATED.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
-        let made = tls::SelfSigned::generate(&["localhost".into()]).unwrap();
+        let generated = tls::SelfSigned::generate(&["localhost".into()]).unwrap();
         let [certificate, key] = ["made.pem", "made.key"].map(|name| directory.path().join(name));
-        fs::write(&certificate, &made.certificate_pem).unwrap();
-        fs::write(&key, made.key_pem.expose()).unwrap();
+        fs::write(&certificate, &generated.certificate_pem).unwrap();
+        fs::write(&key, generated.key_pem.expose()).unwrap();
         (directory, certificate.to_str().unwrap().into(), key.to_str().unwrap().into())
     });
     let ends_word = |letter: char| letter.is_whitespace() || "{}[],\"'".contains(letter);

@@ -22,8 +22,8 @@ fn kube_config(path: &str) -> String {
 }
 
 #[test]
-fn paths_know_the_home_and_variables() {
-    for (written, meant) in [
+fn paths_expand_the_home_directory_and_variables() {
+    for (text, path) in [
         ("~/.kube/config", "/home/someone/.kube/config"),
         ("~", "/home/someone"),
         ("$HOME/x", "/home/someone/x"),
@@ -33,15 +33,16 @@ fn paths_know_the_home_and_variables() {
         ("/price/5$", "/price/5$"),
         ("${fromEnv:HOME}/x", "/home/someone/x"),
     ] {
-        assert_eq!(kube_config(written), meant);
+        assert_eq!(kube_config(text), path);
     }
 }
 
 #[test]
 fn an_unset_variable_in_a_path_is_named() {
-    let said = error("upstream_proxies:\n  a:\n    port_forward: {deployment: d, kube_config: $NOWHERE/x}\n");
+    let message =
+        error("upstream_proxies:\n  a:\n    port_forward: {deployment: d, kube_config: $NOWHERE/x}\n");
     assert_eq!(
-        said,
+        message,
         "config.yaml:3:48: upstream_proxies.a.port_forward.kube_config: \
          the environment variable NOWHERE is not set"
     );
@@ -67,24 +68,24 @@ fn any_value_can_come_from_the_environment_or_a_file() {
 }
 
 #[test]
-fn what_cannot_be_looked_up_is_told_with_its_key() {
+fn a_reference_that_cannot_be_resolved_is_reported_with_its_key() {
     assert_eq!(
         error("targets:\n  db:\n    host: ${fromEnv:MISSING}\n"),
         "config.yaml:3:5: targets.db.host: the environment variable MISSING of ${fromEnv:MISSING} is not set"
     );
-    let said = error("rds:\n  regions:\n  - a\n  - ${fromFile:/nowhere/at/all}\n");
+    let message = error("rds:\n  regions:\n  - a\n  - ${fromFile:/nowhere/at/all}\n");
     assert!(
-        said.starts_with(
+        message.starts_with(
             "config.yaml:4:5: rds.regions[1]: the file of ${fromFile:/nowhere/at/all} cannot be read: "
         ),
-        "{said}"
+        "{message}"
     );
-    let said = error("rds: {regions: ['${env:AWS_REGION}']}");
-    assert!(said.contains("rds.regions[0]: `${env:…}` is not known; values come from"), "{said}");
+    let message = error("rds: {regions: ['${env:AWS_REGION}']}");
+    assert!(message.contains("rds.regions[0]: `${env:…}` is unknown; use"), "{message}");
 }
 
 #[test]
-fn values_from_outside_are_never_repeated() {
+fn errors_never_repeat_values_from_outside() {
     for text in [
         "proxy: {listen_addr: '${fromEnv:SENSITIVE}'}",
         "proxy: {ssl: {enabled: '${fromEnv:SENSITIVE}'}}",
@@ -103,15 +104,15 @@ fn values_from_outside_are_never_repeated() {
         "targets: {db: {host: 'a:1', ssl: {mode: verify-ca, root_certificate: '${fromEnv:SENSITIVE}'}}}",
         "targets: {db: {host: 'a:1', ssl: {root_certificate: '$${fromEnv:SENSITIVE}'}}}",
     ] {
-        let said = error(text);
-        assert!(!said.contains("hunter2"), "{said}");
-        assert!(said.starts_with("config.yaml:1:"), "{said}");
-        let names_origin = said.contains("${fromEnv:SENSITIVE}");
-        assert!(names_origin || text.contains("Cargo.toml"), "{text}: {said}");
+        let message = error(text);
+        assert!(!message.contains("hunter2"), "{message}");
+        assert!(message.starts_with("config.yaml:1:"), "{message}");
+        let names_reference = message.contains("${fromEnv:SENSITIVE}");
+        assert!(names_reference || text.contains("Cargo.toml"), "{text}: {message}");
     }
 }
 
-/// Free text of every kind, and all of it from outside.
+/// Every key with free text, all from outside the file.
 const FROM_OUTSIDE: &str = "
 proxy:
   listen_addr: 'unix:/run/${fromEnv:SENSITIVE}'
@@ -135,10 +136,11 @@ fn no_debug_output_shows_a_value_from_outside() {
     let (mut tree, mut substitutions) = (parse(FROM_OUTSIDE).unwrap(), Substitutions::default());
     expand(&mut tree, &environment(), &mut substitutions).unwrap();
     let config = client(FROM_OUTSIDE);
-    assert_eq!(config.targets[0].database.as_deref(), Some("hunter2"), "it is there");
-    let mut shown = format!("{tree:?} {tree:#?} {substitutions:?} {substitutions:#?} {config:?} {config:#?}");
+    assert_eq!(config.targets[0].database.as_deref(), Some("hunter2"), "the value is loaded");
+    let mut printed =
+        format!("{tree:?} {tree:#?} {substitutions:?} {substitutions:#?} {config:?} {config:#?}");
     for expected in ["kube_config", "${fromEnv:SENSITIVE}", "Config {", "orders", "near"] {
-        assert!(shown.contains(expected), "{expected} is not in {shown}");
+        assert!(printed.contains(expected), "{expected} is not in {printed}");
     }
     for text in [
         "proxy: {max_connections: 'x${fromEnv:SENSITIVE}'}",
@@ -147,13 +149,13 @@ fn no_debug_output_shows_a_value_from_outside() {
         "targets: {db: {host: 'a:1', password: '${fromEnv:SENSITIVE}'}}",
         "rds: {root_certificate: '${fromEnv:SENSITIVE}'}",
     ] {
-        // Before the value is taken out of it, and after.
+        // Before the value is hidden, and after.
         let key_error =
             interpret(text, Mode::Client, &environment(), &mut Substitutions::default()).unwrap_err();
         let path = std::path::Path::new("config.yaml");
         let error = from_text(path, text, Mode::Client, &environment()).unwrap_err();
-        write!(shown, "{key_error:?} {key_error:#?} {error:?} {error:#?}").unwrap();
+        write!(printed, "{key_error:?} {key_error:#?} {error:?} {error:#?}").unwrap();
     }
-    assert!(shown.contains("Unexpected { expected: \"a whole number"), "{shown}");
-    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(printed.contains("Unexpected { expected: \"a whole number"), "{printed}");
+    assert!(!printed.contains("hunter2"), "{printed}");
 }

@@ -12,7 +12,7 @@ use crate::session::Limits;
 use crate::tls::{self, Acceptor, ServerIdentity};
 
 #[test]
-fn an_empty_file_is_all_defaults() {
+fn an_empty_file_has_all_defaults() {
     for text in ["", "\n", "# only a comment\n", "---\n", "{}", "proxy:\nrds:\ntargets:\nupstream_proxies:\n"]
     {
         let config = client(text);
@@ -42,7 +42,7 @@ fn an_empty_file_is_all_defaults() {
 }
 
 #[test]
-fn every_key_of_proxy_counts() {
+fn every_key_of_proxy_is_used() {
     let config = server(
         r#"
 proxy:
@@ -82,13 +82,13 @@ proxy:
     assert_eq!(config.stop, Stop { delay: Duration::from_secs(5), drain: Drain::Forever });
     let tag = |name: &str, value: &str| Tag { name: name.into(), value: value.into() };
     assert_eq!(config.acl.allowed, [tag("a", "1"), tag("b", "true")]);
-    // A tag's value is its letters, whatever YAML makes of them.
+    // The value of a tag is its letters, not the YAML value.
     assert_eq!(config.acl.blocked, [tag("c", "1.10"), tag("d", "True"), tag("e", "0x10"), tag("f", "")]);
 }
 
 /// As in the variable `LOG_LEVEL`.
 #[test]
-fn levels_may_be_written_in_capitals() {
+fn log_levels_may_be_upper_case() {
     let level = |text: &str| server(&format!("proxy: {{log_level: {text}}}")).log_level;
     assert_eq!([level("INFO"), level("Warn")], [LevelFilter::INFO, LevelFilter::WARN]);
     for text in ["off", "OFF", "3", "loud"] {
@@ -97,7 +97,7 @@ fn levels_may_be_written_in_capitals() {
 }
 
 #[test]
-fn zero_turns_off_what_can_be_off() {
+fn zero_turns_off_a_timeout_that_is_optional() {
     let config = client("proxy: {idle_timeout: 0, drain_timeout: 0, shutdown_delay: 0}");
     assert_eq!(config.limits.idle_timeout, None);
     assert_eq!(config.stop, Stop { delay: Duration::ZERO, drain: Drain::After(Duration::ZERO) });
@@ -107,19 +107,19 @@ fn zero_turns_off_what_can_be_off() {
 }
 
 #[test]
-fn listen_addresses_may_leave_the_host_out() {
+fn a_listen_address_may_omit_the_host() {
     assert_eq!(client("proxy: {listen_addr: ':8000'}").listen.to_string(), "0.0.0.0:8000");
     assert_eq!(client("proxy: {listen_addr: '[::1]:1'}").listen.to_string(), "[::1]:1");
 }
 
 #[test]
-fn rds_can_be_told_where_to_look_or_be_off() {
+fn rds_has_regions_and_can_be_off() {
     let rds = server("rds: {enabled: false, regions: [us-east-1, eu-west-1]}").rds;
     assert_eq!(rds, Rds { enabled: false, regions: vec!["us-east-1".into(), "eu-west-1".into()] });
 }
 
 #[test]
-fn tls_for_applications_is_self_signed_unless_a_certificate_is_given() {
+fn tls_for_applications_is_self_signed_without_a_certificate() {
     let hosts = vec!["localhost".into(), "127.0.0.1".into()];
     let acceptor = client("proxy: {ssl: {enabled: true}}").acceptor;
     assert_eq!(acceptor.as_ref().map(Acceptor::identity), Some(&ServerIdentity::SelfSigned { hosts }));
@@ -127,7 +127,7 @@ fn tls_for_applications_is_self_signed_unless_a_certificate_is_given() {
 }
 
 #[test]
-fn upstreams_have_a_host_or_a_tunnel() {
+fn an_upstream_proxy_has_a_host_or_a_tunnel() {
     let upstreams = client(
         r#"
 upstream_proxies:
@@ -191,7 +191,7 @@ upstream_proxies:
 }
 
 #[test]
-fn targets_take_over_only_what_they_set() {
+fn a_target_has_only_the_settings_of_its_section() {
     let targets = client(
         r"
 targets:
@@ -213,7 +213,7 @@ targets:
 }
 
 #[test]
-fn every_mode_is_known_by_its_name() {
+fn every_tls_mode_is_parsed_by_its_name() {
     for name in tls::SslMode::NAMES {
         let text = format!("targets: {{db: {{host: 'db:5432', ssl: {{mode: {name}}}}}}}");
         for mode in [Mode::Client, Mode::Server] {

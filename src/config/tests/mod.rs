@@ -1,4 +1,4 @@
-//! What configurations mean, and what is said about those that mean nothing.
+//! The settings of configurations, and the errors of those that are not valid.
 
 mod certificates;
 mod chart;

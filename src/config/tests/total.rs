@@ -1,4 +1,4 @@
-//! Whatever the text, there is an answer.
+//! Any text gives a configuration or an error.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::read;
 use crate::config::Mode;
 
-/// Pieces that get past the first checks more often than plain noise.
+/// Pieces that pass the first checks more often than random text.
 const PIECES: &[&str] = &[
     "proxy",
     "rds",
@@ -61,20 +61,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn noise_never_panics(text in "\\PC*", mode in modes()) {
+    fn random_text_never_panics(text in "\\PC*", mode in modes()) {
         let _ = read(&text, mode);
     }
 
     #[test]
-    fn near_yaml_never_panics(pieces in vec(proptest::sample::select(PIECES), 0..40), mode in modes()) {
+    fn text_like_yaml_never_panics(pieces in vec(proptest::sample::select(PIECES), 0..40), mode in modes()) {
         let _ = read(&pieces.concat(), mode);
     }
 
     #[test]
-    fn whatever_is_wrong_the_file_is_named(key in "[a-z_]{1,12}", value in "[a-z0-9 ]{0,12}") {
-        if let Err(said) = read(&format!("proxy:\n  {key}: {value}\n"), Mode::Client) {
-            prop_assert!(said.starts_with("config.yaml:2:"), "{}", said);
-            prop_assert!(said.contains(&format!("proxy.{key}")), "{}", said);
+    fn every_error_names_file_and_key(key in "[a-z_]{1,12}", value in "[a-z0-9 ]{0,12}") {
+        if let Err(error) = read(&format!("proxy:\n  {key}: {value}\n"), Mode::Client) {
+            prop_assert!(error.starts_with("config.yaml:2:"), "{}", error);
+            prop_assert!(error.contains(&format!("proxy.{key}")), "{}", error);
         }
     }
 }
@@ -84,7 +84,7 @@ fn modes() -> impl Strategy<Value = Mode> {
 }
 
 #[test]
-fn nesting_and_aliases_have_an_end() {
+fn nesting_and_aliases_are_limited() {
     let deep = "[".repeat(100_000);
     assert!(read(&deep, Mode::Client).is_err());
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
