@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use metrics::{Gauge, gauge};
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
 use crate::catalog::Directory;
 use crate::shutdown::Shutdown;
-use crate::tls::expiry;
+use crate::tls::CertificateExpiry;
 
 /// The number of live asynchronous tasks.
 pub(super) const TASKS: &str = "rds_auth_proxy_tasks";
@@ -30,21 +31,31 @@ pub struct Health {
 
 /// Certificate files whose expiry is measured.
 #[derive(Clone, Default)]
-pub struct Certificates(Arc<RwLock<Vec<PathBuf>>>);
+pub struct Certificates(Arc<Mutex<Vec<CertificateExpiry>>>);
 
 impl Certificates {
     /// Replaces the files.
     pub fn watch(&self, files: Vec<PathBuf>) {
-        let before = std::mem::replace(&mut *self.0.write(), files);
-        let now = self.files();
-        for file in before.iter().filter(|file| !now.contains(file)) {
+        let mut watched = self.0.lock();
+        for before in watched.iter().filter(|before| !files.iter().any(|file| file == before.path())) {
             // A gauge cannot be removed, and its last value would keep raising alerts.
-            end_of(file).set(f64::NAN);
+            expiry_gauge(before.path()).set(f64::NAN);
         }
+        *watched = files.into_iter().map(CertificateExpiry::new).collect();
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        self.0.read().clone()
+    /// Sets the gauges. Reads the files that have changed, so it may block. An unreadable file keeps its last value; the log
+    /// has the reason when it is loaded.
+    fn measure(&self) {
+        for certificate in self.0.lock().iter_mut() {
+            if let Some(seconds) = certificate.seconds() {
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a double holds seconds since 1970 exactly for ages"
+                )]
+                expiry_gauge(certificate.path()).set(seconds as f64);
+            }
+        }
     }
 }
 
@@ -61,26 +72,19 @@ impl Health {
     }
 
     /// Sets the gauges.
-    pub(super) fn measure(&self) {
+    pub(super) async fn measure(&self) {
         gauge!("rds_auth_proxy_ready").set(if self.obstacles().is_empty() { 1.0 } else { 0.0 });
         let tasks = Handle::current().metrics().num_alive_tasks();
         gauge!(TASKS).set(u32::try_from(tasks).unwrap_or(u32::MAX));
         if let Some(directory) = &self.directory {
             directory.measure();
         }
-        for file in self.certificates.files() {
-            // An unreadable file keeps its last value; the log has the reason when it is loaded.
-            if let Ok(Some(end)) = expiry(&file) {
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "seconds since 1970 are exact in a double for ages"
-                )]
-                end_of(&file).set(end as f64);
-            }
-        }
+        let certificates = self.certificates.clone();
+        // An error means that the runtime ends.
+        let _measured = spawn_blocking(move || certificates.measure()).await;
     }
 }
 
-fn end_of(file: &Path) -> Gauge {
+fn expiry_gauge(file: &Path) -> Gauge {
     gauge!(CERTIFICATE_END, "file" => file.display().to_string())
 }

@@ -67,6 +67,6 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
-    admin.health.measure();
+    admin.health.measure().await;
     ([(CONTENT_TYPE, PROMETHEUS_TEXT)], admin.recorder.render())
 }

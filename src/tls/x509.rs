@@ -80,7 +80,7 @@ fn signature_hash(certificate: &X509Certificate<'_>) -> Option<&'static digest::
 }
 
 /// When the first certificate of the file to expire does so, in seconds since 1970; absent if none can be parsed.
-pub fn expiry(path: &Path) -> Result<Option<i64>, TlsError> {
+fn expiry(path: &Path) -> Result<Option<i64>, TlsError> {
     let certificates = pem::certificates(path)?;
     let parsed = certificates.iter().filter_map(|certificate| X509Certificate::from_der(certificate).ok());
     Ok(parsed.map(|(_, certificate)| certificate.validity().not_after.timestamp()).min())
