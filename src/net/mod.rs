@@ -7,16 +7,11 @@ mod dial;
 mod framed;
 mod http;
 mod listener;
-mod options;
 mod pending;
 mod read_ahead;
 mod socket;
 mod stream;
 mod tcp;
-#[cfg(target_os = "linux")]
-mod unacknowledged;
-#[cfg(target_os = "linux")]
-mod watch;
 
 pub use accept::{UNLIMITED, accept};
 pub use address::{Address, HostPort, InvalidAddress};

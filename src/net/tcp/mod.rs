@@ -1,5 +1,11 @@
 //! A TCP connection: its peer may pause, but not vanish.
 
+mod options;
+#[cfg(target_os = "linux")]
+mod tcp_info;
+#[cfg(target_os = "linux")]
+mod user_timeout;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,9 +13,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::options;
 #[cfg(target_os = "linux")]
-use super::watch::Watch;
+use self::user_timeout::Watch;
 
 /// A TCP connection with no-delay, keepalive and, on Linux, the user timeout. What is written to a peer that is gone
 /// ends in `ErrorKind::TimedOut`; one that is well may leave it unread for as long as it likes.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
 use super::options::{self, UNACKNOWLEDGED};
-use super::unacknowledged::Unacknowledged;
+use super::tcp_info::Unacknowledged;
 
 /// How often the kernel is asked.
 const INTERVAL: Duration = Duration::from_secs(30);
