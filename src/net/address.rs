@@ -1,13 +1,13 @@
-//! `HOST:PORT` and `unix:/path`.
+//! Addresses: `HOST:PORT` and `unix:/path`.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The longest name that DNS knows, in bytes (RFC 1035, section 2.3.4).
-const LONGEST_HOST: usize = 253;
+/// The longest DNS name in bytes (RFC 1035, section 2.3.4).
+const MAX_HOST_LENGTH: usize = 253;
 
-/// Where to listen or connect: a TCP address or a Unix socket.
+/// An address to listen on or connect to: TCP or a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// `HOST:PORT`
@@ -16,7 +16,7 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// A host name or IP address with a port. Host names compare without regard to case, as DNS does.
+/// A host name or IP address with a port. Host names ignore case, as in DNS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostPort {
     /// A lower-case DNS name, an IPv4 address, or an IPv6 address without its brackets.
@@ -25,7 +25,7 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// The text is no address.
+/// The text is not an address. Keeps its first 253 characters.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not an address of the form HOST:PORT or unix:/path")]
 pub struct InvalidAddress {
@@ -33,14 +33,14 @@ pub struct InvalidAddress {
 }
 
 impl InvalidAddress {
-    /// Only the beginning of a long text is kept: it may come from a stranger, and goes to the log.
+    /// Cuts the text, because it may come from an unauthenticated peer and goes to the log.
     fn new(text: &str) -> Self {
-        Self { text: text.chars().take(LONGEST_HOST).collect() }
+        Self { text: text.chars().take(MAX_HOST_LENGTH).collect() }
     }
 }
 
 impl HostPort {
-    /// Host and port as they are; the host is lower-cased.
+    /// Takes host and port as they are and lower-cases the host.
     #[must_use]
     pub fn new(host: &str, port: u16) -> Self {
         Self { host: host.to_ascii_lowercase(), port }
@@ -56,11 +56,11 @@ impl FromStr for HostPort {
         let port = port.parse().map_err(|_| invalid())?;
         let bracketed = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         let host = bracketed.unwrap_or(host);
-        let plain = bracketed.is_some() || !host.contains(':');
+        let has_valid_colons = bracketed.is_some() || !host.contains(':');
         let printable = host.chars().all(|character| character.is_ascii_graphic());
         if host.is_empty()
-            || host.len() > LONGEST_HOST
-            || !plain
+            || host.len() > MAX_HOST_LENGTH
+            || !has_valid_colons
             || !printable
             || host.contains(['/', '[', ']', '@'])
         {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_writes_every_form() {
+    fn every_form_is_parsed_and_printed() {
         for text in ["db.example.com:5432", "127.0.0.1:1", "[::1]:65535"] {
             assert_eq!(text.parse::<HostPort>().unwrap().to_string(), text);
         }
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_longer_than_dns_has_is_refused_and_not_repeated_whole() {
+    fn a_name_longer_than_dns_allows_is_refused_and_cut_in_the_error() {
         assert!(format!("{}:1", "a".repeat(253)).parse::<HostPort>().is_ok());
         let refused = format!("{}:1", "a".repeat(9000)).parse::<HostPort>().unwrap_err();
         assert!(refused.to_string().len() < 400, "{refused}");
     }
 
     #[test]
-    fn tells_tcp_from_unix() {
+    fn tcp_and_unix_addresses_are_distinguished() {
         for text in ["127.0.0.1:8001", "unix:/run/proxy.sock"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_address() {
+    fn an_invalid_address_is_refused() {
         for text in ["", "db", ":5432", "db:", "db:x", "db:65536", "::1:5432", "a b:1", "user@db:1", "a/b:1"]
         {
             assert!(text.parse::<HostPort>().is_err(), "{text}");

@@ -1,20 +1,19 @@
-//! Large buffers that belong to the worker thread, not to the session.
+//! Large buffers from a pool per worker thread.
 
 use std::cell::RefCell;
 
-/// Size of a buffer in bytes: several TLS records of 16 KiB, or a full socket read.
+/// Size of a buffer in bytes: four TLS records of 16 KiB.
 const SIZE: usize = 64 * 1024;
 
-/// How many idle buffers a thread keeps. A session in motion uses one or two at a time; what a burst needed beyond
-/// that goes back to the allocator.
-const KEPT: usize = 16;
+/// How many idle buffers a thread keeps; it frees the rest. A busy session uses one or two at a time.
+const MAX_POOLED: usize = 16;
 
 thread_local! {
     static POOL: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A buffer with the bytes that were read and not yet written, taken from the thread's pool and returned to it when
-/// dropped. A session without bytes in flight holds none, which is what keeps idle sessions small.
+/// A buffer for bytes that were read and not yet written. It comes from the thread's pool and returns there when
+/// dropped. A session without bytes in flight holds none, which keeps idle sessions small.
 pub struct Buffer {
     space: Box<[u8]>,
     start: usize,
@@ -22,7 +21,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer, allocated only if the pool has none.
+    /// An empty buffer from the pool, or a new one if the pool is empty.
     #[must_use]
     pub fn take() -> Self {
         let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
@@ -30,23 +29,23 @@ impl Buffer {
         Self { space, start: 0, end: 0 }
     }
 
-    /// The bytes that are still to be written.
+    /// The bytes that were read and not yet written.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
         self.space.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// The space that can still be read into.
+    /// The free space to read into.
     pub fn free(&mut self) -> &mut [u8] {
         self.space.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// Counts `amount` bytes of [`Buffer::free`] as read.
+    /// Marks `amount` bytes of [`Buffer::free`] as read.
     pub fn filled(&mut self, amount: usize) {
         self.end = (self.end + amount).min(self.space.len());
     }
 
-    /// Counts `amount` bytes of [`Buffer::unread`] as written.
+    /// Marks `amount` bytes of [`Buffer::unread`] as written.
     pub fn consumed(&mut self, amount: usize) {
         self.start = (self.start + amount).min(self.end);
         if self.start == self.end {
@@ -55,7 +54,7 @@ impl Buffer {
         }
     }
 
-    /// Appends what fits of `bytes` and tells how much that was.
+    /// Appends as many of `bytes` as fit and returns their number.
     pub fn append(&mut self, bytes: &[u8]) -> usize {
         let free = self.free();
         let amount = bytes.len().min(free.len());
@@ -70,10 +69,10 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let space = std::mem::take(&mut self.space);
-        // A thread that is ending has no pool any more; then the buffer is simply freed.
-        let _ended = POOL.try_with(|pool| {
+        // A thread that ends has no pool; then the buffer is freed.
+        let _returned = POOL.try_with(|pool| {
             let mut pool = pool.borrow_mut();
-            if pool.len() < KEPT {
+            if pool.len() < MAX_POOLED {
                 pool.push(space);
             }
         });
@@ -85,18 +84,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_what_is_not_yet_written() {
+    fn unwritten_bytes_are_kept() {
         let mut buffer = Buffer::take();
         assert_eq!(buffer.append(b"hello"), 5);
         buffer.consumed(2);
         assert_eq!(buffer.unread(), b"llo");
         buffer.consumed(3);
         assert!(buffer.unread().is_empty());
-        assert_eq!(buffer.free().len(), SIZE, "an emptied buffer starts over");
+        assert_eq!(buffer.free().len(), SIZE, "an empty buffer starts again at its beginning");
     }
 
     #[test]
-    fn never_takes_more_than_it_has_room_for() {
+    fn append_stops_when_the_buffer_is_full() {
         let mut buffer = Buffer::take();
         assert_eq!(buffer.append(&vec![1; SIZE + 1]), SIZE);
         assert_eq!(buffer.append(b"x"), 0);
@@ -106,8 +105,8 @@ mod tests {
 
     #[test]
     fn the_pool_is_bounded() {
-        let taken: Vec<_> = (0..KEPT * 2).map(|_| Buffer::take()).collect();
+        let taken: Vec<_> = (0..MAX_POOLED * 2).map(|_| Buffer::take()).collect();
         drop(taken);
-        POOL.with(|pool| assert_eq!(pool.borrow().len(), KEPT));
+        POOL.with(|pool| assert_eq!(pool.borrow().len(), MAX_POOLED));
     }
 }

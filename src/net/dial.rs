@@ -1,4 +1,4 @@
-//! Opens connections.
+//! Opens TCP and Unix socket connections with a deadline.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,38 +9,40 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Address, HostPort, Socket, Tcp};
 
-/// Connects within `deadline`, trying every address the name resolves to in turn.
+/// Connects within `limit`. Tries the addresses that the name resolves to one after the other.
 ///
-/// Errors say why; where the name has several addresses, why for each of them. `ErrorKind::TimedOut` when time ran out.
-pub async fn dial(address: &Address, deadline: Duration) -> io::Result<Socket> {
-    let until = Instant::now() + deadline;
+/// The error names the reason; if the name has several addresses, the reason for each. `ErrorKind::TimedOut` after
+/// `limit`.
+pub async fn dial(address: &Address, limit: Duration) -> io::Result<Socket> {
+    let deadline = Instant::now() + limit;
     let attempt = async {
         match address {
-            Address::Tcp(address) => dial_tcp(address, until).await,
+            Address::Tcp(address) => dial_tcp(address, deadline).await,
             #[cfg(unix)]
             Address::Unix(path) => tokio::net::UnixStream::connect(path).await.map(Socket::Unix),
             #[cfg(not(unix))]
-            Address::Unix(_) => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "there are no Unix sockets here"))
-            }
+            Address::Unix(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "Unix sockets are not supported on this platform",
+            )),
         }
     };
-    timeout_at(until, attempt).await.unwrap_or_else(|_| Err(timed_out(deadline)))
+    timeout_at(deadline, attempt).await.unwrap_or_else(|_| Err(timed_out(limit)))
 }
 
-async fn dial_tcp(address: &HostPort, until: Instant) -> io::Result<Socket> {
+async fn dial_tcp(address: &HostPort, deadline: Instant) -> io::Result<Socket> {
     let resolved: Vec<_> = lookup_host((address.host.as_str(), address.port)).await?.collect();
-    dial_first(&resolved, until).await
+    dial_first(&resolved, deadline).await
 }
 
-/// Connects to the first of these that answers.
-async fn dial_first(candidates: &[SocketAddr], until: Instant) -> io::Result<Socket> {
+/// Connects to the first of these addresses that accepts.
+async fn dial_first(candidates: &[SocketAddr], deadline: Instant) -> io::Result<Socket> {
     let mut failed = Vec::new();
     for (index, &candidate) in candidates.iter().enumerate() {
-        // An address that swallows packets must leave time for those after it.
-        let left = until.saturating_duration_since(Instant::now());
+        // An address that drops packets must leave time for the ones after it.
+        let left = deadline.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(candidates.len() - index).unwrap_or(1);
-        #[expect(clippy::disallowed_methods, reason = "this is the one place that sets deadline and options")]
+        #[expect(clippy::disallowed_methods, reason = "the only call that sets deadline and socket options")]
         let connecting = tokio::net::TcpStream::connect(candidate);
         match timeout(share, connecting).await {
             Ok(Ok(stream)) => return Ok(Socket::Tcp(Tcp::new(stream))),
@@ -48,12 +50,12 @@ async fn dial_first(candidates: &[SocketAddr], until: Instant) -> io::Result<Soc
             Err(_) => failed.push((candidate, timed_out(share))),
         }
     }
-    Err(none_answered(failed))
+    Err(all_failed(failed))
 }
 
-/// The reason of the only address; of several, each with its own: one that swallows packets and one that refuses are
-/// mended in different places.
-fn none_answered(mut failed: Vec<(SocketAddr, io::Error)>) -> io::Error {
+/// The error of the only address, or a list with the error of each: a dropped packet and a refused connection have
+/// different fixes.
+fn all_failed(mut failed: Vec<(SocketAddr, io::Error)>) -> io::Error {
     let Some((_, last)) = failed.last() else {
         return io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     };
@@ -81,34 +83,34 @@ mod tests {
 
     use super::*;
 
-    /// A port of loopback, and what makes it behave as it does.
+    /// A loopback port, with the sockets that make it accept, refuse or drop.
     struct Port {
         address: SocketAddr,
-        _held: Box<dyn Any>,
+        _sockets: Box<dyn Any>,
     }
 
     impl Port {
-        async fn answering() -> Self {
+        async fn accepting() -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            Self { address: listener.local_addr().unwrap(), _held: Box::new(listener) }
+            Self { address: listener.local_addr().unwrap(), _sockets: Box::new(listener) }
         }
 
-        /// It is bound, but nobody listens.
+        /// Is bound, but does not listen.
         fn refusing() -> Self {
             let socket = bound();
-            Self { address: socket.local_addr().unwrap(), _held: Box::new(socket) }
+            Self { address: socket.local_addr().unwrap(), _sockets: Box::new(socket) }
         }
 
-        /// Its backlog is full, so that Linux drops what else comes (listen(2)).
+        /// Has a full backlog, so Linux drops further packets (listen(2)).
         #[cfg(target_os = "linux")]
         async fn silent() -> Self {
             let listener = bound().listen(0).unwrap();
             let address = listener.local_addr().unwrap();
-            let mut waiting = Vec::new();
+            let mut backlog = Vec::new();
             while let Ok(queued) = timeout(Duration::from_millis(200), connect(address)).await {
-                waiting.push(queued.unwrap());
+                backlog.push(queued.unwrap());
             }
-            Self { address, _held: Box::new((listener, waiting)) }
+            Self { address, _sockets: Box::new((listener, backlog)) }
         }
     }
 
@@ -123,7 +125,7 @@ mod tests {
         TcpSocket::new_v4().unwrap().connect(address).await
     }
 
-    /// Tries the ports in this order, and says which of them was reached and how long it took.
+    /// Dials the ports in this order. Returns the port that accepted and the time it took.
     async fn try_all(ports: &[&Port], limit: Duration) -> (io::Result<SocketAddr>, Duration) {
         let began = Instant::now();
         let addresses: Vec<_> = ports.iter().map(|port| port.address).collect();
@@ -134,49 +136,49 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_refuses_is_followed_by_the_next() {
-        let (first, second) = (Port::refusing(), Port::answering().await);
+    async fn the_next_address_is_tried_after_a_refusal() {
+        let (first, second) = (Port::refusing(), Port::accepting().await);
         let (reached, _) = try_all(&[&first, &second], Duration::from_secs(20)).await;
         assert_eq!(reached.unwrap(), second.address);
     }
 
     #[tokio::test]
-    async fn the_first_that_answers_is_taken() {
-        let (first, second) = (Port::answering().await, Port::answering().await);
+    async fn the_first_address_that_accepts_is_used() {
+        let (first, second) = (Port::accepting().await, Port::accepting().await);
         let (reached, _) = try_all(&[&first, &second], Duration::from_secs(20)).await;
         assert_eq!(reached.unwrap(), first.address);
     }
 
     #[tokio::test]
-    async fn where_all_refuse_each_is_named_with_its_reason() {
+    async fn the_error_names_each_address_that_refused() {
         let (first, second) = (Port::refusing(), Port::refusing());
         let (refused, _) = try_all(&[&first, &second], Duration::from_secs(20)).await;
         let error = refused.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        let said = error.to_string();
-        let parts: Vec<_> = said.split("; ").collect();
+        let text = error.to_string();
+        let parts: Vec<_> = text.split("; ").collect();
         for (part, port) in parts.iter().zip([&first, &second]) {
-            assert!(part.starts_with(&format!("{}: ", port.address)), "{said}");
-            assert!(part.contains("refused"), "{said}");
+            assert!(part.starts_with(&format!("{}: ", port.address)), "{text}");
+            assert!(part.contains("refused"), "{text}");
         }
-        assert_eq!(parts.len(), 2, "{said}");
-        // A name with one address, as most have, needs no list.
+        assert_eq!(parts.len(), 2, "{text}");
+        // A single address is not listed.
         let (refused, _) = try_all(&[&first], Duration::from_secs(20)).await;
-        let said = refused.unwrap_err().to_string();
-        assert!(said.contains("refused") && !said.contains("127.0.0.1"), "{said}");
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("refused") && !text.contains("127.0.0.1"), "{text}");
     }
 
     #[tokio::test]
-    async fn a_name_without_an_address_is_told() {
+    async fn a_name_without_an_address_is_an_error() {
         let (refused, _) = try_all(&[], Duration::from_secs(20)).await;
         assert_eq!(refused.unwrap_err().to_string(), "the name has no address");
     }
 
-    /// Each of three has a third of the time, so that the last is reached before the first would have been given up.
+    /// Each of three addresses gets a third of the time.
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn addresses_that_say_nothing_leave_time_for_those_behind_them() {
-        let (first, second, third) = (Port::silent().await, Port::silent().await, Port::answering().await);
+    async fn silent_addresses_leave_time_for_the_next_ones() {
+        let (first, second, third) = (Port::silent().await, Port::silent().await, Port::accepting().await);
         let limit = Duration::from_secs(6);
         let (reached, took) = try_all(&[&first, &second, &third], limit).await;
         assert_eq!(reached.unwrap(), third.address);
@@ -185,26 +187,26 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn the_last_address_has_all_the_time_that_is_left_and_no_more() {
+    async fn the_last_address_gets_the_remaining_time() {
         let (first, second) = (Port::refusing(), Port::silent().await);
         let limit = Duration::from_secs(2);
         let (silent, took) = try_all(&[&first, &second], limit).await;
         let error = silent.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let said = error.to_string();
-        assert!(said.contains("refused") && said.ends_with("no answer within 2.0 s"), "{said}");
-        // Linux itself would go on for two minutes.
+        let text = error.to_string();
+        assert!(text.contains("refused") && text.ends_with("no answer within 2.0 s"), "{text}");
+        // Linux itself would try for two minutes.
         assert!(took >= limit && took < limit * 10, "{took:?}");
     }
 
-    /// The whole way, from the name on.
+    /// With name resolution.
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn a_silent_host_is_given_up_at_the_deadline() {
+    async fn dialling_a_silent_host_ends_at_the_deadline() {
         let port = Port::silent().await;
         let address = Address::Tcp(HostPort::new("127.0.0.1", port.address.port()));
         let began = Instant::now();
-        let error = dial(&address, Duration::from_secs(1)).await.err().expect("nobody answers");
+        let error = dial(&address, Duration::from_secs(1)).await.err().expect("the port is silent");
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
             (io::ErrorKind::TimedOut, "no answer within 1.0 s")

@@ -1,4 +1,4 @@
-//! Exact reads and whole writes, for the part of a connection that is a conversation.
+//! Exact reads and whole writes, for the startup phase of a connection.
 
 use std::{io, mem};
 
@@ -9,17 +9,16 @@ use zeroize::Zeroizing;
 use super::Stream;
 use crate::secret::{Secret, wipe};
 
-/// A stream in its startup phase. It reads exactly the bytes a packet says it has and not one more, so nothing that
-/// arrives before TLS can be taken for something that arrived inside it (CVE-2021-23214, CVE-2021-23222). It is
-/// deliberately no `AsyncRead`.
+/// A stream in its startup phase. It reads exactly as many bytes as a packet announces, so bytes sent before TLS cannot
+/// pass for bytes sent inside it (CVE-2021-23214, CVE-2021-23222). For the same reason it does not implement `AsyncRead`.
 pub struct Framed {
     stream: Stream,
     out: Outgoing,
-    /// How much of it a flush that was cut short has sent.
+    /// How many bytes of `out` a cancelled flush has sent.
     sent: usize,
 }
 
-/// Bytes on their way out, wiped wherever they are left: a deadline may end a login in the middle of a packet.
+/// Unsent bytes, wiped when dropped: a deadline may end a login in the middle of a packet.
 struct Outgoing(BytesMut);
 
 impl Drop for Outgoing {
@@ -29,7 +28,7 @@ impl Drop for Outgoing {
 }
 
 impl Framed {
-    /// Starts the conversation on a stream.
+    /// Wraps a stream.
     #[must_use]
     pub fn new(stream: impl Into<Stream>) -> Self {
         Self { stream: stream.into(), out: Outgoing(BytesMut::new()), sent: 0 }
@@ -42,27 +41,27 @@ impl Framed {
         Ok(bytes)
     }
 
-    /// Reads one byte, or nothing at the end of the stream.
+    /// Reads one byte; `None` at the end of the stream.
     pub async fn read_byte(&mut self) -> io::Result<Option<u8>> {
         let mut byte = [0];
         Ok((self.stream.read(&mut byte).await? == 1).then_some(byte[0]))
     }
 
-    /// Reads exactly `length` bytes, which the caller has checked against a limit. They may be a password, so what was
-    /// read is wiped where the rest does not come.
+    /// Reads exactly `length` bytes; the caller checks `length` against a limit. The bytes may be a password, so an
+    /// incomplete read is wiped.
     pub async fn read_body(&mut self, length: usize) -> io::Result<Secret> {
         let mut body = Zeroizing::new(vec![0; length]);
         self.stream.read_exact(&mut body).await?;
         Ok(Secret::new(mem::take(&mut *body)))
     }
 
-    /// Where encoders append what the next [`Framed::flush`] sends.
+    /// The buffer that [`Framed::flush`] sends; encoders append to it.
     pub fn out(&mut self) -> &mut BytesMut {
         &mut self.out.0
     }
 
-    /// Sends everything in [`Framed::out`] and wipes it: it may have carried a password. May be dropped and called
-    /// again; no byte is sent twice by that.
+    /// Sends everything in [`Framed::out`] and wipes it, because it may hold a password. Cancel safe: after a dropped
+    /// call the next one continues where it stopped.
     pub async fn flush(&mut self) -> io::Result<()> {
         let flushed = self.send().await;
         wipe(&mut self.out.0);
@@ -80,13 +79,13 @@ impl Framed {
         self.stream.flush().await
     }
 
-    /// The stream as it is.
+    /// The stream.
     #[must_use]
     pub fn stream(&self) -> &Stream {
         &self.stream
     }
 
-    /// Ends the conversation; what follows on the stream is for somebody else. Unsent bytes are lost, so flush first.
+    /// Ends the startup phase and returns the stream. Unsent bytes are lost, so flush first.
     #[must_use]
     pub fn into_stream(self) -> Stream {
         self.stream
@@ -107,11 +106,11 @@ mod tests {
 
     const PASSWORD: &[u8; 32] = b"hunter2 and twenty-five more of.";
 
-    /// What the allocator writes into memory that was given back.
+    /// How many bytes the allocator overwrites at the beginning of freed memory.
     const OVERWRITTEN: usize = 24;
 
-    fn framed(room: usize) -> (Framed, DuplexStream) {
-        let (near, far) = tokio::io::duplex(room);
+    fn framed(buffer_size: usize) -> (Framed, DuplexStream) {
+        let (near, far) = tokio::io::duplex(buffer_size);
         (Framed::new(Socket::Tunnel(Box::new(near))), far)
     }
 
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_sent_is_wiped_at_once() {
+    async fn sent_bytes_are_wiped_at_once() {
         let (mut framed, _far) = framed(4096);
         let address = encode(&mut framed);
         framed.flush().await.unwrap();
@@ -134,30 +133,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_cut_short_goes_on_where_it_was() {
+    async fn a_cancelled_flush_continues_where_it_stopped() {
         let (mut framed, mut far) = framed(4);
         framed.out().extend_from_slice(b"whole ");
         timeout(Duration::from_millis(10), framed.flush()).await.unwrap_err();
         framed.out().extend_from_slice(b"message");
-        let mut heard = [0; 13];
-        let (flushed, read) = tokio::join!(framed.flush(), far.read_exact(&mut heard));
+        let mut received = [0; 13];
+        let (flushed, read) = tokio::join!(framed.flush(), far.read_exact(&mut received));
         flushed.unwrap();
         read.unwrap();
-        assert_eq!(&heard, b"whole message");
+        assert_eq!(&received, b"whole message");
     }
 
     #[tokio::test]
-    async fn what_could_not_be_sent_is_wiped() {
-        let (mut stuck, _far) = framed(100);
-        let address = encode(&mut stuck);
-        timeout(Duration::from_millis(10), stuck.flush()).await.unwrap_err();
-        drop(stuck);
+    async fn unsent_bytes_are_wiped() {
+        let (mut blocked, _far) = framed(100);
+        let address = encode(&mut blocked);
+        timeout(Duration::from_millis(10), blocked.flush()).await.unwrap_err();
+        drop(blocked);
         expect_wiped(address);
 
-        let (mut gone, far) = framed(4096);
+        let (mut closed, far) = framed(4096);
         drop(far);
-        let address = encode(&mut gone);
-        gone.flush().await.unwrap_err();
+        let address = encode(&mut closed);
+        closed.flush().await.unwrap_err();
         expect_wiped(address);
 
         let (mut unsent, _far) = framed(4096);

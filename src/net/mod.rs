@@ -1,4 +1,4 @@
-//! Sockets with policy: addresses, streams, exact reads, listeners, buffers.
+//! Addresses, sockets with options and deadlines, streams with exact reads, listeners and buffers.
 
 mod accept;
 mod address;

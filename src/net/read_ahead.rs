@@ -1,4 +1,4 @@
-//! Reads a socket in large pieces on behalf of TLS.
+//! Reads a socket in large pieces for TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -8,15 +8,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Buffer, Socket};
 
-/// A socket below TLS. rustls asks for 4 KiB at a time, so that a record of 16 KiB would cost five system calls;
-/// here one call fetches all that has arrived. The buffer goes back to the pool as soon as it is empty.
+/// A socket below TLS. rustls reads 4 KiB at a time, so a record of 16 KiB would cost five system calls; here one
+/// system call reads all bytes that have arrived. The buffer returns to the pool as soon as it is empty.
 pub struct ReadAhead {
     socket: Socket,
     ahead: Option<Buffer>,
 }
 
 impl ReadAhead {
-    /// Puts TLS on top of `socket`; `first` are bytes of the handshake that were already read from it.
+    /// Wraps `socket`; `first` holds bytes of the TLS handshake that were already read from it.
     #[must_use]
     pub fn new(socket: Socket, first: &[u8]) -> Self {
         let mut ahead = None;
@@ -31,15 +31,15 @@ impl AsyncRead for ReadAhead {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        wanted: &mut ReadBuf<'_>,
+        out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let mut ahead = match this.ahead.take() {
             Some(ahead) => ahead,
             None => ready!(fill(&mut this.socket, context))?,
         };
-        let amount = ahead.unread().len().min(wanted.remaining());
-        wanted.put_slice(ahead.unread().get(..amount).unwrap_or_default());
+        let amount = ahead.unread().len().min(out.remaining());
+        out.put_slice(ahead.unread().get(..amount).unwrap_or_default());
         ahead.consumed(amount);
         if !ahead.unread().is_empty() {
             this.ahead = Some(ahead);
@@ -48,7 +48,7 @@ impl AsyncRead for ReadAhead {
     }
 }
 
-/// One read of all that fits. An empty buffer means the end of the stream.
+/// Reads once into an empty buffer. No bytes mean the end of the stream.
 fn fill(socket: &mut Socket, context: &mut Context<'_>) -> Poll<io::Result<Buffer>> {
     let mut ahead = Buffer::take();
     let mut space = ReadBuf::new(ahead.free());

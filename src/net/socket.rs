@@ -1,4 +1,4 @@
-//! What carries bytes before TLS: a TCP connection, a Unix socket, or a tunnel.
+//! A byte stream below TLS: a TCP connection, a Unix socket, or a stream of a tunnel.
 
 use std::io;
 use std::pin::Pin;
@@ -10,19 +10,19 @@ use tokio::net::UnixStream;
 
 use super::Tcp;
 
-/// Any stream of bytes both ways, such as a stream of a tunnel.
+/// A byte stream in both directions, such as a stream of a tunnel.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// A connection without TLS. An enum and not a box, so that the common case costs no virtual call per read.
+/// A connection without TLS. An enum, because TCP, the common case, then needs no virtual call for each read.
 pub enum Socket {
     /// A TCP connection.
     Tcp(Tcp),
     /// A Unix domain socket.
     #[cfg(unix)]
     Unix(UnixStream),
-    /// A stream of something else.
+    /// A stream of a tunnel.
     Tunnel(Box<dyn Duplex>),
 }
 

@@ -10,29 +10,29 @@ use tokio_rustls::TlsStream;
 
 use super::{ReadAhead, Socket};
 
-/// One side of a session.
+/// A connection to the application or to the hop.
 pub enum Stream {
-    /// Bytes in clear.
+    /// Cleartext.
     Plain(Socket),
-    /// Bytes in TLS, whichever side of it we are. Boxed: a TLS session is a hundred times larger than a socket.
+    /// TLS, as server or as client. Boxed, because a TLS session is a hundred times larger than a socket.
     Tls(Box<TlsStream<ReadAhead>>),
 }
 
 impl Stream {
-    /// Whether bytes travel in TLS here.
+    /// Whether the connection uses TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
 
-    /// The protocol agreed on by ALPN; absent in clear and where the client offered none.
+    /// The protocol negotiated by ALPN; `None` without TLS or if the client offered none.
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         let Self::Tls(tls) = self else { return None };
         tls.get_ref().1.alpn_protocol()
     }
 
-    /// The TLS version spoken, such as `TLSv1.3`; absent in clear.
+    /// The TLS version, such as `TLSv1.3`; `None` without TLS.
     #[must_use]
     pub fn tls_version(&self) -> Option<&'static str> {
         let Self::Tls(tls) = self else { return None };

@@ -1,4 +1,4 @@
-//! A TCP connection: its peer may pause, but not vanish.
+//! A TCP connection whose peer may stop reading for any time, but not vanish.
 
 mod options;
 #[cfg(target_os = "linux")]
@@ -14,49 +14,49 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 #[cfg(target_os = "linux")]
-use self::user_timeout::Watch;
+use self::user_timeout::UserTimeout;
 
-/// A TCP connection with no-delay, keepalive and, on Linux, the user timeout. What is written to a peer that is gone
-/// ends in `ErrorKind::TimedOut`; one that is well may leave it unread for as long as it likes.
+/// A TCP connection with `TCP_NODELAY`, keepalive and, on Linux, `TCP_USER_TIMEOUT`. With unacknowledged bytes to a
+/// vanished peer it fails with `ErrorKind::TimedOut`. A peer that still acknowledges may leave bytes unread for any time.
 pub struct Tcp {
     stream: TcpStream,
     #[cfg(target_os = "linux")]
-    watch: Watch,
+    user_timeout: UserTimeout,
 }
 
 impl Tcp {
-    /// Sets the options. A system that refuses one of them still gets its connection.
+    /// Takes a connected socket and sets its options. An option that the system refuses is logged.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
         options::apply(&stream);
         Self {
             stream,
             #[cfg(target_os = "linux")]
-            watch: Watch::default(),
+            user_timeout: UserTimeout::default(),
         }
     }
 
-    /// The socket.
+    /// The tokio socket.
     #[must_use]
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// What is unacknowledged is looked at while there is nothing else to do: a peer that reads needs no watching.
-    fn watching<T>(&mut self, context: &mut Context<'_>, polled: Poll<T>) -> Poll<T> {
+    /// Polls the user timeout, but only if the read or write is pending: a peer that reads needs no extension.
+    fn poll_user_timeout<T>(&mut self, context: &mut Context<'_>, polled: Poll<T>) -> Poll<T> {
         #[cfg(target_os = "linux")]
         if polled.is_pending() {
-            self.watch.poll(&self.stream, context);
+            self.user_timeout.poll(&self.stream, context);
         }
         #[cfg(not(target_os = "linux"))]
         let _ = context;
         polled
     }
 
-    fn written<T>(&mut self, context: &mut Context<'_>, polled: Poll<T>) -> Poll<T> {
+    fn after_write<T>(&mut self, context: &mut Context<'_>, polled: Poll<T>) -> Poll<T> {
         #[cfg(target_os = "linux")]
-        self.watch.wrote();
-        self.watching(context, polled)
+        self.user_timeout.on_write();
+        self.poll_user_timeout(context, polled)
     }
 }
 
@@ -67,7 +67,7 @@ impl AsyncRead for Tcp {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.watching(context, polled)
+        self.poll_user_timeout(context, polled)
     }
 }
 
@@ -78,7 +78,7 @@ impl AsyncWrite for Tcp {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(context, polled)
+        self.after_write(context, polled)
     }
 
     fn poll_write_vectored(
@@ -87,7 +87,7 @@ impl AsyncWrite for Tcp {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.written(context, polled)
+        self.after_write(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -115,14 +115,14 @@ mod tests {
 
     use super::*;
 
-    /// Stands for the 90 s of the real thing.
+    /// Replaces the 90 s of production.
     const LIMIT: Duration = Duration::from_secs(3);
     const INTERVAL: Duration = Duration::from_millis(500);
 
-    /// Returns without a verdict other than "drop" (linux/filter.h, `BPF_RET`).
+    /// A filter that drops every packet (linux/filter.h, `BPF_RET`).
     const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
-    /// A connection of ours through this listener, and its peer.
+    /// The accepted side of a connection through a listener at `listen_on`, and its peer.
     async fn pair(listen_on: &str) -> (Tcp, TcpStream) {
         let listener = TcpListener::bind(listen_on).await.unwrap();
         let peer = TcpSocket::new_v4().unwrap();
@@ -130,16 +130,16 @@ mod tests {
         let (peer, accepted) = tokio::join!(peer.connect(address), listener.accept());
         let mut ours = Tcp::new(accepted.unwrap().0);
         options::set_user_timeout(&ours.stream, Some(LIMIT));
-        ours.watch = Watch::new(LIMIT, INTERVAL);
+        ours.user_timeout = UserTimeout::new(LIMIT, INTERVAL);
         (ours, peer.unwrap())
     }
 
-    /// From now on it gets nothing and acknowledges nothing, like a machine without power.
+    /// Makes the peer drop every packet without an acknowledgement, like a machine without power.
     fn vanish(peer: &TcpStream) {
         SockRef::from(peer).attach_filter(&[DROP]).unwrap();
     }
 
-    /// Writes until the peer, which does not read, has no room. Returns how many bytes that took.
+    /// Writes until the buffers of the peer, which does not read, are full. Returns the number of bytes written.
     async fn fill(ours: &mut Tcp) -> usize {
         let mut written = 0;
         while let Ok(amount) = timeout(INTERVAL, ours.write(&[7; 8192])).await {
@@ -148,18 +148,18 @@ mod tests {
         written
     }
 
-    /// How the connection ends, which has to be soon, while we wait to read from it.
-    async fn end(ours: &mut Tcp, limit: Duration) -> io::ErrorKind {
-        timeout(limit, ours.read(&mut [0])).await.expect("it ends").unwrap_err().kind()
+    /// The error that a read from the connection ends with within `limit`.
+    async fn read_error(ours: &mut Tcp, limit: Duration) -> io::ErrorKind {
+        timeout(limit, ours.read(&mut [0])).await.expect("the read ends").unwrap_err().kind()
     }
 
     fn user_timeout(ours: &Tcp) -> Duration {
         SockRef::from(&ours.stream).tcp_user_timeout().unwrap().unwrap()
     }
 
-    /// Keeps an eye on the connection, as a session does that waits for a query.
+    /// Waits for data, as a session does that waits for a query.
     async fn idle(ours: &mut Tcp, duration: Duration) {
-        timeout(duration, ours.read(&mut [0])).await.expect_err("the peer says nothing and stays");
+        timeout(duration, ours.read(&mut [0])).await.expect_err("the peer sends nothing and stays connected");
     }
 
     #[tokio::test]
@@ -168,7 +168,7 @@ mod tests {
             let (mut ours, mut peer) = pair(listen_on).await;
             let written = fill(&mut ours).await;
             idle(&mut ours, LIMIT * 2).await;
-            assert!(user_timeout(&ours) > LIMIT * 2, "it got more time");
+            assert!(user_timeout(&ours) > LIMIT * 2, "the timeout was extended");
             let reading = tokio::spawn(async move {
                 let mut unread = vec![0; written];
                 peer.read_exact(&mut unread).await.unwrap();
@@ -177,39 +177,39 @@ mod tests {
             idle(&mut ours, LIMIT).await;
             let (read, _peer) = reading.await.unwrap();
             assert!(read.iter().all(|&byte| byte == 7));
-            assert_eq!(user_timeout(&ours), LIMIT, "now it is as before");
+            assert_eq!(user_timeout(&ours), LIMIT, "the timeout is reset");
         }
     }
 
     #[tokio::test]
-    async fn a_peer_that_is_gone_with_data_in_flight_is_given_up() {
+    async fn a_peer_that_vanishes_with_data_in_flight_times_out() {
         let (mut ours, peer) = pair("127.0.0.1:0").await;
         idle(&mut ours, LIMIT).await;
         vanish(&peer);
         ours.write_all(b"are you there?").await.unwrap();
         let written = Instant::now();
-        assert_eq!(end(&mut ours, LIMIT * 4).await, io::ErrorKind::TimedOut);
+        assert_eq!(read_error(&mut ours, LIMIT * 4).await, io::ErrorKind::TimedOut);
         assert!(written.elapsed() >= LIMIT, "{:?}", written.elapsed());
     }
 
     #[tokio::test]
-    async fn a_peer_that_goes_while_it_pauses_is_given_up() {
+    async fn a_peer_that_vanishes_while_it_pauses_times_out() {
         let (mut ours, peer) = pair("127.0.0.1:0").await;
         fill(&mut ours).await;
         idle(&mut ours, LIMIT).await;
         vanish(&peer);
-        assert_eq!(end(&mut ours, LIMIT * 8).await, io::ErrorKind::TimedOut);
+        assert_eq!(read_error(&mut ours, LIMIT * 8).await, io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
-    async fn a_connection_without_unacknowledged_bytes_is_left_alone() {
+    async fn a_connection_without_unacknowledged_bytes_is_not_polled() {
         let (mut ours, mut peer) = pair("127.0.0.1:0").await;
         ours.write_all(b"hello").await.unwrap();
         peer.read_exact(&mut [0; 5]).await.unwrap();
         sleep(INTERVAL).await;
         idle(&mut ours, INTERVAL).await;
-        assert!(ours.watch.is_quiet());
+        assert!(ours.user_timeout.is_idle());
         ours.write_all(b"hello").await.unwrap();
-        assert!(!ours.watch.is_quiet());
+        assert!(!ours.user_timeout.is_idle());
     }
 }

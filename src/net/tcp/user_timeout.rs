@@ -1,8 +1,8 @@
-//! Tells a peer that pauses from one that is gone (Linux).
+//! Extends `TCP_USER_TIMEOUT` for a peer that does not read but still acknowledges (Linux).
 //!
-//! `TCP_USER_TIMEOUT` counts the time in which nothing that was sent is acknowledged (tcp(7)). It also counts the time in
-//! which a reader that is well has no room, such as a `pg_dump` that waits for its disk. So while bytes are
-//! unacknowledged the kernel is asked now and then whether the peer answers, and as long as it does it gets more time.
+//! `TCP_USER_TIMEOUT` limits the time for which sent bytes stay unacknowledged (tcp(7)). That time also runs while the
+//! receive buffer of a healthy peer is full, such as a `pg_dump` that waits for its disk. So while bytes are
+//! unacknowledged, this module polls `sock_diag` and extends `TCP_USER_TIMEOUT` while the peer still acknowledges.
 
 use std::io;
 use std::pin::Pin;
@@ -13,91 +13,93 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
-use super::options::{self, UNACKNOWLEDGED};
-use super::tcp_info::Unacknowledged;
+use super::options::{self, USER_TIMEOUT};
+use super::tcp_info::TcpInfo;
 
-/// How often the kernel is asked.
-const INTERVAL: Duration = Duration::from_secs(30);
+/// How often `sock_diag` is polled.
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How many packets may be unanswered before silence means something: the last one may just have been sent. Linux
-/// probes a full window at intervals that grow to two minutes, so time alone does not tell.
-const UNDERWAY: u8 = 1;
+/// How many unanswered packets a live peer may have: the last one may still be in flight. The time since the last
+/// acknowledgement is not enough, because Linux probes a full window at intervals that grow to two minutes.
+const MAX_UNANSWERED: u8 = 1;
 
-/// Watches over the bytes that one connection has written. It costs nothing while there are none.
-pub(super) struct Watch {
+/// The user timeout of one connection. It has a timer only while bytes may be unacknowledged.
+pub(super) struct UserTimeout {
     limit: Duration,
     interval: Duration,
-    /// When to look again, as long as something may be unacknowledged.
+    /// The next poll; `None` while no byte is unacknowledged.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Bytes acknowledged at the last poll.
     acknowledged: u64,
-    moved: Instant,
+    /// When the peer last acknowledged more bytes, as far as the polls show.
+    last_progress: Instant,
 }
 
-/// What becomes of the user timeout.
+/// The result of one poll.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    /// The peer is well: so long may it go without acknowledging.
-    Within(Duration),
-    /// It is silent: its time runs.
-    AsBefore,
-    /// The kernel does not tell how it is: better a dead peer for 15 minutes (tcp(7), `tcp_retries2`) than a session
-    /// that ends because its reader takes its time.
-    Unlimited,
+enum Decision {
+    /// The peer acknowledges: set the timeout to this time.
+    Extend(Duration),
+    /// The peer is silent: the timeout stays, and may end the connection.
+    Keep,
+    /// The state of the peer is unknown: remove the timeout. A dead peer then stays for 15 minutes (tcp(7),
+    /// `tcp_retries2`), which is better than the end of a session whose peer reads slowly.
+    Remove,
 }
 
-impl Default for Watch {
+impl Default for UserTimeout {
     fn default() -> Self {
-        Self::new(UNACKNOWLEDGED, INTERVAL)
+        Self::new(USER_TIMEOUT, POLL_INTERVAL)
     }
 }
 
-impl Watch {
+impl UserTimeout {
     pub(super) fn new(limit: Duration, interval: Duration) -> Self {
-        Self { limit, interval, timer: None, acknowledged: 0, moved: Instant::now() }
+        Self { limit, interval, timer: None, acknowledged: 0, last_progress: Instant::now() }
     }
 
-    /// Something was, or is to be, written.
-    pub(super) fn wrote(&mut self) {
+    /// Starts the polls, before or after a write.
+    pub(super) fn on_write(&mut self) {
         if self.timer.is_none() {
-            self.moved = Instant::now();
+            self.last_progress = Instant::now();
             self.timer = Some(Box::pin(sleep(self.interval)));
         }
     }
 
-    /// Looks, if it is time to.
+    /// Polls `sock_diag` if the timer has expired, and sets the socket option.
     pub(super) fn poll(&mut self, stream: &TcpStream, context: &mut Context<'_>) {
         while let Some(timer) = &mut self.timer
             && timer.as_mut().poll(context).is_ready()
         {
             timer.as_mut().reset(Instant::now() + self.interval);
-            match self.judge(Unacknowledged::of(stream)) {
-                Verdict::Within(timeout) => options::set_user_timeout(stream, Some(timeout)),
-                Verdict::AsBefore => {}
-                Verdict::Unlimited => options::set_user_timeout(stream, None),
+            match self.decide(TcpInfo::of(stream)) {
+                Decision::Extend(timeout) => options::set_user_timeout(stream, Some(timeout)),
+                Decision::Keep => {}
+                Decision::Remove => options::set_user_timeout(stream, None),
             }
         }
     }
 
-    fn judge(&mut self, seen: io::Result<Unacknowledged>) -> Verdict {
-        let seen = match seen {
-            Ok(seen) => seen,
+    fn decide(&mut self, info: io::Result<TcpInfo>) -> Decision {
+        let info = match info {
+            Ok(info) => info,
             Err(error) => {
-                debug!(%error, "whether a peer that does not read is gone cannot be told");
+                debug!(%error, "cannot query tcp_info; TCP_USER_TIMEOUT is off until a later poll succeeds");
                 self.timer = None;
-                return Verdict::Unlimited;
+                return Decision::Remove;
             }
         };
         let now = Instant::now();
-        if seen.bytes == 0 {
+        if info.unacknowledged == 0 {
             self.timer = None;
         }
-        if seen.bytes == 0 || seen.acknowledged != self.acknowledged {
-            self.acknowledged = seen.acknowledged;
-            self.moved = now;
+        if info.unacknowledged == 0 || info.acknowledged != self.acknowledged {
+            self.acknowledged = info.acknowledged;
+            self.last_progress = now;
         }
-        let answers = seen.unanswered <= UNDERWAY || seen.heard < self.limit;
-        // The kernel counts from when the bytes stopped moving.
-        if answers { Verdict::Within(now - self.moved + self.limit) } else { Verdict::AsBefore }
+        let acknowledges = info.unanswered <= MAX_UNANSWERED || info.since_last_ack < self.limit;
+        // The kernel counts from the last progress too, not from the call that sets the option.
+        if acknowledges { Decision::Extend(now - self.last_progress + self.limit) } else { Decision::Keep }
     }
 }
 
@@ -105,50 +107,65 @@ impl Watch {
 mod tests {
     use super::*;
 
-    impl Watch {
-        pub(in super::super) fn is_quiet(&self) -> bool {
+    impl UserTimeout {
+        pub(in super::super) fn is_idle(&self) -> bool {
             self.timer.is_none()
         }
     }
 
-    const STUCK: Unacknowledged =
-        Unacknowledged { bytes: 1, acknowledged: 0, unanswered: 0, heard: Duration::from_secs(100) };
+    const STUCK: TcpInfo = TcpInfo {
+        unacknowledged: 1,
+        acknowledged: 0,
+        unanswered: 0,
+        since_last_ack: Duration::from_secs(100),
+    };
 
     #[tokio::test(start_paused = true)]
-    async fn only_who_answers_gets_more_time() {
-        let mut watch = Watch::default();
-        watch.wrote();
-        tokio::time::advance(INTERVAL).await;
-        let more = Verdict::Within(INTERVAL + UNACKNOWLEDGED);
-        assert_eq!(watch.judge(Ok(STUCK)), more, "its window is full, and the last probe was answered");
-        assert_eq!(watch.judge(Ok(Unacknowledged { unanswered: 1, ..STUCK })), more, "a probe is under way");
+    async fn only_a_peer_that_acknowledges_gets_more_time() {
+        let mut user_timeout = UserTimeout::default();
+        user_timeout.on_write();
+        tokio::time::advance(POLL_INTERVAL).await;
+        let more = Decision::Extend(POLL_INTERVAL + USER_TIMEOUT);
         assert_eq!(
-            watch.judge(Ok(Unacknowledged { unanswered: 2, ..STUCK })),
-            Verdict::AsBefore,
-            "it is silent"
+            user_timeout.decide(Ok(STUCK)),
+            more,
+            "the window is full, and the last probe was answered"
         );
-        let recently = Unacknowledged { unanswered: 2, heard: Duration::from_secs(89), ..STUCK };
-        assert_eq!(watch.judge(Ok(recently)), more, "it answers, but takes nothing");
+        assert_eq!(
+            user_timeout.decide(Ok(TcpInfo { unanswered: 1, ..STUCK })),
+            more,
+            "one probe is in flight"
+        );
+        assert_eq!(
+            user_timeout.decide(Ok(TcpInfo { unanswered: 2, ..STUCK })),
+            Decision::Keep,
+            "the peer is silent"
+        );
+        let recently = TcpInfo { unanswered: 2, since_last_ack: Duration::from_secs(89), ..STUCK };
+        assert_eq!(user_timeout.decide(Ok(recently)), more, "the peer acknowledges, but reads nothing");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_counts_from_when_the_bytes_last_moved() {
-        let mut watch = Watch::default();
-        watch.wrote();
-        tokio::time::advance(INTERVAL * 100).await;
-        let moved = Unacknowledged { acknowledged: 1, ..STUCK };
-        assert_eq!(watch.judge(Ok(moved)), Verdict::Within(UNACKNOWLEDGED));
-        tokio::time::advance(INTERVAL).await;
-        assert_eq!(watch.judge(Ok(moved)), Verdict::Within(INTERVAL + UNACKNOWLEDGED));
-        assert_eq!(watch.judge(Ok(Unacknowledged { bytes: 0, ..moved })), Verdict::Within(UNACKNOWLEDGED));
-        assert!(watch.is_quiet());
+    async fn the_timeout_counts_from_the_last_progress() {
+        let mut user_timeout = UserTimeout::default();
+        user_timeout.on_write();
+        tokio::time::advance(POLL_INTERVAL * 100).await;
+        let moved = TcpInfo { acknowledged: 1, ..STUCK };
+        assert_eq!(user_timeout.decide(Ok(moved)), Decision::Extend(USER_TIMEOUT));
+        tokio::time::advance(POLL_INTERVAL).await;
+        assert_eq!(user_timeout.decide(Ok(moved)), Decision::Extend(POLL_INTERVAL + USER_TIMEOUT));
+        assert_eq!(
+            user_timeout.decide(Ok(TcpInfo { unacknowledged: 0, ..moved })),
+            Decision::Extend(USER_TIMEOUT)
+        );
+        assert!(user_timeout.is_idle());
     }
 
     #[tokio::test]
-    async fn where_the_kernel_does_not_tell_readers_may_pause() {
-        let mut watch = Watch::default();
-        watch.wrote();
-        assert_eq!(watch.judge(Err(io::ErrorKind::Unsupported.into())), Verdict::Unlimited);
-        assert!(watch.is_quiet(), "until more is written it is not asked again");
+    async fn without_tcp_info_the_timeout_is_removed() {
+        let mut user_timeout = UserTimeout::default();
+        user_timeout.on_write();
+        assert_eq!(user_timeout.decide(Err(io::ErrorKind::Unsupported.into())), Decision::Remove);
+        assert!(user_timeout.is_idle(), "there is no poll until the next write");
     }
 }
