@@ -91,7 +91,14 @@ impl<'a> Authentication<'a> {
     /// Whether a `p` message may come next from the one who logs in.
     #[must_use]
     pub fn expects_answer(&self) -> bool {
-        !matches!(self, Self::Ok | Self::SaslFinal(_))
+        match self {
+            Self::Ok | Self::SaslFinal(_) => false,
+            Self::CleartextPassword
+            | Self::Md5Password { .. }
+            | Self::Sasl { .. }
+            | Self::SaslContinue(_)
+            | Self::Other { .. } => true,
+        }
     }
 }
 

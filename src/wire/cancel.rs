@@ -7,7 +7,9 @@ use bytes::{BufMut, BytesMut};
 use crate::secret::{Secret, make_room};
 use crate::wire::DecodeError;
 use crate::wire::reader::Reader;
-use crate::wire::request::CANCEL_CODE;
+
+/// What stands in place of the protocol version (`src/include/libpq/pqcomm.h`).
+pub(super) const CANCEL_CODE: u32 = 80_877_102;
 
 /// Names a connection of the database and proves the right to cancel what it runs.
 #[derive(Clone, Debug)]

@@ -72,12 +72,8 @@ impl ErrorResponse {
         self.encode_as(tag::ERROR_RESPONSE, out);
     }
 
-    /// Appends it as a `NoticeResponse`.
-    pub fn encode_notice(&self, out: &mut BytesMut) {
-        self.encode_as(tag::NOTICE_RESPONSE, out);
-    }
-
-    fn encode_as(&self, tag: u8, out: &mut BytesMut) {
+    /// Appends it with this tag: both messages have the same body.
+    pub(super) fn encode_as(&self, tag: u8, out: &mut BytesMut) {
         Header { tag, body_length: self.fields.len() + 1 }.encode(out);
         out.put_slice(&self.fields);
         out.put_u8(0);
@@ -149,17 +145,13 @@ impl ErrorResponse {
         let text = text.get(..text.floor_char_boundary(room)).unwrap_or_default();
 
         let mut fields = Vec::with_capacity(self.fields.len() + text.len() + 2);
-        let mut placed = false;
+        let mut new = Some(text.as_bytes());
         for (known, old) in self.fields() {
-            if known == code && !placed {
-                push_field(&mut fields, code, text.as_bytes());
-                placed = true;
-            } else {
-                push_field(&mut fields, known, old);
-            }
+            let value = if known == code { new.take().unwrap_or(old) } else { old };
+            push_field(&mut fields, known, value);
         }
-        if !placed {
-            push_field(&mut fields, code, text.as_bytes());
+        if let Some(value) = new {
+            push_field(&mut fields, code, value);
         }
         self.fields = fields;
     }
@@ -200,7 +192,8 @@ mod tests {
         example().with_detail("d").with_hint("h").encode(&mut out);
         assert_eq!(out[..], b"E\0\0\0\x24SFATAL\0VFATAL\0C28P01\0Mno\0Dd\0Hh\0\0"[..]);
         let mut out = BytesMut::new();
-        ErrorResponse::new(Severity::Notice, SqlState::AdminShutdown, "").encode_notice(&mut out);
+        ErrorResponse::new(Severity::Notice, SqlState::AdminShutdown, "")
+            .encode_as(tag::NOTICE_RESPONSE, &mut out);
         assert_eq!(out[..], b"N\0\0\0\x1eSNOTICE\0VNOTICE\0C57P01\0M\0\0"[..]);
     }
 

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::secret::make_room;
-use crate::wire::request::MAX_STARTUP_PACKET;
+use crate::wire::startup::MAX_STARTUP_PACKET;
 use crate::wire::{CancelKey, DecodeError, EncodeError};
 
 /// The most bytes in the body of any message during a login.

@@ -15,8 +15,8 @@
 //! | `backend.rs` | what a database says during the login: [`BackendMessage`] |
 //! | `authentication.rs` | its password requests: [`Authentication`] |
 //! | `error_response.rs` | its errors and notices, and ours: [`ErrorResponse`] |
-//! | `severity.rs`, `sqlstate.rs` | [`Severity`], [`SqlState`] |
-//! | `password.rs` | the answers to a password request |
+//! | `error_fields.rs` | [`Severity`], [`SqlState`] |
+//! | `password_message.rs` | the answers to a password request |
 //! | `error.rs` | [`DecodeError`], [`EncodeError`] |
 //! | `reader.rs` | the cursor that all decoders share |
 
@@ -24,13 +24,12 @@ mod authentication;
 mod backend;
 mod cancel;
 mod error;
+mod error_fields;
 mod error_response;
 mod header;
-mod password;
+mod password_message;
 mod reader;
 mod request;
-mod severity;
-mod sqlstate;
 mod startup;
 #[cfg(test)]
 mod tests;
@@ -40,14 +39,13 @@ pub use authentication::Authentication;
 pub use backend::BackendMessage;
 pub use cancel::{CancelKey, CancelRequest};
 pub use error::{DecodeError, EncodeError};
+pub use error_fields::{Severity, SqlState};
 pub use error_response::ErrorResponse;
 pub use header::{Header, MAX_LOGIN_MESSAGE};
-pub use password::{
+pub use password_message::{
     MAX_PASSWORD_MESSAGE, SaslInitialResponse, decode_password, encode_password,
     encode_sasl_initial_response, encode_sasl_response, password_body_length,
 };
-pub use request::{FirstPacket, MAX_STARTUP_PACKET, encode_ssl_request, startup_body_length};
-pub use severity::Severity;
-pub use sqlstate::SqlState;
-pub use startup::StartupMessage;
+pub use request::{FirstPacket, encode_ssl_request, startup_body_length};
+pub use startup::{MAX_STARTUP_PACKET, StartupMessage};
 pub use version::ProtocolVersion;

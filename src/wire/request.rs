@@ -2,15 +2,12 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::wire::cancel::CANCEL_CODE;
 use crate::wire::reader::Reader;
+use crate::wire::startup::MAX_STARTUP_PACKET;
 use crate::wire::{CancelRequest, DecodeError, EncodeError, ProtocolVersion, StartupMessage};
 
-/// The most bytes that may follow the length word of a startup packet: `MAX_STARTUP_PACKET_LENGTH` in PostgreSQL's
-/// `src/include/libpq/pqcomm.h`, compared with the length after the word is taken off (`backend_startup.c`).
-pub const MAX_STARTUP_PACKET: usize = 10_000;
-
-// `src/include/libpq/pqcomm.h`: versions of a major 1234 that is never spoken.
-pub(super) const CANCEL_CODE: u32 = 80_877_102;
+// `src/include/libpq/pqcomm.h`: versions of a major 1234, which no server speaks.
 const SSL_CODE: u32 = 80_877_103;
 const GSSENC_CODE: u32 = 80_877_104;
 

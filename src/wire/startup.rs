@@ -9,8 +9,11 @@ use bytes::{BufMut, BytesMut};
 use crate::secret::{Secret, make_room};
 use crate::wire::error::{check_name, check_string};
 use crate::wire::reader::Reader;
-use crate::wire::request::MAX_STARTUP_PACKET;
 use crate::wire::{DecodeError, EncodeError, ProtocolVersion};
+
+/// The most bytes that may follow the length word of a startup packet: `MAX_STARTUP_PACKET_LENGTH` in PostgreSQL's
+/// `src/include/libpq/pqcomm.h`, compared with the length after the word is taken off (`backend_startup.c`).
+pub const MAX_STARTUP_PACKET: usize = 10_000;
 
 const WHAT: &str = "startup packet";
 
