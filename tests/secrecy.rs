@@ -78,8 +78,8 @@ const KNOWN: &[(&str, &str, Proof)] = &[
         "Authentication",
         Words("a database asks: salts, nonces and names of methods, which anybody may know"),
     ),
-    ("src/wire/backend.rs", "BackendMessage", Test("debug_keeps_the_cancel_key")),
-    ("src/wire/cancel.rs", "CancelKey", Test("debug_keeps_the_key")),
+    ("src/wire/backend.rs", "BackendMessage", Test("debug_hides_the_cancel_key")),
+    ("src/wire/cancel.rs", "CancelKey", Test("debug_hides_the_key")),
     ("src/wire/error_response.rs", "ErrorResponse", Test("debug_shows_the_fields")),
     ("src/wire/startup.rs", "StartupMessage", Test("debug_shows_names_and_no_values")),
 ];

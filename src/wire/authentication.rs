@@ -1,4 +1,4 @@
-//! What a database asks for before it lets anybody in.
+//! The authentication requests of a database.
 
 use bytes::{BufMut, BytesMut};
 
@@ -7,9 +7,9 @@ use crate::wire::header::{Header, tag};
 use crate::wire::reader::Reader;
 use crate::wire::{DecodeError, EncodeError};
 
-const WHAT: &str = "authentication request";
+const NAME: &str = "authentication request";
 
-/// More mechanisms than any server has; it bounds what an offer of many short names takes in memory.
+/// More mechanisms than any server offers. Limits the memory that an offer of many short names needs.
 const MAX_MECHANISMS: usize = 64;
 
 // `src/include/libpq/protocol.h`.
@@ -23,16 +23,16 @@ const SASL_FINAL: u32 = 12;
 /// The body of an `Authentication…` message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication<'a> {
-    /// The login is done.
+    /// The login succeeded.
     Ok,
-    /// It wants the password as it is.
+    /// Requests the password in clear text.
     CleartextPassword,
-    /// It wants the password hashed with the user name and this salt.
+    /// Requests the MD5 hash of password, user name and this salt.
     Md5Password {
         /// Four random bytes.
         salt: [u8; 4],
     },
-    /// It offers SASL mechanisms, the preferred one first.
+    /// Offers SASL mechanisms, the preferred one first.
     Sasl {
         /// Their names, such as `SCRAM-SHA-256`.
         mechanisms: Vec<&'a str>,
@@ -41,11 +41,11 @@ pub enum Authentication<'a> {
     SaslContinue(&'a [u8]),
     /// The last step of the chosen mechanism; [`Self::Ok`] follows.
     SaslFinal(&'a [u8]),
-    /// A method that we relay and never answer ourselves: GSSAPI, SSPI, Kerberos V5, SCM credentials.
+    /// A method that the proxy only relays: GSSAPI, SSPI, Kerberos V5, SCM credentials.
     Other {
-        /// Its number in the manual.
+        /// The number of the method.
         code: u32,
-        /// What follows the number.
+        /// The bytes after the number.
         data: &'a [u8],
     },
 }
@@ -54,9 +54,9 @@ impl<'a> Authentication<'a> {
     /// Reads the body of an authentication request.
     ///
     /// # Errors
-    /// What is wrong with the layout; [`DecodeError::Malformed`] for more than 64 mechanisms.
+    /// A [`DecodeError`] for a wrong layout; [`DecodeError::Malformed`] for more than 64 mechanisms.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(WHAT, body);
+        let mut reader = Reader::new(NAME, body);
         match reader.u32()? {
             OK => reader.finish().map(|()| Self::Ok),
             CLEARTEXT_PASSWORD => reader.finish().map(|()| Self::CleartextPassword),
@@ -74,21 +74,21 @@ impl<'a> Authentication<'a> {
     /// Appends the whole message.
     ///
     /// # Errors
-    /// [`EncodeError`] for a mechanism's name that is empty or has a zero byte, or for too many bytes. Nothing is
-    /// written then.
+    /// [`EncodeError`] for the name of a mechanism that is empty or has a zero byte, or for too many bytes. `out` is
+    /// unchanged then.
     pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         match self {
             Self::Ok => encode_request(OK, &[], out),
             Self::CleartextPassword => encode_request(CLEARTEXT_PASSWORD, &[], out),
             Self::Md5Password { salt } => encode_request(MD5_PASSWORD, salt, out),
-            Self::Sasl { mechanisms } => encode_request(SASL, &list(mechanisms)?, out),
+            Self::Sasl { mechanisms } => encode_request(SASL, &encode_mechanisms(mechanisms)?, out),
             Self::SaslContinue(data) => encode_request(SASL_CONTINUE, data, out),
             Self::SaslFinal(data) => encode_request(SASL_FINAL, data, out),
             Self::Other { code, data } => encode_request(*code, data, out),
         }
     }
 
-    /// Whether a `p` message may come next from the one who logs in.
+    /// Whether the client may send a `p` message next.
     #[must_use]
     pub fn expects_answer(&self) -> bool {
         match self {
@@ -108,7 +108,7 @@ fn decode_mechanisms(mut reader: Reader<'_>) -> Result<Vec<&str>, DecodeError> {
         match reader.text()? {
             "" => break,
             _ if mechanisms.len() == MAX_MECHANISMS => {
-                return Err(DecodeError::Malformed { what: WHAT, fault: "more than 64 SASL mechanisms" });
+                return Err(reader.malformed("more than 64 SASL mechanisms"));
             }
             name => mechanisms.push(name),
         }
@@ -116,7 +116,7 @@ fn decode_mechanisms(mut reader: Reader<'_>) -> Result<Vec<&str>, DecodeError> {
     reader.finish().map(|()| mechanisms)
 }
 
-fn list(mechanisms: &[&str]) -> Result<Vec<u8>, EncodeError> {
+fn encode_mechanisms(mechanisms: &[&str]) -> Result<Vec<u8>, EncodeError> {
     let mut list = Vec::new();
     for name in mechanisms {
         check_name("name of a SASL mechanism", name.as_bytes())?;
@@ -128,7 +128,7 @@ fn list(mechanisms: &[&str]) -> Result<Vec<u8>, EncodeError> {
 }
 
 fn encode_request(code: u32, data: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
-    Header::for_body(tag::AUTHENTICATION, WHAT, 4 + data.len())?.encode(out);
+    Header::for_body(tag::AUTHENTICATION, NAME, 4 + data.len())?.encode(out);
     out.put_u32(code);
     out.put_slice(data);
     Ok(())
@@ -161,11 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_can_be_sent_on_with_less() {
+    fn an_offer_can_be_shortened() {
         let Ok(Authentication::Sasl { mut mechanisms }) =
             Authentication::decode(b"\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0")
         else {
-            panic!("no offer")
+            panic!("not a SASL offer")
         };
         mechanisms.retain(|name| !name.ends_with("-PLUS"));
         assert_eq!(encode(&Authentication::Sasl { mechanisms })[9..], b"SCRAM-SHA-256\0\0"[..]);
@@ -173,19 +173,22 @@ mod tests {
 
     #[test]
     fn broken_layouts_are_refused() {
-        let truncated = Err(DecodeError::Truncated { what: WHAT });
+        let truncated = Err(DecodeError::Truncated { message: NAME });
         for body in [&b""[..], b"\0\0\0", b"\0\0\0\x05abc", b"\0\0\0\x0a", b"\0\0\0\x0aA", b"\0\0\0\x0aA\0"] {
             assert_eq!(Authentication::decode(body), truncated, "{body:?}");
         }
-        let trailing = Err(DecodeError::TrailingBytes { what: WHAT, count: 1 });
+        let trailing = Err(DecodeError::TrailingBytes { message: NAME, count: 1 });
         for body in [&b"\0\0\0\0x"[..], b"\0\0\0\x03x", b"\0\0\0\x05abcdx", b"\0\0\0\x0aA\0\0x"] {
             assert_eq!(Authentication::decode(body), trailing, "{body:?}");
         }
-        assert_eq!(Authentication::decode(b"\0\0\0\x0a\xff\0\0"), Err(DecodeError::NotUtf8 { what: WHAT }));
+        assert_eq!(
+            Authentication::decode(b"\0\0\0\x0a\xff\0\0"),
+            Err(DecodeError::NotUtf8 { message: NAME })
+        );
     }
 
     #[test]
-    fn an_endless_offer_is_refused() {
+    fn an_offer_of_too_many_mechanisms_is_refused() {
         let offer = |count| [b"\0\0\0\x0a", &b"A\0".repeat(count)[..], b"\0"].concat();
         assert!(Authentication::decode(&offer(MAX_MECHANISMS)).is_ok());
         assert!(matches!(
@@ -195,17 +198,17 @@ mod tests {
     }
 
     #[test]
-    fn names_that_would_end_the_offer_are_refused() {
-        for (name, fault) in [("", "empty"), ("A\0", "zero byte")] {
+    fn mechanism_names_that_would_end_the_offer_are_refused() {
+        for (name, problem) in [("", "empty"), ("A\0", "zero byte")] {
             let mut out = BytesMut::new();
             let refused = Authentication::Sasl { mechanisms: vec![name] }.encode(&mut out).unwrap_err();
-            assert!(refused.to_string().contains(fault), "{refused}");
+            assert!(refused.to_string().contains(problem), "{refused}");
             assert!(out.is_empty());
         }
     }
 
     #[test]
-    fn the_last_words_expect_no_answer() {
+    fn ok_and_sasl_final_expect_no_answer() {
         assert!(!Authentication::Ok.expects_answer());
         assert!(!Authentication::SaslFinal(b"").expects_answer());
         assert!(Authentication::CleartextPassword.expects_answer());

@@ -1,4 +1,4 @@
-//! What a database says between the startup packet and the first query.
+//! The messages that a database sends between the startup packet and the first query.
 
 use bytes::{BufMut, BytesMut};
 
@@ -12,14 +12,14 @@ const KEY_DATA: &str = "backend key data";
 const NEGOTIATE: &str = "protocol negotiation";
 const READY: &str = "ready for query";
 
-/// A message of the login.
+/// A message of a database during a login.
 #[derive(Clone, Debug)]
 pub enum BackendMessage<'a> {
-    /// It asks for a password, or has seen enough.
+    /// Requests a password, or accepts the login.
     Authentication(Authentication<'a>),
     /// The login failed; the connection ends.
     Error(ErrorResponse),
-    /// Something worth knowing, at any time.
+    /// A notice, which may arrive at any time.
     Notice(ErrorResponse),
     /// The value of a setting that drivers need.
     ParameterStatus {
@@ -28,23 +28,23 @@ pub enum BackendMessage<'a> {
         /// Its value, in the client's encoding.
         value: &'a [u8],
     },
-    /// What a later `CancelRequest` has to name.
+    /// Process id and key for a later `CancelRequest`.
     BackendKeyData {
         /// The process that serves this connection.
         process_id: u32,
-        /// The secret that allows to cancel what it runs.
+        /// The secret that allows to cancel its query.
         key: CancelKey,
     },
-    /// It does not know the minor version or some `_pq_.` parameters of the startup packet.
+    /// The database does not know the minor version, or some `_pq_.` parameters of the startup packet.
     NegotiateProtocolVersion {
-        /// The newest version it knows; the connection goes on with that.
+        /// The newest version that it knows and continues with.
         version: ProtocolVersion,
-        /// The parameters it does not know.
+        /// The parameters that it does not know.
         unrecognized: Vec<&'a [u8]>,
     },
-    /// The login is over and queries may come.
+    /// The login is complete; the client may send queries.
     ReadyForQuery {
-        /// `I` idle; `T` or `E` in a transaction, which cannot be during a login.
+        /// `I`: idle. `T` and `E`: in a transaction, which is impossible during a login.
         status: u8,
     },
 }
@@ -53,7 +53,7 @@ impl<'a> BackendMessage<'a> {
     /// Reads the body of the message with this tag.
     ///
     /// # Errors
-    /// [`DecodeError::UnexpectedTag`] for a message that has no place in a login, otherwise what is wrong with it.
+    /// [`DecodeError::UnexpectedTag`] for a message that a login does not allow, else another [`DecodeError`].
     pub fn decode(tag: u8, body: &'a [u8]) -> Result<Self, DecodeError> {
         match tag {
             tag::AUTHENTICATION => Authentication::decode(body).map(Self::Authentication),
@@ -70,7 +70,7 @@ impl<'a> BackendMessage<'a> {
     /// Appends the whole message.
     ///
     /// # Errors
-    /// [`EncodeError`] for a value that the wire cannot carry. Nothing is written then.
+    /// [`EncodeError`] for a value that the protocol cannot carry. `out` is unchanged then.
     pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         match self {
             Self::Authentication(request) => request.encode(out)?,
@@ -107,11 +107,11 @@ fn decode_negotiation(body: &[u8]) -> Result<BackendMessage<'_>, DecodeError> {
     let mut reader = Reader::new(NEGOTIATE, body);
     let version = ProtocolVersion::from_wire(reader.u32()?);
     let count = reader.u32()?;
-    // The count is only a claim: nothing is reserved for it, and the body ends long before it does.
+    // The count may be false, so nothing is allocated for it.
     let mut unrecognized = Vec::new();
     for _ in 0..count {
         match reader.string()? {
-            b"" => return Err(DecodeError::Malformed { what: NEGOTIATE, fault: "a parameter without name" }),
+            b"" => return Err(reader.malformed("a parameter without a name")),
             name => unrecognized.push(name),
         }
     }
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_lies_is_refused_at_once() {
+    fn a_false_count_is_refused() {
         for count in [1, 3, 1 << 31, u32::MAX] {
             let body = [&b"\0\x03\0\0"[..], &count.to_be_bytes()[..]].concat();
             let refused = BackendMessage::decode(b'v', &body).unwrap_err();
-            assert_eq!(refused, DecodeError::Truncated { what: NEGOTIATE });
+            assert_eq!(refused, DecodeError::Truncated { message: NEGOTIATE });
         }
         let refused = BackendMessage::decode(b'v', b"\0\x03\0\0\0\0\0\0a\0").unwrap_err();
-        assert_eq!(refused, DecodeError::TrailingBytes { what: NEGOTIATE, count: 2 });
+        assert_eq!(refused, DecodeError::TrailingBytes { message: NEGOTIATE, count: 2 });
         let refused = BackendMessage::decode(b'v', b"\0\x03\0\0\0\0\0\x01\0").unwrap_err();
         assert!(matches!(refused, DecodeError::Malformed { .. }));
     }
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn debug_keeps_the_cancel_key() {
+    fn debug_hides_the_cancel_key() {
         let key = CancelKey::new(b"swordfish").unwrap();
         let shown = format!("{:?}", BackendMessage::BackendKeyData { process_id: 1, key });
         assert!(!shown.contains("swordfish") && !shown.contains("115"), "{shown}");
     }
 
     #[test]
-    fn what_no_reader_takes_is_not_written() {
+    fn messages_that_no_receiver_accepts_are_refused() {
         let long = vec![b'x'; 70_000];
         let messages = [
             BackendMessage::ParameterStatus { name: b"a\0", value: b"" },

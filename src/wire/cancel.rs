@@ -1,4 +1,4 @@
-//! The request to cancel another connection's query, and the key that allows it.
+//! The request to cancel the query of another connection, and its key.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use crate::secret::{Secret, make_room};
 use crate::wire::DecodeError;
 use crate::wire::reader::Reader;
 
-/// What stands in place of the protocol version (`src/include/libpq/pqcomm.h`).
+/// The request code in place of the protocol version (`src/include/libpq/pqcomm.h`).
 pub(super) const CANCEL_CODE: u32 = 80_877_102;
 
-/// Names a connection of the database and proves the right to cancel what it runs.
+/// Names a connection of the database and proves the right to cancel its query.
 #[derive(Clone, Debug)]
 pub struct CancelRequest {
     /// The process id that the database sent in `BackendKeyData`.
@@ -25,7 +25,7 @@ pub struct CancelRequest {
 pub struct CancelKey(Secret);
 
 impl CancelRequest {
-    /// Reads what follows the request code.
+    /// Reads the bytes after the request code.
     pub(super) fn decode(fields: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new("cancel request", fields);
         let process_id = reader.u32()?;
@@ -54,10 +54,10 @@ impl CancelRequest {
         Secret::new(value)
     }
 
-    /// Reads what [`Self::to_parameter`] wrote.
+    /// Reads the form that [`Self::to_parameter`] writes.
     ///
     /// # Errors
-    /// [`DecodeError::CancelParameter`] for another form, [`DecodeError::CancelKeyLength`] for a key of another size.
+    /// [`DecodeError::CancelParameter`] for another form, [`DecodeError::CancelKeyLength`] for a key of another length.
     pub fn from_parameter(value: &[u8]) -> Result<Self, DecodeError> {
         let mut parts = value.splitn(2, |byte| *byte == b':');
         let (Some(process_id), Some(key)) = (parts.next(), parts.next()) else {
@@ -68,24 +68,24 @@ impl CancelRequest {
 }
 
 impl CancelKey {
-    /// The fewest bytes a key has.
+    /// The smallest length of a key in bytes.
     pub const MIN: usize = 4;
-    /// The most bytes a key has (manual, "Message Formats", `BackendKeyData`).
+    /// The largest length of a key in bytes (manual, "Message Formats", `BackendKeyData`).
     pub const MAX: usize = 256;
 
-    /// Takes a copy of the bytes.
+    /// Copies the bytes.
     ///
     /// # Errors
-    /// [`DecodeError::CancelKeyLength`] unless they are 4 to 256.
+    /// [`DecodeError::CancelKeyLength`] unless there are 4 to 256.
     pub fn new(bytes: &[u8]) -> Result<Self, DecodeError> {
         check_length(bytes.len())?;
         Ok(Self(Secret::new(bytes)))
     }
 
-    /// Reads hexadecimal digits of either case, two for a byte.
+    /// Reads hexadecimal digits, upper or lower case, two for a byte.
     ///
     /// # Errors
-    /// [`DecodeError::CancelParameter`] for anything else, [`DecodeError::CancelKeyLength`] for a key of another size.
+    /// [`DecodeError::CancelParameter`] for anything else, [`DecodeError::CancelKeyLength`] for a key of another length.
     pub fn from_hex(digits: &[u8]) -> Result<Self, DecodeError> {
         let pairs = digits.chunks_exact(2);
         if !pairs.remainder().is_empty() {
@@ -110,7 +110,7 @@ impl CancelKey {
         Secret::new(digits)
     }
 
-    /// The bytes themselves, for the one place that sends them.
+    /// The bytes, to send them.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
@@ -131,7 +131,7 @@ fn check_length(length: usize) -> Result<(), DecodeError> {
     }
 }
 
-/// Digits only: `parse` alone would take a plus sign too.
+/// Accepts digits only; `parse` alone would accept a plus sign too.
 fn read_decimal(digits: &[u8]) -> Result<u32, DecodeError> {
     Some(digits)
         .filter(|digits| digits.iter().all(u8::is_ascii_digit))
@@ -179,7 +179,7 @@ mod tests {
         }
         assert_eq!(
             CancelRequest::decode(&[1, 2, 3]).unwrap_err(),
-            DecodeError::Truncated { what: "cancel request" }
+            DecodeError::Truncated { message: "cancel request" }
         );
     }
 
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_keeps_the_key() {
+    fn debug_hides_the_key() {
         let request = CancelRequest { process_id: 7, key: CancelKey::new(&[250; 32]).unwrap() };
         assert_eq!(format!("{request:?}"), "CancelRequest { process_id: 7, key: CancelKey(32 bytes) }");
     }

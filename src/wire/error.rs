@@ -1,99 +1,99 @@
-//! What can be wrong with bytes that came in, and with values that are to go out.
+//! Errors of decoders and encoders.
 
 use std::ascii::escape_default;
 
 use crate::wire::ProtocolVersion;
 
-/// Bytes that are not the message they should be. The peer that sent them is at fault.
+/// Bytes that are not a valid message. The peer that sent them is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The length word of the first packet is out of bounds. `length` counts the word itself.
+    /// The length of the first packet is outside its limits. Lengths include the length word.
     #[error(
         "the first packet claims to be {length} bytes long, but a startup packet has 8 to 10,004: either this is \
          not the PostgreSQL protocol, or the connection has too many or too long startup parameters"
     )]
     StartupLength {
-        /// The length word as it was sent.
+        /// The length word.
         length: u32,
     },
 
-    /// A major protocol version that is not 3.
+    /// The major protocol version is not 3.
     #[error("protocol {version} is not supported, only 3.x is: use a driver for PostgreSQL 7.4 or later")]
     UnsupportedMajor {
-        /// What the application asked for.
+        /// The version that the application requested.
         version: ProtocolVersion,
     },
 
-    /// The length word of a tagged message is out of bounds. `length` counts the word itself.
+    /// The length of a tagged message is outside its limits. Lengths include the length word.
     #[error(
-        "message '{}' claims to be {length} bytes long, but during a login it has {least} to {most}: \
+        "message '{}' claims to be {length} bytes long, but during a login it has {min} to {max}: \
          the peer is broken or not a PostgreSQL {peer}", escape_default(*.tag)
     )]
     MessageLength {
-        /// The message's tag.
+        /// The tag of the message.
         tag: u8,
-        /// Who sends such messages: "server" or "client".
+        /// The side that sends such messages: "server" or "client".
         peer: &'static str,
-        /// The length word as it was sent.
+        /// The length word.
         length: u32,
-        /// The least it may be.
-        least: usize,
-        /// The most it may be.
-        most: usize,
+        /// The smallest length allowed.
+        min: usize,
+        /// The largest length allowed.
+        max: usize,
     },
 
-    /// A message that does not belong into this part of a login.
+    /// A message that this part of a login does not allow.
     #[error(
-        "message '{}' has no place in this part of a login: the peer is broken or not a PostgreSQL {peer}",
+        "message '{}' is not allowed in this part of a login: the peer is broken or not a PostgreSQL {peer}",
         escape_default(*.tag)
     )]
     UnexpectedTag {
-        /// The message's tag.
+        /// The tag of the message.
         tag: u8,
-        /// Who should have sent something else: "server" or "client".
+        /// The side that sent it: "server" or "client".
         peer: &'static str,
     },
 
-    /// The message ends before all of its fields, or a string in it has no end.
-    #[error("the {what} ends too early: the peer that sent it is broken")]
+    /// The message ends before its last field, or a string in it has no terminator.
+    #[error("the {message} ends too early: the peer that sent it is broken")]
     Truncated {
-        /// Which message.
-        what: &'static str,
+        /// The name of the message.
+        message: &'static str,
     },
 
     /// Bytes follow the end of the message.
-    #[error("the {what} has {count} bytes too many: the peer that sent it is broken")]
+    #[error("the {message} has {count} bytes too many: the peer that sent it is broken")]
     TrailingBytes {
-        /// Which message.
-        what: &'static str,
-        /// How many bytes follow.
+        /// The name of the message.
+        message: &'static str,
+        /// The number of bytes that follow.
         count: usize,
     },
 
-    /// A name that has to be text is not UTF-8.
-    #[error("the {what} holds a name that is not UTF-8: the peer that sent it is broken")]
+    /// A name is not UTF-8.
+    #[error("the {message} holds a name that is not UTF-8: the peer that sent it is broken")]
     NotUtf8 {
-        /// Which message.
-        what: &'static str,
+        /// The name of the message.
+        message: &'static str,
     },
 
-    /// A field has a value that it cannot have.
-    #[error("the {what} has {fault}: the peer that sent it is broken")]
+    /// A field has an impossible value.
+    #[error("the {message} has {problem}: the peer that sent it is broken")]
     Malformed {
-        /// Which message.
-        what: &'static str,
-        /// What is wrong with it.
-        fault: &'static str,
+        /// The name of the message.
+        message: &'static str,
+        /// The impossible value.
+        problem: &'static str,
     },
 
-    /// A cancel key that is not 4 to 256 bytes long.
-    #[error("a cancel key of {length} bytes, but it has 4 to 256: the peer that sent it is broken")]
+    /// The length of a cancel key is not 4 to 256 bytes.
+    #[error("a cancel key has {length} bytes, but 4 to 256 are allowed: the peer that sent it is broken")]
     CancelKeyLength {
-        /// How long it is, in bytes.
+        /// Its length in bytes.
         length: usize,
     },
 
-    /// The cancel parameter of another rds-auth-proxy cannot be read.
+    /// The cancel parameter that another rds-auth-proxy sent is malformed.
     #[error(
         "the startup parameter of a cancel request is not of the form PID:HEXKEY: \
          update the rds-auth-proxy that sent it"
@@ -101,41 +101,41 @@ pub enum DecodeError {
     CancelParameter,
 }
 
-/// A value that has no form on the wire. Whoever made the value is at fault.
+/// A value that the protocol cannot carry. The side that made the value is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// A zero byte would end the string early and let the rest be read as something else.
-    #[error("the {what} contains a zero byte, which the PostgreSQL protocol cannot carry")]
+    /// A zero byte would end the string early, and the receiver would read the rest as another field.
+    #[error("the {string} contains a zero byte, which the PostgreSQL protocol cannot carry")]
     ZeroByte {
-        /// Which string.
-        what: &'static str,
+        /// The name of the string.
+        string: &'static str,
     },
 
-    /// A string that may not be empty, because an empty one ends the list it stands in.
-    #[error("the {what} is empty")]
+    /// A string in a list is empty, which would end the list.
+    #[error("the {string} is empty")]
     Empty {
-        /// Which string.
-        what: &'static str,
+        /// The name of the string.
+        string: &'static str,
     },
 
-    /// The message would be refused by every receiver.
-    #[error("the {what} would be {length} bytes long, and PostgreSQL accepts at most {limit}")]
+    /// The message is longer than receivers accept.
+    #[error("the {message} would be {length} bytes long, and PostgreSQL accepts at most {limit}")]
     TooLong {
-        /// Which message.
-        what: &'static str,
-        /// How long it would be, in bytes, without its length word.
+        /// The name of the message.
+        message: &'static str,
+        /// Its length in bytes, without the length word.
         length: usize,
-        /// How long it may be.
+        /// The largest length in bytes.
         limit: usize,
     },
 }
 
-/// Refuses a string that the wire cannot carry: strings there end at the first zero byte.
-pub(super) fn check_string(what: &'static str, bytes: &[u8]) -> Result<(), EncodeError> {
-    if bytes.contains(&0) { Err(EncodeError::ZeroByte { what }) } else { Ok(()) }
+/// Refuses a string with a zero byte: on the wire it would end there.
+pub(super) fn check_string(string: &'static str, bytes: &[u8]) -> Result<(), EncodeError> {
+    if bytes.contains(&0) { Err(EncodeError::ZeroByte { string }) } else { Ok(()) }
 }
 
-/// Refuses a name that would end the list it stands in.
-pub(super) fn check_name(what: &'static str, bytes: &[u8]) -> Result<(), EncodeError> {
-    if bytes.is_empty() { Err(EncodeError::Empty { what }) } else { check_string(what, bytes) }
+/// Refuses an empty name, which would end the list it is part of, and a name with a zero byte.
+pub(super) fn check_name(string: &'static str, bytes: &[u8]) -> Result<(), EncodeError> {
+    if bytes.is_empty() { Err(EncodeError::Empty { string }) } else { check_string(string, bytes) }
 }

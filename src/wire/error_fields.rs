@@ -1,8 +1,8 @@
-//! Two fields of an error or notice: its severity, and its error code (SQLSTATE).
+//! Two fields of an error or notice: the severity and the error code (SQLSTATE).
 
 use std::fmt;
 
-/// The severities of PostgreSQL (manual, "Error and Notice Message Fields").
+/// The severity of an error or notice (manual, "Error and Notice Message Fields").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The statement failed.
@@ -11,19 +11,20 @@ pub enum Severity {
     Fatal,
     /// The whole server stops.
     Panic,
-    /// A notice: something is likely wrong.
+    /// A notice of a likely problem.
     Warning,
-    /// A notice: something worth knowing.
+    /// A notice for users.
     Notice,
     /// A notice for developers.
     Debug,
-    /// A notice that was asked for.
+    /// A notice that the user requested.
     Info,
     /// A notice for administrators.
     Log,
 }
 
-/// A five-character code under the name PostgreSQL gives it (manual, "PostgreSQL Error Codes"; `errcodes.txt`).
+/// An error code that the proxy sends or compares with. Names as in PostgreSQL (manual, "PostgreSQL Error Codes";
+/// `errcodes.txt`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SqlState {
     /// 08001: the next hop cannot be reached.
@@ -32,19 +33,19 @@ pub enum SqlState {
     SqlserverRejectedEstablishmentOfSqlconnection,
     /// 08006: the connection broke, or a peer was silent for too long.
     ConnectionFailure,
-    /// 08P01: a peer does not keep to the protocol.
+    /// 08P01: a peer violates the protocol.
     ProtocolViolation,
-    /// 0A000
+    /// 0A000: the server does not support a feature.
     FeatureNotSupported,
-    /// 28000: the user may not log in this way, or not there.
+    /// 28000: the user may not log in to this target, or not by this method.
     InvalidAuthorizationSpecification,
-    /// 28P01
+    /// 28P01: the password is wrong.
     InvalidPassword,
-    /// 3D000: no such database.
+    /// 3D000: the database does not exist.
     InvalidCatalogName,
-    /// 53300
+    /// 53300: the server or this proxy has too many connections.
     TooManyConnections,
-    /// 57014
+    /// 57014: a client cancelled the query.
     QueryCanceled,
     /// 57P01: the server, or this proxy, shuts down.
     AdminShutdown,
@@ -52,7 +53,7 @@ pub enum SqlState {
     IdleSessionTimeout,
     /// 57P03: the server starts up or recovers.
     CannotConnectNow,
-    /// XX000: a fault of the proxy itself.
+    /// XX000: an error of the proxy itself.
     InternalError,
 }
 

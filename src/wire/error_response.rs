@@ -1,4 +1,4 @@
-//! What a database says when something fails or is worth knowing, and what we say in its place.
+//! Errors and notices of a database or of the proxy.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,21 +10,20 @@ use crate::wire::header::{Header, MAX_LOGIN_MESSAGE, tag};
 use crate::wire::reader::Reader;
 use crate::wire::{DecodeError, Severity, SqlState};
 
-/// How long the body of a message with a text of ours may become: libpq takes a longer error before `AuthenticationOk`
-/// for one of a server before 7.4 (`MAX_ERRLEN` in `fe-connect.c`, which counts the length word).
+/// The most bytes in the body of an error with a text of the proxy. Before `AuthenticationOk` libpq treats a longer error
+/// as one of a server before 7.4 (`MAX_ERRLEN` in `fe-connect.c`, which includes the length word).
 const MAX_OWN_BODY: usize = 30_000 - 4;
 
-/// The fields of an `ErrorResponse` or a `NoticeResponse`, in the order they were sent.
-///
-/// Fields that nobody here knows are kept word for word (manual, "Error and Notice Message Fields").
+/// The fields of an `ErrorResponse` or a `NoticeResponse` in their order, unknown ones included (manual, "Error and Notice
+/// Message Fields").
 #[derive(Clone, PartialEq, Eq)]
 pub struct ErrorResponse {
-    /// `code value 0`, again and again, as on the wire, without the last terminator.
+    /// A sequence of `code value 0` as on the wire, without the final zero byte.
     fields: Vec<u8>,
 }
 
 impl ErrorResponse {
-    /// An error of our own. Texts that are too long are cut, zero bytes in them replaced.
+    /// An error of the proxy. Cuts texts that are too long and replaces zero bytes by U+FFFD.
     #[must_use]
     pub fn new(severity: Severity, sqlstate: SqlState, message: impl Into<String>) -> Self {
         let mut response = Self { fields: Vec::new() };
@@ -35,14 +34,14 @@ impl ErrorResponse {
         response
     }
 
-    /// The same with a detail: facts behind the message.
+    /// Adds a detail: the facts behind the message.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.set(b'D', &detail.into());
         self
     }
 
-    /// The same with a hint: what to do.
+    /// Adds a hint: what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.set(b'H', &hint.into());
@@ -52,13 +51,12 @@ impl ErrorResponse {
     /// Reads the body of an `ErrorResponse` or a `NoticeResponse`.
     ///
     /// # Errors
-    /// What is wrong with the layout, or [`DecodeError::Malformed`] beyond [`MAX_LOGIN_MESSAGE`] bytes.
+    /// A [`DecodeError`] for a wrong layout; [`DecodeError::Malformed`] above [`MAX_LOGIN_MESSAGE`] bytes.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        const WHAT: &str = "error or notice";
+        let mut reader = Reader::new("error or notice", body);
         if body.len() > MAX_LOGIN_MESSAGE {
-            return Err(DecodeError::Malformed { what: WHAT, fault: "too many bytes" });
+            return Err(reader.malformed("too many bytes"));
         }
-        let mut reader = Reader::new(WHAT, body);
         while reader.byte()? != 0 {
             reader.string()?;
         }
@@ -67,67 +65,67 @@ impl ErrorResponse {
         Ok(Self { fields: fields.to_vec() })
     }
 
-    /// Appends it as an `ErrorResponse`.
+    /// Appends an `ErrorResponse` with these fields.
     pub fn encode(&self, out: &mut BytesMut) {
         self.encode_as(tag::ERROR_RESPONSE, out);
     }
 
-    /// Appends it with this tag: both messages have the same body.
+    /// Appends a message with this tag and these fields.
     pub(super) fn encode_as(&self, tag: u8, out: &mut BytesMut) {
         Header { tag, body_length: self.fields.len() + 1 }.encode(out);
         out.put_slice(&self.fields);
         out.put_u8(0);
     }
 
-    /// The value of a field; of the first where there are several.
+    /// The value of the first field with this code.
     #[must_use]
     pub fn get(&self, code: u8) -> Option<&[u8]> {
         self.fields().find(|(known, _)| *known == code).map(|(_, value)| value)
     }
 
-    /// Codes and values in order.
+    /// Codes and values in their order.
     pub fn fields(&self) -> impl Iterator<Item = (u8, &[u8])> {
         let mut fields = self.fields.split(|byte| *byte == 0);
         iter::from_fn(move || fields.next()?.split_first().map(|(code, value)| (*code, value)))
     }
 
-    /// `ERROR`, `FATAL` and so on; the untranslated word where the server sends it (from 9.6).
+    /// The severity, such as `ERROR` or `FATAL`; untranslated if the server is 9.6 or later.
     #[must_use]
     pub fn severity(&self) -> Option<Cow<'_, str>> {
         self.text(b'V').or_else(|| self.text(b'S'))
     }
 
-    /// The five-character code.
+    /// The SQLSTATE, five characters.
     #[must_use]
     pub fn sqlstate(&self) -> Option<Cow<'_, str>> {
         self.text(b'C')
     }
 
-    /// Whether it has this code.
+    /// Whether the SQLSTATE is this one.
     #[must_use]
     pub fn is(&self, sqlstate: SqlState) -> bool {
         self.get(b'C') == Some(sqlstate.as_str().as_bytes())
     }
 
-    /// What happened, in one line.
+    /// The primary message, usually one line.
     #[must_use]
     pub fn message(&self) -> Option<Cow<'_, str>> {
         self.text(b'M')
     }
 
-    /// The facts behind it.
+    /// The facts behind the message.
     #[must_use]
     pub fn detail(&self) -> Option<Cow<'_, str>> {
         self.text(b'D')
     }
 
-    /// What to do about it.
+    /// What to do.
     #[must_use]
     pub fn hint(&self) -> Option<Cow<'_, str>> {
         self.text(b'H')
     }
 
-    /// Gives it a hint, or another one; all else stays as it is. It stays away where the message is too long for one.
+    /// Sets or replaces the hint. Does nothing if the other fields leave no room for it.
     pub fn set_hint(&mut self, hint: impl Into<String>) {
         self.set(b'H', &hint.into());
     }
@@ -136,10 +134,10 @@ impl ErrorResponse {
         self.get(code).map(String::from_utf8_lossy)
     }
 
-    /// Replaces the first field of that code, or appends one.
+    /// Replaces the first field with this code, or appends one.
     fn set(&mut self, code: u8, text: &str) {
         let old_length = self.get(code).map_or(0, |old| old.len() + 2);
-        // Beside the text: its code and its end, and the end of the message.
+        // 3: the code and terminator of the field, and the terminator of the message.
         let Some(room) = (MAX_OWN_BODY + old_length).checked_sub(self.fields.len() + 3) else { return };
         let text = text.replace('\0', "\u{fffd}");
         let text = text.get(..text.floor_char_boundary(room)).unwrap_or_default();
@@ -157,6 +155,7 @@ impl ErrorResponse {
     }
 }
 
+/// Shows all fields: they are meant for the application and the log.
 impl fmt::Debug for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
@@ -179,17 +178,20 @@ mod tests {
         ErrorResponse::new(Severity::Fatal, SqlState::InvalidPassword, "no")
     }
 
-    /// They are the words of a database or our own, meant for the application and the log.
-    #[test]
-    fn debug_shows_the_fields() {
-        let shown = format!("{:?}", example());
-        assert_eq!(shown, r#"{'S': "FATAL", 'V': "FATAL", 'C': "28P01", 'M': "no"}"#);
+    fn encode(error: &ErrorResponse) -> BytesMut {
+        let mut out = BytesMut::new();
+        error.encode(&mut out);
+        out
     }
 
     #[test]
-    fn an_error_of_ours_has_the_bytes_of_the_manual() {
-        let mut out = BytesMut::new();
-        example().with_detail("d").with_hint("h").encode(&mut out);
+    fn debug_shows_the_fields() {
+        assert_eq!(format!("{:?}", example()), r#"{'S': "FATAL", 'V': "FATAL", 'C': "28P01", 'M': "no"}"#);
+    }
+
+    #[test]
+    fn an_error_of_the_proxy_has_the_bytes_of_the_manual() {
+        let out = encode(&example().with_detail("d").with_hint("h"));
         assert_eq!(out[..], b"E\0\0\0\x24SFATAL\0VFATAL\0C28P01\0Mno\0Dd\0Hh\0\0"[..]);
         let mut out = BytesMut::new();
         ErrorResponse::new(Severity::Notice, SqlState::AdminShutdown, "")
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_read_by_name() {
+    fn accessors_return_their_fields() {
         let error = example().with_hint("h\u{e4}");
         assert_eq!(error.severity().as_deref(), Some("FATAL"));
         assert_eq!(error.sqlstate().as_deref(), Some("28P01"));
@@ -210,12 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn a_new_hint_leaves_unknown_and_odd_fields_alone() {
+    fn a_new_hint_keeps_unknown_and_non_utf8_fields() {
         let mut error = ErrorResponse::decode(b"SFATAL\0x\xff\0Hold\0M\0Hsecond\0yz\0\0").unwrap();
         error.set_hint("new");
-        let mut out = BytesMut::new();
-        error.encode(&mut out);
-        assert_eq!(out[5..], b"SFATAL\0x\xff\0Hnew\0M\0Hsecond\0yz\0\0"[..]);
+        assert_eq!(encode(&error)[5..], b"SFATAL\0x\xff\0Hnew\0M\0Hsecond\0yz\0\0"[..]);
     }
 
     #[test]
@@ -224,25 +224,16 @@ mod tests {
             assert!(matches!(ErrorResponse::decode(body), Err(DecodeError::Truncated { .. })), "{body:?}");
         }
         let refused = ErrorResponse::decode(b"SFATAL\0\0Mx\0").unwrap_err();
-        assert_eq!(refused, DecodeError::TrailingBytes { what: "error or notice", count: 3 });
+        assert_eq!(refused, DecodeError::TrailingBytes { message: "error or notice", count: 3 });
         assert_eq!(ErrorResponse::decode(b"\0").unwrap().fields().count(), 0);
         assert!(ErrorResponse::decode(&vec![b'x'; MAX_LOGIN_MESSAGE + 1]).is_err());
     }
 
     #[test]
-    fn zero_bytes_cannot_forge_fields() {
+    fn zero_bytes_cannot_inject_fields() {
         let error = ErrorResponse::new(Severity::Error, SqlState::InternalError, "a\0Hforged");
         assert_eq!(error.hint(), None);
         assert_eq!(error.message().as_deref(), Some("a\u{fffd}Hforged"));
-    }
-
-    #[test]
-    fn texts_are_cut_at_what_libpq_reads() {
-        let error = ErrorResponse::new(Severity::Error, SqlState::InternalError, "\u{20ac}".repeat(20_000));
-        let mut out = BytesMut::new();
-        error.clone().with_hint("h").encode(&mut out);
-        assert!((29_990..=30_001).contains(&out.len()), "{}", out.len());
-        assert_eq!(ErrorResponse::decode(&out[5..]).unwrap().message(), error.message());
     }
 
     #[test]

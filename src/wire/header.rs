@@ -1,4 +1,4 @@
-//! Tag and length of a tagged message, and how long each may be during a login.
+//! Tag and length of a tagged message, and the limits of the length during a login.
 
 use bytes::{BufMut, BytesMut};
 
@@ -8,12 +8,12 @@ use crate::wire::{CancelKey, DecodeError, EncodeError};
 
 /// The most bytes in the body of any message during a login.
 ///
-/// Libpq takes authentication requests up to 2,000 bytes, errors before `AuthenticationOk` up to 30,000, and errors
-/// and notices after it of any size (`fe-connect.c`, `fe-protocol3.c`). This is above all that servers send, and
-/// below what hurts when every connection of a proxy sends it at once.
+/// Libpq accepts authentication requests up to 2,000 bytes, errors before `AuthenticationOk` up to 30,000, and later
+/// errors and notices of any size (`fe-connect.c`, `fe-protocol3.c`). No server sends a message as long as this limit, and
+/// the proxy has the memory for one of that length on every connection at once.
 pub const MAX_LOGIN_MESSAGE: usize = 65_535;
 
-/// What a database's messages are called on the wire: `src/include/libpq/protocol.h`.
+/// The tags of the messages of a database (`src/include/libpq/protocol.h`).
 pub(super) mod tag {
     pub(in crate::wire) const AUTHENTICATION: u8 = b'R';
     pub(in crate::wire) const BACKEND_KEY_DATA: u8 = b'K';
@@ -27,71 +27,71 @@ pub(super) mod tag {
 /// The first five bytes of a tagged message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Which message it is.
+    /// The tag, which names the message.
     pub tag: u8,
-    /// How many bytes follow the header.
+    /// The number of bytes after the header.
     pub body_length: usize,
 }
 
 impl Header {
-    /// How many bytes a header has: the tag and the length word.
+    /// The length of a header in bytes: tag and length word.
     pub const LENGTH: usize = 5;
 
     /// Reads the header of a message that a database sends during a login.
     ///
     /// # Errors
-    /// [`DecodeError::UnexpectedTag`] for a message that does not belong there, [`DecodeError::MessageLength`] for
-    /// one that is shorter or longer than such a message can be.
+    /// [`DecodeError::UnexpectedTag`] for a message that a login does not allow, [`DecodeError::MessageLength`] for a
+    /// length outside the limits of the message.
     pub fn decode(bytes: [u8; Self::LENGTH]) -> Result<Self, DecodeError> {
         let [tag, ..] = bytes;
-        let Some((least, most)) = body_limits(tag) else {
+        let Some((min, max)) = body_limits(tag) else {
             return Err(DecodeError::UnexpectedTag { tag, peer: "server" });
         };
-        Self::within(bytes, "server", least, most)
+        Self::within(bytes, "server", min, max)
     }
 
-    /// Appends the header and makes room for the body, which the caller appends next.
+    /// Appends the header and reserves space for the body, which the caller appends next.
     pub fn encode(self, out: &mut BytesMut) {
         make_room(out, Self::LENGTH + self.body_length);
         out.put_u8(self.tag);
-        // All bodies have their limit checked by the messages they belong to.
+        // The callers have checked the length of the body.
         out.put_u32(u32::try_from(self.body_length.saturating_add(4)).unwrap_or(u32::MAX));
     }
 
-    /// Reads a header of either side; the limits are those of the body.
+    /// Reads a header of `peer`; `min` and `max` limit the length of the body.
     pub(super) fn within(
         [tag, length_word @ ..]: [u8; Self::LENGTH],
         peer: &'static str,
-        least: usize,
-        most: usize,
+        min: usize,
+        max: usize,
     ) -> Result<Self, DecodeError> {
         let length = u32::from_be_bytes(length_word);
         usize::try_from(length)
             .ok()
             .and_then(|length| length.checked_sub(4))
-            .filter(|body| (least..=most).contains(body))
+            .filter(|body| (min..=max).contains(body))
             .map(|body_length| Self { tag, body_length })
-            .ok_or(DecodeError::MessageLength { tag, peer, length, least: least + 4, most: most + 4 })
+            .ok_or(DecodeError::MessageLength { tag, peer, length, min: min + 4, max: max + 4 })
     }
 
-    /// The header of a message that we send, unless every reader would refuse it.
-    pub(super) fn for_body(tag: u8, what: &'static str, length: usize) -> Result<Self, EncodeError> {
+    /// The header of a message to send. Fails if receivers refuse a body of this length.
+    pub(super) fn for_body(tag: u8, message: &'static str, length: usize) -> Result<Self, EncodeError> {
         let (_, limit) = body_limits(tag).unwrap_or((0, MAX_LOGIN_MESSAGE));
         if length > limit {
-            return Err(EncodeError::TooLong { what, length, limit });
+            return Err(EncodeError::TooLong { message, length, limit });
         }
         Ok(Self { tag, body_length: length })
     }
 }
 
-/// The shortest and the longest body of each message that belongs into a login.
+/// The shortest and the longest body of each message of a login.
 fn body_limits(tag: u8) -> Option<(usize, usize)> {
     match tag {
         tag::AUTHENTICATION => Some((4, MAX_LOGIN_MESSAGE)),
         tag::ERROR_RESPONSE | tag::NOTICE_RESPONSE => Some((1, MAX_LOGIN_MESSAGE)),
         tag::PARAMETER_STATUS => Some((2, MAX_LOGIN_MESSAGE)),
         tag::BACKEND_KEY_DATA => Some((4 + CancelKey::MIN, 4 + CancelKey::MAX)),
-        // The names in it are names of the startup packet it answers.
+        // The names in it come from the startup packet.
         tag::NEGOTIATE_PROTOCOL_VERSION => Some((8, 8 + MAX_STARTUP_PACKET)),
         tag::READY_FOR_QUERY => Some((1, 1)),
         _ => None,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_those_of_the_tag() {
+    fn each_tag_has_its_limits() {
         let limits = [
             (b'R', 8, 65_539),
             (b'E', 5, 65_539),
@@ -131,15 +131,15 @@ mod tests {
             (b'v', 12, 10_012),
             (b'Z', 5, 5),
         ];
-        for (tag, least, most) in limits {
-            assert_eq!(decode(tag, least).unwrap().body_length, least as usize - 4);
-            assert_eq!(decode(tag, most).unwrap().body_length, most as usize - 4);
-            assert!(decode(tag, least - 1).is_err() && decode(tag, most + 1).is_err(), "{}", char::from(tag));
+        for (tag, min, max) in limits {
+            assert_eq!(decode(tag, min).unwrap().body_length, min as usize - 4);
+            assert_eq!(decode(tag, max).unwrap().body_length, max as usize - 4);
+            assert!(decode(tag, min - 1).is_err() && decode(tag, max + 1).is_err(), "{}", char::from(tag));
         }
     }
 
     #[test]
-    fn every_other_tag_is_refused_and_named() {
+    fn an_unknown_tag_is_refused_and_named() {
         for tag in (0..=u8::MAX).filter(|tag| !TAGS.contains(tag)) {
             assert_eq!(decode(tag, 8), Err(DecodeError::UnexpectedTag { tag, peer: "server" }));
         }
@@ -148,11 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn a_header_makes_the_room_for_its_body() {
+    fn a_header_reserves_space_for_its_body() {
         let mut out = BytesMut::with_capacity(8);
         Header { tag: b'p', body_length: 2_000 }.encode(&mut out);
-        let (start, room) = (out.as_ptr(), out.capacity() - out.len());
+        let (start, free) = (out.as_ptr(), out.capacity() - out.len());
         out.put_bytes(b'x', 2_000);
-        assert!(room >= 2_000 && start == out.as_ptr(), "{room}");
+        assert!(free >= 2_000 && start == out.as_ptr(), "{free}");
     }
 }

@@ -1,24 +1,24 @@
 //! The PostgreSQL v3 wire protocol of the startup phase: bytes to values and back, as server and as client.
 //!
-//! Everything here is a pure function over bytes. Decoders are total: any input gives a value or a
-//! [`DecodeError`], and none allocates more than a small multiple of the bytes it was handed. Who reads from a
-//! socket asks for a length first ([`startup_body_length`], [`Header::decode`], [`password_body_length`]), which
-//! refuses too much before a byte of it is read. Source: PostgreSQL manual, "Message Formats".
+//! All functions are pure functions over bytes. Decoders are total: any input gives a value or a [`DecodeError`], and
+//! none allocates more than a small multiple of its input. A reader of a socket decodes the length first
+//! ([`startup_body_length`], [`Header::decode`], [`password_body_length`]), which refuses a body that is too long before
+//! a byte of it is read. Source: PostgreSQL manual, "Message Formats".
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
-//! | `request.rs` | what opens a connection: [`FirstPacket`] |
+//! | `request.rs` | the first packets of a connection: [`FirstPacket`] |
 //! | `startup.rs` | [`StartupMessage`] and its parameters |
 //! | `version.rs` | [`ProtocolVersion`] |
 //! | `cancel.rs` | [`CancelRequest`], [`CancelKey`], and their form as a startup parameter |
 //! | `header.rs` | tag and length of a tagged message, and the limits of a login: [`Header`] |
-//! | `backend.rs` | what a database says during the login: [`BackendMessage`] |
-//! | `authentication.rs` | its password requests: [`Authentication`] |
-//! | `error_response.rs` | its errors and notices, and ours: [`ErrorResponse`] |
+//! | `backend.rs` | the messages of a database during a login: [`BackendMessage`] |
+//! | `authentication.rs` | its authentication requests: [`Authentication`] |
+//! | `error_response.rs` | errors and notices: [`ErrorResponse`] |
 //! | `error_fields.rs` | [`Severity`], [`SqlState`] |
-//! | `password_message.rs` | the answers to a password request |
+//! | `password_message.rs` | the answers to authentication requests |
 //! | `error.rs` | [`DecodeError`], [`EncodeError`] |
-//! | `reader.rs` | the cursor that all decoders share |
+//! | `reader.rs` | the cursor of all decoders |
 
 mod authentication;
 mod backend;

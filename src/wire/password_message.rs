@@ -1,4 +1,4 @@
-//! The answers to an authentication request: all of them have the tag `p`.
+//! The answers to authentication requests. All of them have the tag `p`.
 
 use bytes::{BufMut, BytesMut};
 
@@ -8,8 +8,8 @@ use crate::wire::header::Header;
 use crate::wire::reader::Reader;
 use crate::wire::{DecodeError, EncodeError};
 
-/// The most a `p` message may claim in its length word, which counts itself: `PG_MAX_AUTH_TOKEN_LENGTH` in
-/// PostgreSQL's `src/backend/libpq/auth.c`.
+/// The largest length word of a `p` message, which includes itself: `PG_MAX_AUTH_TOKEN_LENGTH` in PostgreSQL's
+/// `src/backend/libpq/auth.c`.
 pub const MAX_PASSWORD_MESSAGE: usize = 65_535;
 
 const TAG: u8 = b'p';
@@ -18,11 +18,11 @@ const PASSWORD: &str = "password message";
 const SASL_INITIAL: &str = "initial SASL response";
 const SASL: &str = "SASL response";
 
-/// How many bytes follow the header of a `p` message. They hold a password, in whatever form: keep them in a
-/// [`Secret`] or [wipe](crate::secret::wipe) them.
+/// The number of bytes after the header of a `p` message. The bytes are a password or derived from one: keep them in
+/// a [`Secret`] or [wipe](crate::secret::wipe) them.
 ///
 /// # Errors
-/// [`DecodeError::UnexpectedTag`] for another message, [`DecodeError::MessageLength`] beyond
+/// [`DecodeError::UnexpectedTag`] for another message, [`DecodeError::MessageLength`] above
 /// [`MAX_PASSWORD_MESSAGE`].
 pub fn password_body_length(header: [u8; Header::LENGTH]) -> Result<usize, DecodeError> {
     match header {
@@ -33,31 +33,31 @@ pub fn password_body_length(header: [u8; Header::LENGTH]) -> Result<usize, Decod
 
 /// Appends a `PasswordMessage`: a cleartext password or an MD5 hash.
 ///
-/// `out` holds the password afterwards: send it and [wipe](crate::secret::wipe) it. The room is made before the first
-/// byte is written, so that no copy stays in memory that was outgrown. The same goes for the two functions below.
+/// Send `out` and [wipe](crate::secret::wipe) it, because it holds the password. The space is reserved before the first
+/// byte is written, so no copy stays in a smaller buffer. The same is true for the two functions below.
 ///
 /// # Errors
-/// [`EncodeError::ZeroByte`] where the password has one, [`EncodeError::TooLong`] beyond [`MAX_PASSWORD_MESSAGE`].
-/// Nothing is written then.
+/// [`EncodeError::ZeroByte`] for a password with a zero byte, [`EncodeError::TooLong`] above
+/// [`MAX_PASSWORD_MESSAGE`]. `out` is unchanged then.
 pub fn encode_password(password: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
     check_string("password", password)?;
-    open(PASSWORD, password.len() + 1, out)?;
+    encode_header(PASSWORD, password.len() + 1, out)?;
     out.put_slice(password);
     out.put_u8(0);
     Ok(())
 }
 
-/// Appends a `SASLInitialResponse`: the mechanism that was chosen and its first message.
+/// Appends a `SASLInitialResponse`: the chosen mechanism and its first message.
 ///
 /// # Errors
-/// [`EncodeError`] for a mechanism's name that is empty or has a zero byte, or for too many bytes.
+/// [`EncodeError`] for the name of a mechanism that is empty or has a zero byte, or for too many bytes.
 pub fn encode_sasl_initial_response(
     mechanism: &str,
     data: &[u8],
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
     check_name("name of a SASL mechanism", mechanism.as_bytes())?;
-    open(SASL_INITIAL, mechanism.len() + 1 + 4 + data.len(), out)?;
+    encode_header(SASL_INITIAL, mechanism.len() + 1 + 4 + data.len(), out)?;
     out.put_slice(mechanism.as_bytes());
     out.put_u8(0);
     out.put_u32(u32::try_from(data.len()).unwrap_or(u32::MAX));
@@ -65,12 +65,12 @@ pub fn encode_sasl_initial_response(
     Ok(())
 }
 
-/// Appends a `SASLResponse`: any later message of the chosen mechanism. Its body is the data and nothing else.
+/// Appends a `SASLResponse`: a later message of the chosen mechanism. Its body is `data`.
 ///
 /// # Errors
-/// [`EncodeError::TooLong`] beyond [`MAX_PASSWORD_MESSAGE`].
+/// [`EncodeError::TooLong`] above [`MAX_PASSWORD_MESSAGE`].
 pub fn encode_sasl_response(data: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
-    open(SASL, data.len(), out)?;
+    encode_header(SASL, data.len(), out)?;
     out.put_slice(data);
     Ok(())
 }
@@ -88,7 +88,7 @@ pub fn decode_password(body: &[u8]) -> Result<Secret, DecodeError> {
 /// The first answer to a SASL offer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SaslInitialResponse<'a> {
-    /// The mechanism that was chosen.
+    /// The chosen mechanism.
     pub mechanism: &'a str,
     /// Its first message, if there is one.
     pub data: Option<&'a [u8]>,
@@ -98,24 +98,27 @@ impl<'a> SaslInitialResponse<'a> {
     /// Reads the body of a `SASLInitialResponse`.
     ///
     /// # Errors
-    /// [`DecodeError`] where the layout is wrong or the length of the data is not what is there.
+    /// [`DecodeError`] if the layout is wrong or the length field does not match the data.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(SASL_INITIAL, body);
         let mechanism = reader.text()?;
         let length = reader.u32()?;
         let rest = reader.remainder();
         match length {
-            // -1 says: no data at all.
+            // -1: no data.
             u32::MAX if rest.is_empty() => Ok(Self { mechanism, data: None }),
             length if usize::try_from(length) == Ok(rest.len()) => Ok(Self { mechanism, data: Some(rest) }),
-            _ => Err(DecodeError::Malformed { what: SASL_INITIAL, fault: "a length that is not its data's" }),
+            _ => Err(DecodeError::Malformed {
+                message: SASL_INITIAL,
+                problem: "a length that does not match its data",
+            }),
         }
     }
 }
 
-fn open(what: &'static str, length: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+fn encode_header(message: &'static str, length: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     if length > MAX_BODY {
-        return Err(EncodeError::TooLong { what, length, limit: MAX_BODY });
+        return Err(EncodeError::TooLong { message, length, limit: MAX_BODY });
     }
     Header { tag: TAG, body_length: length }.encode(out);
     Ok(())
@@ -141,9 +144,9 @@ mod tests {
             password_body_length([b'p', a, b, c, d])
         };
         for length in [0, 3, 65_536, 1 << 31, u32::MAX] {
-            let named =
+            let refused =
                 matches!(decode(length), Err(DecodeError::MessageLength { length: l, .. }) if l == length);
-            assert!(named, "{length}");
+            assert!(refused, "{length}");
         }
         assert_eq!(decode(4), Ok(0));
         assert_eq!(decode(65_535), Ok(65_531));

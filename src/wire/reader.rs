@@ -2,20 +2,20 @@
 
 use crate::wire::DecodeError;
 
-/// Takes the fields of a message off its front; every shortage is an error that names the message.
+/// Reads the fields of a message one after the other; a missing byte is an error with the name of the message.
 pub(super) struct Reader<'a> {
-    what: &'static str,
+    message: &'static str,
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(what: &'static str, body: &'a [u8]) -> Self {
-        Self { what, rest: body }
+    pub(super) fn new(message: &'static str, body: &'a [u8]) -> Self {
+        Self { message, rest: body }
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (field, rest) =
-            self.rest.split_first_chunk().ok_or(DecodeError::Truncated { what: self.what })?;
+            self.rest.split_first_chunk().ok_or(DecodeError::Truncated { message: self.message })?;
         self.rest = rest;
         Ok(*field)
     }
@@ -29,30 +29,35 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// The bytes up to the next zero byte, which is taken too.
+    /// The bytes before the next zero byte; reads the zero byte too.
     pub(super) fn string(&mut self) -> Result<&'a [u8], DecodeError> {
         let mut parts = self.rest.splitn(2, |byte| *byte == 0);
         let (Some(field), Some(rest)) = (parts.next(), parts.next()) else {
-            return Err(DecodeError::Truncated { what: self.what });
+            return Err(DecodeError::Truncated { message: self.message });
         };
         self.rest = rest;
         Ok(field)
     }
 
     pub(super) fn text(&mut self) -> Result<&'a str, DecodeError> {
-        std::str::from_utf8(self.string()?).map_err(|_| DecodeError::NotUtf8 { what: self.what })
+        std::str::from_utf8(self.string()?).map_err(|_| DecodeError::NotUtf8 { message: self.message })
     }
 
-    /// All that is left, be it empty.
+    /// The error of a field with an impossible value.
+    pub(super) fn malformed(&self, problem: &'static str) -> DecodeError {
+        DecodeError::Malformed { message: self.message, problem }
+    }
+
+    /// The remaining bytes, possibly none.
     pub(super) fn remainder(self) -> &'a [u8] {
         self.rest
     }
 
-    /// Ends the message: nothing may be left.
+    /// Checks that the message has no more bytes.
     pub(super) fn finish(self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
-            count => Err(DecodeError::TrailingBytes { what: self.what, count }),
+            count => Err(DecodeError::TrailingBytes { message: self.message, count }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The untagged packets that open a connection.
+//! The untagged packets at the beginning of a connection.
 
 use bytes::{BufMut, BytesMut};
 
@@ -11,20 +11,20 @@ use crate::wire::{CancelRequest, DecodeError, EncodeError, ProtocolVersion, Star
 const SSL_CODE: u32 = 80_877_103;
 const GSSENC_CODE: u32 = 80_877_104;
 
-/// What an application says first, and again after an `SSLRequest` or a `GSSENCRequest` is answered.
+/// The first packet of an application, and the next one after the answer to an `SSLRequest` or a `GSSENCRequest`.
 #[derive(Debug)]
 pub enum FirstPacket {
-    /// It asks for TLS; the answer is one byte, `S` or `N`.
+    /// Requests TLS; the answer is one byte, `S` or `N`.
     Ssl,
-    /// It asks for GSSAPI encryption; the answer is one byte, `G` or `N`.
+    /// Requests GSSAPI encryption; the answer is one byte, `G` or `N`.
     GssEnc,
-    /// It wants another connection's query cancelled; there is no answer.
+    /// Requests to cancel the query of another connection; there is no answer.
     Cancel(CancelRequest),
-    /// It wants to log in.
+    /// Requests a login.
     Startup(StartupMessage),
 }
 
-/// How many bytes follow the length word of a first packet: 4 to [`MAX_STARTUP_PACKET`].
+/// The number of bytes after the length word of a first packet: 4 to [`MAX_STARTUP_PACKET`].
 ///
 /// # Errors
 /// [`DecodeError::StartupLength`] for any other length.
@@ -38,10 +38,10 @@ pub fn startup_body_length(length_word: [u8; 4]) -> Result<usize, DecodeError> {
 }
 
 impl FirstPacket {
-    /// Reads a whole packet; `body` is everything after the length word.
+    /// Reads a packet; `body` is everything after the length word.
     ///
     /// # Errors
-    /// [`DecodeError::UnsupportedMajor`] for anything but 3.x, otherwise what is wrong with the layout.
+    /// [`DecodeError::UnsupportedMajor`] for any version but 3.x, else another [`DecodeError`].
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new("first packet", body);
         match reader.u32()? {
@@ -65,8 +65,8 @@ impl FirstPacket {
     /// Those of [`StartupMessage::encode`].
     pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         match self {
-            Self::Ssl => encode_bare(SSL_CODE, out),
-            Self::GssEnc => encode_bare(GSSENC_CODE, out),
+            Self::Ssl => encode_code(SSL_CODE, out),
+            Self::GssEnc => encode_code(GSSENC_CODE, out),
             Self::Cancel(request) => request.encode(out),
             Self::Startup(startup) => startup.encode(out)?,
         }
@@ -76,10 +76,10 @@ impl FirstPacket {
 
 /// Appends an `SSLRequest`. The answer is exactly one byte.
 pub fn encode_ssl_request(out: &mut BytesMut) {
-    encode_bare(SSL_CODE, out);
+    encode_code(SSL_CODE, out);
 }
 
-fn encode_bare(code: u32, out: &mut BytesMut) {
+fn encode_code(code: u32, out: &mut BytesMut) {
     out.put_u32(8);
     out.put_u32(code);
 }
@@ -106,7 +106,7 @@ mod tests {
             let mut body = code.to_be_bytes().to_vec();
             body.push(0);
             let refused = FirstPacket::decode(&body).unwrap_err();
-            assert_eq!(refused, DecodeError::TrailingBytes { what: "first packet", count: 1 });
+            assert_eq!(refused, DecodeError::TrailingBytes { message: "first packet", count: 1 });
         }
     }
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn only_major_version_3_is_spoken() {
+    fn only_major_version_3_is_accepted() {
         for (major, minor) in [(0, 0), (1, 0), (2, 0), (4, 0), (1234, 5677), (1234, 5681), (u16::MAX, 3)] {
             let version = ProtocolVersion { major, minor };
             let mut body = version.to_wire().to_be_bytes().to_vec();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_minor_version_of_3_is_taken() {
+    fn every_minor_version_of_3_is_accepted() {
         for minor in [0, 1, 2, 3, 9999, u16::MAX] {
             let version = ProtocolVersion { major: 3, minor };
             let mut body = version.to_wire().to_be_bytes().to_vec();

@@ -1,4 +1,4 @@
-//! The packet that asks for a login, and its parameters.
+//! The startup packet and its parameters.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,21 +11,21 @@ use crate::wire::error::{check_name, check_string};
 use crate::wire::reader::Reader;
 use crate::wire::{DecodeError, EncodeError, ProtocolVersion};
 
-/// The most bytes that may follow the length word of a startup packet: `MAX_STARTUP_PACKET_LENGTH` in PostgreSQL's
-/// `src/include/libpq/pqcomm.h`, compared with the length after the word is taken off (`backend_startup.c`).
+/// The most bytes after the length word of a startup packet: `MAX_STARTUP_PACKET_LENGTH` in PostgreSQL's
+/// `src/include/libpq/pqcomm.h`, compared with the length without the word (`backend_startup.c`).
 pub const MAX_STARTUP_PACKET: usize = 10_000;
 
-const WHAT: &str = "startup packet";
+const NAME: &str = "startup packet";
 
-/// A protocol version and parameters in the order they were sent, duplicates included.
+/// A protocol version and parameters in their order, duplicates included.
 ///
-/// Names and values are bytes: no encoding is agreed on yet. One of the values may be a password, so all of them are
-/// kept like one: wiped when dropped, and never shown by `Debug`.
+/// Names and values are bytes, because the startup packet defines no encoding. A value may be a password, so all values
+/// are wiped when dropped and hidden from `Debug`.
 #[derive(Clone)]
 pub struct StartupMessage {
-    /// What the application asked for; its major is 3 where the message came off the wire.
+    /// The version that the application requested; its major is 3 in a decoded message.
     pub version: ProtocolVersion,
-    /// `name 0 value 0`, again and again, as on the wire, without the last terminator. No name is empty.
+    /// A sequence of `name 0 value 0` as on the wire, without the final zero byte. No name is empty.
     pairs: Secret,
 }
 
@@ -36,9 +36,9 @@ impl StartupMessage {
         Self { version, pairs: Secret::new([]) }
     }
 
-    /// Reads what follows the version; the end of the list must be the end of the bytes.
+    /// Reads the parameters after the version.
     pub(super) fn decode(version: ProtocolVersion, list: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(WHAT, list);
+        let mut reader = Reader::new(NAME, list);
         while !reader.string()?.is_empty() {
             reader.string()?;
         }
@@ -47,20 +47,20 @@ impl StartupMessage {
         Ok(Self { version, pairs: Secret::new(pairs) })
     }
 
-    /// The value of a parameter. Where it was sent twice the last one counts, as for PostgreSQL
-    /// (`ProcessStartupPacket` in `backend_startup.c`).
+    /// The value of a parameter, the last one if there are several, as in PostgreSQL (`ProcessStartupPacket` in
+    /// `backend_startup.c`).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().filter(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value).last()
     }
 
-    /// The value of a parameter as text, with U+FFFD for what is not UTF-8. Not for secrets: the copy is not wiped.
+    /// The value of a parameter as text, with U+FFFD for bytes that are not UTF-8. Not for secrets: the copy is not wiped.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// Takes a parameter out, duplicates too, and returns the value that counted.
+    /// Removes a parameter with its duplicates and returns the value that [`Self::get`] gave.
     pub fn remove(&mut self, name: &str) -> Option<Secret> {
         let removed = Secret::new(self.get(name)?);
         let mut pairs = Vec::with_capacity(self.pairs.len());
@@ -71,38 +71,38 @@ impl StartupMessage {
         Some(removed)
     }
 
-    /// Gives a parameter a value: in place of its first occurrence, or at the end. Further ones are dropped.
+    /// Sets a parameter: replaces its first occurrence or appends it, and removes further occurrences.
     ///
     /// # Errors
-    /// [`EncodeError::Empty`] for a name that is empty, [`EncodeError::ZeroByte`] for a name or value with a zero
-    /// byte in it. The message stays as it was.
+    /// [`EncodeError::Empty`] for an empty name, [`EncodeError::ZeroByte`] for a name or value with a zero byte. The
+    /// message is unchanged then.
     pub fn set(&mut self, name: &str, value: &[u8]) -> Result<(), EncodeError> {
         check_name("name of a startup parameter", name.as_bytes())?;
         check_string("value of a startup parameter", value)?;
-        // Large enough for either case: a vector that grows leaves copies of passwords behind.
+        // Enough for both cases: a vector that grows leaves copies of passwords behind.
         let mut pairs = Vec::with_capacity(self.pairs.len() + name.len() + value.len() + 2);
-        let mut placed = false;
+        let mut replaced = false;
         for (known, old) in self.iter() {
             if known != name.as_bytes() {
                 push_pair(&mut pairs, known, old);
-            } else if !placed {
+            } else if !replaced {
                 push_pair(&mut pairs, known, value);
-                placed = true;
+                replaced = true;
             }
         }
-        if !placed {
+        if !replaced {
             push_pair(&mut pairs, name.as_bytes(), value);
         }
         self.pairs = Secret::new(pairs);
         Ok(())
     }
 
-    /// The names alone, for log lines; U+FFFD stands for what is not UTF-8.
+    /// The names, for log lines, with U+FFFD for bytes that are not UTF-8.
     pub fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.iter().map(|(name, _)| String::from_utf8_lossy(name))
     }
 
-    /// Names and values in order. A value may be a password.
+    /// Names and values in their order. A value may be a password.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut pieces = self.pairs.expose().split(|byte| *byte == 0);
         iter::from_fn(move || Some((pieces.next()?, pieces.next()?)))
@@ -110,15 +110,15 @@ impl StartupMessage {
 
     /// Appends the whole packet, length word included.
     ///
-    /// Where a parameter is a password, `out` holds it afterwards: send it and [wipe](crate::secret::wipe) it. The
-    /// room is made before the first byte is written, so that no copy stays in memory that was outgrown.
+    /// A parameter may be a password: send `out` and [wipe](crate::secret::wipe) it. The space is reserved before the
+    /// first byte is written, so no copy stays in a smaller buffer.
     ///
     /// # Errors
-    /// [`EncodeError::TooLong`] beyond [`MAX_STARTUP_PACKET`]; nothing is written then.
+    /// [`EncodeError::TooLong`] above [`MAX_STARTUP_PACKET`]; `out` is unchanged then.
     pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         let length = 4 + self.pairs.len() + 1;
         if length > MAX_STARTUP_PACKET {
-            return Err(EncodeError::TooLong { what: WHAT, length, limit: MAX_STARTUP_PACKET });
+            return Err(EncodeError::TooLong { message: NAME, length, limit: MAX_STARTUP_PACKET });
         }
         let word = u32::try_from(4 + length).unwrap_or(u32::MAX);
         make_room(out, 4 + length);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn order_duplicates_and_odd_bytes_are_kept() {
+    fn order_duplicates_and_non_utf8_bytes_are_kept() {
         let startup = decode(b"user\0a\0x\0\0user\0\xff\0_pq_.y\0=\0\0").unwrap();
         assert_eq!(
             pairs(&startup),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_duplicate_counts_as_in_postgresql() {
+    fn get_returns_the_last_duplicate_as_postgresql_does() {
         let startup = decode(b"user\0first\0user\0last\0\0").unwrap();
         assert_eq!(startup.get("user"), Some(&b"last"[..]));
         assert_eq!(startup.text("user").as_deref(), Some("last"));
@@ -182,15 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_proper_end_is_refused() {
-        let truncated = DecodeError::Truncated { what: WHAT };
+    fn a_list_without_its_terminator_is_refused() {
+        let truncated = DecodeError::Truncated { message: NAME };
         for list in [&b""[..], b"user", b"user\0", b"user\0a", b"user\0a\0", b"user\0\0"] {
             assert_eq!(decode(list).unwrap_err(), truncated, "{list:?}");
         }
-        assert_eq!(decode(b"\0\0").unwrap_err(), DecodeError::TrailingBytes { what: WHAT, count: 1 });
+        assert_eq!(decode(b"\0\0").unwrap_err(), DecodeError::TrailingBytes { message: NAME, count: 1 });
         assert_eq!(
             decode(b"user\0a\0\0b\0").unwrap_err(),
-            DecodeError::TrailingBytes { what: WHAT, count: 2 }
+            DecodeError::TrailingBytes { message: NAME, count: 2 }
         );
     }
 
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn set_refuses_what_the_wire_cannot_carry() {
+    fn set_refuses_empty_names_and_zero_bytes() {
         let mut startup = StartupMessage::new(ProtocolVersion::V3_0);
         assert!(matches!(startup.set("", b"x"), Err(EncodeError::Empty { .. })));
         assert!(matches!(startup.set("a\0b", b"x"), Err(EncodeError::ZeroByte { .. })));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn remove_takes_every_duplicate() {
+    fn remove_removes_every_duplicate() {
         let mut startup = decode(b"password\0old\0user\0u\0password\0new\0\0").unwrap();
         let removed = startup.remove("password").unwrap();
         assert_eq!(removed.expose(), b"new");
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_postgresqls() {
+    fn the_length_limit_is_that_of_postgresql() {
         let mut startup = StartupMessage::new(ProtocolVersion::V3_0);
         let fitting = vec![b'x'; MAX_STARTUP_PACKET - 4 - "password".len() - 2 - 1];
         startup.set("password", &fitting).unwrap();

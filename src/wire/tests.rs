@@ -1,4 +1,4 @@
-//! Properties of every message: what is written is read back, and no bytes whatever make a decoder panic.
+//! Properties of all messages: a decoder reads back what an encoder wrote, and no input makes a decoder panic.
 
 use bytes::BytesMut;
 use proptest::collection::vec;
@@ -35,14 +35,14 @@ fn startup_packet(minor: u16, pairs: &Pairs) -> Vec<u8> {
     body
 }
 
-/// Takes a first packet apart as a reader from a socket does.
+/// Decodes a first packet as a reader of a socket does.
 fn read_first(packet: &[u8]) -> FirstPacket {
     let (word, body) = packet.split_first_chunk().unwrap();
     assert_eq!(startup_body_length(*word), Ok(body.len()));
     FirstPacket::decode(body).unwrap()
 }
 
-/// Takes a database's message apart as a reader from a socket does.
+/// Decodes a message of a database as a reader of a socket does.
 fn read_backend(message: &[u8]) -> BackendMessage<'_> {
     let (header, body) = message.split_first_chunk().unwrap();
     let header = Header::decode(*header).unwrap();
@@ -56,7 +56,7 @@ fn read_answer(message: &[u8]) -> &[u8] {
     body
 }
 
-fn written(message: &BackendMessage<'_>) -> BytesMut {
+fn encoded(message: &BackendMessage<'_>) -> BytesMut {
     let mut out = BytesMut::new();
     message.encode(&mut out).unwrap();
     out
@@ -66,7 +66,7 @@ fn owned(startup: &StartupMessage) -> Pairs {
     startup.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
 }
 
-/// Runs every decoder over the same bytes; that it returns is the property.
+/// Runs every decoder on the same bytes. None may panic.
 fn decode_with_all(bytes: &[u8]) {
     let _ = FirstPacket::decode(bytes);
     for code in [[0, 3, 0, 0], [0, 3, 0x27, 0x0f], [4, 210, 22, 46], [4, 210, 22, 47], [4, 210, 22, 48]] {
@@ -93,7 +93,7 @@ fn decode_with_all(bytes: &[u8]) {
 
 proptest! {
     #[test]
-    fn startup_packets_survive(minor: u16, pairs in parameters()) {
+    fn startup_packets_are_read_back(minor: u16, pairs in parameters()) {
         let body = startup_packet(minor, &pairs);
         let FirstPacket::Startup(startup) = FirstPacket::decode(&body).unwrap() else { panic!("no startup") };
         prop_assert_eq!(owned(&startup), pairs);
@@ -117,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn set_and_remove_are_those_of_a_list(
+    fn set_and_remove_behave_like_those_of_a_list(
         sent in named_parameters(),
         name in "(user|host|password|x)",
         value in string(0..20),
@@ -131,14 +131,14 @@ proptest! {
             pairs.into_iter().filter(|(known, _)| known != name.as_bytes()).collect()
         };
         let last = sent.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-        let place = sent.iter().position(|(known, _)| *known == name);
+        let position = sent.iter().position(|(known, _)| *known == name);
 
         let mut startup = decode();
         prop_assert_eq!(startup.get(&name), last.as_deref());
         startup.set(&name, &value).unwrap();
         let changed = owned(&startup);
         let kept = changed.iter().position(|(known, _)| known == name.as_bytes());
-        prop_assert_eq!(kept, Some(place.unwrap_or(pairs.len())));
+        prop_assert_eq!(kept, Some(position.unwrap_or(pairs.len())));
         prop_assert_eq!(startup.get(&name), Some(&value[..]));
         prop_assert_eq!(changed.len(), others(pairs.clone()).len() + 1);
         prop_assert_eq!(others(changed), others(pairs.clone()));
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn cancel_requests_survive(process_id: u32, key in vec(any::<u8>(), 4..=256)) {
+    fn cancel_requests_are_read_back(process_id: u32, key in vec(any::<u8>(), 4..=256)) {
         let request = CancelRequest { process_id, key: CancelKey::new(&key).unwrap() };
         let mut out = BytesMut::new();
         request.encode(&mut out);
@@ -165,13 +165,13 @@ proptest! {
 
         for end in 0..out.len() - 4 {
             let cut = FirstPacket::decode(&out[4..4 + end]);
-            // A shorter key of 4 bytes or more is a key too: only the length word tells.
+            // A cut key of 4 bytes or more is valid too: only the length word shows the cut.
             prop_assert_eq!(cut.is_err(), end < 12);
         }
     }
 
     #[test]
-    fn authentication_requests_survive(
+    fn authentication_requests_are_read_back(
         salt: [u8; 4],
         data in vec(any::<u8>(), 0..300),
         names in vec("[A-Z0-9-]{1,20}", 0..8),
@@ -187,25 +187,25 @@ proptest! {
             Authentication::SaslFinal(&data),
             Authentication::Other { code, data: &data },
         ] {
-            let out = written(&BackendMessage::Authentication(request.clone()));
+            let out = encoded(&BackendMessage::Authentication(request.clone()));
             let BackendMessage::Authentication(read) = read_backend(&out) else { panic!("not R") };
             prop_assert_eq!(read, request);
         }
     }
 
     #[test]
-    fn errors_and_notices_survive(fields in vec((1..=u8::MAX, string(0..40)), 0..12)) {
+    fn errors_and_notices_are_read_back(fields in vec((1..=u8::MAX, string(0..40)), 0..12)) {
         let mut body: Vec<u8> = fields.iter().flat_map(|(code, value)| [&[*code], &value[..], b"\0"].concat()).collect();
         body.push(0);
         let error = ErrorResponse::decode(&body).unwrap();
         let read: Vec<_> = error.fields().map(|(code, value)| (code, value.to_vec())).collect();
         prop_assert_eq!(read, fields);
 
-        let out = written(&BackendMessage::Error(error.clone()));
+        let out = encoded(&BackendMessage::Error(error.clone()));
         prop_assert_eq!(&out[5..], &body[..]);
         let BackendMessage::Error(read) = read_backend(&out) else { panic!("not E") };
         prop_assert_eq!(&read, &error);
-        let out = written(&BackendMessage::Notice(error.clone()));
+        let out = encoded(&BackendMessage::Notice(error.clone()));
         let BackendMessage::Notice(read) = read_backend(&out) else { panic!("not N") };
         prop_assert_eq!(&read, &error);
 
@@ -215,11 +215,11 @@ proptest! {
     }
 
     #[test]
-    fn errors_of_ours_survive(message: String, detail: String, hint: String) {
+    fn errors_of_the_proxy_are_read_back(message: String, detail: String, hint: String) {
         let error = ErrorResponse::new(Severity::Fatal, SqlState::InternalError, message.clone())
             .with_detail(detail.clone())
             .with_hint(hint.clone());
-        let out = written(&BackendMessage::Error(error));
+        let out = encoded(&BackendMessage::Error(error));
         let BackendMessage::Error(read) = read_backend(&out) else { panic!("not E") };
         let sent = |text: String| text.replace('\0', "\u{fffd}");
         prop_assert_eq!(read.message().unwrap(), sent(message));
@@ -228,7 +228,7 @@ proptest! {
     }
 
     #[test]
-    fn the_other_messages_of_a_database_survive(
+    fn other_messages_of_a_database_are_read_back(
         name in string(0..40),
         value in string(0..400),
         process_id: u32,
@@ -237,30 +237,30 @@ proptest! {
         names in vec(string(1..20), 0..20),
         status: u8,
     ) {
-        let out = written(&BackendMessage::ParameterStatus { name: &name, value: &value });
+        let out = encoded(&BackendMessage::ParameterStatus { name: &name, value: &value });
         let BackendMessage::ParameterStatus { name: read_name, value: read_value } = read_backend(&out) else { panic!("not S") };
         prop_assert_eq!((read_name, read_value), (&name[..], &value[..]));
 
-        let out = written(&BackendMessage::BackendKeyData { process_id, key: CancelKey::new(&key).unwrap() });
+        let out = encoded(&BackendMessage::BackendKeyData { process_id, key: CancelKey::new(&key).unwrap() });
         let BackendMessage::BackendKeyData { process_id: read_id, key: read_key } = read_backend(&out) else { panic!("not K") };
         prop_assert_eq!((read_id, read_key.expose()), (process_id, &key[..]));
 
         let version = ProtocolVersion { major, minor };
         let unrecognized: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-        let out = written(&BackendMessage::NegotiateProtocolVersion { version, unrecognized: unrecognized.clone() });
+        let out = encoded(&BackendMessage::NegotiateProtocolVersion { version, unrecognized: unrecognized.clone() });
         let BackendMessage::NegotiateProtocolVersion { version: read_version, unrecognized: read_names } = read_backend(&out) else { panic!("not v") };
         prop_assert_eq!((read_version, read_names), (version, unrecognized));
         for end in 5..out.len() {
             prop_assert!(BackendMessage::decode(b'v', &out[5..end]).is_err());
         }
 
-        let out = written(&BackendMessage::ReadyForQuery { status });
+        let out = encoded(&BackendMessage::ReadyForQuery { status });
         let BackendMessage::ReadyForQuery { status: read } = read_backend(&out) else { panic!("not Z") };
         prop_assert_eq!(read, status);
     }
 
     #[test]
-    fn answers_survive(password in string(0..3_000), mechanism in "[A-Z0-9-]{1,30}", data in vec(any::<u8>(), 0..300)) {
+    fn answers_are_read_back(password in string(0..3_000), mechanism in "[A-Z0-9-]{1,30}", data in vec(any::<u8>(), 0..300)) {
         let mut out = BytesMut::new();
         encode_password(&password, &mut out).unwrap();
         let read = decode_password(read_answer(&out)).unwrap();
@@ -283,21 +283,21 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(bytes in vec(any::<u8>(), 0..600)) {
+    fn no_decoder_panics(bytes in vec(any::<u8>(), 0..600)) {
         decode_with_all(&bytes);
     }
 
-    /// Bytes that reach deeper: many ends of strings, few other values.
+    /// With bytes that pass more checks: many terminators, few other values.
     #[test]
-    fn no_likely_bytes_panic(bytes in vec(prop_oneof![Just(0), Just(3), Just(b':'), Just(b'a'), Just(255)], 0..80)) {
+    fn no_decoder_panics_on_likely_bytes(bytes in vec(prop_oneof![Just(0), Just(3), Just(b':'), Just(b'a'), Just(255)], 0..80)) {
         decode_with_all(&bytes);
     }
 
-    /// What was accepted is written back as the same bytes, so that nothing is lost or made up on the way through.
+    /// An encoder writes an accepted message as the same bytes: the proxy relays it unchanged.
     #[test]
-    fn what_is_accepted_is_written_back(tag in prop::sample::select(&b"RENSKvZ"[..]), bytes in vec(prop_oneof![Just(0), Just(3), Just(10), Just(b'a')], 0..40)) {
+    fn accepted_messages_are_encoded_unchanged(tag in prop::sample::select(&b"RENSKvZ"[..]), bytes in vec(prop_oneof![Just(0), Just(3), Just(10), Just(b'a')], 0..40)) {
         if let Ok(message) = BackendMessage::decode(tag, &bytes) {
-            prop_assert_eq!(&written(&message)[5..], &bytes[..]);
+            prop_assert_eq!(&encoded(&message)[5..], &bytes[..]);
         }
         let body = [&[0, 3, 0, 0], &bytes[..]].concat();
         if let Ok(packet) = FirstPacket::decode(&body) {
@@ -309,7 +309,7 @@ proptest! {
 }
 
 #[test]
-fn requests_without_fields_survive() {
+fn requests_without_fields_are_read_back() {
     for packet in [FirstPacket::Ssl, FirstPacket::GssEnc] {
         let mut out = BytesMut::new();
         packet.encode(&mut out).unwrap();
@@ -319,7 +319,15 @@ fn requests_without_fields_survive() {
 }
 
 #[test]
-fn no_error_shows_what_was_sent() {
+fn texts_are_cut_at_the_limit_of_libpq() {
+    let error = ErrorResponse::new(Severity::Error, SqlState::InternalError, "\u{20ac}".repeat(20_000));
+    let out = encoded(&BackendMessage::Error(error.clone().with_hint("h")));
+    assert!((29_990..=30_001).contains(&out.len()), "{}", out.len());
+    assert_eq!(ErrorResponse::decode(&out[5..]).unwrap().message(), error.message());
+}
+
+#[test]
+fn no_error_shows_the_input() {
     let packet = b"\0\x03\0\0user\0alice\0password\0hunter2\0\0";
     let cancel = b"4711:68756e74657232";
     let negotiation = b"\0\x03\0\0\0\0\0\x01_pq_.hunter2\0";
@@ -339,6 +347,6 @@ fn no_error_shows_what_was_sent() {
         }
     }
     let refused = encode_password(b"hunter2\0hunter2", &mut BytesMut::new()).unwrap_err();
-    let said = format!("{errors:?} {refused:?}");
-    assert!(errors.len() > 1000 && !said.contains("hunter2") && !said.contains("104, 117"), "{said}");
+    let text = format!("{errors:?} {refused:?}");
+    assert!(errors.len() > 1000 && !text.contains("hunter2") && !text.contains("104, 117"), "{text}");
 }

@@ -1,18 +1,18 @@
-//! The version of the protocol that an application asks for.
+//! The version of the protocol.
 
 use std::fmt;
 
 /// A protocol version, such as 3.0 (all of PostgreSQL 7.4 to 17) or 3.2 (PostgreSQL 18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProtocolVersion {
-    /// Versions of different majors do not understand each other. Only 3 is in use.
+    /// Versions with different majors are incompatible. Only 3 is in use.
     pub major: u16,
-    /// A server that knows a lower minor says so in `NegotiateProtocolVersion` and goes on with its own.
+    /// A server with a lower minor sends `NegotiateProtocolVersion` and continues with its own.
     pub minor: u16,
 }
 
 impl ProtocolVersion {
-    /// What every driver and every server speaks.
+    /// The version that every driver and every server supports.
     pub const V3_0: Self = Self { major: 3, minor: 0 };
     /// PostgreSQL 18: cancel keys may be longer than 4 bytes.
     pub const V3_2: Self = Self { major: 3, minor: 2 };
