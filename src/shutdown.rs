@@ -1,8 +1,8 @@
-//! The order to stop, in three degrees.
+//! The shutdown signal of the process, in three phases.
 
 use tokio_util::sync::CancellationToken;
 
-/// Told to everything that runs: first that it will stop, then to stop taking on work, at last to end what is left.
+/// A shutdown signal that all tasks share. Its phases: announced, then no new work, then end of the running sessions.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     announced: CancellationToken,
@@ -11,41 +11,41 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// An order that has not been given yet.
+    /// A signal in its initial state: no phase has begun.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Everything goes on, but whoever asks is told to send new work elsewhere.
+    /// Begins the first phase: everything continues, but readiness probes fail, so that new connections go elsewhere.
     pub fn announce(&self) {
         self.announced.cancel();
     }
 
-    /// Listeners stop accepting; running sessions go on. Implies [`Shutdown::announce`].
+    /// Begins the second phase: listeners stop accepting, running sessions continue. Implies [`Shutdown::announce`].
     pub fn drain(&self) {
         self.announce();
         self.drain.cancel();
     }
 
-    /// Running sessions end as well. Implies [`Shutdown::drain`].
+    /// Begins the last phase: running sessions end. Implies [`Shutdown::drain`].
     pub fn end(&self) {
         self.drain();
         self.end.cancel();
     }
 
-    /// Whether the order was given, in whatever degree.
+    /// Whether any phase has begun.
     #[must_use]
     pub fn is_announced(&self) -> bool {
         self.announced.is_cancelled()
     }
 
-    /// Resolves once no new work may be taken on.
+    /// Completes when the second phase begins.
     pub async fn draining(&self) {
         self.drain.cancelled().await;
     }
 
-    /// Resolves once running sessions have to end.
+    /// Completes when the last phase begins.
     pub async fn ended(&self) {
         self.end.cancelled().await;
     }

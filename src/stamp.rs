@@ -1,16 +1,16 @@
-//! What tells that a file has changed.
+//! Detects that a file has changed.
 
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// When a file was written to, and its length in bytes; nothing where there is no file that can be looked at. Two that
-/// are equal may still differ in what the file holds, if it was written twice within the resolution of its clock.
+/// Modification time and length in bytes of a file; empty if the file is missing or unreadable. Two equal stamps do not
+/// prove equal contents: the file may have been written twice within the resolution of its modification time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(Option<(SystemTime, u64)>);
 
 impl Stamp {
-    /// The file as it is now, or what a link leads to.
+    /// The current stamp of a file; follows symbolic links.
     #[must_use]
     pub fn of(path: &Path) -> Self {
         let found = fs::metadata(path).ok();
@@ -23,17 +23,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_comes_grows_or_goes_has_another_stamp() {
+    fn creating_growing_or_removing_a_file_changes_its_stamp() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
-        let none = Stamp::of(&file);
+        let missing = Stamp::of(&file);
         fs::write(&file, "1").unwrap();
         let written = Stamp::of(&file);
-        assert_ne!(none, written);
+        assert_ne!(missing, written);
         assert_eq!(written, Stamp::of(&file));
         fs::write(&file, "22").unwrap();
         assert_ne!(written, Stamp::of(&file));
         fs::remove_file(&file).unwrap();
-        assert_eq!(none, Stamp::of(&file));
+        assert_eq!(missing, Stamp::of(&file));
     }
 }
