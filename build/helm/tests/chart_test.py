@@ -1,4 +1,4 @@
-"""The chart's tests. Started by build/chart-test.sh, which installs what they need."""
+"""The tests of the chart. build/chart-test.sh installs their dependencies and starts them."""
 
 import argparse
 import pathlib
@@ -19,7 +19,7 @@ VALUES = sorted((ROOT / "build/helm/tests/values").glob("*.yaml"))
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--tools", type=pathlib.Path, required=True, help="the folder with helm, kubectl and node_modules")
-    arguments.add_argument("--update", action="store_true", help="write the golden files anew")
+    arguments.add_argument("--update", action="store_true", help="write the golden files")
     options = arguments.parse_args()
     helm = Helm(ROOT, options.tools)
     if options.update:
@@ -41,14 +41,14 @@ def cases(helm: Helm):
         yield f"{values.stem} lints", lambda values=values: helm.lint(values)
         yield f"{values.stem} equals its golden files", lambda values=values: golden.compare(helm, values)
         yield f"{values.stem} fits the schemas", lambda values=values: schemas.check(helm, helm.render(values))
-        yield f"{values.stem} holds together", lambda values=values: rules.check(helm.render(values), helm.notes(values))
+        yield f"{values.stem} is consistent", lambda values=values: rules.check(helm.render(values), helm.notes(values))
     yield "plain manifests are up to date", lambda: golden.compare_plain(helm)
     yield "plain manifests pass kustomize and the schemas", lambda: schemas.check(helm, helm.kustomize())
-    yield "plain manifests hold together", lambda: rules.check(helm.kustomize(), None)
+    yield "plain manifests are consistent", lambda: rules.check(helm.kustomize(), None)
     for name, arguments, expected in refusals.CASES:
         yield f"refused: {name}", lambda a=arguments, e=expected: refusals.check(helm, a, e)
-    for place, text in documents.blocks(ROOT):
-        yield f"{place} renders", lambda text=text: documents.check(helm, text)
+    for position, text in documents.blocks(ROOT):
+        yield f"{position} renders", lambda text=text: documents.check(helm, text)
 
 
 if __name__ == "__main__":

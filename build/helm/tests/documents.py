@@ -9,7 +9,7 @@ import schemas
 from helm import Helm, objects
 
 BLOCK = re.compile(r"^```(yaml helm-values|yaml|json)\n(.*?)^```$", re.M | re.S)
-# How many there are at least in the pages that lead to a running server.
+# The minimum number of blocks in the pages about installing a server.
 EXPECTED = {"docs/quickstart.md": 2, "docs/guides/deploy.md": 10, "docs/guides/kubernetes.md": 1}
 
 
@@ -17,14 +17,14 @@ def blocks(root: pathlib.Path):
     for page in sorted((root / "docs").rglob("*.md")):
         name, text = str(page.relative_to(root)), page.read_text()
         found = [match for match in BLOCK.finditer(text) if is_ours(match)]
-        assert len(found) >= EXPECTED.get(name, 0), f"{name} has lost its values, policies or objects"
+        assert len(found) >= EXPECTED.get(name, 0), f"{name} has fewer values, policies or objects than expected"
         for match in found:
             line = text.count("\n", 0, match.start()) + 1
             yield f"{name}:{line} ({match[1]})", match
 
 
 def is_ours(block: re.Match) -> bool:
-    """Other JSON is of logs, other YAML the program's own configuration, which the program's tests read."""
+    """Other JSON blocks are log lines; other YAML blocks are configurations, which the tests of the program read."""
     marks = {"json": '"Statement"', "yaml": "apiVersion:", "yaml helm-values": ""}
     return marks[block[1]] in block[2]
 
@@ -46,14 +46,14 @@ def check_values(helm: Helm, text: str) -> list[str]:
 
 
 def check_policy(text: str) -> list[str]:
-    """An IAM policy: version, statements that allow named actions on named resources."""
+    """An IAM policy has a version and statements that allow named actions on named resources."""
     policy = json.loads(text)
     faults = [] if policy["Version"] == "2012-10-17" else ["not the policy language of 2012-10-17"]
     for statement in policy["Statement"]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         faults += [f"{action} is more than one action" for action in actions if "*" in action]
         if statement.get("Resource") in ("*", ["*"]):
-            faults.append("it allows something on every resource of the account")
+            faults.append("it allows an action on every resource of the account")
         if not ("Resource" in statement) ^ ("Principal" in statement):
             faults.append("neither a resource (identity policy) nor a principal (trust policy)")
     return faults

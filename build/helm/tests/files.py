@@ -1,4 +1,4 @@
-"""The Dockerfile, .dockerignore, compose file and release workflow fit each other; no container engine is needed to see that."""
+"""Checks Dockerfile, .dockerignore, compose file and release workflow against each other, without a container engine."""
 
 import fnmatch
 import pathlib
@@ -20,7 +20,7 @@ def check(root: pathlib.Path) -> list[str]:
 
 
 def unpinned_bases(dockerfile: str) -> list[str]:
-    """Every base is an argument, and every such argument names a digest, in the form that build/base-images.sh renews."""
+    """Every base image is a build argument with a digest, in the form that build/base-images.sh updates."""
     stages = re.findall(r"^FROM .* AS (\S+)$", dockerfile, re.M)
     bases = re.findall(r"^FROM (?:--platform=\S+ )?(\S+)", dockerfile, re.M)
     pinned = re.findall(r"^ARG ([A-Z]+_IMAGE)=\S+:\S+@sha256:[0-9a-f]{64}$", dockerfile, re.M)
@@ -29,7 +29,7 @@ def unpinned_bases(dockerfile: str) -> list[str]:
 
 
 def unknown_arguments(root: pathlib.Path, dockerfile: str) -> list[str]:
-    """Docker only warns of a build argument that no stage takes; the image then has the default in its place."""
+    """Docker only warns about an unknown build argument and builds the image with the default."""
     known = re.findall(r"^ARG (\w+)", dockerfile, re.M)
     faults = []
     for path in (".github/workflows/release.yml", "docs/guides/deploy.md"):
@@ -42,14 +42,14 @@ def unknown_arguments(root: pathlib.Path, dockerfile: str) -> list[str]:
 def unknown_targets(dockerfile: str, compose: dict) -> list[str]:
     stages = re.findall(r"^FROM .* AS (\S+)$", dockerfile, re.M)
     return [
-        f"compose.yaml: service {name} wants the stage {service['build']['target']}, the Dockerfile has {stages}"
+        f"compose.yaml: service {name} needs the stage {service['build']['target']}, the Dockerfile has {stages}"
         for name, service in compose["services"].items()
         if service["build"]["target"] not in stages
     ]
 
 
 def ignored_sources(root: pathlib.Path, dockerfile: str) -> list[str]:
-    """Each path that is copied exists and is let through."""
+    """Each copied path exists and .dockerignore allows it."""
     lines = (root / ".dockerignore").read_text().splitlines()
     allowed = [line[1:] for line in lines if line.startswith("!")]
     sources = [
@@ -62,12 +62,12 @@ def ignored_sources(root: pathlib.Path, dockerfile: str) -> list[str]:
         if not (root / source).exists():
             faults.append(f"Dockerfile: {source} does not exist")
         if not any(source == entry or fnmatch.fnmatch(source, f"{entry}/*") for entry in allowed):
-            faults.append(f"Dockerfile: {source} is kept out by .dockerignore")
+            faults.append(f"Dockerfile: {source} is excluded by .dockerignore")
     return faults
 
 
 def loose_containers(compose: dict) -> list[str]:
-    """Server and client run as restricted as in a pod, and nothing is published beyond this machine."""
+    """Server and client are as restricted as in a pod, and ports are published on loopback only."""
     faults = []
     for name in ("server", "client"):
         service = compose["services"][name]

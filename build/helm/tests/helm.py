@@ -1,4 +1,4 @@
-"""helm and kubectl, as the tests use them."""
+"""Runs helm and kubectl for the tests."""
 
 import pathlib
 import re
@@ -8,7 +8,7 @@ import tempfile
 
 import yaml
 
-# What is rendered has this version, so that a release changes no golden file.
+# The version in rendered files, so that a release changes no golden file.
 VERSION = "0.0.0"
 RELEASE = ["rds-auth-proxy", "--namespace", "rds-auth-proxy"]
 
@@ -44,7 +44,7 @@ class Helm:
         return self.run("helm", "template", *RELEASE[:1], self.chart, *RELEASE[1:], *arguments)
 
     def notes(self, values: pathlib.Path) -> str:
-        """What `helm install` prints for people."""
+        """The notes that `helm install` prints."""
         text = self.output(
             "helm", "install", *RELEASE[:1], self.chart, *RELEASE[1:], "--dry-run=client", "--values", values
         )

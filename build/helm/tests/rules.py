@@ -1,4 +1,4 @@
-"""What no schema knows: the parts of the chart fit each other, the image and the client."""
+"""Rules that no schema checks: the parts of the chart are consistent with each other, the image and the client."""
 
 import re
 import tomllib
@@ -39,18 +39,18 @@ def check(rendered: list[dict], notes: str | None) -> list[str]:
         faults += client(yaml.safe_load(client_config(notes)), deployment, config)
         for service in rendered:
             if service["kind"] == "Service" and service["spec"]["type"] == "LoadBalancer":
-                way = f"`host: ADDRESS:{service['spec']['ports'][0]['port']}`"
-                rule(way in notes, "the notes do not tell the way without a tunnel")
+                upstream = f"`host: ADDRESS:{service['spec']['ports'][0]['port']}`"
+                rule(upstream in notes, "the notes do not explain the connection without a tunnel")
 
     container = pod["spec"]["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     everywhere = "[::]" if config["proxy"]["listen_addr"].startswith("[") else "0.0.0.0"
-    rule(config["proxy"]["listen_addr"] == f"{everywhere}:{ports['postgres']}", "the proxy listens elsewhere")
-    rule(config["proxy"].get("admin_addr") == f"{everywhere}:{ports['admin']}", "the admin listener is elsewhere")
+    rule(config["proxy"]["listen_addr"] == f"{everywhere}:{ports['postgres']}", "the proxy listens on another address")
+    rule(config["proxy"].get("admin_addr") == f"{everywhere}:{ports['admin']}", "the admin listener has another address")
     variables = {variable["name"] for variable in container.get("env", [])}
-    rule(not variables & {"LOG_LEVEL", "RUST_LOG", "DEBUG"}, "a variable beats proxy.log_level, also after a change of it")
+    rule(not variables & {"LOG_LEVEL", "RUST_LOG", "DEBUG"}, "an environment variable overrides proxy.log_level")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        rule(container[probe]["httpGet"]["port"] in ports, f"{probe} names a port that is not there")
+        rule(container[probe]["httpGet"]["port"] in ports, f"{probe} names a port that does not exist")
     rule("cpu" not in container["resources"].get("limits", {}), "a CPU limit throttles every query")
     rule(*holds_sessions(container["resources"], config["proxy"]))
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
@@ -63,14 +63,14 @@ def check(rendered: list[dict], notes: str | None) -> list[str]:
 
     grace = pod["spec"]["terminationGracePeriodSeconds"]
     needed = seconds(config["proxy"]["shutdown_delay"]) + seconds(config["proxy"]["drain_timeout"])
-    rule(grace > needed, f"the kubelet kills after {grace} s what may drain for {needed} s")
+    rule(grace > needed, f"the kubelet kills the pod after {grace} s, but it may drain for {needed} s")
     if "HorizontalPodAutoscaler" in by_kind:
-        rule("replicas" not in deployment["spec"], "the autoscaler and the Deployment fight over replicas")
+        rule("replicas" not in deployment["spec"], "both the autoscaler and the Deployment set replicas")
     return faults + restricted(pod["spec"]) + portforward(by_kind) + certificates(rendered, name)
 
 
 def client(notes: dict, deployment: dict, server: dict) -> list[str]:
-    """The configuration that developers paste, beside the server's."""
+    """Compares the configuration that developers copy with that of the server."""
     tunnel = notes["upstream_proxies"]["default"]["port_forward"]
     hosts = {name: target["host"] for name, target in server.get("targets", {}).items()}
     holds = {
@@ -78,10 +78,10 @@ def client(notes: dict, deployment: dict, server: dict) -> list[str]:
         "another namespace": tunnel["namespace"] == deployment["metadata"]["namespace"],
         "another port": server["proxy"]["listen_addr"].endswith(f":{tunnel['remote_port']}"),
         "other targets": {name: target["host"] for name, target in notes.get("targets", {}).items()} == hosts,
-        "another choice of RDS": notes.get("rds", {}).get("enabled", True) == server["rds"]["enabled"],
+        "another value of rds.enabled": notes.get("rds", {}).get("enabled", True) == server["rds"]["enabled"],
         "other regions": notes.get("rds", {}).get("regions") == server["rds"].get("regions"),
     }
-    return [f"the notes name {what}" for what, same in holds.items() if not same]
+    return [f"the notes name {difference}" for difference, same in holds.items() if not same]
 
 
 def selectors(rendered: list[dict]):
@@ -102,7 +102,7 @@ def seconds(duration: str) -> float:
     return int(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}[unit]
 
 
-# What docs/operations.md says about memory, in bytes: of the program, and of a session with TLS on both sides and a connection that waits.
+# Memory in bytes as in docs/operations.md: of the program, and of a session with TLS on both sides plus a pending connection.
 PROGRAM, SESSION = 32 * 2**20, 536 * 2**10
 # The default of max_connections (src/session/limits.rs).
 MAX_CONNECTIONS = 1000
@@ -113,7 +113,7 @@ def holds_sessions(resources: dict, proxy: dict) -> tuple[bool, str]:
     sessions = proxy.get("max_connections", MAX_CONNECTIONS)
     needed = PROGRAM + sessions * SESSION
     holds = limit is None or size(limit) >= needed
-    return holds, f"a memory limit of {limit} is below the {needed >> 20} MiB that {sessions} sessions may take"
+    return holds, f"a memory limit of {limit} is below the {needed >> 20} MiB that {sessions} sessions may need"
 
 
 def size(quantity: str) -> int:
@@ -133,7 +133,7 @@ def restricted(pod: dict) -> list[str]:
         faults.append("the pod shares a namespace of the host")
     for volume in pod["volumes"]:
         if not volume.keys() - {"name"} <= {"configMap", "secret", "projected", "emptyDir", "csi"}:
-            faults.append(f"volume {volume['name']} is of a kind that restricted refuses")
+            faults.append(f"volume {volume['name']} has a type that the restricted standard refuses")
     for container in pod["containers"]:
         own = container["securityContext"]
         if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
@@ -158,7 +158,7 @@ def portforward(by_kind: dict[str, dict]) -> list[str]:
 
 
 def certificates(rendered: list[dict], name: str) -> list[str]:
-    """With verify-full, clients demand the name of the Deployment or Service, or else this one (src/cli/tunnel.rs)."""
+    """With verify-full, clients verify the name of the Deployment or Service, or else rds-auth-proxy (src/cli/tunnel.rs)."""
     servers = [item for item in rendered if item["kind"] == "Certificate" and "server auth" in item["spec"]["usages"]]
     return [
         f"the certificate {item['metadata']['name']} is not for {wanted}"

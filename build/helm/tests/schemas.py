@@ -1,4 +1,4 @@
-"""Kubernetes' own schemas, strictly; those of cert-manager and the Prometheus operator for their kinds."""
+"""Validates objects strictly against the schemas of Kubernetes, cert-manager and the Prometheus operator."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ import kubernetes_validate
 
 from helm import Helm
 
-# The oldest that Chart.yaml allows, and what clusters run.
+# The oldest version that Chart.yaml allows, and later ones.
 VERSIONS = ("1.27", "1.30", "1.33", "1.35", "1.37")
 CUSTOM = {
     "cert-manager.io/v1": "@kubernetes-models/cert-manager/cert-manager.io/v1",

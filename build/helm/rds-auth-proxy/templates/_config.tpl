@@ -1,6 +1,6 @@
 {{/*
-config.yaml as the program reads it. It is built as a value and printed by toYaml, so that no quoting is left to chance;
-proxy.config is laid over it.
+config.yaml of the program. Built as a dictionary and printed by toYaml, which quotes all values correctly; then
+proxy.config is merged over it.
 */}}
 {{- define "rds-auth-proxy.config" -}}
 {{- $values := .Values.proxy -}}
@@ -38,7 +38,7 @@ proxy.config is laid over it.
       "drain_timeout" "proxy.drainTimeout"
       "shutdown_delay" "proxy.shutdownDelay" -}}
 {{- if hasKey (default dict $values.config.proxy) $key -}}
-{{- fail (printf "proxy.config.proxy.%s: set %s instead, other parts of the chart depend on it" $key $owner) -}}
+{{- fail (printf "proxy.config.proxy.%s: set %s instead, because other parts of the chart depend on it" $key $owner) -}}
 {{- end -}}
 {{- end -}}
 {{- mergeOverwrite $config (deepCopy $values.config) | toYaml -}}
@@ -63,7 +63,7 @@ client_private_key: {{ required "proxy.ssl.clientCertificatePath needs proxy.ssl
 {{- end }}
 {{- end -}}
 
-{{/* Tag values are strings in the configuration; `value: true` in a values file is one too. */}}
+{{/* Tag values are strings in the configuration, so `value: true` in a values file becomes "true". */}}
 {{- define "rds-auth-proxy.config-tags" -}}
 {{- range . }}
 - name: {{ .name | quote }}
@@ -73,7 +73,7 @@ client_private_key: {{ required "proxy.ssl.clientCertificatePath needs proxy.ssl
 {{- end }}
 {{- end -}}
 
-{{/* The Secret with the server's certificate; empty: there is none to mount. */}}
+{{/* The name of the Secret with the server certificate; empty if there is none to mount. */}}
 {{- define "rds-auth-proxy.server-secret" -}}
 {{- if .Values.proxy.ssl.enabled -}}
 {{- if .Values.proxy.certManager.enabled -}}
@@ -84,7 +84,7 @@ client_private_key: {{ required "proxy.ssl.clientCertificatePath needs proxy.ssl
 {{- end -}}
 {{- end -}}
 
-{{/* What clients have to know of the targets. How the server secures its way to them is not their business. */}}
+{{/* The keys of each target that clients need; the TLS settings are only for the server. */}}
 {{- define "rds-auth-proxy.client-targets" -}}
 {{- $targets := dict -}}
 {{- range $name, $target := .Values.proxy.targets -}}

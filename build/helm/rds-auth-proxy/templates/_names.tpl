@@ -1,4 +1,4 @@
-{{/* The one name: Deployment, pod label app.kubernetes.io/name, Service, ConfigMap. A label value has at most 63 characters. */}}
+{{/* The name of all objects and the pod label app.kubernetes.io/name. A label value has at most 63 characters. */}}
 {{- define "rds-auth-proxy.fullname" -}}
 {{- $chart := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -10,13 +10,13 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A name with something behind it: dict "root" $ "suffix" "server-tls" */}}
+{{/* The name with a suffix: dict "root" $ "suffix" "server-tls" */}}
 {{- define "rds-auth-proxy.name-with" -}}
 {{- $room := sub 62 (len .suffix) | int -}}
 {{- printf "%s-%s" (include "rds-auth-proxy.fullname" .root | trunc $room | trimSuffix "-") .suffix -}}
 {{- end -}}
 
-{{/* What selects our pods; clients look for the first of the two. Never to be changed: selectors are immutable. */}}
+{{/* The labels that select the pods; clients use the first one. Do not change them: selectors are immutable. */}}
 {{- define "rds-auth-proxy.selector" -}}
 app.kubernetes.io/name: {{ include "rds-auth-proxy.fullname" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -38,10 +38,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
-{{/* repository[:tag|@digest]; a repository that already names one is left alone. */}}
+{{/* repository[:tag|@digest]; a repository that already has one stays unchanged. */}}
 {{- define "rds-auth-proxy.image" -}}
 {{- $image := .Values.deployment.image -}}
-{{- $repository := required "deployment.image.repository is empty: name the image you have built and pushed, e.g. --set deployment.image.repository=REGISTRY/rds-auth-proxy" $image.repository -}}
+{{- $repository := required "deployment.image.repository is empty: set it to the image that you have built and pushed, e.g. --set deployment.image.repository=REGISTRY/rds-auth-proxy" $image.repository -}}
 {{- if or (contains "@" $repository) (regexMatch ":[^/]+$" $repository) -}}
 {{- if or $image.tag $image.digest -}}
 {{- fail (printf "deployment.image.repository (%s) names a tag or digest already: leave deployment.image.tag and .digest empty" $repository) -}}

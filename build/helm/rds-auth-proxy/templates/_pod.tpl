@@ -1,6 +1,6 @@
 {{/*
-With the admin listener the pod says by itself whether it lives and whether it may get connections. Without it a probe can
-only see that the proxy accepts; such a probe appears in the proxy's log as an application that went away at once.
+The admin listener reports liveness and readiness. Without it a probe only checks that the proxy accepts connections;
+such a probe appears in the log as an application that disconnected at once.
 */}}
 {{- define "rds-auth-proxy.probes" -}}
 {{- if .Values.proxy.admin.enabled -}}

@@ -13,12 +13,12 @@
 {{- end -}}
 {{- end -}}
 
-{{/* How long the kubelet waits before it kills: the drain, and five seconds to write the last lines. */}}
+{{/* Seconds until the kubelet kills the pod: shutdown delay, drain, and five seconds for the last log lines. */}}
 {{- define "rds-auth-proxy.grace" -}}
 {{- $own := .Values.deployment.terminationGracePeriodSeconds -}}
 {{- $drain := toString .Values.proxy.drainTimeout -}}
 {{- if eq $drain "forever" -}}
-{{- required "proxy.drainTimeout is `forever`: say with deployment.terminationGracePeriodSeconds when the kubelet may end it" $own -}}
+{{- required "proxy.drainTimeout is `forever`: set deployment.terminationGracePeriodSeconds, after which the kubelet kills the pod" $own -}}
 {{- else -}}
 {{- $needed := add (include "rds-auth-proxy.seconds" .Values.proxy.shutdownDelay | int) (include "rds-auth-proxy.seconds" $drain | int) 5 -}}
 {{- if and (not (kindIs "invalid" $own)) (lt (int $own) (int $needed)) -}}
