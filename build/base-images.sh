@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Pins the base images of the Dockerfile: looks up what each tag stands for now and writes that digest into its ARG line.
+# Pins the base images of the Dockerfile: looks up the current digest of each tag and writes it to the ARG line.
 #
 #   build/base-images.sh
 #
-# Needs docker with buildx, and the registries. Look at the difference, build, and commit it.
+# Needs docker with buildx and access to the registries. Review the diff, build, and commit it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The digest of the index, which has all platforms.
+# The digest of the image index, which covers all platforms.
 digest_of() { docker buildx imagetools inspect "$1" --format '{{.Manifest.Digest}}'; }
 
 pin() { # pin TAG

@@ -1,7 +1,7 @@
-//! Puts the commit and its date into the binary, for `rds-auth-proxy version`.
+//! Compiles the commit and its date into the binary, for `rds-auth-proxy version`.
 //!
-//! A build without git (a source archive, an image) passes them as
-//! `RDS_AUTH_PROXY_BUILD_COMMIT` and `RDS_AUTH_PROXY_BUILD_DATE`.
+//! A build without git (a source archive, an image) sets them in `RDS_AUTH_PROXY_BUILD_COMMIT` and
+//! `RDS_AUTH_PROXY_BUILD_DATE`.
 
 use std::process::Command;
 
@@ -14,11 +14,11 @@ fn main() {
 
 fn emit(name: &str, git: &[&str]) {
     println!("cargo::rerun-if-env-changed={name}");
-    let value = std::env::var(name).ok().or_else(|| ask_git(git)).unwrap_or_else(|| "unknown".into());
+    let value = std::env::var(name).ok().or_else(|| run_git(git)).unwrap_or_else(|| "unknown".into());
     println!("cargo::rustc-env={name}={value}");
 }
 
-fn ask_git(arguments: &[&str]) -> Option<String> {
+fn run_git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Checks the messages of a range of commits: build/commit-lint.sh origin/main..HEAD
-# The next version and the release notes are computed from them, so a slip here becomes a wrong version there.
+# Checks the commit messages of a range: build/commit-lint.sh origin/main..HEAD
+# The next version and the release notes are computed from them, so a wrong message gives a wrong version.
 set -euo pipefail
 
 readonly TYPES='feat|fix|docs|refactor|test|perf|build|chore|ci'
 readonly HEADER="^($TYPES)(\\([a-z0-9][a-z0-9._/-]*\\))?!?: [^[:space:]]"
 readonly LONGEST_SUBJECT=100
 
-# Prints one line for each fault of the message on standard input.
-faults() {
+# Reads a commit message from standard input and prints one line for each problem.
+problems() {
     local subject second line
     IFS= read -r subject || true
     [[ "$subject" =~ $HEADER ]] ||
-        echo "begin with TYPE: or TYPE(scope): where TYPE is one of ${TYPES//|/ }, then say what changed"
+        echo "begin with TYPE: or TYPE(scope): (TYPE is one of ${TYPES//|/ }), then a subject"
     [ "${#subject}" -le "$LONGEST_SUBJECT" ] ||
         echo "shorten the first line to $LONGEST_SUBJECT characters; it has ${#subject}"
     case "$subject" in *.) echo "end the first line without a full stop" ;; esac
@@ -35,14 +35,14 @@ fi
 commits=$(git rev-list --no-merges --reverse "$1" --)
 failed=0
 for commit in $commits; do
-    found=$(git log -1 --format=%B "$commit" | faults)
+    found=$(git log -1 --format=%B "$commit" | problems)
     [ -n "$found" ] || continue
     failed=$((failed + 1))
     git log -1 --format='%h %s' "$commit" >&2
-    while IFS= read -r fault; do echo "    $fault" >&2; done <<<"$found"
+    while IFS= read -r problem; do echo "    $problem" >&2; done <<<"$found"
 done
 
 if [ "$failed" -gt 0 ]; then
-    echo "$failed commit message(s) in $1 need another wording: git rebase -i, then reword" >&2
+    echo "$failed commit message(s) in $1 do not follow the rules: git rebase -i, then reword" >&2
     exit 1
 fi

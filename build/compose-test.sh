@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Brings build/compose.yaml up and asks its database from this machine, through the published port, as its user would:
-# with podman-compose, from the layers that build/image-test.sh has left.
+# Starts build/compose.yaml with podman-compose, from the layers that build/image-test.sh has built, and queries its
+# database from this machine through the published port.
 #
 #   build/image-test.sh && build/compose-test.sh
 #
 # Needs root and: apt-get install podman runc containernetworking-plugins iptables iproute2 postgresql-client python3-venv
-# It runs in a network namespace of its own, which stands for the machine: bridge, firewall rules and ports end with it.
+# Runs in a separate network namespace, so that bridge, firewall rules and ports disappear with it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ if [ "${1:-}" != --inside ]; then
 fi
 
 ip link set lo up
-mount -t tmpfs none /var/lib/cni   # the addresses that are taken
+mount -t tmpfs none /var/lib/cni   # the addresses in use
 export CONTAINERS_CONF=$work/containers.conf DISABLE_HC_SYSTEMD=true
 printf '#!/bin/sh\nexec podman --root %s --runroot %s --runtime runc --cgroup-manager cgroupfs --network-config-dir %s "$@"\n' \
     "$work/storage" "$work/run" "$work/networks" > "$work/podman"
@@ -35,23 +35,23 @@ compose() {
 }
 name_of() { pod ps --all --filter "label=com.docker.compose.service=$1" --format '{{.Names}}'; }
 
-# Succeeds when the command does, tried for 30 s.
+# Repeats the command until it succeeds, for at most 30 s.
 until_it() {
     for _ in $(seq 60); do
-        "$@" > "$work/said" 2>&1 && return
+        "$@" > "$work/output" 2>&1 && return
         sleep 0.5
     done
-    fail "$* says: $(cat "$work/said")"
+    fail "$* failed: $(cat "$work/output")"
 }
 query() { PGCONNECT_TIMEOUT=5 psql -X -w -A -t -h 127.0.0.1 -p 8001 -U alice -c "$1" app; }
-up() { compose up --detach "$@" > "$work/compose-up.log" 2>&1 || fail "it does not come up: $(tail -5 "$work/compose-up.log")"; }
+up() { compose up --detach "$@" > "$work/compose-up.log" 2>&1 || fail "compose up failed: $(tail -5 "$work/compose-up.log")"; }
 answers() { [ "$(query "$1")" = "$2" ]; }
 
 trap 'compose down --volumes --timeout 10 > "$work/compose-down.log" 2>&1 || true' EXIT
 up --build
-# What `depends_on` waits for; this podman leaves the waiting to `restart`.
+# `depends_on` waits for this health check; this podman relies on `restart` instead.
 until_it pod healthcheck run "$(name_of world)"
-ok "built and up; the world is healthy"
+ok "compose builds and starts; the world is healthy"
 until_it answers "select current_user || ' of ' || current_database()" 'alice of app'
 ok "alice logs in through the published port, without a password"
 until_it pod healthcheck run "$(name_of server)"
@@ -63,12 +63,12 @@ done
 ok "server and client are restricted"
 pod restart --time 10 "$(name_of server)" > /dev/null
 until_it answers 'select 1' 1
-ok "it answers again after the server was restarted"
-compose down --timeout 10 > "$work/compose-down.log" 2>&1 || fail "it does not go down"
+ok "queries work again after a restart of the server"
+compose down --timeout 10 > "$work/compose-down.log" 2>&1 || fail "compose down failed"
 up --no-build
 until_it answers 'select 1' 1
-ok "and after all of it went down and came up, with the volume of the first time"
-compose down --volumes --timeout 10 > "$work/compose-down.log" 2>&1 || fail "it does not go down"
-[ -z "$(pod ps --all --quiet)$(pod volume ls --quiet)" ] || fail "it leaves containers or volumes"
-ok "down, and nothing is left"
+ok "queries work after compose down and up with the same volume"
+compose down --volumes --timeout 10 > "$work/compose-down.log" 2>&1 || fail "compose down failed"
+[ -z "$(pod ps --all --quiet)$(pod volume ls --quiet)" ] || fail "containers or volumes are left"
+ok "compose down leaves no containers and no volumes"
 echo "$passed passed, 0 failed"

@@ -1,15 +1,14 @@
 #!/bin/sh
-# The entry point of the image's `world` stage: starts the test world in DIRECTORY, a volume that server and client share,
-# and writes to DIRECTORY/compose what they need and cannot make themselves, having no shell: their configurations, and
-# their AWS identities as files.
+# The entry point of the `world` stage of the image: starts the test world in DIRECTORY, a volume that server and client
+# share, and writes their configurations and AWS identities to DIRECTORY/compose. Their images have no shell to do it.
 set -eu
 directory=$1
 mkdir -p "$directory"
-# What an earlier start has left.
+# Files of an earlier start.
 rm -rf "${directory:?}"/*
 chmod 0755 "$directory"
 
-# The CA and the database live in the volume too, so that the paths in server.yaml are good in every container.
+# CA and database are in the volume too, so that the paths in server.yaml are valid in every container.
 TMPDIR=$directory world "$directory" &
 world=$!
 trap 'kill -TERM "$world"; wait "$world"; exit 0' TERM INT
@@ -19,7 +18,7 @@ while ! [ -s "$directory/client-env.sh" ]; do
     sleep 0.2
 done
 
-# identity NAME: from the environment in NAME-env.sh to credentials and configuration files.
+# identity NAME: writes the environment in NAME-env.sh as credentials and configuration files.
 identity() (
     # shellcheck disable=SC1090 # the world writes it
     . "$directory/$1-env.sh"
@@ -34,10 +33,10 @@ identity() (
 mkdir "$directory/new"
 identity server
 identity client
-# With it the image's health check sees whether the server is ready, not only whether it listens.
+# With an admin address the health check of the image checks that the server is ready, not only that it listens.
 sed 's/^proxy:$/&\n  admin_addr: 127.0.0.1:9090/' "$directory/server.yaml" > "$directory/new/server.yaml"
-# A published port arrives at the container's address, not on its loopback.
+# Connections to a published port arrive at the address of the container, not on its loopback.
 sed 's/listen_addr: 127\.0\.0\.1:/listen_addr: 0.0.0.0:/' "$directory/client.yaml" > "$directory/new/client.yaml"
-# All at once: who starts too early finds nothing, never a half.
+# Atomic: a container that starts too early finds no files, never some of them.
 mv "$directory/new" "$directory/compose"
 wait "$world"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The whole chain on this machine, without a cloud account: PostgreSQL behind an RDS-like listener, an AWS endpoint,
-# server and client. Runs a query as an IAM user through all of it and shows what happened at each hop.
+# Runs the whole chain on this machine, without a cloud account: PostgreSQL behind an RDS-like listener, a fake AWS
+# endpoint, server and client. Runs a query as an IAM user and shows the logs of each hop.
 #
-#     build/demo.sh           ends by itself
-#     build/demo.sh --keep    goes on until Ctrl-C, to try it with psql
+#     build/demo.sh           ends after the query
+#     build/demo.sh --keep    runs until Ctrl-C, to try it with psql
 set -euo pipefail
 
 keep=false
@@ -24,7 +24,7 @@ running=()   # process ids, in the order they were started
 
 stop_all() {
     local index
-    exec 3>&-   # the world ends with its standard input
+    exec 3>&-   # the world ends when its standard input is closed
     for ((index = ${#running[@]} - 1; index >= 0; index--)); do
         kill -TERM "${running[index]}" 2>/dev/null || true
         wait "${running[index]}" 2>/dev/null || true
@@ -36,7 +36,7 @@ trap stop_all EXIT
 trap 'exit 130' INT TERM
 
 say() { printf '%s%s%s\n' "$bold" "$*" "$plain"; }
-done_with() { printf '  %s✓%s %-9s %s%s%s\n' "$green" "$plain" "$1" "$dim" "$2" "$plain"; }
+report() { printf '  %s✓%s %-9s %s%s%s\n' "$green" "$plain" "$1" "$dim" "$2" "$plain"; }
 
 fail() {
     printf '%s✗ %s%s\n' "$red" "$1" "$plain" >&2
@@ -44,7 +44,7 @@ fail() {
     exit 1
 }
 
-# start NAME LINE COMMAND...: runs it in the background and waits until LINE (a pattern) is in its output.
+# start NAME LINE COMMAND...: runs COMMAND in the background and waits until its output matches the pattern LINE.
 start() {
     local name=$1 line=$2
     shift 2
@@ -58,7 +58,7 @@ start() {
     fail "$name does not start" "$directory/$name.log"
 }
 
-# with_environment NAME COMMAND...: in the environment that the world wrote for NAME.
+# with_environment NAME COMMAND...: runs COMMAND in the environment that the world wrote for NAME.
 with_environment() {
     # shellcheck disable=SC1090
     . "$directory/$1-env.sh"
@@ -75,7 +75,7 @@ proxy=$binaries/rds-auth-proxy
 say "Starting"
 mkfifo "$directory/input"
 world() { exec "$binaries/examples/world" --until-eof "$directory" <"$directory/input"; }
-# Both ends of the pipe wait for each other: this one is opened while the world starts.
+# Opening a pipe waits for the other end, so the world starts first.
 world >"$directory/world.out" 2>"$directory/world.log" 3>&- &
 running+=($!)
 exec 3>"$directory/input"
@@ -84,26 +84,26 @@ for _ in $(seq 1200); do
     kill -0 "${running[0]}" 2>/dev/null || fail "the world does not start" "$directory/world.log"
     sleep 0.1
 done
-done_with database "PostgreSQL behind an RDS-like listener: TLS, IAM tokens, no passwords"
-done_with aws "an endpoint that lists the instance db-1"
-unset RUST_LOG DEBUG   # they may keep the lines back that are waited for
+report database "PostgreSQL behind an RDS-like listener: TLS, IAM tokens, no passwords"
+report aws "an endpoint that lists the instance db-1"
+unset RUST_LOG DEBUG   # they may suppress the expected log lines
 export LOG_LEVEL=info
 start server '"message":"listening"' with_environment server "$proxy" server --configfile "$directory/server.yaml"
-done_with server "sees the databases, checks who may connect to which"
+report server "lists the databases and checks access to them"
 start client 'listening' with_environment client "$proxy" client --configfile "$directory/client.yaml" --target db-1
 port=$(sed -n 's/.*listening.*address=127\.0\.0\.1:\([0-9]*\).*/\1/p' "$directory/client.log" | head -n 1)
-done_with client "has an AWS identity, and a port for psql: $port"
+report client "has an AWS identity and a port for psql: $port"
 
-query="SELECT current_user AS who, current_database() AS database, 'none typed, none stored' AS password"
+query="SELECT current_user AS login, current_database() AS database, 'none typed, none stored' AS password"
 psql=(psql -X -h 127.0.0.1 -p "$port" -U alice -d app)
 client_lines=$(wc -l <"$directory/client.log")
 server_lines=$(wc -l <"$directory/server.log")
 printf '\n%s$ psql -h 127.0.0.1 -p %s -U alice -d app%s\n' "$bold" "$port" "$plain"
 env -u PGPASSWORD PGPASSFILE="$directory/none" "${psql[@]}" -w -P pager=off -c "$query" </dev/null ||
-    fail "the query did not get through" "$directory/server.log"
+    fail "the query failed" "$directory/server.log"
 sleep 0.5   # for the last lines of the logs
 
-# hop NAME: its log lines, without date and level, folded under its name.
+# hop NAME: prints log lines from standard input, with NAME before the first one.
 hop() {
     local name=$1 first=true line
     while IFS= read -r line; do

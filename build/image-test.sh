@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Builds the image without Docker and without a registry, and runs it as a restricted pod would.
+# Builds the image without Docker and without a registry, and runs it like a restricted pod.
 #
-#   build/image-test.sh                               compiles in the image, as a release does: 15 minutes and more
-#   build/image-test.sh --quick                       the same without optimising: 5 minutes
-#   build/image-test.sh --binary FILE --world FILE    takes these programs instead (FILE of `cargo build`, and of
-#                                                     `cargo build --example world`): a minute; one of the two is fine
-#   build/image-test.sh --arch arm64                  the image for that platform, cross-compiled by the Dockerfile and
-#                                                     emulated by the kernel; with --quick too, or FILE for arm64
+#   build/image-test.sh                               compiles in the image, as for a release: at least 15 minutes
+#   build/image-test.sh --quick                       the same without optimisation: 5 minutes
+#   build/image-test.sh --binary FILE --world FILE    uses these programs (from `cargo build` and `cargo build --example
+#                                                     world`): 1 minute; one of the two options is enough
+#   build/image-test.sh --arch arm64                  the image for arm64, cross-compiled by the Dockerfile and emulated
+#                                                     by the kernel; also with --quick, or with FILE for arm64
 #
 # Needs Debian or Ubuntu on amd64, root, and: apt-get install buildah podman runc mmdebstrap
-# For arm64 also qemu-user-static, known to the kernel: apt-get install binfmt-support qemu-user-static
-# The base images are made here and stand in for the upstream ones, which a machine without a container registry cannot
-# get; everything is kept in target/image-test and nothing of it in the machine's own container storage. What has been
-# compiled there is kept too. build/compose-test.sh goes on with these images.
+# For arm64 also qemu-user-static, registered with the kernel: apt-get install binfmt-support qemu-user-static
+# The script builds replacements for the upstream base images, which need a container registry. It keeps images and
+# compiled crates in target/image-test and does not use the container storage of the machine. build/compose-test.sh uses
+# these images.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,23 +31,23 @@ for tool in buildah podman runc mmdebstrap; do
     command -v "$tool" > /dev/null || { echo "image-test: $tool is missing: apt-get install buildah podman runc mmdebstrap" >&2; exit 1; }
 done
 for file in "$binary" "$world"; do
-    [ -z "$file" ] || [ -x "$file" ] || { echo "image-test: there is no program $file: build it first, or leave the option out" >&2; exit 2; }
+    [ -z "$file" ] || [ -x "$file" ] || { echo "image-test: $file is not a program: build it first, or omit the option" >&2; exit 2; }
 done
 case $arch in
     amd64) triplet=x86_64-linux-gnu loader=lib64/ld-linux-x86-64.so.2 machine='3e 00' ;;
     arm64) triplet=aarch64-linux-gnu loader=lib/ld-linux-aarch64.so.1 machine='b7 00' ;;
-    *) echo "image-test: there is no image for $arch, only for amd64 and arm64" >&2; exit 2 ;;
+    *) echo "image-test: no image for $arch, only for amd64 and arm64" >&2; exit 2 ;;
 esac
 [ "$arch" = "$native" ] || grep -qsx enabled "/proc/sys/fs/binfmt_misc/qemu-${triplet%%-*}" \
-    || { echo "image-test: this kernel starts no program for $arch: apt-get install binfmt-support qemu-user-static" >&2; exit 1; }
-[ "$(id -u)" = 0 ] || { echo "image-test: must run as root" >&2; exit 1; }
+    || { echo "image-test: this kernel cannot run programs for $arch: apt-get install binfmt-support qemu-user-static" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "image-test: run it as root" >&2; exit 1; }
 
 passed=0 revision=0123456789abcdef0123456789abcdef01234567
 storage=(--root "$work/storage" --runroot "$work/run")
 mkdir -p "$work"
-# The default limits exceed what an unprivileged outer container may grant.
+# An unprivileged outer container cannot grant the default limits.
 printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n' > "$work/containers.conf"
-# Health checks are run here by hand; systemd, where there is one, is left alone.
+# This script runs the health checks itself, without systemd.
 export CONTAINERS_CONF=$work/containers.conf DISABLE_HC_SYSTEMD=true
 ok() { passed=$((passed + 1)); echo "ok   $*"; }
 fail() { echo "FAIL $*" >&2; echo "$passed passed, 1 failed"; exit 1; }
@@ -60,9 +60,9 @@ debian=localhost/image-test-debian rust=localhost/image-test-rust-$arch runtime=
 image=localhost/image-test-server
 [ "$arch" = "$native" ] || image=$image-$arch
 
-there_is() { builder inspect --type image "$1" > /dev/null 2>&1; }
+image_exists() { builder inspect --type image "$1" > /dev/null 2>&1; }
 
-bootstrap() { # bootstrap FILE OPTIONS…: a Debian, from where this machine has its packages
+bootstrap() { # bootstrap FILE OPTIONS…: a Debian, from the package sources of this machine
     local to=$1 sources=(/etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources) source options=() file
     shift
     for file in /etc/apt/apt.conf.d/*; do
@@ -73,15 +73,15 @@ bootstrap() { # bootstrap FILE OPTIONS…: a Debian, from where this machine has
 }
 
 make_debian() {
-    ! there_is "$debian" || return 0
+    ! image_exists "$debian" || return 0
     bootstrap "$work/debian.tar" --variant=apt --include=gcc,libc6-dev,ca-certificates,postgresql-15,postgresql-client-15
     pod import --quiet "$work/debian.tar" "$debian" > /dev/null
 }
 
-# The stand-ins for the upstream Rust image. Natively: the same Debian, with the toolchain where the mount puts it.
+# Replaces the upstream Rust image. For the native platform: the same Debian, with PATH to the mounted toolchain.
 make_rust() { # make_rust ARCH
     local container
-    ! there_is "${rust%-*}-$1" || return 0
+    ! image_exists "${rust%-*}-$1" || return 0
     container=$(builder from --pull-never "$debian")
     if [ "$1" = "$native" ]; then
         builder config --env PATH=/usr/local/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
@@ -91,10 +91,10 @@ make_rust() { # make_rust ARCH
     builder commit --quiet --rm "$container" "${rust%-*}-$1" > /dev/null
 }
 
-# rustup cannot fetch a standard library without the network: Debian's Rust is taken, which has them as packages, and for
-# `rustup target add` a script that looks whether it is there. The linker comes as the Dockerfile says.
+# rustup cannot download a standard library without the network. This uses the Rust of Debian, which has the libraries as
+# packages, and a fake `rustup target add` that checks for the library. The Dockerfile installs the linker.
 add_cross_rust() { # add_cross_rust CONTAINER ARCH
-    # shellcheck disable=SC2016 # for the shell in the container
+    # shellcheck disable=SC2016 # the shell in the container expands it
     builder run --isolation chroot "$1" -- sh -euc '
         dpkg --add-architecture "$1"
         apt-get update
@@ -103,9 +103,9 @@ add_cross_rust() { # add_cross_rust CONTAINER ARCH
         chmod +x /usr/local/bin/rustup' sh "$2" > "$work/rust-$2.log" 2>&1 || { tail -5 "$work/rust-$2.log" >&2; fail "no Rust for $2"; }
 }
 
-# What a distroless image of this kind has: the C library, the CA certificates, two users; no shell, no programs.
+# The content of the distroless image: C library, CA certificates, two users; no shell, no programs.
 make_runtime() {
-    ! there_is "$runtime" || return 0
+    ! image_exists "$runtime" || return 0
     local from=$work/debian to=$work/runtime libraries file
     rm -rf "$from" "$to"
     mkdir -p "$from" "$to"/{etc/ssl/certs,"${loader%/*}","lib/$triplet",home/nonroot,tmp}
@@ -133,26 +133,26 @@ build() { # build TARGET CONTEXT TAG ARCH
     options+=(--build-arg RUST_IMAGE="$(pinned "${rust%-*}-$4")" --build-arg RUNTIME_IMAGE="$(pinned "$runtime")")
     options+=(--build-arg POSTGRES_IMAGE="$(pinned "$debian")")
     options+=(--build-arg VERSION=0.0.0-test --build-arg REVISION="$revision" --build-arg CREATED=2001-02-03T04:05:06Z)
-    if [ "$4" = "$arch" ]; then given "$binary" build rds-auth-proxy; fi
-    given "$world" world-build world
+    if [ "$4" = "$arch" ]; then use_program "$binary" build rds-auth-proxy; fi
+    use_program "$world" world-build world
     if [ -z "$binary" ] || [ -z "$world" ]; then prepare_cargo "$4"; fi
     [ "$arch" != "$native" ] || echo "${options[*]}" > "$work/build-options"   # for build/compose-test.sh
     builder bud --pull-never --layers "${options[@]}" --target "$target" --tag "$3" "$2" \
         > "$work/build-$target.log" 2>&1 || { tail -30 "$work/build-$target.log" >&2; fail "the stage $target does not build"; }
 }
 
-# NAME:TAG@DIGEST, the form in which the Dockerfile names its bases.
+# NAME:TAG@DIGEST, as in the Dockerfile.
 pinned() { echo "$1:latest@$(pod image inspect --format '{{.Digest}}' "$1")"; }
 
-# given FILE STAGE NAME: FILE, if there is one, in place of what that stage would have compiled.
-given() {
+# use_program FILE STAGE NAME: uses FILE, if set, instead of the program that the stage compiles.
+use_program() {
     [ -n "$1" ] || return 0
     mkdir -p "$work/$2/out"
     install "$1" "$work/$2/out/$3"
     options+=(--build-context "$2=$work/$2")
 }
 
-# The machine's own toolchain and downloaded crates are mounted, so that nothing is fetched.
+# Mounts the toolchain and the downloaded crates of this machine, so that the build needs no network.
 prepare_cargo() { # prepare_cargo ARCH
     local cargo=${CARGO_HOME:-$HOME/.cargo} config=$work/cargo-config.toml
     cargo fetch --quiet --locked
@@ -164,7 +164,7 @@ prepare_cargo() { # prepare_cargo ARCH
     options+=(--volume "$config:/root/.cargo/config.toml:ro" --build-arg CARGO_NET_OFFLINE=true)
 }
 
-# What reaches the build is what the stages copy, whatever else lies about.
+# The build context contains only the files that the stages copy, whatever else is in the directory.
 check_context() {
     local copy=$work/context mount size
     rm -rf "$copy"
@@ -183,21 +183,21 @@ check_context() {
     size=$(du -s --apparent-size --block-size=1K "$mount" | cut -f1)
     pod image unmount localhost/image-test-context > /dev/null
     pod image rm localhost/image-test-context > /dev/null
-    diff "$work/context.expected" "$work/context.found" >&2 || fail "the context is another"
+    diff "$work/context.expected" "$work/context.found" >&2 || fail "the context has other files than expected"
     [ "$size" -lt 5000 ] || fail "the context has $size KB"
     ok "the context: $(wc -l < "$work/context.found") files, $size KB, no secrets, nothing large"
 }
 
-# After a change below src no crate but ours is compiled: for the program, and for the world.
+# After a change in src only our crate is compiled, for the program and for the world.
 check_layers() { # check_layers STAGE ARCH
     local stage=$1 log=$work/build-$1.log compiled
     echo "// Changed at $(date +%s%N)." >> "$work/context/src/main.rs"
     build "$stage" "$work/context" "localhost/image-test-$stage" "$2"
     [ "$(grep -A1 'cargo build .*cargo clean' "$log" | grep -c 'Using cache')" = "$(grep -c 'cargo build .*cargo clean' "$log")" ] \
-        || fail "a layer with dependencies is built again, see $log"
+        || fail "a layer with dependencies was rebuilt, see $log"
     compiled=$(sed -n 's/^ *Compiling \([^ ]*\) .*/\1/p' "$log" | sort -u)
-    [ "$compiled" = rds-auth-proxy ] || fail "after a change below src, compiled for $stage: $compiled"
-    ok "after a change below src only the program is compiled, by the stage $stage"
+    [ "$compiled" = rds-auth-proxy ] || fail "crates compiled for $stage after a change in src: $compiled"
+    ok "stage $stage: a change in src compiles only our crate"
 }
 
 # --- running ---------------------------------------------------------------------------------------------------------
@@ -210,8 +210,8 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# start NAME ROLE OPTIONS… -- ARGUMENTS…: the image as a restricted pod runs it, in the network of the world, with the AWS
-# identity of server or client.
+# start NAME ROLE OPTIONS… -- ARGUMENTS…: runs the image like a restricted pod, in the network of the world, with the AWS
+# identity of ROLE (server or client).
 start() {
     local name=$1 role=$2 options=()
     shift 2
@@ -225,16 +225,16 @@ start() {
         "$image" "$@" > /dev/null
 }
 
-until_says() { # until_says NAME PATTERN
+wait_for_log() { # wait_for_log NAME PATTERN
     for _ in $(seq 150); do
         pod logs "$1" 2>&1 | grep -Eq "$2" && return
         sleep 0.2
     done
     pod logs "$1" >&2 || true
-    fail "$1 does not say $2"
+    fail "the log of $1 does not contain $2"
 }
 
-query() { # query SQL: as an application in the world's network does it, without a password
+query() { # query SQL: runs psql in the network of the world, without a password
     pod exec "$volume" psql -X -w -A -t -h 127.0.0.1 -p 8001 -U alice -d app -c "$1" 2>&1
 }
 
@@ -244,70 +244,70 @@ status_of() { grep -E "^$2:" "$(proc_of "$1")/status" | tr -s '\t ' ' '; }
 check_image() {
     local facts mount
     facts=$(pod image inspect --format '{{.Config.User}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.Config.WorkingDir}}' "$image")
-    [ "$facts" = '65532:65532 [/usr/local/bin/rds-auth-proxy] [server] /etc/rds-auth-proxy' ] || fail "the image is: $facts"
-    ok "user, entry point, command"
+    [ "$facts" = '65532:65532 [/usr/local/bin/rds-auth-proxy] [server] /etc/rds-auth-proxy' ] || fail "unexpected user, entry point or command: $facts"
+    ok "the image has its user, entry point and command"
     [ "$(pod image inspect --format '{{.Os}}/{{.Architecture}}' "$image")" = "linux/$arch" ] || fail "the image is for another platform"
     for label in title=rds-auth-proxy licenses=MIT version=0.0.0-test "revision=$revision" created=2001-02-03T04:05:06Z "base.name=$(pinned "$runtime")"; do
         [ "$(pod image inspect --format "{{index .Labels \"org.opencontainers.image.${label%%=*}\"}}" "$image")" = "${label#*=}" ] \
-            || fail "label $label"
+            || fail "the label $label is missing or different"
     done
-    ok "labels"
+    ok "the image has its labels"
     facts=$(pod image inspect --format '{{with .HealthCheck}}{{.Test}}{{end}}' "$image")
-    [ "$facts" = '[CMD /usr/local/bin/rds-auth-proxy healthcheck]' ] || fail "the health check is: $facts"
-    ok "a health check without a shell"
+    [ "$facts" = '[CMD /usr/local/bin/rds-auth-proxy healthcheck]' ] || fail "unexpected health check: $facts"
+    ok "the health check needs no shell"
     mount=$(pod image mount "$image")
-    cmp -s "$mount/etc/rds-auth-proxy/rds-bundle.pem" build/ca/rds-bundle.pem || fail "the RDS bundle in the image is another"
+    cmp -s "$mount/etc/rds-auth-proxy/rds-bundle.pem" build/ca/rds-bundle.pem || fail "the RDS bundle in the image differs from build/ca/rds-bundle.pem"
     [ "$(find "$mount" -xdev -type f -perm /111 ! -name '*.so*' -printf '%P ')" = 'usr/local/bin/rds-auth-proxy ' ] \
-        || fail "there are other programs in the image: $(find "$mount" -xdev -type f -perm /111 ! -name '*.so*')"
-    # The machine a program is for (elf(5), e_machine).
-    [ "$(od -An -tx1 -j18 -N2 "$mount/usr/local/bin/rds-auth-proxy")" = " $machine" ] || fail "the program is for another machine than $arch"
-    [ -z "$(find "$mount/etc/rds-auth-proxy" "$mount/usr/local" -perm /022 ! -type l)" ] || fail "others may write to the image's files"
+        || fail "the image has other programs: $(find "$mount" -xdev -type f -perm /111 ! -name '*.so*')"
+    # The architecture of the program (elf(5), e_machine).
+    [ "$(od -An -tx1 -j18 -N2 "$mount/usr/local/bin/rds-auth-proxy")" = " $machine" ] || fail "the program is not for $arch"
+    [ -z "$(find "$mount/etc/rds-auth-proxy" "$mount/usr/local" -perm /022 ! -type l)" ] || fail "other users may write to files of the image"
     pod image unmount "$image" > /dev/null
-    ok "one program, for $arch; the bundle; nothing writable"
+    ok "the image has one program, for $arch, and the bundle; no file is writable"
     if [ -z "$binary" ]; then
         pod run --rm --pull never --arch "$arch" --network none "$image" version | grep -q "commit ${revision:0:12}, 2001-02-03" \
-            || fail "the program does not know its commit"
-        ok "the program knows its commit"
+            || fail "the program does not print its commit"
+        ok "the program prints its commit"
     fi
 }
 
-check_login() { # check_login USER: server and client under that uid, a login, the end
+check_login() { # check_login USER: server and client with that uid, a login, a shutdown
     local user=$1 server=image-test-server-$$-${1%%:*} client=image-test-client-$$-${1%%:*} answer begun
     start "$server" server --user "$user" --env RDS_AUTH_PROXY_CONFIGFILE=/world/compose/server.yaml --
     start "$client" client --user "$user" -- client --configfile /world/compose/client.yaml --target db-1
-    until_says "$server" listening
-    until_says "$client" listening
+    wait_for_log "$server" listening
+    wait_for_log "$client" listening
     [ "$(status_of "$server" Uid)" = "Uid: ${user%%:*} ${user%%:*} ${user%%:*} ${user%%:*}" ] || fail "$(status_of "$server" Uid)"
     [ "$(status_of "$server" CapEff)$(status_of "$server" CapBnd)" = 'CapEff: 0000000000000000CapBnd: 0000000000000000' ] \
-        || fail "it has capabilities: $(status_of "$server" CapBnd)"
-    [ "$(status_of "$server" NoNewPrivs)" = 'NoNewPrivs: 1' ] || fail "it may gain privileges"
-    grep -Eq '^[0-9]+ [0-9]+ [0-9:]+ [^ ]+ / ro,' "$(proc_of "$server")/mountinfo" || fail "its root can be written to"
-    ok "uid ${user%%:*}: runs without capabilities on a read-only root"
+        || fail "the server has capabilities: $(status_of "$server" CapBnd)"
+    [ "$(status_of "$server" NoNewPrivs)" = 'NoNewPrivs: 1' ] || fail "the server may gain privileges"
+    grep -Eq '^[0-9]+ [0-9]+ [0-9:]+ [^ ]+ / ro,' "$(proc_of "$server")/mountinfo" || fail "the root file system of the server is writable"
+    ok "uid ${user%%:*}: the server runs without capabilities on a read-only root"
     answer=$(query "select current_user || ' of ' || current_database()") || fail "login: $answer"
     [ "$answer" = 'alice of app' ] || fail "login: $answer"
     ok "uid ${user%%:*}: alice logs in to PostgreSQL with an IAM token"
-    # 0.0.0.0:8001, listening (proc(5), net/tcp): what a published port needs.
+    # A published port needs a listener on 0.0.0.0:8001 (proc(5), net/tcp).
     pod exec "$volume" grep -q '00000000:1F41 00000000:0000 0A' /proc/net/tcp || fail "the client's port cannot be published"
     check_health "$server"
     begun=$SECONDS
     pod stop --time 20 "$client" "$server" > /dev/null
-    [ $((SECONDS - begun)) -lt 10 ] || fail "it takes $((SECONDS - begun)) s to stop"
-    [ "$(pod inspect --format '{{.State.ExitCode}}' "$server")" = 0 ] || fail "it ends with $(pod inspect --format '{{.State.ExitCode}}' "$server")"
-    ok "uid ${user%%:*}: ends on SIGTERM with 0"
+    [ $((SECONDS - begun)) -lt 10 ] || fail "the server takes $((SECONDS - begun)) s to stop"
+    [ "$(pod inspect --format '{{.State.ExitCode}}' "$server")" = 0 ] || fail "the server exits with $(pod inspect --format '{{.State.ExitCode}}' "$server")"
+    ok "uid ${user%%:*}: the server exits with 0 on SIGTERM"
 }
 
 check_health() { # check_health SERVER
     local answer
-    answer=$(pod healthcheck run "$1" 2>&1) || fail "it serves, and its health check says: $answer"
+    answer=$(pod healthcheck run "$1" 2>&1) || fail "the server is running, but the health check failed: $answer"
     pod kill --signal STOP "$1" > /dev/null
-    answer=$(pod healthcheck run "$1" 2>&1) && fail "it does not answer, and its health check says: $answer"
+    answer=$(pod healthcheck run "$1" 2>&1) && fail "the server is stopped, but the health check passed: $answer"
     [ "$answer" = unhealthy ] || fail "the health check does not run: $answer"
     pod kill --signal CONT "$1" > /dev/null
-    answer=$(pod healthcheck run "$1" 2>&1) || fail "it serves again, and its health check says: $answer"
-    ok "healthy while it serves, unhealthy while it does not answer"
+    answer=$(pod healthcheck run "$1" 2>&1) || fail "the server is running again, but the health check failed: $answer"
+    ok "the health check passes while the server runs and fails while it is stopped"
 }
 
-# The bundle at its place in the image decides: as it ships it does not know the world's CA; with that CA behind it, it does.
+# The server uses the bundle in the image: as shipped it lacks the CA of the world, and with that CA appended it has it.
 check_bundle() {
     local shared answer ca number=0
     shared=$(pod volume inspect --format '{{.Mountpoint}}' "$volume")
@@ -317,29 +317,29 @@ check_bundle() {
     chmod 0644 "$work/bundled.yaml" "$work/bundle.pem"
     for options in '' "--volume=$work/bundle.pem:/etc/rds-auth-proxy/rds-bundle.pem:ro"; do
         number=$((number + 1))
-        # shellcheck disable=SC2086 # none or one
+        # shellcheck disable=SC2086 # no option or one
         start "image-test-server-$$-bundle$number" server --volume "$work/bundled.yaml:/etc/rds-auth-proxy/config.yaml:ro" $options --
         start "image-test-client-$$-bundle$number" client -- client --configfile /world/compose/client.yaml --target db-1
-        until_says "image-test-server-$$-bundle$number" listening
-        until_says "image-test-client-$$-bundle$number" listening
-        answer=$(query 'select 1') && [ "$number" = 1 ] && fail "a database with a foreign certificate was let through"
+        wait_for_log "image-test-server-$$-bundle$number" listening
+        wait_for_log "image-test-client-$$-bundle$number" listening
+        answer=$(query 'select 1') && [ "$number" = 1 ] && fail "a database with an unknown CA was accepted"
         case $number in
-            1) grep -qi 'certificate\|issuer' <<< "$answer" || fail "refused, but not for the certificate: $answer" ;;
-            2) [ "$answer" = 1 ] || fail "with the CA in the bundle: $answer" ;;
+            1) grep -qi 'certificate\|issuer' <<< "$answer" || fail "refused, but not because of the certificate: $answer" ;;
+            2) [ "$answer" = 1 ] || fail "refused with the CA in the bundle: $answer" ;;
         esac
         pod stop --time 20 "image-test-client-$$-bundle$number" "image-test-server-$$-bundle$number" > /dev/null
     done
-    ok "verify-full against the bundle in the image, found with its config.yaml in the working directory"
+    ok "verify-full uses the bundle in the image; config.yaml is read from the working directory"
 }
 
-# The configuration that the chart renders is one this image starts with.
+# The image starts with the configuration that the chart renders.
 check_chart() {
     local name=image-test-server-$$-chart
     start "$name" server --volume "$PWD/build/helm/tests/golden/irsa.server.yaml:/etc/rds-auth-proxy/config/config.yaml:ro" \
         -- server --configfile /etc/rds-auth-proxy/config/config.yaml
-    until_says "$name" 'listening.*8000'
+    wait_for_log "$name" 'listening.*8000'
     pod stop --time 50 "$name" > /dev/null
-    ok "starts with the chart's configuration"
+    ok "the image starts with the configuration of the chart"
 }
 
 # Sizes on disk, not compressed.
@@ -365,7 +365,7 @@ check_image
 names+=("$volume")
 pod run --detach --name "$volume" --network none --pull never --volume "$volume:/world" \
     localhost/image-test-world > /dev/null
-until_says "$volume" '^ready'
+wait_for_log "$volume" '^ready'
 until pod exec "$volume" test -e /world/compose; do sleep 0.2; done
 check_login 65532:65532
 check_login 12345:0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Packs a built binary for download: build/package.sh BINARY VERSION TARGET DIRECTORY
-# The archive holds the binary, its completion scripts, its manual pages, LICENSE, README and changelog; the binary
-# itself writes completions and manual, so it must run on this machine.
+# Packs a binary for download: build/package.sh BINARY VERSION TARGET DIRECTORY
+# The archive contains the binary, completion scripts, manual pages, LICENSE, README and changelog. The binary writes
+# completions and manual pages, so it must run on this machine.
 set -euo pipefail
 
 if [ "$#" -ne 4 ]; then
@@ -32,7 +32,7 @@ LIST
 "$binary" man "$work/$name/man"
 [ -s "$work/$name/man/rds-auth-proxy.1" ] || { echo "no manual page" >&2 && exit 1; }
 
-# GNU tar can make the same bytes twice; the date of the commit stands for all of the files.
+# GNU tar gives the same bytes for the same input; all files get the date of the commit.
 options=()
 if [[ "$(tar --version)" == *GNU* ]]; then
     options=(--sort=name --owner=0 --group=0 --numeric-owner "--mtime=@$(git -C "$root" log -1 --format=%ct)")

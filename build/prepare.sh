@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the demo and the tests need and this machine lacks. Debian and Ubuntu; elsewhere it says what is missing.
+# Installs missing packages for the demo and the tests on Debian and Ubuntu; on other systems prints their names.
 set -euo pipefail
 
 packages=()
@@ -10,12 +10,12 @@ command -v psql >/dev/null || packages+=(postgresql-client)
 command -v setpriv >/dev/null || packages+=(util-linux)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null ||
     [ -n "${RDS_AUTH_PROXY_TEST_PG_BIN:-}" ] || packages+=(postgresql)
-# Further ones as COMMAND, or COMMAND=PACKAGE where the package is called otherwise.
+# Arguments: COMMAND, or COMMAND=PACKAGE if the package has another name.
 for extra in "$@"; do
     command -v "${extra%%=*}" >/dev/null || packages+=("${extra##*=}")
 done
 if [[ " $* " == *" python3 "* ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then
-    packages+=(python3-venv)   # Debian splits it off
+    packages+=(python3-venv)   # a separate package on Debian
 fi
 
 if [ "${#packages[@]}" -gt 0 ]; then

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Tests release.sh, commit-lint.sh and package.sh in scratch repositories, base-images.sh on a copy of the Dockerfile, and
-# that the workflows pin their actions.
-# Nothing outside a temporary directory is changed.
+# Tests release.sh, commit-lint.sh and package.sh in temporary repositories, base-images.sh on a copy of the Dockerfile, and
+# rules for the workflows. Changes nothing outside a temporary directory.
 set -uo pipefail
 
 build=$(cd "$(dirname "$0")" && pwd)
@@ -10,29 +9,29 @@ trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0
 chart=build/helm/rds-auth-proxy/Chart.yaml
 
-# The machine's own git settings must not decide what is tested.
+# The git settings of this machine must not affect the tests.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.invalid
 export GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@example.invalid
 
 check() {
-    local what=$1
+    local name=$1
     shift
-    if "$@" >"$scratch/said" 2>&1; then
+    if "$@" >"$scratch/check" 2>&1; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        echo "FAILED: $what" >&2
-        sed 's/^/    /' "$scratch/said" "$scratch/out" 2>/dev/null >&2
+        echo "FAILED: $name" >&2
+        sed 's/^/    /' "$scratch/check" "$scratch/out" 2>/dev/null >&2
     fi
 }
 same() { [ "$1" = "$2" ] || { printf 'expected: %s\nfound:    %s\n' "$2" "$1" && false; }; }
 says() { grep -qF -- "$1" "$scratch/out"; }
-hides() { ! grep -qF -- "$1" "$scratch/out"; }
+lacks() { ! grep -qF -- "$1" "$scratch/out"; }
 refused() { [ "$status" -ne 0 ]; }
-done_well() { [ "$status" -eq 0 ]; }
+succeeded() { [ "$status" -eq 0 ]; }
 
-# Runs release.sh of the scratch repository; its words go to $scratch/out, its exit code to $status.
+# Runs release.sh of the temporary repository. Its output goes to $scratch/out, its exit code to $status.
 release() {
     status=0
     bash build/release.sh "$@" >"$scratch/out" 2>&1 || status=$?
@@ -41,7 +40,7 @@ commit() { git commit -q --allow-empty -m "$@"; }
 state() { git rev-parse HEAD && git for-each-ref && git status --porcelain && cat CHANGELOG.md Cargo.toml Cargo.lock "$chart"; }
 version_of() { awk -F'"' '/^\[package\]/ { p = 1 } p && /^version = / { print $2; exit }' Cargo.toml; }
 
-# A repository with one commit and the version $1; further commits are the test's.
+# A repository with one commit and the version $1; the tests add further commits.
 repository() {
     rm -rf "$scratch/repository"
     mkdir -p "$scratch/repository/build" "$scratch/repository/src"
@@ -72,7 +71,7 @@ TEXT
     git commit -q -m "feat: begin"
 }
 tagged() { repository "$1" && git tag -a "v$1" -m "v$1"; }
-# What the next version is when one commit with the given message follows the version.
+# The next version after version $1 and one commit with the given message.
 next_after() {
     tagged "$1"
     commit "${@:2}"
@@ -86,7 +85,7 @@ tests_of_refusals() {
     echo "// more" >>src/main.rs
     release
     check "a changed file is refused" refused
-    check "and the reason is said" says "not committed"
+    check "the error names the reason" says "not committed"
     git checkout -q src/main.rs
     touch new-file
     release
@@ -95,14 +94,14 @@ tests_of_refusals() {
     git checkout -q -b other
     release
     check "another branch is refused" refused
-    check "and both branches are named" says "branch other, not main"
+    check "the error names both branches" says "branch other, not main"
     release --branch other --dry-run
-    check "another branch is taken when named" done_well
+    check "another branch is allowed with --branch" succeeded
     git checkout -q --detach main
     release
     check "a detached HEAD is refused" refused
     git checkout -q main && git branch -q -D other
-    check "refusals change nothing" same "$(state)" "$before"
+    check "a refusal changes nothing" same "$(state)" "$before"
     release --no-such-option
     check "an unknown option is a usage error" same "$status" 2
 
@@ -110,8 +109,8 @@ tests_of_refusals() {
     sed -i.old 's/0\.1\.0/0.3.0/' Cargo.toml && rm Cargo.toml.old
     git commit -q -am "feat: raise the version by hand"
     release
-    check "a version that is not the last tag's is refused" refused
-    check "and both are named" says "Cargo.toml says 0.3.0 but the last tag is v0.1.0"
+    check "a version other than that of the last tag is refused" refused
+    check "the error names both versions" says "Cargo.toml says 0.3.0 but the last tag is v0.1.0"
 
     repository 0.1.0
     printf '# Changelog\n' >CHANGELOG.md
@@ -123,7 +122,7 @@ tests_of_refusals() {
     commit "fix: a"
     git clone -q --depth 1 "file://$scratch/repository" "$scratch/shallow"
     cd "$scratch/shallow" && release
-    check "a shallow clone is refused" says "history is cut off"
+    check "a shallow clone is refused" says "the clone is shallow"
     rm -rf "$scratch/shallow"
 }
 
@@ -134,20 +133,20 @@ tests_of_versions() {
     check "feat with a scope too" same "$(next_after 1.4.2 'feat(cli): a')" 1.5.0
     check "breaking before 1.0 raises the minor number" same "$(next_after 0.4.2 'fix!: a')" 0.5.0
     check "breaking after 1.0 raises the major number" same "$(next_after 1.4.2 'refactor(cli)!: a')" 2.0.0
-    check "so does the footer" same "$(next_after 1.4.2 'fix: a' -m 'BREAKING CHANGE: b')" 2.0.0
-    check "words about it in a body do not" same "$(next_after 1.4.2 'fix: a' -m 'No BREAKING CHANGE: none')" 1.4.3
+    check "a footer BREAKING CHANGE does too" same "$(next_after 1.4.2 'fix: a' -m 'BREAKING CHANGE: b')" 2.0.0
+    check "a mention in the body does not" same "$(next_after 1.4.2 'fix: a' -m 'No BREAKING CHANGE: none')" 1.4.3
     check "docs alone make no release" same "$(next_after 1.4.2 'docs: a')" ""
-    check "and the reason is said" says "no commit since v1.4.2 changes what users get"
+    check "the error names the reason" says "no commit since v1.4.2 changes anything for users"
 
     tagged 1.0.0
     commit "perf: a" && commit "feat: a" && commit "fix: b" && commit "test: c" && commit "Not conventional"
     release --dry-run
     check "the strongest commit decides" says "## [1.1.0]"
-    check "an unconventional message is pointed at" says "Not conventional"
+    check "an unconventional message is reported" says "Not conventional"
     release --dry-run -v
-    check "-v shows what each commit asks for" grep -Eq '^patch +[0-9a-f]+ fix: b$' "$scratch/out"
+    check "-v shows the version bump of each commit" grep -Eq '^patch +[0-9a-f]+ fix: b$' "$scratch/out"
     git checkout -q -b side && commit "docs: d" && git checkout -q main && commit "docs: e"
-    git merge -q --no-ff -m "feat!: a merge is no change of its own" side
+    git merge -q --no-ff -m "feat!: a merge is not a change" side
     release --dry-run
     check "merge commits do not count" says "## [1.1.0]"
     git tag v1.5.0-rc.1
@@ -157,41 +156,41 @@ tests_of_versions() {
     repository 0.1.0
     release --dry-run
     check "the first release has the version of Cargo.toml" says "## [0.1.0]"
-    git tag v0.1.0-old && git checkout -q --orphan fresh && commit "feat: anew" && git tag v0.1.0 main
+    git tag v0.1.0-old && git checkout -q --orphan fresh && commit "feat: begin again" && git tag v0.1.0 main
     release --branch fresh
-    check "a version that has a tag elsewhere is refused" says "the tag v0.1.0 exists already"
+    check "a version with a tag on another branch is refused" says "the tag v0.1.0 exists already"
 }
 
 tests_of_the_release() {
     tagged 0.1.0
     git init -q --bare "$scratch/remote.git"
     git remote add origin "$scratch/remote.git" && git push -q origin main
-    # A dependency whose version is the same, and one whose name begins the same, must stay.
+    # A dependency with the same version, whose name has the same prefix, must not change.
     printf '[[package]]\nname = "rds-auth-proxy-other"\nversion = "0.1.0"\n\n%s\n' "$(cat Cargo.lock)" >Cargo.lock
     git commit -q -am "feat: a" && git push -q origin main
     before=$(state) remote=$(git ls-remote origin)
     release --dry-run
-    check "a dry run succeeds" done_well
+    check "a dry run succeeds" succeeded
     check "a dry run shows the section" says "- A thing written by hand."
     check "a dry run changes nothing" same "$(state)" "$before"
 
     release
-    check "a release succeeds" done_well
-    check "the version is in Cargo.toml" same "$(version_of)" 0.2.0
-    check "rust-version stays" grep -q '^rust-version = "1.95"$' Cargo.toml
-    check "only its own version changed in Cargo.lock" same "$(grep version Cargo.lock | tr '\n' ' ')" \
+    check "a release succeeds" succeeded
+    check "Cargo.toml has the new version" same "$(version_of)" 0.2.0
+    check "rust-version is unchanged" grep -q '^rust-version = "1.95"$' Cargo.toml
+    check "Cargo.lock changes only the version of the package" same "$(grep version Cargo.lock | tr '\n' ' ')" \
         'version = "0.1.0" version = 4 version = "0.2.0" '
-    check "the commit is conventional" same "$(git log -1 --format=%s)" "chore(release): v0.2.0"
-    check "it passes the lint" bash build/commit-lint.sh HEAD~1..HEAD
-    check "the chart has it too, and keeps the rest" same "$(tr '\n' '|' <"$chart")" \
+    check "the commit message is conventional" same "$(git log -1 --format=%s)" "chore(release): v0.2.0"
+    check "the commit message passes the lint" bash build/commit-lint.sh HEAD~1..HEAD
+    check "the chart has the new version and is otherwise unchanged" same "$(tr '\n' '|' <"$chart")" \
         'apiVersion: v2|name: rds-auth-proxy|# One version.|version: 0.2.0|appVersion: 0.2.0|kubeVersion: ">=1.27.0-0"|'
-    check "it changes four files" same "$(git show --format= --name-only | LC_ALL=C sort | tr '\n' ' ')" \
+    check "the commit changes four files" same "$(git show --format= --name-only | LC_ALL=C sort | tr '\n' ' ')" \
         "CHANGELOG.md Cargo.lock Cargo.toml $chart "
-    check "the tag is annotated and at the commit" same "$(git cat-file -t v0.2.0) $(git rev-parse 'v0.2.0^{}')" \
+    check "the tag is annotated and points to the commit" same "$(git cat-file -t v0.2.0) $(git rev-parse 'v0.2.0^{}')" \
         "tag $(git rev-parse HEAD)"
     check "the tree is clean" same "$(git status --porcelain)" ""
     check "nothing is pushed" same "$(git ls-remote origin)" "$remote"
-    check "the changelog moved" same "$(sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2}$/DATE/' CHANGELOG.md)" "# Changelog
+    check "the changelog section is renamed" same "$(sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2}$/DATE/' CHANGELOG.md)" "# Changelog
 
 What changes for users.
 
@@ -204,12 +203,12 @@ What changes for users.
 - A thing written by hand.
 
 [Keep a Changelog]: https://keepachangelog.com"
-    check "the date is a date" grep -Eq "^## \[0\.2\.0\] - 20[0-9]{2}-[01][0-9]-[0-3][0-9]$" CHANGELOG.md
+    check "the date of the section is valid" grep -Eq "^## \[0\.2\.0\] - 20[0-9]{2}-[01][0-9]-[0-3][0-9]$" CHANGELOG.md
     release
     check "a second release without commits is refused" refused
 
-    commit "fix: mend | the & odd \\n \"words\"" && commit "feat(cli): add b" && commit "docs: c"
-    commit "refactor!: drop d" && commit "perf: hasten e"
+    commit "fix: repair | the & odd \\n \"words\"" && commit "feat(cli): add b" && commit "docs: c"
+    commit "refactor!: drop d" && commit "perf: speed up e"
     release
     check "an empty section is filled from the commits" same "$(bash build/release.sh --notes v0.3.0)" "### Changed
 
@@ -221,9 +220,9 @@ What changes for users.
 
 ### Fixed
 
-- mend | the & odd \\n \"words\"
-- hasten e"
-    check "older notes can still be had" same "$(bash build/release.sh --notes 0.2.0)" "### Added
+- repair | the & odd \\n \"words\"
+- speed up e"
+    check "notes of an older version are printed" same "$(bash build/release.sh --notes 0.2.0)" "### Added
 
 - A thing written by hand."
     release --notes 9.9.9
@@ -236,15 +235,15 @@ tests_of_failure() {
     before=$(state)
     printf '#!/bin/sh\nexit 1\n' >.git/hooks/pre-commit && chmod +x .git/hooks/pre-commit
     release
-    check "a refused commit fails the release" refused
-    check "and leaves nothing behind" same "$(state)" "$before"
+    check "a failed commit fails the release" refused
+    check "a failed commit leaves no changes" same "$(state)" "$before"
     rm .git/hooks/pre-commit
     # shellcheck disable=SC2016 # the hook expands it
     printf '#!/bin/sh\ngrep -q refs/tags && [ "$1" = prepared ] && exit 1\nexit 0\n' >.git/hooks/reference-transaction
     chmod +x .git/hooks/reference-transaction
     release
-    check "a refused tag fails the release" refused
-    check "and leaves nothing behind either" same "$(state)" "$before"
+    check "a failed tag fails the release" refused
+    check "a failed tag leaves no changes" same "$(state)" "$before"
     rm .git/hooks/reference-transaction
     printf 'version = 4\n' >Cargo.lock && git commit -q -am "fix: break the lock"
     release
@@ -254,7 +253,7 @@ tests_of_failure() {
     before=$(state)
     release
     check "a chart without a version fails the release" says "Chart.yaml has no version and appVersion"
-    check "and leaves nothing behind as well" same "$(state)" "$before"
+    check "a chart without a version leaves no changes" same "$(state)" "$before"
 
     if command -v cargo >/dev/null; then
         tagged 0.1.0
@@ -274,10 +273,10 @@ tests_of_the_lint() {
     local type message
     for type in feat fix docs refactor test perf build chore ci; do
         lint "$type: say what changed"
-        check "$type passes" done_well
+        check "$type passes" succeeded
     done
     lint "feat(net)!: a" -m "Body." -m "BREAKING CHANGE: b"
-    check "scope, mark and footer pass" done_well
+    check "scope, mark and footer pass" succeeded
     for message in "Add a thing" "feature: a" "feat:a" "feat: " "Feat: a" "feat(Net): a" "style: a" "fixup! feat: a" \
         'Revert "feat: a"' "feat: ends with a full stop." "feat: $(printf 'x%.0s' $(seq 100))"; do
         lint "$message"
@@ -286,23 +285,23 @@ tests_of_the_lint() {
     lint "feat: a"$'\n'"b"
     check "a second line is refused" says "second line"
     lint "feat: a" -m "Breaking change: b"
-    check "a footer that would be missed is refused" says "BREAKING CHANGE: what breaks"
+    check "a misspelled footer is refused" says "BREAKING CHANGE: what breaks"
 
     repository 0.1.0
     git checkout -q -b side && commit "docs: a" && git checkout -q main && commit "docs: b"
     git merge -q --no-ff -m "Merge branch 'side'" side
-    check "merges are not looked at" bash build/commit-lint.sh HEAD~1..HEAD
+    check "merge commits are ignored" bash build/commit-lint.sh HEAD~1..HEAD
     commit "Bad one" && commit "feat: good" && commit "Bad two"
     bash build/commit-lint.sh HEAD~3..HEAD >"$scratch/out" 2>&1
-    check "every bad commit is named" says "Bad one"
-    check "the last too" says "Bad two"
-    check "good ones are not" hides "feat: good"
-    check "a range that is none fails" bash -c '! bash build/commit-lint.sh no-such..HEAD'
+    check "the first bad commit is named" says "Bad one"
+    check "the last bad commit is named" says "Bad two"
+    check "good commits are not named" lacks "feat: good"
+    check "an invalid range fails" bash -c '! bash build/commit-lint.sh no-such..HEAD'
 }
 
 tests_of_the_package() {
     repository 0.1.0
-    # Stands in for the program: package.sh asks it for completions and manual pages only.
+    # A fake program: package.sh only runs its completion and man commands.
     cat >"$scratch/rds-auth-proxy" <<'TEXT'
 #!/bin/sh
 case "$1" in
@@ -312,12 +311,12 @@ esac
 TEXT
     chmod +x "$scratch/rds-auth-proxy"
     local name=rds-auth-proxy-1.2.3-x86_64-unknown-linux-musl
-    check "a tar archive is packed" bash build/package.sh "$scratch/rds-auth-proxy" v1.2.3 x86_64-unknown-linux-musl "$scratch/dist"
-    check "it has everything" same "$(tar -tzf "$scratch/dist/$name.tar.gz" | grep -v '/$' | sort | sed "s|^$name/||" | tr '\n' ' ')" \
+    check "a tar archive is written" bash build/package.sh "$scratch/rds-auth-proxy" v1.2.3 x86_64-unknown-linux-musl "$scratch/dist"
+    check "the tar archive has all files" same "$(tar -tzf "$scratch/dist/$name.tar.gz" | grep -v '/$' | sort | sed "s|^$name/||" | tr '\n' ' ')" \
         "$(printf '%s ' CHANGELOG.md LICENSE README.md completions/_rds-auth-proxy completions/_rds-auth-proxy.ps1 \
             completions/rds-auth-proxy.bash completions/rds-auth-proxy.elv completions/rds-auth-proxy.fish \
             man/rds-auth-proxy.1 rds-auth-proxy | tr ' ' '\n' | sort | tr '\n' ' ')"
-    check "completions are those of their shell" same \
+    check "each completion file is for its shell" same \
         "$(tar -xzOf "$scratch/dist/$name.tar.gz" "$name/completions/_rds-auth-proxy")" "completions for zsh"
     cp "$scratch/dist/$name.tar.gz" "$scratch/first.tar.gz"
     sleep 1.1
@@ -326,15 +325,15 @@ TEXT
         check "the same input gives the same bytes" cmp "$scratch/first.tar.gz" "$scratch/dist/$name.tar.gz"
     fi
     if command -v python3 >/dev/null; then
-        check "a zip archive is packed" bash build/package.sh "$scratch/rds-auth-proxy" 1.2.3 x86_64-pc-windows-msvc "$scratch/dist"
-        check "it has the manual page" grep -q man/rds-auth-proxy.1 \
+        check "a zip archive is written" bash build/package.sh "$scratch/rds-auth-proxy" 1.2.3 x86_64-pc-windows-msvc "$scratch/dist"
+        check "the zip archive has the manual page" grep -q man/rds-auth-proxy.1 \
             <(python3 -m zipfile -l "$scratch/dist/rds-auth-proxy-1.2.3-x86_64-pc-windows-msvc.zip")
     fi
     # shellcheck disable=SC2016 # the program expands it
     printf '#!/bin/sh\n[ "$1" != man ]\n' >"$scratch/rds-auth-proxy"
     bash build/package.sh "$scratch/rds-auth-proxy" 1.2.3 some-target "$scratch/dist" >"$scratch/out" 2>&1
-    check "a program without completions is not packed" says "no completions for bash"
-    check "and leaves no archive" bash -c "! ls '$scratch'/dist/*some-target* 2>/dev/null"
+    check "a program without completions is refused" says "no completions for bash"
+    check "a refused program leaves no archive" bash -c "! ls '$scratch'/dist/*some-target* 2>/dev/null"
 }
 
 tests_of_the_base_images() {
@@ -342,24 +341,24 @@ tests_of_the_base_images() {
     digest=sha256:$(printf 'ab%.0s' $(seq 32))
     rm -rf "$scratch/image" && mkdir -p "$scratch/image/build" "$scratch/image/bin" && cd "$scratch/image" || exit 1
     cp "$build/../Dockerfile" . && cp "$build/base-images.sh" build/
-    # Stands in for docker, and with it for the registries: answers the one call, with $answer.
-    # shellcheck disable=SC2016 # it expands them itself
+    # A fake docker: prints $answer for the only call.
+    # shellcheck disable=SC2016 # the script expands them
     printf '#!/bin/sh\n[ "$1 $2 $3" = "buildx imagetools inspect" ] && echo "$answer"\n' >bin/docker && chmod +x bin/docker
     sed -n "$images" Dockerfile >pinned
     check "the Dockerfile names three base images" same "$(wc -l <pinned)" 3
 
     status=0
     answer=nothing PATH=$PWD/bin:$PATH bash build/base-images.sh >"$scratch/out" 2>&1 || status=$?
-    check "what is no digest is refused" refused
-    check "and nothing is changed" same "$(sed -n "$images" Dockerfile)" "$(cat pinned)"
+    check "an answer that is not a digest is refused" refused
+    check "a refusal keeps the Dockerfile" same "$(sed -n "$images" Dockerfile)" "$(cat pinned)"
     status=0
     answer=$digest PATH=$PWD/bin:$PATH bash build/base-images.sh >"$scratch/out" 2>&1 || status=$?
-    check "the base images are looked up" done_well
-    check "and each is pinned to what its tag stands for" same "$(sed -n "$images" Dockerfile)" "$(sed "s/@.*/@$digest/" pinned)"
-    check "and nothing else is changed" same "$(grep -v '^ARG [A-Z]*_IMAGE=' Dockerfile)" "$(grep -v '^ARG [A-Z]*_IMAGE=' "$build/../Dockerfile")"
+    check "the base images are looked up" succeeded
+    check "each base image has the digest of its tag" same "$(sed -n "$images" Dockerfile)" "$(sed "s/@.*/@$digest/" pinned)"
+    check "the rest of the Dockerfile is unchanged" same "$(grep -v '^ARG [A-Z]*_IMAGE=' Dockerfile)" "$(grep -v '^ARG [A-Z]*_IMAGE=' "$build/../Dockerfile")"
 }
 
-# A third-party action runs with the rights of the release: it is pinned by commit, its version beside it.
+# A third-party action has the permissions of the release, so it is pinned by commit, with its version in a comment.
 tests_of_the_workflows() {
     cd "$build/.." || exit 1
     local uses
@@ -367,12 +366,12 @@ tests_of_the_workflows() {
     check "the workflows use actions" [ -n "$uses" ]
     check "every action is pinned by commit, with its version" same \
         "$(grep -vE 'uses: [A-Za-z0-9_./-]+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+$' <<<"$uses")" ""
-    check "one commit for each action" same "$(sed -E 's/.*uses: //' <<<"$uses" | sort -u | cut -d@ -f1 | uniq -d)" ""
-    check "every script that is run is there" same "$(grep -ohE 'bash (build|\.ci)/[a-z./-]+' .github/workflows/*.yml | sort -u |
+    check "each action has one pinned commit" same "$(sed -E 's/.*uses: //' <<<"$uses" | sort -u | cut -d@ -f1 | uniq -d)" ""
+    check "every script in the workflows exists" same "$(grep -ohE 'bash (build|\.ci)/[a-z./-]+' .github/workflows/*.yml | sort -u |
         while read -r _ script; do [ -f "$script" ] || echo "$script"; done)" ""
-    check "the page about releases has every target" same "$(grep -oE 'target: [a-z0-9_-]+' .github/workflows/release.yml | cut -d' ' -f2 |
+    check "docs/releasing.md names every target" same "$(grep -oE 'target: [a-z0-9_-]+' .github/workflows/release.yml | cut -d' ' -f2 |
         while read -r target; do grep -qF "${target#*-}" docs/releasing.md || echo "$target"; done)" ""
-    check "no job takes more rights than it names" same "$(grep -Lx 'permissions: {}' .github/workflows/*.yml)" ""
+    check "every workflow starts without permissions" same "$(grep -Lx 'permissions: {}' .github/workflows/*.yml)" ""
     check "every job has a time limit" same "$(awk '
         FNR == 1 { jobs = 0 } /^jobs:/ { jobs = 1 } jobs && /^  [a-z-]+:$/ { if (job && !limit) print FILENAME, job; job = $1; limit = 0 }
         /^    (timeout-minutes|uses):/ { limit = 1 } END { if (!limit) print FILENAME, job }' .github/workflows/*.yml)" ""

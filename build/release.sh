@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a release of what is committed: computes the version, writes the changelog, commits and tags. Never pushes.
-# Runs with the bash 3.2 of macOS and needs no network. docs/releasing.md tells the whole way.
+# Makes a release of the current commit: computes the version, updates the changelog, commits and tags. Never pushes.
+# Runs with bash 3.2 (macOS) and needs no network. docs/releasing.md describes the whole process.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,8 +15,8 @@ Usage: build/release.sh [--dry-run] [-v] [--branch NAME]
        build/release.sh --notes VERSION
 
   --dry-run        show the version and the changelog section, change nothing
-  -v, --verbose    show each commit and what it asks for
-  --branch NAME    release from NAME in place of main
+  -v, --verbose    show each commit and its version bump
+  --branch NAME    release from NAME instead of main
   --notes VERSION  print the changelog section of VERSION
 TEXT
 }
@@ -26,7 +26,7 @@ refuse() {
     exit 1
 }
 
-# A release that failed half-way leaves nothing behind: the tree was clean before, so there is nothing to lose.
+# Undoes a release that failed half-way. The tree was clean before, so no changes are lost.
 clean_up() {
     rm -r "$work"
     [ -z "$undo_to" ] || git reset -q --hard "$undo_to"
@@ -70,11 +70,12 @@ check_tree() {
     current=$(git symbolic-ref -q --short HEAD) || refuse "HEAD is detached; check out $1"
     [ "$current" = "$1" ] || refuse "this is branch $current, not $1 (--branch $current if you mean it)"
     [ -z "$(git status --porcelain)" ] || refuse "the tree has changes that are not committed (git status shows them)"
-    [ "$(git rev-parse --is-shallow-repository)" = false ] || refuse "the history is cut off; git fetch --unshallow --tags first"
+    [ "$(git rev-parse --is-shallow-repository)" = false ] || refuse "the clone is shallow; git fetch --unshallow --tags first"
     grep -Eq '^## \[?Unreleased\]?$' CHANGELOG.md || refuse "CHANGELOG.md has no section '## [Unreleased]'"
 }
 
-# What the commits of a range ask for: major, minor, patch or none. Says so for each on standard error when verbose.
+# The strongest version bump of the commits in a range: major, minor, patch or none. Verbose: prints that of each commit
+# on standard error.
 strongest_bump() {
     local strongest=none commit bump
     for commit in $(git rev-list --no-merges --reverse "$1"); do
@@ -82,7 +83,7 @@ strongest_bump() {
         if "$2"; then
             printf '%-7s %s\n' "$bump" "$(git log -1 --format='%h %s' "$commit")" >&2
         elif [ "$bump" = unclear ]; then
-            echo "Not counted, its message is not conventional: $(git log -1 --format='%h %s' "$commit")" >&2
+            echo "Ignored, because its message is not conventional: $(git log -1 --format='%h %s' "$commit")" >&2
         fi
         case "$strongest,$bump" in
         *,major) strongest=major ;;
@@ -110,29 +111,29 @@ bump_of() {
     fi
 }
 
-# The first release has the version Cargo.toml has; before 1.0 a breaking change raises the minor number.
+# The first release has the version in Cargo.toml. Before 1.0 a breaking change raises the minor number.
 next_version() {
-    local written major minor patch
-    written=$(awk '/^\[/ { in_package = ($0 == "[package]") } in_package && /^version = / { gsub(/"/, "", $3); print $3; exit }' Cargo.toml)
+    local current major minor patch
+    current=$(awk '/^\[/ { in_package = ($0 == "[package]") } in_package && /^version = / { gsub(/"/, "", $3); print $3; exit }' Cargo.toml)
     if [ -z "$1" ]; then
-        echo "$written" && return
+        echo "$current" && return
     fi
-    [ "v$written" = "$1" ] || refuse "Cargo.toml says $written but the last tag is $1; make them agree first"
-    IFS=. read -r major minor patch <<<"$written"
+    [ "v$current" = "$1" ] || refuse "Cargo.toml says $current but the last tag is $1; change one of them first"
+    IFS=. read -r major minor patch <<<"$current"
     case "$2,$major" in
-    none,*) refuse "no commit since $1 changes what users get (feat, fix, perf or a breaking change)" ;;
+    none,*) refuse "no commit since $1 changes anything for users (feat, fix, perf or a breaking change)" ;;
     major,0 | minor,*) echo "$major.$((minor + 1)).0" ;;
     major,*) echo "$((major + 1)).0.0" ;;
     patch,*) echo "$major.$minor.$((patch + 1))" ;;
     esac
 }
 
-# What was written under Unreleased, word for word; where nobody wrote anything, the commits' own words.
+# The text under Unreleased, or, if it is empty, the subjects of the commits.
 section_body() {
-    local written
-    written=$(section Unreleased)
-    if [ -n "$written" ]; then
-        echo "$written"
+    local text
+    text=$(section Unreleased)
+    if [ -n "$text" ]; then
+        echo "$text"
         return
     fi
     {
@@ -142,7 +143,7 @@ section_body() {
     } | cat -s
 }
 
-# The commits of a range that ask for the given bump, as a section of entries.
+# The commits of a range with the given bump, as a section of the changelog.
 entries() {
     local commit list=''
     for commit in $(git rev-list --no-merges --reverse "$2"); do
@@ -153,7 +154,7 @@ entries() {
     [ -z "$list" ] || printf '### %s\n\n%s\n' "$1" "$list"
 }
 
-# The text under a heading of the changelog, without the empty lines around it.
+# The text under a heading of the changelog, without leading and trailing empty lines.
 section() {
     awk -v name="$1" '
         /^## / { inside = ($2 == name || $2 == "[" name "]"); next }
@@ -191,7 +192,7 @@ release_changelog() {
     replace CHANGELOG.md
 }
 
-# Writes the version into the first `version = ` line that follows the line matching the pattern.
+# Writes the version to the first `version = ` line after a line that matches the pattern.
 set_version() {
     PATTERN=$3 awk -v version="$1" '
         found == 1 && /^version = / { $0 = "version = \"" version "\""; found = 2 }
@@ -202,7 +203,7 @@ set_version() {
     replace "$2"
 }
 
-# The chart and the program are released together, under one version.
+# Chart and program are released together and have the same version.
 set_chart_version() {
     awk -v version="$1" '
         /^(version|appVersion): / { $0 = $1 " " version; found++ }
@@ -212,7 +213,7 @@ set_chart_version() {
     replace "$CHART"
 }
 
-# Keeps the file's mode: only its content is new.
+# Replaces the content and keeps the mode of the file.
 replace() {
     cat "$work/new" >"$1"
 }

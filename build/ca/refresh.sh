@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Rewrites build/ca/rds-bundle.pem: the RDS root certificates of the commercial regions, and the Amazon roots
-# that RDS Proxy endpoints chain to. GovCloud and China have bundles of their own. Expired and repeated certificates are dropped.
+# Rewrites build/ca/rds-bundle.pem: the RDS root certificates of the commercial regions, and the Amazon roots of RDS Proxy
+# endpoints. GovCloud and China have separate bundles. Drops expired and duplicate certificates.
 #
 #   build/ca/refresh.sh                 downloads them from AWS
-#   build/ca/refresh.sh FILE [FILE...]  takes them from PEM files instead
+#   build/ca/refresh.sh FILE [FILE...]  reads them from PEM files
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
