@@ -1,17 +1,17 @@
 # The image of the server (and the client). Stages:
 #
 #   toolchain     Rust for the target platform
-#   dependencies  every crate compiled; a layer of its own, kept until Cargo.lock changes
+#   dependencies  all crates, compiled; a separate layer that changes only with Cargo.lock
 #   build         the program
-#   server        what ships: the binary, CA certificates, the RDS bundle
-#   world         `--target world`: PostgreSQL behind an RDS-like listener, and an AWS stand-in, for build/compose.yaml
+#   server        the released image: the binary, CA certificates, the RDS bundle
+#   world         `--target world`: PostgreSQL behind an RDS-like listener, and a fake AWS endpoint, for build/compose.yaml
 #
-# Tags move, digests do not: one commit always builds on the same bases. build/base-images.sh looks the digests up anew.
+# Digests do not change as tags do, so a commit always builds on the same bases. build/base-images.sh updates the digests.
 ARG RUST_IMAGE=rust:1.95-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f
 ARG POSTGRES_IMAGE=postgres:15-bookworm@sha256:539ceaaae49b3a7c8a04467cf00cc6788d8e3f1675df41860d86eebc4c40524f
 
-# Runs on the machine that builds and compiles for the platform that is asked for: emulated, a build takes an hour.
+# Runs on the platform of the builder and cross-compiles for the target platform: an emulated build takes an hour.
 FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS toolchain
 ARG TARGETARCH
 ENV CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc \
@@ -32,12 +32,12 @@ RUN set -eu; \
 WORKDIR /src
 
 FROM toolchain AS dependencies
-# `true` where the registry is mounted and the network is not there.
+# `true` for a build with a mounted cargo registry and without a network.
 ARG CARGO_NET_OFFLINE=false
 COPY Cargo.toml Cargo.lock ./
 COPY build/build.rs build/build.rs
-# An empty program with our dependencies. What it leaves of itself is removed: cargo goes by modification times, and would
-# take it for newer than the sources that are copied next.
+# An empty program with our dependencies. `cargo clean` removes its artifacts: cargo compares modification times and would
+# consider them newer than the sources that are copied next.
 RUN mkdir src \
     && echo 'fn main() {}' > src/main.rs \
     && touch src/lib.rs \
@@ -68,17 +68,17 @@ LABEL org.opencontainers.image.title="rds-auth-proxy" \
       org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 COPY --from=build /out/rds-auth-proxy /usr/local/bin/rds-auth-proxy
 COPY build/ca/rds-bundle.pem /etc/rds-auth-proxy/rds-bundle.pem
-# Where config.yaml is found without --configfile.
+# The directory of config.yaml without --configfile.
 WORKDIR /etc/rds-auth-proxy
 USER 65532:65532
 EXPOSE 8000 9090
-# It reads the configuration that `server` reads: from the working directory, or where RDS_AUTH_PROXY_CONFIGFILE says.
-# Kubernetes does not look at it.
+# The health check reads the same configuration as `server`: from the working directory or RDS_AUTH_PROXY_CONFIGFILE.
+# Kubernetes ignores it.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 CMD ["/usr/local/bin/rds-auth-proxy", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/rds-auth-proxy"]
 CMD ["server"]
 
-# The test world's own crates, in the same way.
+# The crates of the test world, compiled in the same way.
 FROM dependencies AS world-dependencies
 RUN mkdir -p src tests/support \
     && echo 'fn main() {}' | tee src/main.rs > tests/support/main.rs \
@@ -100,5 +100,5 @@ COPY --chmod=0755 build/compose-world.sh /usr/local/bin/compose-world
 ENTRYPOINT ["/usr/local/bin/compose-world"]
 CMD ["/world"]
 
-# The last stage is what `docker build .` gives.
+# `docker build .` builds the last stage.
 FROM server
