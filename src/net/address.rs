@@ -45,6 +45,17 @@ impl HostPort {
     pub fn new(host: &str, port: u16) -> Self {
         Self { host: host.to_ascii_lowercase(), port }
     }
+
+    /// The host at which a program on this machine reaches a listener on this address: a loopback address in place of
+    /// the wildcard address, to which not every system can connect.
+    #[must_use]
+    pub fn reachable_host(&self) -> &str {
+        match self.host.as_str() {
+            "0.0.0.0" => "127.0.0.1",
+            "::" => "::1",
+            host => host,
+        }
+    }
 }
 
 impl FromStr for HostPort {
@@ -118,6 +129,18 @@ mod tests {
         assert!(format!("{}:1", "a".repeat(253)).parse::<HostPort>().is_ok());
         let refused = format!("{}:1", "a".repeat(9000)).parse::<HostPort>().unwrap_err();
         assert!(refused.to_string().len() < 400, "{refused}");
+    }
+
+    #[test]
+    fn a_wildcard_address_is_reached_at_loopback() {
+        for (text, host) in [
+            ("0.0.0.0:1", "127.0.0.1"),
+            ("[::]:1", "::1"),
+            ("192.0.2.7:1", "192.0.2.7"),
+            ("db.example.com:1", "db.example.com"),
+        ] {
+            assert_eq!(text.parse::<HostPort>().unwrap().reachable_host(), host);
+        }
     }
 
     #[test]
