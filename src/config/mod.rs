@@ -40,6 +40,7 @@ mod tests;
 pub use error::ConfigError;
 pub use find::find;
 pub use load::{load, load_addresses, load_again};
+pub use scalars::log_level;
 pub use settings::{
     Addresses, Config, Drain, Mode, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport,
 };

@@ -121,11 +121,17 @@ impl Scalar for LevelFilter {
     const EXPECTED: &'static str = "one of trace, debug, info, warn, error";
 
     fn read(text: &str) -> Option<Self> {
-        // tracing accepts numbers and `off` too, but a proxy without any log cannot be operated.
-        let text = text.to_ascii_lowercase();
-        let level: Self = text.parse().ok()?;
-        (level != Self::OFF && level.to_string() == text).then_some(level)
+        log_level(text)
     }
+}
+
+/// The log level of this name, in any case. tracing accepts numbers and `off` too, but a proxy without any log cannot be
+/// operated.
+#[must_use]
+pub fn log_level(name: &str) -> Option<LevelFilter> {
+    let name = name.to_ascii_lowercase();
+    let level: LevelFilter = name.parse().ok()?;
+    (level != LevelFilter::OFF && level.to_string() == name).then_some(level)
 }
 
 impl Scalar for PathText {
