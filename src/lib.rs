@@ -10,7 +10,7 @@
 //! | 3 | `session` | the engine: the life of one connection, a file a step |
 //! | 2 | `catalog` | what can be connected to, who may, and the ports to the outside |
 //! | 1 | `net`, `tls` | sockets with policy, exact reads; connectors, roots, certificates |
-//! | 0 | `wire`, `secret`, `shutdown`, `single_flight`, `stamp` | bytes to values and back, secrets, the order to stop, shared computations, changed files |
+//! | 0 | `wire`, `error_chain`, `secret`, `shutdown`, `single_flight`, `stamp` | bytes to values and back, causes of errors, secrets, the order to stop, shared computations, changed files |
 //!
 //! The way of one connection is told in `docs/architecture.md`.
 
@@ -31,6 +31,7 @@ pub mod catalog;
 pub mod net;
 pub mod tls;
 
+pub mod error_chain;
 pub mod secret;
 pub mod shutdown;
 pub mod single_flight;

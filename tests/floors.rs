@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Lowest floor first. Modules on one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
-    &["wire", "secret", "shutdown", "single_flight", "stamp"],
+    &["wire", "error_chain", "secret", "shutdown", "single_flight", "stamp"],
     &["net", "tls"],
     &["catalog"],
     &["session"],
