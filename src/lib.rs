@@ -1,20 +1,23 @@
 //! Reach Postgres on Amazon RDS with an IAM identity and nothing else.
 //!
-//! The modules are floors of one house; each imports only from the floors below it (`tests/floors.rs`):
+//! A module imports only from floors below its own, and files do not import each other in circles (`tests/floors.rs`):
 //!
-//! | floor | modules | what lives there |
+//! | floor | modules | contents |
 //! |---|---|---|
-//! | 6 | `cli` | arguments, prompts, output, logging; the only place where everything is put together |
-//! | 5 | `admin`, `aws`, `config`, `kubernetes` | the edges: they implement the ports of floor 2 and know each other not at all |
+//! | 6 | `cli`, `app`, `process` | command line; wiring of the parts; the process itself. `cli` may use both others, `app` may use `process` |
+//! | 5 | `admin`, `aws`, `config`, `kubernetes` | the edges: they implement the ports of floor 2 and do not know each other |
 //! | 4 | `client`, `server` | the roles: policy only |
-//! | 3 | `session` | the engine: the life of one connection, a file a step |
-//! | 2 | `catalog` | what can be connected to, who may, and the ports to the outside |
+//! | 3 | `session` | the engine: the steps of one connection, one file per step |
+//! | 2 | `catalog` | the targets, who may reach them, and the ports to the outside |
 //! | 1 | `net`, `tls` | sockets with policy, exact reads; connectors, roots, certificates |
 //! | 0 | `wire`, `error_chain`, `secret`, `shutdown`, `single_flight`, `stamp` | bytes to values and back, causes of errors, secrets, the order to stop, shared computations, changed files |
 //!
-//! The way of one connection is told in `docs/architecture.md`.
+//! `docs/architecture.md` follows one connection through them.
 
 pub mod cli;
+
+mod app;
+mod process;
 
 pub mod admin;
 pub mod aws;

@@ -16,11 +16,12 @@ const FLOORS: &[&[&str]] = &[
     &["session"],
     &["client", "server"],
     &["aws", "kubernetes", "config", "admin"],
-    &["cli"],
+    &["cli", "app", "process"],
 ];
 
 /// Pairs on one floor that may know each other, the left one the right one.
-const NEIGHBOURS: &[(&str, &str)] = &[("tls", "net"), ("wire", "secret")];
+const NEIGHBOURS: &[(&str, &str)] =
+    &[("tls", "net"), ("wire", "secret"), ("cli", "app"), ("cli", "process"), ("app", "process")];
 
 #[test]
 fn modules_import_only_downwards() {

@@ -43,11 +43,12 @@ const SEAMS: [&str; 12] = [
 ];
 
 /// Enums whose every text an application or an operator can read.
-const EXPLAINED: [&str; 10] = [
+const EXPLAINED: [&str; 11] = [
+    "src/app/run.rs",
+    "src/app/start.rs",
     "src/aws/credentials/no_credentials.rs",
-    "src/cli/logging/mod.rs",
-    "src/cli/runtime.rs",
-    "src/cli/start.rs",
+    "src/process/logging/mod.rs",
+    "src/process/runtime.rs",
     "src/kubernetes/error.rs",
     "src/session/failure.rs",
     "src/catalog/directory.rs",

@@ -237,7 +237,7 @@ fn without_beaten_variable(command: clap::Command, arguments: &[OsString]) -> cl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::failure::Failure;
+    use crate::process::CommandError;
 
     fn read(line: &str) -> Result<Command, clap::Error> {
         Arguments::read(line.split(' ').map(OsString::from)).map(|arguments| arguments.command)
@@ -303,7 +303,7 @@ mod tests {
         ] {
             let error = read(line).err().expect("must be refused");
             let text = format!("{error} {error:?}");
-            let shown = [text, format!("{:?}", Failure::Arguments(error))].concat();
+            let shown = [text, format!("{:?}", CommandError::Arguments(error))].concat();
             assert!(!shown.contains("hunter2"), "{shown}");
         }
     }

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::output::Style;
-use super::visible::Visible;
 use crate::net::{Address, HostPort};
+use crate::process::{Sanitized, Style};
 
 /// The file name of a Unix socket as libpq looks for it: this and the port (PostgreSQL manual, "libpq", `host`).
 const SOCKET_PREFIX: &str = ".s.PGSQL.";
@@ -28,8 +27,8 @@ pub(super) struct Banner<'a> {
 impl Banner<'_> {
     /// The text, with the command on a line of its own.
     pub(super) fn render(&self, style: Style) -> String {
-        let (listen, address) = (self.listen, Visible(self.address));
-        let bold = |text: &str| style.bold(&Visible(text).to_string());
+        let (listen, address) = (self.listen, Sanitized(self.address));
+        let bold = |text: &str| style.bold(&Sanitized(text).to_string());
         let target = bold(self.target);
         let route = match self.upstream {
             Some(upstream) => format!("through the upstream proxy {}", bold(upstream)),
@@ -50,17 +49,8 @@ impl Banner<'_> {
 /// The flags that lead psql to the listener, if there are any.
 fn place(listen: &Address) -> Option<String> {
     match listen {
-        Address::Tcp(address) => Some(format!("-h {} -p {}", reachable(&address.host), address.port)),
+        Address::Tcp(address) => Some(format!("-h {} -p {}", address.reachable_host(), address.port)),
         Address::Unix(path) => socket_place(path),
-    }
-}
-
-/// Nobody can connect to the wildcard address everywhere; to loopback they can.
-fn reachable(host: &str) -> &str {
-    match host {
-        "0.0.0.0" => "127.0.0.1",
-        "::" => "::1",
-        other => other,
     }
 }
 

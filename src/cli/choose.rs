@@ -4,9 +4,8 @@ use std::fmt;
 
 use inquire::{InquireError, Select};
 
-use super::failure::Failure;
 use super::output;
-use super::visible::Visible;
+use crate::process::{CommandError, Sanitized};
 
 /// How alike two names must be, from 0 to 1, for one to be taken for a slip of the other.
 const ALIKE: f64 = 0.6;
@@ -38,11 +37,11 @@ pub(super) fn choose<'a>(
     kind: Kind,
     choices: &'a [Choice],
     wanted: Option<&str>,
-) -> Result<&'a Choice, Failure> {
+) -> Result<&'a Choice, CommandError> {
     match find(choices, wanted) {
         Some(found) => Ok(found),
         None if !choices.is_empty() && output::can_ask() => ask(kind, choices, wanted),
-        None => Err(Failure::Usage(refusal(kind, choices, wanted))),
+        None => Err(CommandError::Usage(refusal(kind, choices, wanted))),
     }
 }
 
@@ -50,7 +49,7 @@ fn find<'a>(choices: &'a [Choice], wanted: Option<&str>) -> Option<&'a Choice> {
     wanted.and_then(|name| choices.iter().find(|choice| choice.name == name))
 }
 
-fn ask<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result<&'a Choice, Failure> {
+fn ask<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result<&'a Choice, CommandError> {
     let noun = kind.noun();
     let question = match wanted {
         Some(name) => format!("No {noun} is called \"{name}\". Which one do you mean?"),
@@ -60,13 +59,13 @@ fn ask<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result<&'
     let lines = choices.iter().map(|choice| Line { choice, width }).collect();
     Select::new(&question, lines)
         .with_page_size(PAGE)
-        .with_formatter(&|answer| Visible(&answer.value.choice.name).to_string())
+        .with_formatter(&|answer| Sanitized(&answer.value.choice.name).to_string())
         .with_help_message("type to filter, arrows to move, Enter to choose, Esc to leave")
         .prompt()
         .map(|line| line.choice)
         .map_err(|error| match error {
-            InquireError::OperationCanceled | InquireError::OperationInterrupted => Failure::Interrupted,
-            other => Failure::Runtime(format!(
+            InquireError::OperationCanceled | InquireError::OperationInterrupted => CommandError::Interrupted,
+            other => CommandError::Runtime(format!(
                 "the {noun} cannot be asked for on this terminal ({other}); name it with {}",
                 kind.flag()
             )),
@@ -84,7 +83,7 @@ fn refusal(kind: Kind, choices: &[Choice], wanted: Option<&str>) -> String {
     }
     let nearest = wanted.and_then(|name| nearest(choices, name));
     let advice = match nearest {
-        Some(choice) => format!("did you mean \"{}\"?", Visible(&choice.name)),
+        Some(choice) => format!("did you mean \"{}\"?", Sanitized(&choice.name)),
         None => format!("use {flag} with one of the names below"),
     };
     let width = width(choices);
@@ -120,8 +119,8 @@ fn width(choices: &[Choice]) -> usize {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Visible(&self.choice.name).to_string();
-        write!(formatter, "{name:width$}  {}", Visible(&self.choice.description), width = self.width)
+        let name = Sanitized(&self.choice.name).to_string();
+        write!(formatter, "{name:width$}  {}", Sanitized(&self.choice.description), width = self.width)
     }
 }
 
@@ -201,7 +200,7 @@ mod tests {
     #[test]
     fn an_empty_list_says_where_to_add_one() {
         let refused = choose(Kind::UpstreamProxy, &[], Some("default"));
-        let Err(Failure::Usage(text)) = refused else { panic!("must be refused") };
+        let Err(CommandError::Usage(text)) = refused else { panic!("must be refused") };
         assert!(text.contains("\"default\"") && text.contains("`upstream_proxies`"), "{text}");
     }
 }

@@ -5,17 +5,16 @@ use std::io::{self, Write};
 use std::path::{self, Path, PathBuf};
 
 use super::args::GenCertArguments;
-use super::failure::Failure;
-use super::harden::harden;
 use super::output;
+use crate::process::{CommandError, harden};
 use crate::tls::SelfSigned;
 
 /// Makes the certificate and its key. Neither file may exist before, and when one cannot be written none is left.
-pub(super) fn run(arguments: &GenCertArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &GenCertArguments) -> Result<(), CommandError> {
     harden();
     let hosts = hosts(&arguments.hosts)?;
     refuse_to_overwrite(&arguments.certificate, &arguments.key)?;
-    let made = SelfSigned::generate(&hosts).map_err(Failure::runtime)?;
+    let made = SelfSigned::generate(&hosts).map_err(CommandError::runtime)?;
     let key = NewFile::write(&arguments.key, Readers::Owner, made.key_pem.expose())?;
     let certificate =
         NewFile::write(&arguments.certificate, Readers::Everybody, made.certificate_pem.as_bytes())?;
@@ -24,19 +23,19 @@ pub(super) fn run(arguments: &GenCertArguments) -> Result<(), Failure> {
     output::print(explanation(arguments, &hosts))
 }
 
-fn hosts(typed: &[String]) -> Result<Vec<String>, Failure> {
+fn hosts(typed: &[String]) -> Result<Vec<String>, CommandError> {
     let hosts: Vec<String> = typed.iter().map(|host| host.trim().to_owned()).collect();
     match hosts.iter().find(|host| host.is_empty() || host.contains(char::is_whitespace)) {
-        Some(host) => Err(Failure::Usage(format!(
+        Some(host) => Err(CommandError::Usage(format!(
             "\"{host}\" in --hosts is no host name or IP address; write them as in --hosts proxy.internal,127.0.0.1"
         ))),
         None => Ok(hosts),
     }
 }
 
-fn refuse_to_overwrite(certificate: &Path, key: &Path) -> Result<(), Failure> {
+fn refuse_to_overwrite(certificate: &Path, key: &Path) -> Result<(), CommandError> {
     if certificate == key {
-        return Err(Failure::Usage("--certificate and --key must be two files".to_owned()));
+        return Err(CommandError::Usage("--certificate and --key must be two files".to_owned()));
     }
     // A link that leads nowhere counts as well: following it would write who knows where.
     match [certificate, key].into_iter().find(|path| fs::symlink_metadata(path).is_ok()) {
@@ -45,8 +44,8 @@ fn refuse_to_overwrite(certificate: &Path, key: &Path) -> Result<(), Failure> {
     }
 }
 
-fn exists(path: &Path) -> Failure {
-    Failure::Runtime(format!(
+fn exists(path: &Path) -> CommandError {
+    CommandError::Runtime(format!(
         "{} exists and is not overwritten; remove it or choose another path",
         path.display()
     ))
@@ -65,10 +64,10 @@ struct NewFile {
 }
 
 impl NewFile {
-    fn write(path: &Path, readers: Readers, content: &[u8]) -> Result<Self, Failure> {
+    fn write(path: &Path, readers: Readers, content: &[u8]) -> Result<Self, CommandError> {
         let failed = |error: &io::Error| match error.kind() {
             io::ErrorKind::AlreadyExists => exists(path),
-            _ => Failure::Runtime(format!("{} cannot be written: {error}", path.display())),
+            _ => CommandError::Runtime(format!("{} cannot be written: {error}", path.display())),
         };
         let mut file = create(path, readers).map_err(|error| failed(&error))?;
         let created = Self { path: Some(path.to_owned()) };
@@ -169,7 +168,7 @@ mod tests {
     fn hosts_are_trimmed_and_checked() {
         assert_eq!(hosts(&["a".into(), " b ".into()]).unwrap(), ["a", "b"]);
         for wrong in ["", " ", "a b"] {
-            assert!(matches!(hosts(&[wrong.into()]), Err(Failure::Usage(_))), "{wrong:?}");
+            assert!(matches!(hosts(&[wrong.into()]), Err(CommandError::Usage(_))), "{wrong:?}");
         }
     }
 
@@ -178,7 +177,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut arguments = arguments(&directory);
         arguments.certificate = directory.path().join("missing").join("cert.pem");
-        assert!(matches!(run(&arguments), Err(Failure::Runtime(_))));
+        assert!(matches!(run(&arguments), Err(CommandError::Runtime(_))));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
@@ -187,7 +186,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut arguments = arguments(&directory);
         arguments.certificate.clone_from(&arguments.key);
-        assert!(matches!(run(&arguments), Err(Failure::Usage(_))));
+        assert!(matches!(run(&arguments), Err(CommandError::Usage(_))));
         assert!(!arguments.key.exists());
     }
 
@@ -198,7 +197,7 @@ mod tests {
         let arguments = arguments(&directory);
         let elsewhere = directory.path().join("elsewhere");
         std::os::unix::fs::symlink(&elsewhere, &arguments.key).unwrap();
-        assert!(matches!(run(&arguments), Err(Failure::Runtime(_))));
+        assert!(matches!(run(&arguments), Err(CommandError::Runtime(_))));
         assert!(!elsewhere.exists() && !arguments.certificate.exists());
     }
 

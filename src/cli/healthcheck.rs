@@ -1,34 +1,33 @@
-//! `rds-auth-proxy healthcheck`: asks a proxy on this machine whether it is ready, for container runtimes whose images
-//! have no shell and no curl.
+//! `healthcheck`: checks whether a proxy on this machine is ready, for container images that have no shell and no curl.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::args::HealthcheckArguments;
-use super::failure::Failure;
-use super::start;
+use crate::app::start;
 use crate::config;
 use crate::net::{Address, HostPort};
+use crate::process::CommandError;
 
 /// How long the proxy may take to answer. Docker's own limit is 30 s.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// More than the head of any answer.
-const ENOUGH: u64 = 4096;
+/// How many bytes of the answer are read: more than it has.
+const ANSWER_BYTES: u64 = 4096;
 
-/// Succeeds if `/readyz` says so, or, without an admin listener, if the proxy takes connections.
-pub(super) fn run(arguments: &HealthcheckArguments) -> Result<(), Failure> {
+/// Succeeds if `/readyz` answers 200, or, without an admin listener, if the proxy accepts connections.
+pub(super) fn run(arguments: &HealthcheckArguments) -> Result<(), CommandError> {
     let (_, addresses) = start::find_and_read(arguments.configfile.as_deref(), config::load_addresses)?;
-    let asked = match &addresses.admin {
-        Some(Address::Tcp(admin)) => ready(admin),
-        Some(Address::Unix(_)) | None => listens(&addresses.listen),
+    let answer = match &addresses.admin {
+        Some(Address::Tcp(admin)) => check_ready(admin),
+        Some(Address::Unix(_)) | None => check_accepts(&addresses.listen),
     };
-    asked.map_err(|error| Failure::Runtime(format!("the proxy is not ready: {error}")))
+    answer.map_err(|error| CommandError::Runtime(format!("the proxy is not ready: {error}")))
 }
 
-/// One listener that takes connections is enough.
-fn listens(addresses: &[Address]) -> io::Result<()> {
+/// Succeeds if one of the listeners accepts connections.
+fn check_accepts(addresses: &[Address]) -> io::Result<()> {
     let mut last = Ok(());
     for address in addresses {
         last = match address {
@@ -42,12 +41,12 @@ fn listens(addresses: &[Address]) -> io::Result<()> {
     last
 }
 
-fn ready(admin: &HostPort) -> io::Result<()> {
+fn check_ready(admin: &HostPort) -> io::Result<()> {
     let mut stream = connect(admin)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n")?;
     let mut answer = Vec::new();
-    stream.take(ENOUGH).read_to_end(&mut answer)?;
+    stream.take(ANSWER_BYTES).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
     if answer.split(' ').nth(1) == Some("200") {
         return Ok(());
@@ -55,16 +54,11 @@ fn ready(admin: &HostPort) -> io::Result<()> {
     Err(io::Error::other(answer.lines().last().unwrap_or("it does not answer").to_owned()))
 }
 
-/// A proxy that listens everywhere listens on loopback too.
 fn connect(address: &HostPort) -> io::Result<TcpStream> {
-    let host = match address.host.as_str() {
-        "0.0.0.0" => "127.0.0.1",
-        "::" => "::1",
-        host => host,
-    };
+    let host = address.reachable_host();
     let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
     for candidate in (host, address.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&candidate, PATIENCE) {
+        match TcpStream::connect_timeout(&candidate, TIMEOUT) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
@@ -84,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_found_where_it_listens() {
+    fn the_addresses_of_a_client_are_tried_too() {
         let upstream = "upstream_proxies: {default: {host: 'proxy.example.com:8000'}}";
         assert_eq!(listeners_of(upstream), ["0.0.0.0:8000", "127.0.0.1:8001"]);
         assert_eq!(
@@ -95,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn one_listener_is_enough_and_none_is_not() {
+    fn one_listener_that_accepts_is_enough() {
         let closed = [Address::Unix("/nowhere/socket".into())];
-        listens(&closed).unwrap_err();
+        check_accepts(&closed).unwrap_err();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let open: Address = listener.local_addr().unwrap().to_string().parse().unwrap();
         let [closed] = closed;
-        listens(&[closed, open]).unwrap();
+        check_accepts(&[closed, open]).unwrap();
     }
 }

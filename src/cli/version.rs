@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::args::{OutputFormat, VersionArguments};
-use super::failure::Failure;
 use super::output;
+use crate::process::CommandError;
 
 /// What is known about the build; commit and date come from `build/build.rs` and are `unknown` without git.
 #[derive(Serialize)]
@@ -23,12 +23,12 @@ const BUILD: Build = Build {
 };
 
 /// Prints name, version, commit and date.
-pub(super) fn run(arguments: &VersionArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &VersionArguments) -> Result<(), CommandError> {
     let text = match arguments.output {
         OutputFormat::Text => {
             format!("{} {} (commit {}, {})", BUILD.name, BUILD.version, BUILD.commit, BUILD.date)
         }
-        OutputFormat::Json => serde_json::to_string(&BUILD).map_err(Failure::runtime)?,
+        OutputFormat::Json => serde_json::to_string(&BUILD).map_err(CommandError::runtime)?,
     };
     output::print(format!("{text}\n"))
 }

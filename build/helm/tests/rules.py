@@ -158,7 +158,7 @@ def portforward(by_kind: dict[str, dict]) -> list[str]:
 
 
 def certificates(rendered: list[dict], name: str) -> list[str]:
-    """With verify-full, clients verify the name of the Deployment or Service, or else rds-auth-proxy (src/cli/tunnel.rs)."""
+    """With verify-full, clients verify the name of the Deployment or Service, or else rds-auth-proxy (src/app/tunnel.rs)."""
     servers = [item for item in rendered if item["kind"] == "Certificate" and "server auth" in item["spec"]["usages"]]
     return [
         f"the certificate {item['metadata']['name']} is not for {wanted}"

@@ -7,14 +7,16 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Targets;
 
-/// Our own lines, as tracing calls them.
+use crate::config::log_level;
+
+/// The name of our own lines in directives.
 const OURS: &str = env!("CARGO_CRATE_NAME");
 
-/// Dependencies that print, below these levels, what nobody may see. No wish lifts this.
+/// Dependencies that print secrets below these levels. No variable overrides this.
 ///
-/// The AWS crates show signed requests with their `Authorization` and session token headers, the parameters of
-/// `sts:AssumeRole…` and values from profiles; the HTTP and TLS crates what they carry, Kubernetes tokens
-/// and startup packets inside a port-forward included.
+/// The AWS crates print signed requests with their `Authorization` and session token headers, the parameters of
+/// `sts:AssumeRole…` and values from profiles. The HTTP and TLS crates print what they carry, Kubernetes tokens and
+/// startup packets inside a port-forward included.
 const CEILINGS: [(&str, LevelFilter); 12] = [
     ("aws_", LevelFilter::INFO),
     ("h2", LevelFilter::INFO),
@@ -30,92 +32,81 @@ const CEILINGS: [(&str, LevelFilter); 12] = [
     ("tungstenite", LevelFilter::INFO),
 ];
 
-/// What the environment says about logging. Empty variables count as not set.
+/// The variables that say what is logged. Empty ones count as not set.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wish {
-    /// `RUST_LOG`: directives as of `EnvFilter`. Beats the others.
+pub(super) struct Variables {
+    /// `RUST_LOG`: directives as of `EnvFilter`. Overrides the others.
     pub(super) rust_log: Option<String>,
     /// `LOG_LEVEL`: one of the five levels.
     pub(super) log_level: Option<String>,
-    /// `DEBUG`: `true` or `1` is short for the level debug. Other programs read other things in it (`app:*`), which
-    /// say nothing about this one.
+    /// `DEBUG`: `true` or `1` is short for the level debug. Other values belong to other programs (`app:*`) and are
+    /// ignored.
     pub(super) debug: bool,
 }
 
-/// A variable that makes no sense.
+/// A variable that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum InvalidWish {
-    /// It is no level.
+pub(super) enum InvalidVariable {
+    /// It is not a level.
     #[error("LOG_LEVEL is \"{0}\", which is none of trace, debug, info, warn and error")]
     LogLevel(String),
-    /// It is no list of directives.
+    /// It is not a list of directives.
     #[error(
         "RUST_LOG is \"{text}\", which cannot be read ({reason}); write it as in RUST_LOG=warn,{OURS}=debug, or use LOG_LEVEL"
     )]
     RustLog {
-        /// What it is.
+        /// Its value.
         text: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// It is not even text.
+    /// It is not text.
     #[error("the environment variable {0} is not UTF-8")]
     NotText(&'static str),
 }
 
-impl Wish {
+impl Variables {
     /// Reads the environment.
-    pub(super) fn of_environment() -> Result<Self, InvalidWish> {
+    pub(super) fn of_process() -> Result<Self, InvalidVariable> {
         let read = |name| text(name, env::var_os(name));
         let debug = env::var_os("DEBUG").is_some_and(|value| is_true(&value));
         Ok(Self { rust_log: read("RUST_LOG")?, log_level: read("LOG_LEVEL")?, debug })
     }
 
-    /// The filter that grants it; `configured` is for what it leaves open.
-    pub(super) fn filter(&self, configured: LevelFilter) -> Result<EnvFilter, InvalidWish> {
+    /// The filter they describe; `configured` is the level where they name none.
+    pub(super) fn filter(&self, configured: LevelFilter) -> Result<EnvFilter, InvalidVariable> {
         let directives = match &self.rust_log {
             Some(text) => text.clone(),
             None => directives(self.level()?.unwrap_or(configured)),
         };
         EnvFilter::builder()
             .parse(&directives)
-            .map_err(|error| InvalidWish::RustLog { text: directives, reason: error.to_string() })
+            .map_err(|error| InvalidVariable::RustLog { text: directives, reason: error.to_string() })
     }
 
-    fn level(&self) -> Result<Option<LevelFilter>, InvalidWish> {
+    fn level(&self) -> Result<Option<LevelFilter>, InvalidVariable> {
         if let Some(text) = &self.log_level {
-            return level(text).map(Some).ok_or_else(|| InvalidWish::LogLevel(text.clone()));
+            return log_level(text.trim()).map(Some).ok_or_else(|| InvalidVariable::LogLevel(text.clone()));
         }
         Ok(self.debug.then_some(LevelFilter::DEBUG))
     }
 }
 
-/// The limit that holds whatever was wished for.
+/// The limit that holds whatever the variables say.
 pub(super) fn ceiling() -> Targets {
     Targets::new().with_default(LevelFilter::TRACE).with_targets(CEILINGS)
 }
 
-fn text(name: &'static str, value: Option<OsString>) -> Result<Option<String>, InvalidWish> {
+fn text(name: &'static str, value: Option<OsString>) -> Result<Option<String>, InvalidVariable> {
     let value = value.filter(|value| !value.is_empty());
-    value.map(OsString::into_string).transpose().map_err(|_| InvalidWish::NotText(name))
+    value.map(OsString::into_string).transpose().map_err(|_| InvalidVariable::NotText(name))
 }
 
 fn is_true(value: &OsStr) -> bool {
     value == "1" || value.eq_ignore_ascii_case("true")
 }
 
-fn level(text: &str) -> Option<LevelFilter> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "trace" => Some(LevelFilter::TRACE),
-        "debug" => Some(LevelFilter::DEBUG),
-        "info" => Some(LevelFilter::INFO),
-        "warn" => Some(LevelFilter::WARN),
-        "error" => Some(LevelFilter::ERROR),
-        _ => None,
-    }
-}
-
-/// Our own lines at this level; those of dependencies from warn on, because few of them mean anything to an operator.
+/// Our own lines at this level, those of dependencies at warn: few of the others mean anything to an operator.
 fn directives(ours: LevelFilter) -> String {
     let theirs = match ours {
         LevelFilter::TRACE => LevelFilter::DEBUG,
@@ -129,15 +120,15 @@ fn directives(ours: LevelFilter) -> String {
 mod tests {
     use super::*;
 
-    fn directives_of(rust_log: &str, log_level: &str, debug: &str) -> Result<String, InvalidWish> {
+    fn directives_of(rust_log: &str, log_level: &str, debug: &str) -> Result<String, InvalidVariable> {
         let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let debug = is_true(OsStr::new(debug));
-        let wish = Wish { rust_log: set(rust_log), log_level: set(log_level), debug };
-        wish.filter(LevelFilter::INFO).map(|filter| filter.to_string())
+        let variables = Variables { rust_log: set(rust_log), log_level: set(log_level), debug };
+        variables.filter(LevelFilter::INFO).map(|filter| filter.to_string())
     }
 
     #[test]
-    fn our_lines_have_the_level_and_those_of_others_warn() {
+    fn our_lines_have_the_level_and_those_of_dependencies_warn() {
         for (log_level, debug, expected) in [
             ("", "", "rds_auth_proxy=info,warn"),
             ("", "true", "rds_auth_proxy=debug,warn"),
@@ -154,20 +145,20 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_counts_where_the_environment_says_nothing() {
-        let filter = |wish: Wish| wish.filter(LevelFilter::DEBUG).unwrap().to_string();
-        assert_eq!(filter(Wish::default()), "rds_auth_proxy=debug,warn");
-        let quiet = Wish { log_level: Some("warn".into()), ..Wish::default() };
+    fn the_configured_level_counts_where_no_variable_is_set() {
+        let filter = |variables: Variables| variables.filter(LevelFilter::DEBUG).unwrap().to_string();
+        assert_eq!(filter(Variables::default()), "rds_auth_proxy=debug,warn");
+        let quiet = Variables { log_level: Some("warn".into()), ..Variables::default() };
         assert_eq!(filter(quiet), "rds_auth_proxy=warn,warn");
     }
 
     #[test]
-    fn rust_log_beats_the_others() {
+    fn rust_log_overrides_the_other_variables() {
         assert_eq!(directives_of("hyper=info", "trace", "true").unwrap(), "hyper=info");
     }
 
     #[test]
-    fn nonsense_is_an_error_that_names_the_variable() {
+    fn an_error_names_the_invalid_variable() {
         let level = directives_of("", "loud", "").unwrap_err();
         assert_eq!(
             level.to_string(),

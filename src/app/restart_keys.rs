@@ -1,13 +1,13 @@
-//! What only counts at start.
+//! Which configuration keys need a restart.
 
 use std::path::Path;
 
 use crate::config::Config;
 use crate::tls::{Acceptor, ServerIdentity};
 
-/// The keys that say something else in `new`, and will not count before a restart.
-pub(super) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
-    let (before, after) = (identity(old), identity(new));
+/// The keys that differ and have no effect before a restart.
+pub(crate) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
+    let (before, after) = (identity_files(old), identity_files(new));
     let keys = [
         ("proxy.listen_addr", old.listen != new.listen),
         ("proxy.ssl.enabled", old.acceptor.is_some() != new.acceptor.is_some()),
@@ -22,8 +22,8 @@ pub(super) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'stat
     keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key)
 }
 
-/// The files of the certificate that applications see, where there are some.
-fn identity(config: &Config) -> Option<(&Path, &Path)> {
+/// The certificate and key files that applications see; absent without files.
+fn identity_files(config: &Config) -> Option<(&Path, &Path)> {
     match config.acceptor.as_ref().map(Acceptor::identity) {
         Some(ServerIdentity::Files { certificate, private_key }) => Some((certificate, private_key)),
         Some(ServerIdentity::SelfSigned { .. }) | None => None,
@@ -39,7 +39,7 @@ mod tests {
     use crate::tls::SelfSigned;
 
     #[test]
-    fn each_key_is_named_that_needs_a_restart_and_no_other() {
+    fn exactly_the_changed_keys_that_need_a_restart_are_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         for name in ["a", "b"] {
@@ -47,18 +47,18 @@ mod tests {
             fs::write(path(&format!("{name}.pem")), &made.certificate_pem).unwrap();
             fs::write(path(&format!("{name}.key")), made.key_pem.expose()).unwrap();
         }
-        // The same pair under another name.
+        // The same key under another name.
         fs::copy(path("a.key"), path("c.key")).unwrap();
         let read = |yaml: &str| {
             fs::write(path("s.yaml"), yaml.replace('@', &directory.path().display().to_string())).unwrap();
             load(&path("s.yaml"), Mode::Server).unwrap()
         };
-        let pair = |certificate: &str, key: &str| {
+        let cert_pair = |certificate: &str, key: &str| {
             format!(
                 "proxy: {{ssl: {{enabled: true, certificate: '@/{certificate}', private_key: '@/{key}'}}}}"
             )
         };
-        let (plain, own, tls) = ("{}", "proxy: {ssl: {enabled: true}}", pair("a.pem", "a.key"));
+        let (plain, own, tls) = ("{}", "proxy: {ssl: {enabled: true}}", cert_pair("a.pem", "a.key"));
         for (old, new, named) in [
             (plain, "proxy: {listen_addr: ':1'}", vec!["proxy.listen_addr"]),
             (plain, "proxy: {admin_addr: ':1'}", vec!["proxy.admin_addr"]),
@@ -68,8 +68,8 @@ mod tests {
             (plain, "rds: {regions: [eu-west-1]}", vec!["rds.regions"]),
             (plain, own, vec!["proxy.ssl.enabled"]),
             (own, &tls, vec!["proxy.ssl.certificate", "proxy.ssl.private_key"]),
-            (&tls, &pair("b.pem", "b.key"), vec!["proxy.ssl.certificate", "proxy.ssl.private_key"]),
-            (&tls, &pair("a.pem", "c.key"), vec!["proxy.ssl.private_key"]),
+            (&tls, &cert_pair("b.pem", "b.key"), vec!["proxy.ssl.certificate", "proxy.ssl.private_key"]),
+            (&tls, &cert_pair("a.pem", "c.key"), vec!["proxy.ssl.private_key"]),
             (plain, "proxy: {max_connections: 1, idle_timeout: 1s, log_level: warn}", vec![]),
             (plain, "targets: {a: {host: 'a:1'}}", vec![]),
         ] {

@@ -1,27 +1,27 @@
-//! The tunnel of an upstream proxy, from what the configuration says about it.
+//! The tunnel to an upstream proxy, as the configuration describes it.
 
 use std::sync::Arc;
 
-use super::failure::Failure;
 use super::start;
 use crate::catalog::{Dial, Pods, PortForward};
 use crate::kubernetes::{Tunnel, forward};
 use crate::net::{Address, HostPort};
+use crate::process::CommandError;
 use crate::session::Transport;
 use crate::shutdown::Shutdown;
 use crate::tls::Connector;
 
-/// The name that the certificate at the end of the tunnel has to have where pods are chosen by labels only; it is what
-/// `gen-cert` writes if nothing else is asked for.
+/// The name that the certificate behind the tunnel must have where pods are chosen by labels only; `gen-cert` writes it
+/// by default.
 const NAME: &str = "rds-auth-proxy";
 
-/// The way through the tunnel; `tls` is what is demanded at its end. Where `local_port` is set, other tools get a port of
-/// this machine in front of it too.
+/// A transport through the tunnel; `tls` is what the client requires behind it. If `local_port` is set, other tools on this
+/// machine can use the tunnel through that port.
 pub(super) async fn transport(
     settings: &PortForward,
     tls: &Connector,
     shutdown: &Shutdown,
-) -> Result<Transport, Failure> {
+) -> Result<Transport, CommandError> {
     let host = match &settings.pods {
         Pods::Deployment(name) | Pods::Service(name) => name,
         Pods::Selector(_) => NAME,

@@ -1,4 +1,4 @@
-//! What comes out of the whole pipe.
+//! The lines that are written.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tracing::{debug, info, info_span, trace, warn};
 
 use super::*;
-use crate::cli::visible::is_command;
+use crate::process::sanitize::is_control;
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -24,8 +24,9 @@ impl Write for Written {
 fn logged(format: Format, directives: &str, work: impl FnOnce()) -> String {
     let written = Written::default();
     let writer = written.clone();
-    let wish = filter::Wish { rust_log: Some(directives.to_owned()), ..filter::Wish::default() };
-    let subscriber = subscriber(format, wish.filter(LevelFilter::INFO).unwrap(), move || writer.clone());
+    let variables =
+        filter::Variables { rust_log: Some(directives.to_owned()), ..filter::Variables::default() };
+    let subscriber = subscriber(format, variables.filter(LevelFilter::INFO).unwrap(), move || writer.clone());
     tracing::subscriber::with_default(subscriber, work);
     let bytes = written.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
@@ -47,7 +48,7 @@ fn a_json_line_is_one_flat_object() {
     assert_eq!(line["ok"], true);
     assert_eq!(line["connection"], 7);
     assert_eq!(line["peer"], "inner");
-    assert!(line["module"].as_str().unwrap().starts_with("rds_auth_proxy::cli::logging"));
+    assert!(line["module"].as_str().unwrap().starts_with("rds_auth_proxy::process::logging"));
     assert!(humantime::parse_rfc3339(line["timestamp"].as_str().unwrap()).is_ok());
 }
 
@@ -71,7 +72,7 @@ fn a_human_line_is_short_and_plain() {
     assert_eq!(rest.trim(), "WARN in use port=8001");
 }
 
-/// Ends the line, looks like another one, and is full of commands for the terminal, in the eight-bit form too.
+/// Ends the line, looks like another one, and is full of control characters for the terminal, 8-bit ones too.
 const FORGERY: &str = "no\r\n2030-01-01T00:00:00Z  INFO forged\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2028}";
 
 fn log_forgery() {
@@ -84,12 +85,12 @@ fn log_forgery() {
 }
 
 #[test]
-fn no_value_begins_a_line_or_commands_the_terminal() {
+fn no_value_begins_a_line_or_controls_the_terminal() {
     for format in [Format::Human, Format::Json] {
         let text = logged(format, "trace", log_forgery);
         assert_eq!(text.lines().count(), 2, "{text}");
-        let commands: Vec<_> = text.chars().filter(|found| is_command(*found) && *found != '\n').collect();
-        assert!(commands.is_empty(), "{format:?} lets {commands:?} through");
+        let controls: Vec<_> = text.chars().filter(|found| is_control(*found) && *found != '\n').collect();
+        assert!(controls.is_empty(), "{format:?} lets {controls:?} through");
         assert!(!text.contains("\n2030"), "{text}");
         if format == Format::Json {
             let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
@@ -105,7 +106,7 @@ fn no_value_begins_a_line_or_commands_the_terminal() {
 struct Outer(#[source] io::Error);
 
 #[test]
-fn an_error_is_told_with_its_causes() {
+fn an_error_is_logged_with_its_causes() {
     let text = logged(Format::Human, "trace", || {
         let error = Outer(io::Error::other("inner"));
         let error: &(dyn std::error::Error + 'static) = &error;
@@ -114,9 +115,9 @@ fn an_error_is_told_with_its_causes() {
     assert!(text.trim_end().ends_with("failed error=outer: inner"), "{text}");
 }
 
-/// The most verbose wish there is must not make a dependency show what it carries.
+/// The most verbose filter must not make a dependency print what it carries.
 #[test]
-fn nobody_who_knows_secrets_says_more_than_info() {
+fn dependencies_that_see_secrets_log_at_most_at_info() {
     let text = logged(Format::Json, "trace,aws_sigv4=trace,hyper::proto=trace", || {
         trace!(target: "aws_sigv4::http_request::sign", "hidden");
         debug!(target: "aws_smithy_runtime::client::orchestrator", "hidden");

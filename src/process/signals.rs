@@ -1,9 +1,9 @@
-//! What the system sends a process that is to stop.
+//! The signals that the process reacts to.
 
 #[cfg(unix)]
-pub(super) use unix::Signals;
+pub(crate) use unix::{Hangup, Signals};
 #[cfg(windows)]
-pub(super) use windows::Signals;
+pub(crate) use windows::{Hangup, Signals};
 
 #[cfg(unix)]
 mod unix {
@@ -11,26 +11,44 @@ mod unix {
 
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
-    /// SIGTERM and SIGINT. From the moment it exists they no longer kill the process.
-    pub(in super::super) struct Signals {
+    /// SIGTERM and SIGINT. While this exists they do not kill the process.
+    pub(crate) struct Signals {
         terminate: Signal,
         interrupt: Signal,
     }
 
     impl Signals {
         /// Receives them from now on.
-        pub(in super::super) fn new() -> io::Result<Self> {
+        pub(crate) fn new() -> io::Result<Self> {
             Ok(Self {
                 terminate: signal(SignalKind::terminate())?,
                 interrupt: signal(SignalKind::interrupt())?,
             })
         }
 
-        /// The next one.
-        pub(in super::super) async fn next(&mut self) {
+        /// Waits for the next one.
+        pub(crate) async fn next(&mut self) {
             tokio::select! {
                 _ = self.terminate.recv() => {}
                 _ = self.interrupt.recv() => {}
+            }
+        }
+    }
+
+    /// SIGHUP. From the moment this exists it does not kill the process.
+    pub(crate) struct Hangup(Option<Signal>);
+
+    impl Hangup {
+        /// Receives it from now on, where the system lets us.
+        pub(crate) fn new() -> Self {
+            Self(signal(SignalKind::hangup()).ok())
+        }
+
+        /// Waits for the next one.
+        pub(crate) async fn next(&mut self) {
+            match &mut self.0 {
+                Some(signal) => drop(signal.recv().await),
+                None => std::future::pending().await,
             }
         }
     }
@@ -45,9 +63,9 @@ mod windows {
         ctrl_shutdown,
     };
 
-    /// The events of a console (Windows, "`HandlerRoutine` callback function"): Ctrl-C and Ctrl-Break; its window is
-    /// closed, the user logs off, the system stops.
-    pub(in super::super) struct Signals {
+    /// The events of a console (Windows, "`HandlerRoutine` callback function"): Ctrl-C and Ctrl-Break; its window
+    /// closes, the user logs off, the system stops.
+    pub(crate) struct Signals {
         interrupt: CtrlC,
         stop: CtrlBreak,
         close: CtrlClose,
@@ -59,7 +77,7 @@ mod windows {
 
     impl Signals {
         /// Receives them from now on.
-        pub(in super::super) fn new() -> io::Result<Self> {
+        pub(crate) fn new() -> io::Result<Self> {
             Ok(Self {
                 interrupt: ctrl_c()?,
                 stop: ctrl_break()?,
@@ -70,8 +88,8 @@ mod windows {
             })
         }
 
-        /// The next one. Those that leave no time to drain count twice.
-        pub(in super::super) async fn next(&mut self) {
+        /// Waits for the next one. Those that leave no time to drain count twice.
+        pub(crate) async fn next(&mut self) {
             if self.closing {
                 return;
             }
@@ -82,6 +100,21 @@ mod windows {
                 _ = self.logoff.recv() => self.closing = true,
                 _ = self.shutdown.recv() => self.closing = true,
             }
+        }
+    }
+
+    /// Windows has no SIGHUP, so this never comes.
+    pub(crate) struct Hangup;
+
+    impl Hangup {
+        /// Does nothing.
+        pub(crate) fn new() -> Self {
+            Self
+        }
+
+        /// Never returns.
+        pub(crate) async fn next(&mut self) {
+            std::future::pending().await
         }
     }
 }

@@ -1,19 +1,19 @@
-//! What signals bring about: the first asks for an orderly stop, the second ends at once.
+//! How signals end the process: the first starts an orderly stop, the second ends it at once.
 
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::observe;
-use super::signals::Signals;
+use super::Signals;
+use super::systemd;
 use crate::config::{Drain, Stop};
 use crate::shutdown::Shutdown;
 
-/// Waits for a signal and drains: accepting goes on for `delay`, then running sessions get what `drain`
-/// grants them. A second signal ends them at once. Returns when sessions have to end.
-pub(super) async fn on_signal(signals: &mut Signals, stop: Stop, shutdown: &Shutdown) {
+/// Waits for a signal and drains: the proxy accepts connections for `delay` longer, then running sessions get the time
+/// that `drain` grants. A second signal ends them at once. Returns when sessions have to end.
+pub(crate) async fn on_signal(signals: &mut Signals, stop: Stop, shutdown: &Shutdown) {
     signals.next().await;
     shutdown.announce();
-    observe::stopping();
+    systemd::notify_stopping();
     let delay = Drain::After(stop.delay);
     info!(shutdown_delay = %delay, drain_timeout = %stop.drain, "stopping; a second signal ends at once");
     let orderly = async {

@@ -5,24 +5,30 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::args::ClientArguments;
-use super::failure::Failure;
+use crate::process::CommandError;
 use crate::secret::Secret;
 
 /// The most a password file may hold, in bytes: more than fits into a startup packet, which PostgreSQL limits to 10,000
 /// (`MAX_STARTUP_PACKET_LENGTH` in src/include/libpq/pqcomm.h).
-pub(super) const LONGEST: usize = 10_000;
+const LONGEST: usize = 10_000;
 
 /// The password of `--password` or `--password-file`, or none. A file that is unreadable, empty, too long or holds
 /// a NUL byte is a usage error.
-pub(super) fn password(arguments: &mut ClientArguments) -> Result<Option<Secret>, Failure> {
+pub(super) fn password(arguments: &mut ClientArguments) -> Result<Option<Secret>, CommandError> {
     match &arguments.password_file {
         Some(path) => from_file(path).map(Some),
         None => Ok(arguments.password.take()),
     }
 }
 
-fn from_file(path: &Path) -> Result<Secret, Failure> {
-    let refuse = |reason: &str| Failure::Usage(format!("the password file {} {reason}", path.display()));
+/// Whether a password file can hold this password unchanged: a file is limited in length and loses one line ending.
+#[cfg(unix)]
+pub(super) fn can_hold(password: &Secret) -> bool {
+    !password.is_empty() && password.len() <= LONGEST && !password.expose().ends_with(b"\r")
+}
+
+fn from_file(path: &Path) -> Result<Secret, CommandError> {
+    let refuse = |reason: &str| CommandError::Usage(format!("the password file {} {reason}", path.display()));
     let bytes = read(path).map_err(|error| refuse(&format!("cannot be read: {error}")))?;
     if bytes.len() > LONGEST {
         return Err(refuse("is too long for a password"));
@@ -59,7 +65,7 @@ mod tests {
         fs::write(&path, text).unwrap();
         match from_file(&path) {
             Ok(secret) => Ok(secret.expose().to_vec()),
-            Err(Failure::Usage(sentence)) => Err(sentence),
+            Err(CommandError::Usage(sentence)) => Err(sentence),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -85,7 +91,7 @@ mod tests {
         assert_eq!(from_text(&vec![b'a'; LONGEST]).unwrap().len(), LONGEST);
         let missing = from_file(Path::new("/nonexistent/password"));
         assert!(
-            matches!(missing, Err(Failure::Usage(sentence)) if sentence.contains("/nonexistent/password"))
+            matches!(missing, Err(CommandError::Usage(sentence)) if sentence.contains("/nonexistent/password"))
         );
     }
 }

@@ -11,10 +11,10 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::cli::visible::is_command;
+use crate::process::sanitize::is_control;
 
-/// Names that every line has; a field of the same name is left out. There is no `target` among them, because in this
-/// program that is a database: where a line comes from is its `module`.
+/// Names that every line has; a field of the same name is left out. The source of a line is its `module`, because a
+/// `target` is a database in this program.
 const OWN: [&str; 4] = ["timestamp", "level", "message", "module"];
 
 /// Writes `timestamp`, `level`, `message`, then the fields of the event and of the spans around it (the inner one
@@ -37,7 +37,7 @@ where
         add_spans(context, &mut fields);
         let mut fields = fields.0;
         let message = fields.remove("message").unwrap_or_else(|| Value::from(""));
-        // Lines of the crate `log` carry where they come from in fields of their own.
+        // Lines of the crate `log` carry their source in these fields.
         let module = fields.remove("log.target");
         fields.retain(|name, _| !name.starts_with("log.") && !OWN.contains(&name.as_str()));
         let metadata = event.metadata();
@@ -70,16 +70,16 @@ where
     }
 }
 
-/// Escapes, as four hexadecimal digits, what JSON may leave as it is and a terminal obeys: a log is read on one too.
+/// Escapes, as four hexadecimal digits, the characters that JSON allows and a terminal executes: people read logs there.
 struct Escaped<'a, 'b>(&'a mut Writer<'b>);
 
 impl Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if !text.contains(is_command) {
+        if !text.contains(is_control) {
             return self.0.write_str(text);
         }
         for character in text.chars() {
-            if is_command(character) {
+            if is_control(character) {
                 write!(self.0, "\\u{:04x}", u32::from(character))?;
             } else {
                 self.0.write_char(character)?;

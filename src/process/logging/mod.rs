@@ -1,4 +1,4 @@
-//! Logs on standard error: lines for people in client mode, JSON for collectors in server mode.
+//! Logs on standard error: readable lines in client mode, JSON for log collectors in server mode.
 
 mod filter;
 mod human;
@@ -16,43 +16,42 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
-use super::failure::Failure;
-use super::output::Style;
+use super::{CommandError, Style};
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// One readable line, for the terminal of the client.
     Human,
     /// One JSON object, for the collector of a server's logs.
     Json,
 }
 
-/// How much is logged, which can change while the program runs.
+/// Which lines are logged; the level can change while the program runs.
 #[derive(Clone)]
-pub(super) struct Level {
-    wish: filter::Wish,
-    filter: reload::Handle<EnvFilter, Registry>,
+pub(crate) struct LogFilter {
+    variables: filter::Variables,
+    handle: reload::Handle<EnvFilter, Registry>,
 }
 
-impl Level {
-    /// What the configuration says counts from now on, for what the environment leaves open.
-    pub(super) fn configure(&self, level: LevelFilter) {
-        // The environment was read before and made sense, and the log lives as long as the process.
-        let _changed = self.wish.filter(level).map(|filter| self.filter.reload(filter));
+impl LogFilter {
+    /// Uses this level of the configuration where no variable sets one.
+    pub(crate) fn configure(&self, level: LevelFilter) {
+        // The variables were valid at start, and the log lives as long as the process.
+        let _changed = self.variables.filter(level).map(|filter| self.handle.reload(filter));
     }
 }
 
-/// Starts logging, for the whole process and for good. What is logged is said by `RUST_LOG`, else `LOG_LEVEL`, else
-/// `DEBUG`, else the configuration; nonsense in the variables is a usage error.
-pub(super) fn start(format: Format) -> Result<Level, Failure> {
-    let wish = filter::Wish::of_environment().map_err(Failure::usage)?;
-    let filter = wish.filter(LevelFilter::INFO).map_err(Failure::usage)?;
-    let (layer, filter) = reload::Layer::new(filter);
+/// Starts logging, for the rest of the process. The level is that of `RUST_LOG`, else `LOG_LEVEL`, else `DEBUG`, else the
+/// configuration; an invalid variable is a usage error.
+pub(crate) fn start(format: Format) -> Result<LogFilter, CommandError> {
+    let variables = filter::Variables::of_process().map_err(CommandError::usage)?;
+    let filter = variables.filter(LevelFilter::INFO).map_err(CommandError::usage)?;
+    let (layer, handle) = reload::Layer::new(filter);
     subscriber(format, layer, io::stderr)
         .try_init()
-        .map_err(|error| Failure::Runtime(format!("logging cannot be started: {error}")))?;
-    Ok(Level { wish, filter })
+        .map_err(|error| CommandError::Runtime(format!("logging cannot be started: {error}")))?;
+    Ok(LogFilter { variables, handle })
 }
 
 fn subscriber<W>(
@@ -63,7 +62,7 @@ fn subscriber<W>(
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    // A log that cannot be written must not bring the proxy down, nor can it be told anywhere.
+    // A log that cannot be written must not stop the proxy, and there is no other place to report it.
     let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
         Format::Human => {
@@ -75,7 +74,7 @@ where
     Registry::default().with(filter).with(lines).with(filter::ceiling())
 }
 
-/// The time in UTC, to the second: what a person at a terminal needs.
+/// The time in UTC, to the second.
 struct Seconds;
 
 impl FormatTime for Seconds {

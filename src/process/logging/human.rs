@@ -1,4 +1,4 @@
-//! The fields of a log line for people.
+//! The fields of a readable log line.
 
 use std::error::Error;
 use std::fmt::{self, Debug};
@@ -8,10 +8,11 @@ use tracing_subscriber::field::{RecordFields, VisitOutput};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
 
-use crate::cli::visible::Visible;
+use crate::error_chain;
+use crate::process::Sanitized;
 
-/// Writes the message and the fields in the colours and the order of `tracing_subscriber`, but no value can begin
-/// a line or send the terminal a command: databases and servers choose some of them, and one event is one line.
+/// Writes message and fields in the colours and the order of `tracing_subscriber`, with sanitized values: databases and
+/// servers choose some of them, and one event is one line.
 pub(super) struct OneLine;
 
 impl<'writer> FormatFields<'writer> for OneLine {
@@ -34,17 +35,10 @@ impl Visit for Values<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut chain = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
-            chain.push_str(": ");
-            chain.push_str(&error.to_string());
-            cause = error.source();
-        }
-        self.record_debug(field, &format_args!("{chain}"));
+        self.record_debug(field, &format_args!("{}", error_chain::text(value)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.record_debug(field, &format_args!("{}", Visible(format_args!("{value:?}"))));
+        self.0.record_debug(field, &format_args!("{}", Sanitized(format_args!("{value:?}"))));
     }
 }

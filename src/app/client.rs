@@ -1,0 +1,101 @@
+//! Puts `rds-auth-proxy client` together.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::start::{self, Start};
+use super::{Prepared, tunnel};
+use crate::aws::Aws;
+use crate::catalog::{Directory, Mint, Target};
+use crate::client::{Client, UpstreamMode};
+use crate::config::{Config, Upstream, UpstreamTransport};
+use crate::net::{Address, HostPort};
+use crate::process::CommandError;
+use crate::secret::Secret;
+use crate::session::{Engine, Hop, Transport};
+use crate::tls::SslMode;
+
+/// What can be chosen from, and the AWS edge behind it.
+pub(crate) struct Catalog {
+    pub(crate) directory: Arc<Directory>,
+    aws: Option<Aws>,
+}
+
+/// What was chosen.
+pub(crate) struct Selection {
+    pub(crate) target: Target,
+    /// Absent with `--direct`.
+    pub(crate) upstream: Option<Upstream>,
+    /// A password to use in place of an IAM token.
+    pub(crate) password: Option<Secret>,
+}
+
+/// Lists the databases of RDS. If that fails, a warning is logged, and the targets of the configuration remain.
+pub(crate) async fn catalog(config: &Config) -> Result<Catalog, CommandError> {
+    let aws = start::aws(config).await?;
+    let directory = start::directory(config, aws.as_ref())?;
+    match directory.refresh().await {
+        Err(error) if directory.targets().is_empty() => return Err(CommandError::runtime(error)),
+        Err(error) => warn!(%error, "discovery failed; only the targets of the configuration can be used"),
+        Ok(()) => {}
+    }
+    Ok(Catalog { directory, aws })
+}
+
+/// Prepares a client for the chosen target.
+pub(crate) async fn prepare(
+    start: Start,
+    catalog: Catalog,
+    selection: Selection,
+) -> Result<Prepared<Client>, CommandError> {
+    let Selection { target, upstream, password } = selection;
+    let upstream_mode = match upstream {
+        Some(upstream) => upstream_mode(&upstream, &start).await?,
+        None => UpstreamMode::Direct,
+    };
+    let Start { config, observer, shutdown, .. } = start;
+    if let Some(aws) = catalog.aws.clone() {
+        // The HINT of a refused login names the identity; nothing waits for it.
+        tokio::spawn(async move { aws.identity().await });
+    }
+    let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
+    let (listener, address) = start::listen(&listen_address(&config.listen, &target), "listening").await?;
+    observer.listen(&config, None, &shutdown).await?;
+    let engine =
+        Engine::new(Client { target, upstream_mode, password, mint }, config.acceptor, config.limits);
+    Ok(Prepared { engine: Arc::new(engine), listener, address, stop: config.stop, shutdown })
+}
+
+async fn upstream_mode(upstream: &Upstream, start: &Start) -> Result<UpstreamMode, CommandError> {
+    if upstream.tls.mode() == SslMode::Require && !upstream.tls.verifies() {
+        warn!(
+            upstream = upstream.name,
+            "TLS to this upstream proxy encrypts but does not verify who answers; set ssl.mode to verify-full"
+        );
+    }
+    let transport = match &upstream.transport {
+        UpstreamTransport::Host(address) => Transport::Address(address.clone()),
+        UpstreamTransport::PortForward(forward) => {
+            tunnel::transport(forward, &upstream.tls, &start.shutdown).await?
+        }
+    };
+    let hop = Hop {
+        name: format!("the upstream proxy {}", upstream.name),
+        transport,
+        tls: Arc::clone(&upstream.tls),
+    };
+    Ok(if upstream.aws_auth_only {
+        UpstreamMode::AuthOnly(hop)
+    } else {
+        UpstreamMode::PasswordInStartup(hop)
+    })
+}
+
+/// The configured address, with the port of the target if it has one.
+fn listen_address(configured: &Address, target: &Target) -> Address {
+    match (configured, target.local_port) {
+        (Address::Tcp(address), Some(port)) => Address::Tcp(HostPort { host: address.host.clone(), port }),
+        _ => configured.clone(),
+    }
+}

@@ -1,0 +1,22 @@
+//! The two modes, put together from their parts. `cli` resolves the arguments and calls this; nothing here prompts or
+//! prints.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `client`, `server` | put one mode together |
+//! | `start` | the steps of both: configuration, discovery, listeners |
+//! | `run` | serves until a signal, and until the last session has ended |
+//! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
+//! | `observe` | metrics, probes and the expiry of certificates |
+//! | `tunnel` | the tunnel to an upstream proxy |
+
+pub(crate) mod client;
+mod observe;
+mod reload;
+mod restart_keys;
+mod run;
+pub(crate) mod server;
+pub(crate) mod start;
+mod tunnel;
+
+pub(crate) use run::{Prepared, run};

@@ -1,0 +1,74 @@
+//! What operators see of a running proxy: metrics, probes and the expiry of certificates.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::admin::{self, Admin, Certificates, Health, Recorder};
+use crate::catalog::{self, Directory};
+use crate::config::Config;
+use crate::kubernetes;
+use crate::net::{Address, Listener};
+use crate::process::CommandError;
+use crate::session::metrics;
+use crate::shutdown::Shutdown;
+
+/// The metrics of the process and the certificate files whose expiry they report.
+pub(super) struct Observer {
+    /// Absent where nothing can read it.
+    recorder: Option<Recorder>,
+    certificates: Certificates,
+}
+
+impl Observer {
+    /// Installs the recorder of metrics if there is an admin listener. Before that, nothing is counted.
+    pub(super) fn new(config: &Config) -> Result<Self, CommandError> {
+        let recorder = config.admin.is_some().then(recorder).transpose()?;
+        let observer = Self { recorder, certificates: Certificates::default() };
+        observer.reconfigure(config);
+        Ok(observer)
+    }
+
+    /// Watches the certificate files of this configuration and no others.
+    pub(super) fn reconfigure(&self, config: &Config) {
+        self.certificates.watch(config.certificates());
+    }
+
+    /// Starts the admin listener, if there is one. Readiness depends on the directory, if there is one.
+    pub(super) async fn listen(
+        &self,
+        config: &Config,
+        directory: Option<&Arc<Directory>>,
+        shutdown: &Shutdown,
+    ) -> Result<(), CommandError> {
+        let (Some(address), Some(recorder)) = (&config.admin, &self.recorder) else { return Ok(()) };
+        if let Address::Unix(_) = address {
+            return Err(CommandError::usage(
+                "proxy.admin_addr has to be HOST:PORT; probes cannot reach a Unix socket",
+            ));
+        }
+        let failed =
+            |error| CommandError::Runtime(format!("cannot listen on the admin_addr {address}: {error}"));
+        let listener = Listener::bind(address).await.map_err(failed)?;
+        info!(admin_addr = %listener.address().map_err(failed)?, "answering probes");
+        let health = Health {
+            directory: directory.cloned(),
+            shutdown: shutdown.clone(),
+            certificates: self.certificates.clone(),
+        };
+        let admin = Admin { health, recorder: recorder.clone() };
+        tokio::spawn(admin::serve(listener, admin, CancellationToken::new()));
+        Ok(())
+    }
+}
+
+fn recorder() -> Result<Recorder, CommandError> {
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("RDS_AUTH_PROXY_BUILD_COMMIT"));
+    let recorder =
+        Recorder::install(version, commit, metrics::HANDSHAKE_SECONDS).map_err(CommandError::runtime)?;
+    metrics::describe();
+    catalog::describe();
+    kubernetes::describe();
+    Ok(recorder)
+}

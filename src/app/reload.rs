@@ -1,0 +1,82 @@
+//! Applies a changed configuration to the connections to come, without a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::observe::Observer;
+use super::restart_keys;
+use super::start::{ConfigFile, policy};
+use crate::catalog::{Acl, Directory};
+use crate::config::{self, Config, Mode};
+use crate::process::logging::LogFilter;
+use crate::process::{Hangup, file_limit};
+use crate::session::{Engine, Role};
+use crate::stamp::Stamp;
+
+/// How often the file is compared with its stamp.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The running parts that a configuration applies to.
+pub(super) struct Running<R> {
+    /// The file, with its stamp from when it was last loaded.
+    pub(super) file: ConfigFile,
+    pub(super) started_with: Config,
+    /// The access list in force.
+    pub(super) acl: Acl,
+    pub(super) directory: Arc<Directory>,
+    pub(super) engine: Arc<Engine<R>>,
+    pub(super) observer: Observer,
+    pub(super) log: LogFilter,
+    pub(super) hangup: Hangup,
+}
+
+impl<R: Role> Running<R> {
+    /// Loads the file again after SIGHUP and whenever it has changed. A file that cannot be used changes nothing and is
+    /// reported. Never returns.
+    pub(super) async fn follow(&mut self) {
+        let mut seen = self.file.stamp;
+        loop {
+            let requested = tokio::select! {
+                () = self.hangup.next() => true,
+                () = tokio::time::sleep(INTERVAL) => false,
+            };
+            let before = std::mem::replace(&mut seen, Stamp::of(&self.file.path));
+            // A file that still changes is half written: the missing half could be the access list.
+            let settled = seen == before;
+            if requested || (settled && seen != self.file.stamp) {
+                self.file.stamp = seen;
+                self.load();
+            }
+        }
+    }
+
+    fn load(&mut self) {
+        match config::load_again(&self.file.path, Mode::Server) {
+            Ok(Some(config)) => self.apply(config),
+            Ok(None) => {
+                warn!(file = %self.file.path.display(), "the configuration is empty; what was loaded before stays in use");
+            }
+            Err(error) => {
+                warn!(%error, "the configuration cannot be used; what was loaded before stays in use");
+            }
+        }
+    }
+
+    fn apply(&mut self, config: Config) {
+        for key in restart_keys::changed(&self.started_with, &config) {
+            warn!(key, "this key changed, which needs a restart");
+        }
+        if self.started_with.rds.enabled && config.acl.is_empty() && !self.acl.is_empty() {
+            warn!("target_acl was taken away; every RDS database that is discovered may now be reached");
+        }
+        file_limit::check(&config.limits);
+        self.directory.replace(policy(&config));
+        self.observer.reconfigure(&config);
+        self.log.configure(config.log_level);
+        self.engine.set_limits(config.limits);
+        self.acl = config.acl;
+        info!(file = %self.file.path.display(), "the configuration was loaded again");
+    }
+}

@@ -1,0 +1,58 @@
+//! Runs a mode from its start to its end.
+
+use std::sync::Arc;
+
+use crate::config::Stop;
+use crate::net::{Address, Listener};
+use crate::process::logging::{self, Format, LogFilter};
+use crate::process::{CommandError, Signals, harden, runtime, stop, systemd};
+use crate::session::{Engine, Role, serve};
+use crate::shutdown::Shutdown;
+
+/// A mode that is ready to serve.
+pub(crate) struct Prepared<R> {
+    pub(super) engine: Arc<Engine<R>>,
+    pub(super) listener: Listener,
+    /// Where it listens, with the real port.
+    pub(crate) address: Address,
+    pub(super) stop: Stop,
+    pub(super) shutdown: Shutdown,
+}
+
+/// Starts logging in this format, prepares a mode and runs it to its end.
+pub(crate) fn run<R: Role, P>(
+    format: Format,
+    prepare: impl FnOnce(LogFilter) -> P,
+) -> Result<(), CommandError>
+where
+    P: Future<Output = Result<Prepared<R>, CommandError>>,
+{
+    let log = logging::start(format)?;
+    harden();
+    runtime::run(serve_until_signal(prepare(log)))
+}
+
+/// Serves until a signal, and then until the last session has ended. A signal during the preparation ends it at once.
+async fn serve_until_signal<R: Role>(
+    preparation: impl Future<Output = Result<Prepared<R>, CommandError>>,
+) -> Result<(), CommandError> {
+    let mut signals = Signals::new()
+        .map_err(|error| CommandError::Runtime(format!("signals cannot be received: {error}")))?;
+    let prepared = tokio::select! {
+        prepared = preparation => prepared?,
+        () = signals.next() => return Ok(()),
+    };
+    let Prepared { engine, listener, stop, shutdown, .. } = prepared;
+    systemd::notify_ready();
+    if let Some(limit) = systemd::watchdog_limit() {
+        tokio::spawn(systemd::ping_watchdog(limit));
+    }
+    let serving = serve(engine, listener, shutdown.clone());
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return Ok(()),
+        () = stop::on_signal(&mut signals, stop, &shutdown) => {}
+    }
+    serving.await;
+    Ok(())
+}

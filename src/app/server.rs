@@ -1,0 +1,50 @@
+//! Puts `rds-auth-proxy server` together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::Prepared;
+use super::reload::Running;
+use super::start::{self, Start};
+use crate::config::Mode;
+use crate::process::logging::LogFilter;
+use crate::process::{CommandError, Hangup};
+use crate::server::Server;
+use crate::session::Engine;
+
+/// Prepares the server of this configuration, or of the one that is found.
+pub(crate) async fn prepare(
+    configfile: Option<PathBuf>,
+    log: LogFilter,
+) -> Result<Prepared<Server>, CommandError> {
+    let hangup = Hangup::new();
+    let start = Start::read(configfile.as_deref(), Mode::Server, &log)?;
+    let Start { file, config, observer, shutdown } = start;
+    if config.rds.enabled && config.acl.is_empty() {
+        warn!("there is no target_acl; every RDS database that is discovered may be reached");
+    }
+    let (listener, address) = start::listen(&config.listen, "listening").await?;
+    let aws = start::aws(&config).await?;
+    let directory = start::directory(&config, aws.as_ref())?;
+    observer.listen(&config, Some(&directory), &shutdown).await?;
+
+    let (refreshed, draining) = (Arc::clone(&directory), shutdown.clone());
+    tokio::spawn(async move { refreshed.keep_fresh(&draining).await });
+    let engine =
+        Engine::new(Server::new(Arc::clone(&directory)), config.acceptor.clone(), config.limits.clone());
+    let (engine, stop) = (Arc::new(engine), config.stop);
+    let mut running = Running {
+        file,
+        acl: config.acl.clone(),
+        started_with: config,
+        directory,
+        engine: Arc::clone(&engine),
+        observer,
+        log,
+        hangup,
+    };
+    tokio::spawn(async move { running.follow().await });
+    Ok(Prepared { engine, listener, address, stop, shutdown })
+}

@@ -1,0 +1,107 @@
+//! What both modes do at their start: configuration, discovery, listeners.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::observe::Observer;
+use crate::aws::Aws;
+use crate::catalog::{Directory, Discover, Policy};
+use crate::config::{self, Config, ConfigError, Mode};
+use crate::net::{Address, Listener};
+use crate::process::logging::LogFilter;
+use crate::process::{CommandError, file_limit};
+use crate::shutdown::Shutdown;
+use crate::stamp::Stamp;
+
+/// How long reading the AWS configuration may take: files, and the metadata service, which has a shorter limit itself.
+const AWS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A mode before it listens.
+pub(crate) struct Start {
+    pub(super) file: ConfigFile,
+    pub(crate) config: Config,
+    pub(super) observer: Observer,
+    pub(super) shutdown: Shutdown,
+}
+
+/// A configuration file that was read.
+pub(crate) struct ConfigFile {
+    pub(crate) path: PathBuf,
+    /// Taken before the file was read, so that a change during the read is noticed later.
+    pub(super) stamp: Stamp,
+}
+
+impl Start {
+    /// Reads the configuration and applies what concerns the whole process.
+    pub(crate) fn read(path: Option<&Path>, mode: Mode, log: &LogFilter) -> Result<Self, CommandError> {
+        let (file, config) = find_and_read(path, |path| config::load(path, mode))?;
+        log.configure(config.log_level);
+        // The working directory may have a configuration that another user wrote.
+        let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+        info!(file = %absolute.display(), "the configuration was loaded");
+        file_limit::check(&config.limits);
+        Ok(Self { observer: Observer::new(&config)?, shutdown: Shutdown::new(), file, config })
+    }
+}
+
+/// Finds the configuration file and reads it.
+pub(crate) fn find_and_read<T>(
+    path: Option<&Path>,
+    read: impl FnOnce(&Path) -> Result<T, ConfigError>,
+) -> Result<(ConfigFile, T), CommandError> {
+    let named = path.is_some();
+    let path = config::find(path).map_err(CommandError::usage)?;
+    let stamp = Stamp::of(&path);
+    let content = read(&path).map_err(|error| {
+        let found = "; this file was found, not named: --configfile takes another";
+        CommandError::Usage(format!("{error}{}", if named { "" } else { found }))
+    })?;
+    Ok((ConfigFile { path, stamp }, content))
+}
+
+/// The AWS edge; absent where `rds.enabled` is false.
+pub(super) async fn aws(config: &Config) -> Result<Option<Aws>, CommandError> {
+    if !config.rds.enabled {
+        return Ok(None);
+    }
+    let loaded = timeout(AWS_DEADLINE, Aws::load(&config.rds.regions)).await;
+    loaded.map(Some).map_err(|_| {
+        CommandError::Runtime(format!(
+            "the AWS configuration could not be read within {} s; check that the files of AWS_CONFIG_FILE and \
+             AWS_SHARED_CREDENTIALS_FILE, or else ~/.aws, can be read",
+            AWS_DEADLINE.as_secs()
+        ))
+    })
+}
+
+/// A directory with the targets of the configuration; those of RDS are not listed yet.
+pub(super) fn directory(config: &Config, aws: Option<&Aws>) -> Result<Arc<Directory>, CommandError> {
+    let discover: Option<Arc<dyn Discover>> = match aws.map(|aws| aws.discovery(&config.rds.regions)) {
+        None => None,
+        Some(Ok(discovery)) => Some(Arc::new(discovery)),
+        Some(Err(error)) if !config.targets.is_empty() => {
+            warn!(%error, "RDS databases are not discovered; only the targets of the configuration can be used");
+            None
+        }
+        Some(Err(error)) => return Err(CommandError::usage(error)),
+    };
+    Ok(Arc::new(Directory::new(policy(config), discover)))
+}
+
+/// The part of the configuration that concerns targets.
+pub(super) fn policy(config: &Config) -> Policy {
+    Policy { fixed: config.targets.clone(), acl: config.acl.clone(), tls: config.default_tls.clone() }
+}
+
+/// Binds a listener and logs its address, `purpose` being the message. The address has the real port.
+pub(super) async fn listen(address: &Address, purpose: &str) -> Result<(Listener, Address), CommandError> {
+    let failed = |error| CommandError::Runtime(format!("cannot listen on {address}: {error}"));
+    let listener = Listener::bind(address).await.map_err(failed)?;
+    let bound = listener.address().map_err(failed)?;
+    info!(address = %bound, "{purpose}");
+    Ok((listener, bound))
+}

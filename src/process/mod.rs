@@ -1,0 +1,33 @@
+//! The process itself: hardening, limits, signals, logging, threads, and how it ends with an error.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `error` | why a command fails, and its exit code |
+//! | `file_limit` | raises and checks the limit of open files |
+//! | `harden` | keeps the memory of the process private |
+//! | `logging` | log lines on standard error and the filter in front of them |
+//! | `reexec` | takes a password out of the argument list and the environment |
+//! | `runtime` | the threads |
+//! | `sanitize`, `style` | texts that command no terminal; colours |
+//! | `signals`, `stop` | signals, and the orderly stop after one |
+//! | `systemd` | notifications for systemd |
+
+mod error;
+mod harden;
+mod sanitize;
+mod signals;
+mod style;
+
+pub(crate) mod file_limit;
+pub(crate) mod logging;
+#[cfg(unix)]
+pub(crate) mod reexec;
+pub(crate) mod runtime;
+pub(crate) mod stop;
+pub(crate) mod systemd;
+
+pub(crate) use error::CommandError;
+pub(crate) use harden::harden;
+pub(crate) use sanitize::Sanitized;
+pub(crate) use signals::{Hangup, Signals};
+pub(crate) use style::Style;
