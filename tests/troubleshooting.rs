@@ -43,9 +43,10 @@ const SEAMS: [&str; 12] = [
 ];
 
 /// Enums whose every text an application or an operator can read.
-const EXPLAINED: [&str; 11] = [
+const EXPLAINED: [&str; 12] = [
     "src/app/run.rs",
     "src/app/start.rs",
+    "src/app/supervise.rs",
     "src/aws/credentials/no_credentials.rs",
     "src/process/logging/mod.rs",
     "src/process/runtime.rs",

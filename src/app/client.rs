@@ -45,29 +45,30 @@ pub(crate) async fn catalog(config: &Config) -> Result<Catalog, CommandError> {
 
 /// Prepares a client for the chosen target.
 pub(crate) async fn prepare(
-    start: Start,
+    mut start: Start,
     catalog: Catalog,
     selection: Selection,
 ) -> Result<Prepared<Client>, CommandError> {
     let Selection { target, upstream, password } = selection;
     let upstream_mode = match upstream {
-        Some(upstream) => upstream_mode(&upstream, &start).await?,
+        Some(upstream) => upstream_mode(&upstream, &mut start).await?,
         None => UpstreamMode::Direct,
     };
-    let Start { config, observer, shutdown, .. } = start;
+    let Start { config, observer, mut supervisor, shutdown, .. } = start;
     if let Some(aws) = catalog.aws.clone() {
         // The HINT of a refused login names the identity; nothing waits for it.
-        tokio::spawn(async move { aws.identity().await });
+        supervisor
+            .restart_on_panic("AWS identity", aws, |aws| Box::pin(async { drop(aws.identity().await) }));
     }
     let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
     let (listener, address) = start::listen(&listen_address(&config.listen, &target), "listening").await?;
-    observer.listen(&config, None, &shutdown).await?;
+    observer.listen(&config, None, &shutdown, &mut supervisor).await?;
     let engine =
         Engine::new(Client { target, upstream_mode, password, mint }, config.acceptor, config.limits);
-    Ok(Prepared { engine: Arc::new(engine), listener, address, stop: config.stop, shutdown })
+    Ok(Prepared { engine: Arc::new(engine), listener, address, stop: config.stop, shutdown, supervisor })
 }
 
-async fn upstream_mode(upstream: &Upstream, start: &Start) -> Result<UpstreamMode, CommandError> {
+async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<UpstreamMode, CommandError> {
     if upstream.tls.mode() == SslMode::Require && !upstream.tls.verifies() {
         warn!(
             upstream = upstream.name,
@@ -77,7 +78,7 @@ async fn upstream_mode(upstream: &Upstream, start: &Start) -> Result<UpstreamMod
     let transport = match &upstream.transport {
         UpstreamTransport::Host(address) => Transport::Address(address.clone()),
         UpstreamTransport::PortForward(forward) => {
-            tunnel::transport(forward, &upstream.tls, &start.shutdown).await?
+            tunnel::transport(forward, &upstream.tls, &start.shutdown, &mut start.supervisor).await?
         }
     };
     let hop = Hop {

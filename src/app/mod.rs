@@ -9,6 +9,7 @@
 //! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
 //! | `observe` | metrics, probes and the expiry of certificates |
 //! | `tunnel` | the tunnel to an upstream proxy |
+//! | `supervise` | tasks beside the connections |
 
 pub(crate) mod client;
 mod observe;
@@ -17,6 +18,7 @@ mod restart_keys;
 mod run;
 pub(crate) mod server;
 pub(crate) mod start;
+mod supervise;
 mod tunnel;
 
 pub(crate) use run::{Prepared, run};

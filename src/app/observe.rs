@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::supervise::Supervisor;
 use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::catalog::{self, Directory};
 use crate::config::Config;
@@ -41,6 +42,7 @@ impl Observer {
         config: &Config,
         directory: Option<&Arc<Directory>>,
         shutdown: &Shutdown,
+        supervisor: &mut Supervisor,
     ) -> Result<(), CommandError> {
         let (Some(address), Some(recorder)) = (&config.admin, &self.recorder) else { return Ok(()) };
         if let Address::Unix(_) = address {
@@ -58,7 +60,7 @@ impl Observer {
             certificates: self.certificates.clone(),
         };
         let admin = Admin { health, recorder: recorder.clone() };
-        tokio::spawn(admin::serve(listener, admin, CancellationToken::new()));
+        supervisor.end_on_panic("admin listener", admin::serve(listener, admin, CancellationToken::new()));
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
 //! Applies a changed configuration to the connections to come, without a restart.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use super::observe::Observer;
@@ -47,13 +49,23 @@ impl<R: Role> Running<R> {
             let settled = seen == before;
             if requested || (settled && seen != self.file.stamp) {
                 self.file.stamp = seen;
-                self.load();
+                self.load().await;
             }
         }
     }
 
-    fn load(&mut self) {
-        match config::load_again(&self.file.path, Mode::Server) {
+    /// Reads the file on a thread where work may block: it includes certificates and may generate a key.
+    async fn load(&mut self) {
+        let path = self.file.path.clone();
+        let loaded = match spawn_blocking(move || config::load_again(&path, Mode::Server)).await {
+            Ok(loaded) => loaded,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The runtime shuts down.
+                Err(_cancelled) => return,
+            },
+        };
+        match loaded {
             Ok(Some(config)) => self.apply(config),
             Ok(None) => {
                 warn!(file = %self.file.path.display(), "the configuration is empty; what was loaded before stays in use");

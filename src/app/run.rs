@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::supervise::Supervisor;
 use crate::config::Stop;
 use crate::net::{Address, Listener};
 use crate::process::logging::{self, Format, LogFilter};
@@ -17,6 +18,7 @@ pub(crate) struct Prepared<R> {
     pub(crate) address: Address,
     pub(super) stop: Stop,
     pub(super) shutdown: Shutdown,
+    pub(super) supervisor: Supervisor,
 }
 
 /// Starts logging in this format, prepares a mode and runs it to its end.
@@ -32,7 +34,8 @@ where
     runtime::run(serve_until_signal(prepare(log)))
 }
 
-/// Serves until a signal, and then until the last session has ended. A signal during the preparation ends it at once.
+/// Serves until a signal, and then until the last session has ended. A signal during the preparation ends it at once. A
+/// task that cannot start again ends all sessions and is the error.
 async fn serve_until_signal<R: Role>(
     preparation: impl Future<Output = Result<Prepared<R>, CommandError>>,
 ) -> Result<(), CommandError> {
@@ -42,17 +45,22 @@ async fn serve_until_signal<R: Role>(
         prepared = preparation => prepared?,
         () = signals.next() => return Ok(()),
     };
-    let Prepared { engine, listener, stop, shutdown, .. } = prepared;
+    let Prepared { engine, listener, stop, shutdown, mut supervisor, .. } = prepared;
     systemd::notify_ready();
     if let Some(limit) = systemd::watchdog_limit() {
-        tokio::spawn(systemd::ping_watchdog(limit));
+        supervisor
+            .restart_on_panic("systemd watchdog", limit, |limit| Box::pin(systemd::ping_watchdog(*limit)));
     }
     let serving = serve(engine, listener, shutdown.clone());
     tokio::pin!(serving);
-    tokio::select! {
+    let outcome = tokio::select! {
         () = &mut serving => return Ok(()),
-        () = stop::on_signal(&mut signals, stop, &shutdown) => {}
-    }
+        () = stop::on_signal(&mut signals, stop, &shutdown) => Ok(()),
+        error = supervisor.failed() => {
+            shutdown.end();
+            Err(error)
+        }
+    };
     serving.await;
-    Ok(())
+    outcome
 }

@@ -21,21 +21,23 @@ pub(crate) async fn prepare(
 ) -> Result<Prepared<Server>, CommandError> {
     let hangup = Hangup::new();
     let start = Start::read(configfile.as_deref(), Mode::Server, &log)?;
-    let Start { file, config, observer, shutdown } = start;
+    let Start { file, config, observer, mut supervisor, shutdown } = start;
     if config.rds.enabled && config.acl.is_empty() {
         warn!("there is no target_acl; every RDS database that is discovered may be reached");
     }
     let (listener, address) = start::listen(&config.listen, "listening").await?;
     let aws = start::aws(&config).await?;
     let directory = start::directory(&config, aws.as_ref())?;
-    observer.listen(&config, Some(&directory), &shutdown).await?;
+    observer.listen(&config, Some(&directory), &shutdown, &mut supervisor).await?;
 
-    let (refreshed, draining) = (Arc::clone(&directory), shutdown.clone());
-    tokio::spawn(async move { refreshed.keep_fresh(&draining).await });
+    let refresh = (Arc::clone(&directory), shutdown.clone());
+    supervisor.restart_on_panic("discovery refresh", refresh, |(directory, shutdown)| {
+        Box::pin(directory.keep_fresh(shutdown))
+    });
     let engine =
         Engine::new(Server::new(Arc::clone(&directory)), config.acceptor.clone(), config.limits.clone());
     let (engine, stop) = (Arc::new(engine), config.stop);
-    let mut running = Running {
+    let running = Running {
         file,
         acl: config.acl.clone(),
         started_with: config,
@@ -45,6 +47,6 @@ pub(crate) async fn prepare(
         log,
         hangup,
     };
-    tokio::spawn(async move { running.follow().await });
-    Ok(Prepared { engine, listener, address, stop, shutdown })
+    supervisor.restart_on_panic("configuration reload", running, |running| Box::pin(running.follow()));
+    Ok(Prepared { engine, listener, address, stop, shutdown, supervisor })
 }

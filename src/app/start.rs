@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::observe::Observer;
+use super::supervise::Supervisor;
 use crate::aws::Aws;
 use crate::catalog::{Directory, Discover, Policy};
 use crate::config::{self, Config, ConfigError, Mode};
@@ -25,6 +26,7 @@ pub(crate) struct Start {
     pub(super) file: ConfigFile,
     pub(crate) config: Config,
     pub(super) observer: Observer,
+    pub(super) supervisor: Supervisor,
     pub(super) shutdown: Shutdown,
 }
 
@@ -44,7 +46,13 @@ impl Start {
         let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
         info!(file = %absolute.display(), "the configuration was loaded");
         file_limit::check(&config.limits);
-        Ok(Self { observer: Observer::new(&config)?, shutdown: Shutdown::new(), file, config })
+        Ok(Self {
+            observer: Observer::new(&config)?,
+            supervisor: Supervisor::default(),
+            shutdown: Shutdown::new(),
+            file,
+            config,
+        })
     }
 }
 

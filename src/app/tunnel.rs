@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::start;
+use super::supervise::Supervisor;
 use crate::catalog::{Dial, Pods, PortForward};
 use crate::kubernetes::{Tunnel, forward};
 use crate::net::{Address, HostPort};
@@ -21,6 +22,7 @@ pub(super) async fn transport(
     settings: &PortForward,
     tls: &Connector,
     shutdown: &Shutdown,
+    supervisor: &mut Supervisor,
 ) -> Result<Transport, CommandError> {
     let host = match &settings.pods {
         Pods::Deployment(name) | Pods::Service(name) => name,
@@ -30,7 +32,8 @@ pub(super) async fn transport(
     let tunnel: Arc<dyn Dial> = Arc::new(if tls.verifies() { tunnel.verified_inside() } else { tunnel });
     if let Some(port) = settings.local_port {
         let (listener, _) = start::listen(&Address::Tcp(HostPort::new("127.0.0.1", port)), "tunnel").await?;
-        tokio::spawn(forward(listener, Arc::clone(&tunnel), shutdown.clone()));
+        let forwarding = forward(listener, Arc::clone(&tunnel), shutdown.clone());
+        supervisor.end_on_panic("tunnel forward", forwarding);
     }
     Ok(Transport::Tunnel { dial: tunnel, host: host.to_owned() })
 }
