@@ -1,11 +1,11 @@
-//! The command line of the real program, as far as it needs neither a database nor AWS.
+//! The command line of the real program, where it needs neither a database nor AWS.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// The program with nothing of the caller's environment.
+/// The program without the environment of the caller.
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rds-auth-proxy"));
     command.args(arguments).env_clear().stdin(Stdio::null());
@@ -31,7 +31,7 @@ fn gen_cert(directory: &Path, hosts: &str) -> Output {
 }
 
 #[test]
-fn gen_cert_writes_a_pair_and_says_where_it_belongs() {
+fn gen_cert_writes_a_cert_pair_and_explains_its_use() {
     let directory = tempfile::tempdir().unwrap();
     let output = gen_cert(directory.path(), "proxy.internal,127.0.0.1");
     assert!(output.status.success(), "{}", stderr(&output));
@@ -39,16 +39,16 @@ fn gen_cert_writes_a_pair_and_says_where_it_belongs() {
     let key = fs::read_to_string(directory.path().join("key.pem")).unwrap();
     assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(key.starts_with("-----BEGIN PRIVATE KEY-----"));
-    let told = stdout(&output);
+    let text = stdout(&output);
     for word in ["private_key:", "root_certificate:", "proxy.internal, 127.0.0.1"] {
-        assert!(told.contains(word), "{told}");
+        assert!(text.contains(word), "{text}");
     }
-    assert!(!told.contains(key.lines().nth(1).unwrap()), "the key is told");
+    assert!(!text.contains(key.lines().nth(1).unwrap()), "the key is printed");
 }
 
 #[cfg(unix)]
 #[test]
-fn only_the_owner_reads_the_key() {
+fn only_the_owner_can_read_the_key() {
     use std::os::unix::fs::PermissionsExt;
 
     let directory = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ fn gen_cert_overwrites_neither_file() {
 }
 
 #[test]
-fn gen_cert_takes_everything_from_the_environment() {
+fn gen_cert_reads_every_flag_from_the_environment() {
     let directory = tempfile::tempdir().unwrap();
     let output = program(&["gen-cert"])
         .env("RDS_AUTH_PROXY_CERTIFICATE", directory.path().join("c"))
@@ -95,7 +95,7 @@ fn every_shell_has_a_completion_script() {
 }
 
 #[test]
-fn version_is_told_to_people_and_programs() {
+fn version_has_a_text_and_a_json_form() {
     let text = stdout(&run(&["version"]));
     assert!(text.starts_with(&format!("rds-auth-proxy {} (commit ", env!("CARGO_PKG_VERSION"))), "{text}");
     let json: serde_json::Value =
@@ -115,7 +115,7 @@ fn an_empty_variable_is_not_set() {
 }
 
 #[test]
-fn usage_errors_are_told_on_stderr_with_code_2() {
+fn usage_errors_go_to_stderr_with_code_2() {
     for (arguments, expected) in [
         (&["clinet"][..], "a similar subcommand exists: 'client'"),
         (&["client", "--traget", "x"], "a similar argument exists: '--target'"),
@@ -128,9 +128,9 @@ fn usage_errors_are_told_on_stderr_with_code_2() {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
-        let told = stderr(&output);
-        assert!(told.contains(expected), "{told}");
-        assert!(!told.contains('\u{1b}') && !told.contains("hunter2"), "{told}");
+        let text = stderr(&output);
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains("hunter2"), "{text}");
     }
 }
 
@@ -141,7 +141,7 @@ fn an_error_is_one_sentence() {
 }
 
 #[test]
-fn help_explains_by_example() {
+fn help_has_examples() {
     for arguments in [
         &["--help"][..],
         &["client", "--help"],
@@ -166,7 +166,7 @@ fn help_does_not_show_the_password_of_the_environment() {
 }
 
 #[test]
-fn nonsense_about_logging_is_a_usage_error() {
+fn an_invalid_logging_variable_is_a_usage_error() {
     for (name, value) in [("LOG_LEVEL", "loud"), ("RUST_LOG", "a=b=c")] {
         let output = program(&["server"]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}");
@@ -175,26 +175,26 @@ fn nonsense_about_logging_is_a_usage_error() {
 }
 
 #[test]
-fn a_broken_configuration_that_was_found_and_not_named_is_told_as_such() {
+fn an_error_in_a_configuration_that_was_found_says_that_it_was_not_named() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("config.yaml"), "database: {url: x}\n").unwrap();
     for mode in ["client", "server", "healthcheck"] {
-        let told = |flags: &[&str]| {
+        let errors_of = |flags: &[&str]| {
             let output = program(&[&[mode], flags].concat()).current_dir(&directory).output().unwrap();
             assert_eq!(output.status.code(), Some(2));
             stderr(&output)
         };
-        let found = told(&[]);
+        let found = errors_of(&[]);
         assert!(found.contains("config.yaml:1:1: database: there is no such key"), "{found}");
         assert!(found.ends_with("; this file was found, not named: --configfile takes another\n"), "{found}");
-        assert!(!told(&["--configfile", "config.yaml"]).contains("--configfile"));
+        assert!(!errors_of(&["--configfile", "config.yaml"]).contains("--configfile"));
     }
 }
 
-/// A flag beats every variable, also that of the flag it excludes. Two variables contradict each other.
+/// A flag overrides every variable, that of the flag it excludes too. Two variables exclude each other.
 #[test]
-fn a_typed_password_beats_the_variable_of_the_other_one() {
-    let told = |flags: &[&str]| {
+fn a_password_flag_overrides_the_variable_of_the_other_flag() {
+    let errors_of = |flags: &[&str]| {
         let output = program(&[&["client", "--configfile", "nowhere.yaml"], flags].concat())
             .env("RDS_AUTH_PROXY_PASSWORD", "hunter2")
             .env("RDS_AUTH_PROXY_PASSWORD_FILE", "no-such-file")
@@ -204,35 +204,39 @@ fn a_typed_password_beats_the_variable_of_the_other_one() {
         stderr(&output)
     };
     for flags in [&["--password", "other"][..], &["--password=other"]] {
-        assert!(told(flags).starts_with("error: no configuration file was found"), "{}", told(flags));
+        assert!(
+            errors_of(flags).starts_with("error: no configuration file was found"),
+            "{}",
+            errors_of(flags)
+        );
     }
     for flags in [&["--password-file", "another-file"][..], &["--password-file=another-file"]] {
         assert!(
-            told(flags).starts_with("error: the password file another-file cannot be read"),
+            errors_of(flags).starts_with("error: the password file another-file cannot be read"),
             "{}",
-            told(flags)
+            errors_of(flags)
         );
     }
     for flags in [&[][..], &["--password", "a", "--password-file", "b"]] {
         assert!(
-            told(flags).contains("cannot be used with") && !told(flags).contains("hunter2"),
+            errors_of(flags).contains("cannot be used with") && !errors_of(flags).contains("hunter2"),
             "{}",
-            told(flags)
+            errors_of(flags)
         );
     }
 }
 
-/// It belongs to other programs too, with values such as `app:*`.
+/// DEBUG belongs to other programs too, with values such as `app:*`.
 #[test]
-fn a_foreign_debug_variable_is_passed_over() {
+fn a_debug_variable_of_another_program_is_ignored() {
     let output = program(&["server", "--configfile", "nowhere.yaml"]).env("DEBUG", "app:*").output().unwrap();
     assert!(stderr(&output).starts_with("error: no configuration file was found"), "{}", stderr(&output));
 }
 
-/// `/dev/full` takes nothing; a pipe without a reader is no reason to complain.
+/// `/dev/full` accepts no byte. A pipe that its reader has closed is no error.
 #[cfg(target_os = "linux")]
 #[test]
-fn output_that_cannot_be_written_is_an_error_unless_the_reader_left() {
+fn output_that_cannot_be_written_is_an_error_except_to_a_closed_pipe() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = program(&["completion", "bash"]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

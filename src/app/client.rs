@@ -16,13 +16,13 @@ use crate::secret::Secret;
 use crate::session::{Engine, Hop, Transport};
 use crate::tls::SslMode;
 
-/// What can be chosen from, and the AWS edge behind it.
+/// The targets to choose from, and the AWS edge behind them.
 pub(crate) struct Catalog {
     pub(crate) directory: Arc<Directory>,
     aws: Option<Aws>,
 }
 
-/// What was chosen.
+/// The choices of the user.
 pub(crate) struct Selection {
     pub(crate) target: Target,
     /// Absent with `--direct`.
@@ -72,7 +72,7 @@ async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<Upstrea
     if upstream.tls.mode() == SslMode::Require && !upstream.tls.verifies() {
         warn!(
             upstream = upstream.name,
-            "TLS to this upstream proxy encrypts but does not verify who answers; set ssl.mode to verify-full"
+            "TLS to this upstream proxy encrypts but does not verify the server; set ssl.mode to verify-full"
         );
     }
     let transport = match &upstream.transport {

@@ -1,4 +1,4 @@
-//! What operators see of a running proxy: metrics, probes and the expiry of certificates.
+//! Metrics, probes and the expiry of certificates, for operators.
 
 use std::sync::Arc;
 

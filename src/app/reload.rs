@@ -68,10 +68,10 @@ impl<R: Role> Running<R> {
         match loaded {
             Ok(Some(config)) => self.apply(config),
             Ok(None) => {
-                warn!(file = %self.file.path.display(), "the configuration is empty; what was loaded before stays in use");
+                warn!(file = %self.file.path.display(), "the configuration is empty; the previous one stays in use");
             }
             Err(error) => {
-                warn!(%error, "the configuration cannot be used; what was loaded before stays in use");
+                warn!(%error, "the configuration cannot be used; the previous one stays in use");
             }
         }
     }

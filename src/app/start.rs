@@ -1,4 +1,4 @@
-//! What both modes do at their start: configuration, discovery, listeners.
+//! The steps of both modes at their start: configuration, discovery, listeners.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) struct ConfigFile {
 }
 
 impl Start {
-    /// Reads the configuration and applies what concerns the whole process.
+    /// Reads the configuration and applies the settings of the whole process.
     pub(crate) fn read(path: Option<&Path>, mode: Mode, log: &LogFilter) -> Result<Self, CommandError> {
         let (file, config) = find_and_read(path, |path| config::load(path, mode))?;
         log.configure(config.log_level);

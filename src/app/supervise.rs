@@ -38,7 +38,7 @@ impl Supervisor {
         });
     }
 
-    /// Runs a task that cannot start again, because a panic destroys what it works with: the process ends after one.
+    /// Runs a task that cannot start again, because a panic destroys its state: the process ends after one.
     pub(super) fn end_on_panic(
         &mut self,
         name: &'static str,

@@ -1,7 +1,7 @@
-//! The command line as it is typed.
+//! The command line as typed.
 //!
-//! Every flag can come from the environment too, as `RDS_AUTH_PROXY_` and its name; the flag wins, over the variable of
-//! one that it excludes too. A variable that is set to nothing counts as not set.
+//! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name. The flag overrides its variable, and the
+//! variable of a flag that it excludes. An empty variable counts as not set.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use crate::secret::Secret;
 #[derive(Parser)]
 #[command(name = "rds-auth-proxy", version, after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -25,15 +25,15 @@ pub(super) struct Arguments {
 /// The commands.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Run on your machine: applications connect to it and land in the database you choose
+    /// Run on your machine: connects applications to the database you choose
     Client(ClientArguments),
-    /// Run beside the databases: lets clients through to the targets they may reach
+    /// Run beside the databases: connects clients to the targets they may reach
     Server(ServerArguments),
-    /// Make a self-signed certificate and its private key
+    /// Create a self-signed certificate and its private key
     GenCert(GenCertArguments),
     /// Print the completion script for a shell
     Completion(CompletionArguments),
-    /// Ask a proxy on this machine whether it is ready: exit code 0 if it is, 1 if not
+    /// Check whether a proxy on this machine is ready: exit code 0 if it is, 1 if not
     Healthcheck(HealthcheckArguments),
     /// Write manual pages into a directory
     #[command(hide = true)]
@@ -49,13 +49,13 @@ pub(super) struct ClientArguments {
     /// The configuration [default: config.yaml here, then in the user's configuration directory]
     #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CONFIGFILE", value_hint = ValueHint::FilePath)]
     pub(super) configfile: Option<PathBuf>,
-    /// The database to reach, by its name in RDS or in `targets`; without it a terminal is asked
+    /// The database to reach, by its name in RDS or in `targets`; without it, prompts if standard input is a terminal
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]
     pub(super) target: Option<String>,
-    /// The server to go through, by its name in `upstream_proxies` [default: the one called "default", or the only one]
+    /// The upstream proxy, by its name in `upstream_proxies` [default: the one called "default", or the only one]
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET")]
     pub(super) proxy_target: Option<String>,
-    /// A database password to use in place of an IAM token. Other users can see it in the list of processes: prefer
+    /// A database password in place of an IAM token. Other users can see it in the list of processes: prefer
     /// --password-file or the environment
     #[arg(
         long,
@@ -66,10 +66,10 @@ pub(super) struct ClientArguments {
         value_parser = StringValueParser::new().map(Secret::new)
     )]
     pub(super) password: Option<Secret>,
-    /// A file that holds the database password; one line feed at its end is no part of it
+    /// A file with the database password; one line break at its end is ignored
     #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_PASSWORD_FILE", value_hint = ValueHint::FilePath)]
     pub(super) password_file: Option<PathBuf>,
-    /// Connect from here straight to the database, without a server in between; --proxy-target is not used
+    /// Connect straight to the database, without a server in between; ignores --proxy-target
     #[arg(long, env = "RDS_AUTH_PROXY_DIRECT", value_parser = BoolishValueParser::new())]
     pub(super) direct: bool,
 }
@@ -87,13 +87,13 @@ pub(super) struct ServerArguments {
 #[derive(Args)]
 #[command(after_help = GEN_CERT_EXAMPLES)]
 pub(super) struct GenCertArguments {
-    /// Where to write the certificate; the file must not exist yet
+    /// The path of the certificate; the file must not exist yet
     #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CERTIFICATE", value_hint = ValueHint::FilePath)]
     pub(super) certificate: PathBuf,
-    /// Where to write the private key, for its owner only; the file must not exist yet
+    /// The path of the private key, which only its owner can read; the file must not exist yet
     #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_KEY", value_hint = ValueHint::FilePath)]
     pub(super) key: PathBuf,
-    /// The names and IP addresses by which it will be called
+    /// The DNS names and IP addresses in the certificate
     #[arg(
         long,
         value_name = "HOST",
@@ -108,7 +108,7 @@ pub(super) struct GenCertArguments {
 #[derive(Args)]
 #[command(after_help = COMPLETION_EXAMPLES)]
 pub(super) struct CompletionArguments {
-    /// The shell that will read the script
+    /// The shell that reads the script
     pub(super) shell: Shell,
 }
 
@@ -116,7 +116,7 @@ pub(super) struct CompletionArguments {
 #[derive(Args)]
 #[command(after_help = HEALTHCHECK_EXAMPLES)]
 pub(super) struct HealthcheckArguments {
-    /// The configuration of the proxy that is asked
+    /// The configuration of that proxy
     #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CONFIGFILE", value_hint = ValueHint::FilePath)]
     pub(super) configfile: Option<PathBuf>,
 }
@@ -124,7 +124,7 @@ pub(super) struct HealthcheckArguments {
 /// Arguments of `man`.
 #[derive(Args)]
 pub(super) struct ManArguments {
-    /// Where the pages go; it is made if it does not exist
+    /// The directory for the pages; it is created if it does not exist
     #[arg(value_hint = ValueHint::DirPath)]
     pub(super) directory: PathBuf,
 }
@@ -133,15 +133,15 @@ pub(super) struct ManArguments {
 #[derive(Args)]
 #[command(after_help = VERSION_EXAMPLES)]
 pub(super) struct VersionArguments {
-    /// For people or for programs
+    /// The format of the output
     #[arg(long, value_name = "FORMAT", env = "RDS_AUTH_PROXY_OUTPUT", value_enum, default_value = "text")]
     pub(super) output: OutputFormat,
 }
 
-/// How a result is printed.
+/// The format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum OutputFormat {
-    /// Lines for people.
+    /// Readable lines.
     Text,
     /// One JSON object.
     Json,
@@ -150,12 +150,12 @@ pub(super) enum OutputFormat {
 const EXAMPLES: &str = "\
 Examples:
   rds-auth-proxy client --target orders-db     reach the RDS database orders-db from here
-  rds-auth-proxy server --configfile s.yaml    run the half that stands beside the databases
+  rds-auth-proxy server --configfile s.yaml    run beside the databases
   rds-auth-proxy client --help                 every flag of a command, with examples";
 
 const CLIENT_EXAMPLES: &str = "\
 Examples:
-  Choose the database from a list, then connect as the psql line says that is printed:
+  Choose the database from a list, then connect with the psql command that it prints:
     rds-auth-proxy client
   Reach one database through the server called \"staging\" in the configuration:
     rds-auth-proxy client --target orders-db --proxy-target staging
@@ -164,14 +164,14 @@ Examples:
 
 const SERVER_EXAMPLES: &str = "\
 Examples:
-  Run with the configuration found in the usual places:
+  Run with the configuration in the usual places:
     rds-auth-proxy server
-  Run with this one, and say more:
+  Run with this configuration and more log lines:
     LOG_LEVEL=debug rds-auth-proxy server --configfile /etc/rds-auth-proxy/config.yaml";
 
 const GEN_CERT_EXAMPLES: &str = "\
 Examples:
-  A certificate for a server that clients call by its service name or through a port-forward:
+  A certificate for a server that clients reach by its service name or through a port-forward:
     rds-auth-proxy gen-cert --certificate server.pem --key server.key --hosts rds-auth-proxy,localhost,127.0.0.1
   A certificate that a client presents to the server:
     rds-auth-proxy gen-cert --certificate client.pem --key client.key";
@@ -180,9 +180,9 @@ const COMPLETION_EXAMPLES: &str = "\
 Examples:
   In this shell only:
     source <(rds-auth-proxy completion bash)
-  In every zsh from now on:
+  In each new zsh:
     rds-auth-proxy completion zsh > \"${fpath[1]}/_rds-auth-proxy\"
-  In every fish from now on:
+  In each new fish:
     rds-auth-proxy completion fish > ~/.config/fish/completions/rds-auth-proxy.fish";
 
 const HEALTHCHECK_EXAMPLES: &str = "\
@@ -196,16 +196,16 @@ Examples:
   rds-auth-proxy version --output json";
 
 impl Arguments {
-    /// Reads the command line and the environment. Help and the version arrive as errors too, as clap has it.
+    /// Reads the command line and the environment. clap returns help and version as errors, too.
     pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let arguments: Vec<_> = arguments.into_iter().collect();
-        let mut command = without_beaten_variable(without_empty_variables(Self::command()), &arguments);
+        let mut command = without_excluded_variable(without_empty_variables(Self::command()), &arguments);
         let matches = command.try_get_matches_from_mut(arguments)?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
 }
 
-/// The whole command line, for what is generated from it.
+/// The definition of the command line, from which completion scripts and manual pages are generated.
 pub(super) fn command() -> clap::Command {
     Arguments::command()
 }
@@ -219,19 +219,20 @@ fn not_from_empty_variable(argument: clap::Arg) -> clap::Arg {
     if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
 }
 
-/// The two passwords exclude each other, so the flag that was typed does not only beat its own variable.
-fn without_beaten_variable(command: clap::Command, arguments: &[OsString]) -> clap::Command {
+/// The two passwords exclude each other, so the typed flag overrides the variable of the other flag as well.
+fn without_excluded_variable(command: clap::Command, arguments: &[OsString]) -> clap::Command {
     let typed = |flag: &str| {
         let texts = arguments.iter().filter_map(|argument| argument.to_str());
         texts.map(|text| text.split_once('=').map_or(text, |(name, _)| name)).any(|name| name == flag)
     };
-    let beaten = match (typed("--password"), typed("--password-file")) {
+    let excluded = match (typed("--password"), typed("--password-file")) {
         (true, false) => "password_file",
         (false, true) => "password",
         _ => return command,
     };
-    command
-        .mut_subcommand("client", |client| client.mut_arg(beaten, |argument| argument.env(Resettable::Reset)))
+    command.mut_subcommand("client", |client| {
+        client.mut_arg(excluded, |argument| argument.env(Resettable::Reset))
+    })
 }
 
 #[cfg(test)]
@@ -248,12 +249,12 @@ mod tests {
     }
 
     #[test]
-    fn clap_finds_no_fault_with_the_definition() {
+    fn the_definition_is_consistent() {
         Arguments::command().debug_assert();
     }
 
     #[test]
-    fn client_has_the_flags_people_know() {
+    fn the_flags_of_client_are_read() {
         let line =
             "rds-auth-proxy client --configfile c.yaml --target db --proxy-target far --password pw --direct";
         let Ok(Command::Client(client)) = read(line) else { panic!("not the client") };
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_those_of_the_documentation() {
+    fn defaults_are_the_documented_ones() {
         let Ok(Command::Client(client)) = read("rds-auth-proxy client") else { panic!("not the client") };
         assert!(client.configfile.is_none() && client.target.is_none() && !client.direct);
         assert!(client.proxy_target.is_none());
@@ -287,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn two_passwords_contradict_each_other_and_stay_unseen() {
+    fn two_passwords_are_refused_without_showing_them() {
         let text = refusal("rds-auth-proxy client --password hunter2 --password-file p");
         assert!(text.contains("--password-file") && text.contains("cannot be used with"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
 
     #[test]
-    fn no_fault_of_the_command_line_shows_the_password() {
+    fn no_usage_error_shows_the_password() {
         for line in [
             "rds-auth-proxy client --password hunter2 --password-file p",
             "rds-auth-proxy client --password hunter2 --password hunter2",
@@ -309,14 +310,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_misspelt_is_suggested() {
+    fn a_misspelt_word_gets_a_suggestion() {
         assert!(refusal("rds-auth-proxy clinet").contains("'client'"));
         assert!(refusal("rds-auth-proxy client --traget x").contains("'--target'"));
     }
 
-    /// Every flag has its variable, named after it.
     #[test]
-    fn every_flag_has_its_variable() {
+    fn each_flag_has_a_variable_of_its_name() {
         for command in Arguments::command().get_subcommands() {
             for flag in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
                 let long = flag.get_long().unwrap();

@@ -1,4 +1,4 @@
-//! What the client prints at its start: where it leads, and what to type.
+//! The banner of a client: its target, and how to connect.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -6,21 +6,21 @@ use std::path::Path;
 use crate::net::{Address, HostPort};
 use crate::process::{Sanitized, Style};
 
-/// The file name of a Unix socket as libpq looks for it: this and the port (PostgreSQL manual, "libpq", `host`).
+/// The file name of a Unix socket for libpq is this and the port (PostgreSQL manual, "libpq", `host`).
 const SOCKET_PREFIX: &str = ".s.PGSQL.";
 
-/// A listener and where it leads.
+/// A listener and its target.
 #[derive(Clone, Copy)]
 pub(super) struct Banner<'a> {
     /// The name of the target.
     pub(super) target: &'a str,
-    /// Where the target listens.
+    /// The address of the target.
     pub(super) address: &'a HostPort,
     /// The name of the upstream proxy in between; absent with `--direct`.
     pub(super) upstream: Option<&'a str>,
-    /// Where the client listens, with the real port.
+    /// The address of the client, with the real port.
     pub(super) listen: &'a Address,
-    /// The database to connect to, where one is known.
+    /// The database to connect to, if it is known.
     pub(super) database: Option<&'a str>,
 }
 
@@ -34,32 +34,32 @@ impl Banner<'_> {
             Some(upstream) => format!("through the upstream proxy {}", bold(upstream)),
             None => "directly".to_owned(),
         };
-        let Some(place) = place(listen) else {
+        let Some(flags) = psql_flags(listen) else {
             return format!(
                 "Connecting to {target} ({address}) {route}.\nListening on {listen}. For psql to find the socket, its \
                  file name has to be {SOCKET_PREFIX} and a port, such as {SOCKET_PREFIX}5432.\n"
             );
         };
         let database = self.database.map_or(Cow::Borrowed("{your_database}"), quoted);
-        let command = bold(&format!("psql {place} -d {database} -U {{your user}}"));
+        let command = bold(&format!("psql {flags} -d {database} -U {{your user}}"));
         format!("Connecting to {target} ({address}) {route}. In another terminal, type:\n\n\t{command}\n\n")
     }
 }
 
-/// The flags that lead psql to the listener, if there are any.
-fn place(listen: &Address) -> Option<String> {
+/// The flags for psql to reach the listener; absent for a Unix socket whose file name psql does not look for.
+fn psql_flags(listen: &Address) -> Option<String> {
     match listen {
         Address::Tcp(address) => Some(format!("-h {} -p {}", address.reachable_host(), address.port)),
-        Address::Unix(path) => socket_place(path),
+        Address::Unix(path) => socket_flags(path),
     }
 }
 
-fn socket_place(path: &Path) -> Option<String> {
+fn socket_flags(path: &Path) -> Option<String> {
     let port: u16 = path.file_name()?.to_str()?.strip_prefix(SOCKET_PREFIX)?.parse().ok()?;
     Some(format!("-h {} -p {port}", quoted(path.parent()?.to_str()?)))
 }
 
-/// The word as a shell takes it for one.
+/// The text as one word for a shell.
 fn quoted(word: &str) -> Cow<'_, str> {
     let plain = |character: char| character.is_ascii_alphanumeric() || "_-./".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_adds_a_line_or_commands_the_terminal() {
+    fn no_name_adds_a_line_or_controls_the_terminal() {
         let usual = text("127.0.0.1:1", Some("app")).lines().count();
         let (hostile, listen) = ("x\n\u{1b}[31m$ rm\r", "127.0.0.1:1".parse().unwrap());
         let address = HostPort::new(hostile, 1);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_which_way() {
+    fn the_route_is_named() {
         assert!(
             text("127.0.0.1:1", None)
                 .contains("orders-db (orders.example:5432) through the upstream proxy staging")
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_psql_cannot_find_is_told() {
+    fn a_socket_that_psql_cannot_find_gets_an_explanation() {
         let text = text("unix:/run/proxy.sock", None);
         assert!(text.contains("/run/proxy.sock") && text.contains(".s.PGSQL.5432"), "{text}");
         assert!(!text.contains("psql -h"), "{text}");

@@ -1,4 +1,4 @@
-//! Picks one of several by name, or asks.
+//! Chooses one of several by name or with a prompt.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use inquire::{InquireError, Select};
 use super::output;
 use crate::process::{CommandError, Sanitized};
 
-/// How alike two names must be, from 0 to 1, for one to be taken for a slip of the other.
-const ALIKE: f64 = 0.6;
+/// The similarity from which on, between 0 and 1, a name counts as a misspelling of another.
+const SIMILAR: f64 = 0.6;
 
-/// How many lines of the list a terminal shows at once.
+/// Lines of the list that the terminal shows at once.
 const PAGE: usize = 12;
 
-/// What is being chosen.
+/// The kind of thing to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A database.
@@ -25,14 +25,14 @@ pub(super) enum Kind {
 /// One of the things to choose from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// What is typed to mean it.
+    /// The name to type.
     pub(super) name: String,
-    /// What tells it from the others: its address, its region.
+    /// Its address and region.
     pub(super) description: String,
 }
 
-/// The choice called `wanted`. If there is none of that name, or no name was given, a terminal is asked; elsewhere
-/// that is a usage error which lists the names.
+/// The choice called `wanted`. Without such a choice, or without a name, prompts if a prompt is possible; else that is a
+/// usage error which lists the names.
 pub(super) fn choose<'a>(
     kind: Kind,
     choices: &'a [Choice],
@@ -40,7 +40,7 @@ pub(super) fn choose<'a>(
 ) -> Result<&'a Choice, CommandError> {
     match find(choices, wanted) {
         Some(found) => Ok(found),
-        None if !choices.is_empty() && output::can_ask() => ask(kind, choices, wanted),
+        None if !choices.is_empty() && output::can_prompt() => prompt(kind, choices, wanted),
         None => Err(CommandError::Usage(refusal(kind, choices, wanted))),
     }
 }
@@ -49,7 +49,7 @@ fn find<'a>(choices: &'a [Choice], wanted: Option<&str>) -> Option<&'a Choice> {
     wanted.and_then(|name| choices.iter().find(|choice| choice.name == name))
 }
 
-fn ask<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result<&'a Choice, CommandError> {
+fn prompt<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result<&'a Choice, CommandError> {
     let noun = kind.noun();
     let question = match wanted {
         Some(name) => format!("No {noun} is called \"{name}\". Which one do you mean?"),
@@ -66,7 +66,7 @@ fn ask<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result<&'
         .map_err(|error| match error {
             InquireError::OperationCanceled | InquireError::OperationInterrupted => CommandError::Interrupted,
             other => CommandError::Runtime(format!(
-                "the {noun} cannot be asked for on this terminal ({other}); name it with {}",
+                "the prompt for the {noun} failed on this terminal ({other}); name it with {}",
                 kind.flag()
             )),
         })
@@ -76,7 +76,7 @@ fn refusal(kind: Kind, choices: &[Choice], wanted: Option<&str>) -> String {
     let (noun, flag) = (kind.noun(), kind.flag());
     let problem = match wanted {
         Some(name) => format!("no {noun} is called \"{name}\""),
-        None => format!("no {noun} was named, and there is no terminal to ask on"),
+        None => format!("no {noun} was named, and there is no terminal for a prompt"),
     };
     if choices.is_empty() {
         return format!("{problem}, and there is none to choose from; {}", kind.remedy());
@@ -97,17 +97,17 @@ fn refusal(kind: Kind, choices: &[Choice], wanted: Option<&str>) -> String {
 
 fn nearest<'a>(choices: &'a [Choice], wanted: &str) -> Option<&'a Choice> {
     let wanted = wanted.to_lowercase();
-    let likeness =
+    let similarity =
         |choice: &Choice| strsim::normalized_damerau_levenshtein(&choice.name.to_lowercase(), &wanted);
     choices
         .iter()
-        .map(|choice| (likeness(choice), choice))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .map(|choice| (similarity(choice), choice))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, choice)| choice)
 }
 
-/// A choice as a line of the list. What is typed to filter is looked for in all of it.
+/// A choice as a line of the list. The filter of the prompt searches the whole line.
 struct Line<'a> {
     choice: &'a Choice,
     width: usize,
@@ -178,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_recognised() {
-        for slip in ["order-db", "Orders-DB", "odrers-db"] {
-            let text = refusal(Kind::Target, &choices(), Some(slip));
+    fn a_misspelt_name_gets_a_suggestion() {
+        for misspelt in ["order-db", "Orders-DB", "odrers-db"] {
+            let text = refusal(Kind::Target, &choices(), Some(misspelt));
             assert!(text.contains("did you mean \"orders-db\"?"), "{text}");
         }
         let text = refusal(Kind::UpstreamProxy, &choices(), Some("zzz"));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_says_where_to_add_one() {
+    fn an_empty_list_is_refused_with_the_remedy() {
         let refused = choose(Kind::UpstreamProxy, &[], Some("default"));
         let Err(CommandError::Usage(text)) = refused else { panic!("must be refused") };
         assert!(text.contains("\"default\"") && text.contains("`upstream_proxies`"), "{text}");

@@ -1,4 +1,4 @@
-//! `completion`: scripts that teach a shell our flags.
+//! `completion`: completion scripts for shells.
 
 use super::args::{CompletionArguments, command};
 use super::output;

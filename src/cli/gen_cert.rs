@@ -9,15 +9,15 @@ use super::output;
 use crate::process::{CommandError, harden};
 use crate::tls::SelfSigned;
 
-/// Makes the certificate and its key. Neither file may exist before, and when one cannot be written none is left.
+/// Generates the certificate and its key. Neither file may exist before; if one cannot be written, neither remains.
 pub(super) fn run(arguments: &GenCertArguments) -> Result<(), CommandError> {
     harden();
     let hosts = hosts(&arguments.hosts)?;
     refuse_to_overwrite(&arguments.certificate, &arguments.key)?;
-    let made = SelfSigned::generate(&hosts).map_err(CommandError::runtime)?;
-    let key = NewFile::write(&arguments.key, Readers::Owner, made.key_pem.expose())?;
+    let generated = SelfSigned::generate(&hosts).map_err(CommandError::runtime)?;
+    let key = NewFile::write(&arguments.key, Readers::Owner, generated.key_pem.expose())?;
     let certificate =
-        NewFile::write(&arguments.certificate, Readers::Everybody, made.certificate_pem.as_bytes())?;
+        NewFile::write(&arguments.certificate, Readers::Everybody, generated.certificate_pem.as_bytes())?;
     key.keep();
     certificate.keep();
     output::print(explanation(arguments, &hosts))
@@ -27,7 +27,7 @@ fn hosts(typed: &[String]) -> Result<Vec<String>, CommandError> {
     let hosts: Vec<String> = typed.iter().map(|host| host.trim().to_owned()).collect();
     match hosts.iter().find(|host| host.is_empty() || host.contains(char::is_whitespace)) {
         Some(host) => Err(CommandError::Usage(format!(
-            "\"{host}\" in --hosts is no host name or IP address; write them as in --hosts proxy.internal,127.0.0.1"
+            "\"{host}\" in --hosts is not a host name or IP address; write them as in --hosts proxy.internal,127.0.0.1"
         ))),
         None => Ok(hosts),
     }
@@ -37,7 +37,7 @@ fn refuse_to_overwrite(certificate: &Path, key: &Path) -> Result<(), CommandErro
     if certificate == key {
         return Err(CommandError::Usage("--certificate and --key must be two files".to_owned()));
     }
-    // A link that leads nowhere counts as well: following it would write who knows where.
+    // A dangling link counts as well: following it would write to an unknown place.
     match [certificate, key].into_iter().find(|path| fs::symlink_metadata(path).is_ok()) {
         Some(path) => Err(exists(path)),
         None => Ok(()),
@@ -51,14 +51,14 @@ fn exists(path: &Path) -> CommandError {
     ))
 }
 
-/// Who may read a file.
+/// The users that may read a file.
 #[derive(Clone, Copy)]
 enum Readers {
     Owner,
     Everybody,
 }
 
-/// A file that we created. It is removed again unless it is kept.
+/// A file that this command created. Dropping it removes it unless it is kept.
 struct NewFile {
     path: Option<PathBuf>,
 }
@@ -83,13 +83,13 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            // The command has failed already, with a reason that matters more.
+            // The command has failed already, with a more important reason.
             let _removed = fs::remove_file(path);
         }
     }
 }
 
-/// Creates the file with its final mode, so that a key is at no time readable by others.
+/// Creates the file with its final mode, so that other users cannot read a key at any time.
 fn create(path: &Path, readers: Readers) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -106,11 +106,11 @@ fn create(path: &Path, readers: Readers) -> io::Result<File> {
     options.open(path)
 }
 
-/// Whether the key is safe where it is. Elsewhere than on Unix a new file has the permissions of its directory.
-const KEPT: &str = if cfg!(unix) {
+/// The protection of the key. Outside of Unix a new file has the permissions of its directory.
+const PROTECTION: &str = if cfg!(unix) {
     "which only its owner can read"
 } else {
-    "which all can read who may read its directory"
+    "which every user with access to its directory can read"
 };
 
 fn explanation(arguments: &GenCertArguments, hosts: &[String]) -> String {
@@ -120,7 +120,7 @@ fn explanation(arguments: &GenCertArguments, hosts: &[String]) -> String {
     format!(
         "\
 Wrote the certificate {} for {}
-and its private key {}, {KEPT}.
+and its private key {}, {PROTECTION}.
 
 On the server, in its configuration:
 
@@ -144,7 +144,7 @@ upstream_proxies:
     )
 }
 
-/// The absolute path as a YAML string; every JSON string is one.
+/// The absolute path as a YAML string, which every JSON string is.
 fn quoted(path: &Path) -> String {
     let absolute = path::absolute(path).unwrap_or_else(|_| path.to_owned());
     serde_json::Value::from(absolute.to_string_lossy()).to_string()
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_nothing_behind() {
+    fn a_failure_leaves_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let mut arguments = arguments(&directory);
         arguments.certificate = directory.path().join("missing").join("cert.pem");

@@ -1,4 +1,4 @@
-//! `rds-auth-proxy man`: manual pages, for the release archives.
+//! `man`: manual pages, for the release archives.
 
 use std::fs;
 

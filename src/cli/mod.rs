@@ -3,11 +3,11 @@
 //! | file | what it does |
 //! |---|---|
 //! | `args` | flags, variables and help texts |
-//! | `client` | resolves and prompts for what a client needs; `server` needs nothing beyond its configuration |
+//! | `client` | chooses target and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `choose` | chooses by name or with a prompt |
 //! | `password_file` | reads the password of `--password` or `--password-file` |
-//! | `banner`, `output` | what is printed |
+//! | `banner`, `output` | everything that is printed |
 
 mod args;
 mod banner;

@@ -1,27 +1,28 @@
-//! The two output streams: who is looking, and writing that a closed pipe does not upset.
+//! Writes to standard output and standard error.
 
 use std::io::{self, IsTerminal, Write};
 
 use crate::process::{CommandError, Sanitized, Style};
 
-/// Whether somebody can be asked: the question goes to standard error, the answer comes from standard input.
-pub(super) fn can_ask() -> bool {
+/// Whether a prompt is possible: it writes to standard error and reads standard input.
+pub(super) fn can_prompt() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Writes to standard output. A reader that has gone away (`… | head -1`) has seen what it wanted.
+/// Writes to standard output. A pipe whose reader has closed it (`… | head -1`) is no error.
 pub(super) fn print(text: impl AsRef<[u8]>) -> Result<(), CommandError> {
     write_to(&mut io::stdout().lock(), text.as_ref())
         .map_err(|error| CommandError::Runtime(format!("standard output cannot be written: {error}")))
 }
 
-/// The one place where failures are told. Nobody is left to hear it if that fails.
-pub(super) fn report(failure: &CommandError) {
+/// Reports an error. This is the only place that prints one.
+pub(super) fn report(error: &CommandError) {
     let style = Style::of_stderr();
-    let _heard = match failure {
+    // There is no place to report a failed report.
+    let _written = match error {
         CommandError::Interrupted => Ok(()),
-        CommandError::Arguments(error) if error.use_stderr() => {
-            write_to(&mut io::stderr().lock(), rendered(error, style).as_bytes())
+        CommandError::Arguments(refusal) if refusal.use_stderr() => {
+            write_to(&mut io::stderr().lock(), rendered(refusal, style).as_bytes())
         }
         CommandError::Arguments(help) => {
             write_to(&mut io::stdout().lock(), rendered(help, Style::of_stdout()).as_bytes())
@@ -33,13 +34,13 @@ pub(super) fn report(failure: &CommandError) {
     };
 }
 
-/// The text with nothing in it that the terminal obeys, but for the ends of its lines: some failures end with a list.
+/// The sanitized text with its line breaks: some errors end with a list.
 fn lines(text: &str) -> String {
     text.split('\n').map(|line| Sanitized(line).to_string()).collect::<Vec<_>>().join("\n")
 }
 
-fn rendered(error: &clap::Error, style: Style) -> String {
-    let text = error.render();
+fn rendered(answer: &clap::Error, style: Style) -> String {
+    let text = answer.render();
     if style.coloured { text.ansi().to_string() } else { text.to_string() }
 }
 
@@ -67,13 +68,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_closed_pipe_is_no_error() {
+    fn only_a_closed_pipe_is_ignored() {
         assert!(write_to(&mut Fails(io::ErrorKind::BrokenPipe), b"text").is_ok());
         assert!(write_to(&mut Fails(io::ErrorKind::StorageFull), b"text").is_err());
     }
 
     #[test]
-    fn a_failure_commands_no_terminal() {
+    fn an_error_controls_no_terminal() {
         assert_eq!(lines("no\n  a\u{1b}[2J\n  b\r"), "no\n  a\\u{1b}[2J\n  b\\r");
     }
 }

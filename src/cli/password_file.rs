@@ -1,4 +1,4 @@
-//! The database password that a user brings along.
+//! The database password of `--password` or `--password-file`.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,12 +8,12 @@ use super::args::ClientArguments;
 use crate::process::CommandError;
 use crate::secret::Secret;
 
-/// The most a password file may hold, in bytes: more than fits into a startup packet, which PostgreSQL limits to 10,000
-/// (`MAX_STARTUP_PACKET_LENGTH` in src/include/libpq/pqcomm.h).
+/// The longest password in bytes: no longer one fits into a startup packet (`MAX_STARTUP_PACKET_LENGTH` in
+/// src/include/libpq/pqcomm.h of PostgreSQL).
 const LONGEST: usize = 10_000;
 
-/// The password of `--password` or `--password-file`, or none. A file that is unreadable, empty, too long or holds
-/// a NUL byte is a usage error.
+/// The password of `--password` or `--password-file`, if either was given. A file that is unreadable, empty or too long,
+/// or contains a NUL byte, is a usage error.
 pub(super) fn password(arguments: &mut ClientArguments) -> Result<Option<Secret>, CommandError> {
     match &arguments.password_file {
         Some(path) => from_file(path).map(Some),
@@ -44,7 +44,7 @@ fn from_file(path: &Path) -> Result<Secret, CommandError> {
     Ok(Secret::new(line))
 }
 
-/// Reads into memory that does not move while it grows, so that no copy stays behind.
+/// Reads into a buffer that never grows, so that no copy of the password stays in memory.
 fn read(path: &Path) -> io::Result<Secret> {
     let limit = LONGEST + 1;
     let mut bytes = Vec::with_capacity(limit + 1);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_end_is_cut_off_and_nothing_else() {
+    fn exactly_one_line_ending_is_removed() {
         for (text, expected) in [
             (&b"pw"[..], &b"pw"[..]),
             (b"pw\n", b"pw"),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_password_is_refused() {
+    fn a_file_without_a_usable_password_is_refused() {
         assert!(from_text(b"\n").unwrap_err().ends_with("is empty"));
         assert!(from_text(b"a\0b").unwrap_err().contains("NUL"));
         assert!(from_text(&vec![b'a'; LONGEST + 1]).unwrap_err().contains("too long"));

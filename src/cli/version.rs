@@ -1,4 +1,4 @@
-//! `version`: what this program was built from.
+//! `version`: the build of this program.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::args::{OutputFormat, VersionArguments};
 use super::output;
 use crate::process::CommandError;
 
-/// What is known about the build; commit and date come from `build/build.rs` and are `unknown` without git.
+/// The build; commit and date come from `build/build.rs` and are `unknown` without git.
 #[derive(Serialize)]
 struct Build {
     name: &'static str,

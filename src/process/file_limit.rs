@@ -1,4 +1,4 @@
-//! The limit of open files: raised at start, and compared with what connections may need.
+//! The limit of open files: raised at start, and compared with the needs of connections.
 
 use crate::session::Limits;
 

@@ -1,7 +1,7 @@
 //! Keeps the memory of the process, where passwords and tokens live, private.
 
-/// Applies what the platform offers, and raises the limit of open files. A step that fails is logged and no reason not
-/// to start.
+/// Applies every protection of the platform, and raises the limit of open files. A step that fails is logged and does not
+/// stop the program.
 pub(crate) fn harden() {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
     forbid_tracing();

@@ -26,7 +26,7 @@ pub(crate) async fn on_signal(signals: &mut Signals, stop: Stop, shutdown: &Shut
     };
     tokio::select! {
         () = orderly => info!("the drain_timeout is over; sessions that still run are ended"),
-        () = signals.next() => warn!("told to stop twice; sessions that still run are ended"),
+        () = signals.next() => warn!("a second signal came; sessions that still run are ended"),
     }
     shutdown.end();
 }

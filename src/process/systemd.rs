@@ -1,4 +1,4 @@
-//! What systemd is notified of (`sd_notify(3)`). Elsewhere there is no socket to write to, which is no error.
+//! Notifications for systemd (`sd_notify(3)`). Without systemd there is no socket to write to, which is no error.
 
 use std::time::Duration;
 

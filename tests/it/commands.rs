@@ -46,7 +46,7 @@ async fn names_are_listed_and_slips_are_mended() {
         &without_target(&world, &[]).run().await,
         &[
             "--target",
-            "there is no terminal to ask on",
+            "there is no terminal for a prompt",
             "orders-db",
             "people-db",
             &addresses[0],
@@ -88,7 +88,7 @@ async fn the_only_upstream_proxy_needs_no_name() {
     expect_usage_error(
         &launch(&["prod", "test"]).run().await,
         &[
-            "no upstream proxy was named, and there is no terminal to ask on; use --proxy-target",
+            "no upstream proxy was named, and there is no terminal for a prompt; use --proxy-target",
             "prod",
             "test",
         ],

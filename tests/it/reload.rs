@@ -49,8 +49,7 @@ async fn a_changed_configuration_counts_for_new_connections() {
         ["", "# all of it commented out\n", "--- # all\nproxy:\n  # target_acl:\n"].iter().enumerate()
     {
         fs::write(&path, nothing).unwrap();
-        until_said(server, "the configuration is empty; what was loaded before stays in use", times + 1)
-            .await;
+        until_said(server, "the configuration is empty; the previous one stays in use", times + 1).await;
         let refused = world.psql("alice", "select 1").await.unwrap_err();
         assert!(refused.contains("is in blocked_rds_tags"), "an emptied file opens nothing: {refused}");
     }

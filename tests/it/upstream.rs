@@ -48,7 +48,7 @@ async fn a_generated_certificate_does_for_every_mode() {
         .start()
         .await;
     world.add_secret(fs::read_to_string(&key).unwrap().lines().nth(1).unwrap());
-    let warning = "encrypts but does not verify who answers";
+    let warning = "encrypts but does not verify the server";
     for (name, warnings) in [("require", 1), ("ca", 0), ("full", 0)] {
         let client = world.start_client(&["--proxy-target", name]).await;
         logs_in(&client).await;

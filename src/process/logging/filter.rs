@@ -32,7 +32,7 @@ const CEILINGS: [(&str, LevelFilter); 12] = [
     ("tungstenite", LevelFilter::INFO),
 ];
 
-/// The variables that say what is logged. Empty ones count as not set.
+/// The variables that select log lines. Empty ones count as not set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables {
     /// `RUST_LOG`: directives as of `EnvFilter`. Overrides the others.
