@@ -1,6 +1,13 @@
-//! The import order of the house: a module names only modules on floors below its own (see `src/lib.rs`).
-#![expect(clippy::unwrap_used, reason = "a test that cannot read the source ends with a panic")]
+//! The structure of the source: a module imports only from floors below its own (see `src/lib.rs`), files do not import
+//! each other in circles, and no file is too long.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot read the source ends with a panic"
+)]
 
+#[path = "circles.rs"]
+mod circles;
 #[path = "secrecy.rs"]
 mod secrecy;
 
@@ -8,7 +15,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lowest floor first. Modules on one floor do not know each other.
+/// Lowest floor first. Modules on one floor do not import each other.
 const FLOORS: &[&[&str]] = &[
     &["wire", "error_chain", "secret", "shutdown", "single_flight", "stamp"],
     &["net", "tls"],
@@ -19,9 +26,24 @@ const FLOORS: &[&[&str]] = &[
     &["cli", "app", "process"],
 ];
 
-/// Pairs on one floor that may know each other, the left one the right one.
+/// Exceptions on one floor: the left module may import the right one.
 const NEIGHBOURS: &[(&str, &str)] =
     &[("tls", "net"), ("wire", "secret"), ("cli", "app"), ("cli", "process"), ("app", "process")];
+
+/// The files in `src/session` that one connection passes, in their order: `connection.rs` walks the steps.
+const PATH_OF_A_CONNECTION: &[&str] = &[
+    "accept.rs",
+    "connection.rs",
+    "negotiate.rs",
+    "authorize.rs",
+    "connect.rs",
+    "authenticate.rs",
+    "splice.rs",
+    "splice/direction.rs",
+];
+
+/// The limit for a production file, without the tests at its end.
+const MAX_LINES: usize = 250;
 
 #[test]
 fn modules_import_only_downwards() {
@@ -45,6 +67,44 @@ fn modules_import_only_downwards() {
 }
 
 #[test]
+fn files_do_not_import_each_other_in_circles() {
+    let found = circles::imports_in_circles(Path::new("src"));
+    let lines: Vec<_> = found.iter().map(|(from, to)| format!("{from} imports {to}")).collect();
+    assert!(lines.is_empty(), "these imports form circles:\n{}", lines.join("\n"));
+}
+
+#[test]
+fn production_files_have_at_most_250_lines() {
+    let long: Vec<_> = rust_files(Path::new("src"))
+        .into_iter()
+        .filter(|file| !is_test_file(file))
+        .map(|file| (production_lines(&fs::read_to_string(&file).unwrap()), file))
+        .filter(|(lines, _)| *lines > MAX_LINES)
+        .collect();
+    assert!(long.is_empty(), "split these files: {long:#?}");
+}
+
+/// The module doc of each step begins with its number.
+#[test]
+fn a_connection_passes_at_most_8_files_of_the_engine() {
+    assert!(PATH_OF_A_CONNECTION.len() <= 8);
+    let mut steps = Vec::new();
+    for file in rust_files(Path::new("src/session")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let name = file.strip_prefix("src/session").unwrap().to_str().unwrap().to_owned();
+        if let Some(step) = text.strip_prefix("//! Step ") {
+            assert!(PATH_OF_A_CONNECTION.contains(&name.as_str()), "{name} is a step and not in the list");
+            steps.push(leading_name(step));
+        }
+    }
+    steps.sort();
+    assert_eq!(steps, ["1", "2", "3", "4", "5", "6"]);
+    for name in PATH_OF_A_CONNECTION {
+        assert!(Path::new("src/session").join(name).exists(), "there is no {name}");
+    }
+}
+
+#[test]
 fn wire_is_pure() {
     for file in rust_files(Path::new("src/wire")) {
         let text = fs::read_to_string(&file).unwrap();
@@ -65,6 +125,20 @@ fn rust_files(directory: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+/// Whether a file has tests only: `tests.rs`, and files below a directory `tests`.
+fn is_test_file(file: &Path) -> bool {
+    file.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
+}
+
+/// The lines of a file before its unit tests.
+fn production_lines(text: &str) -> usize {
+    let lines: Vec<_> = text.lines().collect();
+    let is_start = |pair: &[&str]| {
+        pair[0].starts_with("#[cfg(") && pair[0].contains("test") && pair[1].contains("mod tests")
+    };
+    lines.windows(2).position(is_start).unwrap_or(lines.len())
 }
 
 /// `src/session/splice.rs` belongs to `session`, `src/secret.rs` to `secret`; the crate's own roots to none.
