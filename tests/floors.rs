@@ -47,11 +47,11 @@ const MAX_LINES: usize = 250;
 
 #[test]
 fn modules_import_only_downwards() {
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for file in rust_files(Path::new("src")) {
         let Some(module) = module_of(&file) else { continue };
         let Some(floor) = floor_of(&module) else {
-            faults.push(format!("{}: module `{module}` stands on no floor", file.display()));
+            violations.push(format!("{}: module `{module}` stands on no floor", file.display()));
             continue;
         };
         for imported in imports(&fs::read_to_string(&file).unwrap()) {
@@ -59,11 +59,11 @@ fn modules_import_only_downwards() {
                 || floor_of(&imported).is_some_and(|below| below < floor)
                 || NEIGHBOURS.contains(&(module.as_str(), imported.as_str()));
             if !allowed {
-                faults.push(format!("{}: `{module}` must not import `{imported}`", file.display()));
+                violations.push(format!("{}: `{module}` must not import `{imported}`", file.display()));
             }
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 #[test]
