@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::NoTls;
 
 use crate::operations::{ADMIN, get, until_counted, until_ready};
-use crate::support::fault::{Fault, Rule};
+use crate::support::aws_failure::{AwsFailure, Rule};
 use crate::support::instance::{Cluster, Instance};
 use crate::support::plan::World;
 use crate::support::ports::free_port;
@@ -89,7 +89,7 @@ async fn a_new_database_is_found_by_the_next_connection_but_aws_is_not_asked_for
 async fn what_was_found_stays_when_aws_fails() {
     let world = World::new().start().await;
     world.server().wait_for_log("the list of targets changed").await;
-    world.aws.fail(Rule::every(Fault::AccessDenied));
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied));
     for stranger in ["localhost:1", "localhost:2"] {
         let refusal = ask(&world, stranger).await.unwrap_err();
         assert_eq!(refusal.sqlstate(), "28000", "also for the one that caused no request of its own");
@@ -109,7 +109,7 @@ async fn what_was_found_stays_when_aws_fails() {
 async fn aws_that_does_not_answer_is_not_waited_for_until_time_is_up() {
     let world = World::new().start().await;
     world.psql("alice", "select 1").await.unwrap();
-    world.aws.fail(Rule::every(Fault::Slow(Duration::from_mins(1))));
+    world.aws.fail(Rule::every(AwsFailure::Slow(Duration::from_mins(1))));
     let (first, second) = tokio::join!(ask(&world, "localhost:1"), ask(&world, "localhost:2"));
     for refusal in [first.unwrap_err(), second.unwrap_err()] {
         let told = refusal.message();
@@ -128,7 +128,7 @@ async fn a_region_that_fails_from_the_start_leaves_the_others_alone() {
         .without_client()
         .start()
         .await;
-    world.aws.fail(Rule::every(Fault::AccessDenied).in_region("eu-west-1"));
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied).in_region("eu-west-1"));
     let server = world.start_proxy(world.server_launch()).await;
     until_ready(&server, 200).await;
     server.wait_for_log("discovery failed in a region; its last list stays in use").await;
@@ -163,7 +163,7 @@ async fn a_region_that_fails_later_keeps_its_databases_while_others_are_found() 
     let west = world.start_client(&["--target", "db-west"]).await;
     world.add_instance("db-2").await;
     let second = world.start_client(&["--target", "db-2"]).await;
-    world.aws.fail(Rule::every(Fault::AccessDenied).in_region("eu-west-1"));
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied).in_region("eu-west-1"));
     logs_in(&second).await;
     logs_in(&west).await;
     world.stop().await;
@@ -179,7 +179,7 @@ async fn static_targets_work_when_aws_fails_at_the_start() {
         .without_client()
         .start()
         .await;
-    world.aws.fail(Rule::every(Fault::AccessDenied));
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied));
     let server = world.start_proxy(world.server_launch()).await;
     let client = world.start_client(&["--direct"]).await;
     server.wait_for_log("discovery failed; the last list stays in use").await;
@@ -202,7 +202,7 @@ async fn static_targets_work_when_aws_fails_at_the_start() {
 #[tokio::test]
 async fn a_client_that_finds_nothing_says_why() {
     let world = World::new().without_server().without_client().start().await;
-    world.aws.fail(Rule::every(Fault::AccessDenied));
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied));
     let ended = world.client_launch(&[]).run().await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     for part in ["the RDS databases of us-east-1 could not be listed", "rds:DescribeDB"] {
@@ -277,7 +277,7 @@ async fn tags_name_the_database_and_the_local_port() {
 #[tokio::test]
 async fn aws_that_is_busy_is_asked_again() {
     let world = World::new().without_server().without_client().start().await;
-    world.aws.fail(Rule::every(Fault::Throttling).of("DescribeDBInstances").times(2));
+    world.aws.fail(Rule::every(AwsFailure::Throttling).of("DescribeDBInstances").times(2));
     logs_in(&world.start_client(&["--direct"]).await).await;
     assert_eq!(world.aws.requests("DescribeDBInstances"), 3);
     world.stop().await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::fault::{Fault, Rule};
+use crate::support::aws_failure::{AwsFailure, Rule};
 use crate::support::holdings::admin_address;
 use crate::support::plan::World;
 use crate::support::ports::free_port;
@@ -167,7 +167,7 @@ async fn it_is_not_ready_before_discovery_nor_while_it_stops() {
     drop(world);
 
     let world = World::new().with_server(ADMIN).without_client().start().await;
-    world.aws.fail(Rule::every(Fault::AccessDenied));
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied));
     let late = Launch::mode("late", "server", &world.directory.join("server.yaml"));
     let mut late = world.start_proxy(world.launch(late, &world.server_key)).await;
     let body = until_ready(&late, 503).await;

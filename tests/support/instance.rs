@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::aws::Aws;
-use super::catalog::{CustomEndpoint, DbCluster, DbInstance};
 use super::certificates::{Authority, Certificate, Validity};
+use super::fake_aws::FakeAws;
 use super::identity::Identities;
 use super::ports::free_port;
 use super::postgres::Postgres;
 use super::rds::{Encryption, Options, Rds};
+use super::rds_api::{CustomEndpoint, DbCluster, DbInstance};
 use super::roles::DATABASE;
 
 /// The region of everything that does not say otherwise.
@@ -132,7 +132,7 @@ impl Instance {
         &self,
         postgres: &Arc<Postgres>,
         identities: &Identities,
-        aws: &Aws,
+        aws: &FakeAws,
     ) -> Database {
         let certificate = self.certificate_to_show();
         let options = Options {
@@ -188,7 +188,7 @@ impl Cluster {
         &self,
         postgres: &Arc<Postgres>,
         identities: &Identities,
-        aws: &Aws,
+        aws: &FakeAws,
     ) -> Vec<Database> {
         let member = format!("{}-instance-1", self.name);
         let instance = Instance {

@@ -30,9 +30,9 @@ pub mod rds;
 pub mod fake;
 pub mod raw;
 
-pub mod aws;
-pub mod catalog;
-pub mod fault;
+pub mod aws_failure;
+pub mod fake_aws;
+pub mod rds_api;
 
 pub mod output;
 pub mod proxy;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_yaml::Value;
 
-use super::aws::Aws;
 use super::certificates::{Authority, Certificate, Validity};
+use super::fake_aws::FakeAws;
 use super::identity::{AccessKey, Identities};
 use super::instance::{Cluster, Database, Instance, REGION};
 use super::postgres::Postgres;
@@ -214,7 +214,7 @@ impl World {
         let server_key = AccessKey { may_connect: false, ..AccessKey::lasting() };
         identities.add(key.clone());
         identities.add(server_key.clone());
-        let aws = Aws::start(identities.clone()).await;
+        let aws = FakeAws::start(identities.clone()).await;
         if let Some(size) = self.page_size {
             aws.set_page_size(size);
         }
@@ -245,7 +245,7 @@ impl World {
         &self,
         postgres: &Arc<Postgres>,
         identities: &Identities,
-        aws: &Aws,
+        aws: &FakeAws,
     ) -> Vec<Database> {
         let mut databases = Vec::new();
         for instance in &self.instances {

@@ -8,8 +8,8 @@ use tokio::process::Command;
 use tokio_postgres::error::DbError;
 use tokio_postgres::{Client, NoTls};
 
-use super::aws::Aws;
 use super::certificates::{Authority, Certificate};
+use super::fake_aws::FakeAws;
 use super::identity::{AccessKey, Identities};
 use super::instance::{Database, Instance, REGION};
 use super::output::{Leak, Output, Secrets};
@@ -22,7 +22,7 @@ use super::runtime;
 /// All parts of a started [`super::plan::World`].
 pub struct Running {
     pub postgres: Arc<Postgres>,
-    pub aws: Aws,
+    pub aws: FakeAws,
     pub identities: Identities,
     /// The client's identity.
     pub key: AccessKey,

@@ -1,6 +1,6 @@
 //! The parts of the world, without a proxy.
 
-mod aws;
+mod fake_aws;
 mod output;
 mod plan;
 mod ports;

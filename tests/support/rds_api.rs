@@ -1,11 +1,11 @@
-//! What the AWS stand-in knows of databases, and how the RDS API writes it down.
+//! The databases that the fake AWS endpoint lists, and their XML in the RDS API.
 //!
-//! The element names and their order are those of the Amazon RDS API reference, version 2014-10-31 (`DBInstance`,
-//! `DBCluster`, `DBClusterEndpoint`); elements that no client here could care about are left out.
+//! Element names and their order are those of the Amazon RDS API reference, version 2014-10-31 (`DBInstance`,
+//! `DBCluster`, `DBClusterEndpoint`). Elements that the proxies do not read are left out.
 
 use std::fmt::Write;
 
-/// The account that everything belongs to.
+/// The AWS account of all resources.
 pub const ACCOUNT: &str = "123456789012";
 
 /// A DB instance.
@@ -15,13 +15,13 @@ pub struct DbInstance {
     pub region: String,
     /// `postgres`, `aurora-postgresql`, `mysql`, …
     pub engine: String,
-    /// None while it is being created.
+    /// Address and port; none while RDS creates the instance.
     pub endpoint: Option<(String, u16)>,
-    /// The name of its first database.
+    /// The name of the initial database.
     pub database: Option<String>,
     pub iam: bool,
     pub tags: Vec<(String, String)>,
-    /// The cluster it belongs to.
+    /// The identifier of its cluster.
     pub cluster: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub struct CustomEndpoint {
     pub address: String,
 }
 
-/// Something the RDS API lists, page by page.
+/// An entry of a paged list in the RDS API.
 pub trait Listed: Clone {
     fn region(&self) -> &str;
     fn identifier(&self) -> &str;
@@ -133,7 +133,7 @@ impl Listed for DbCluster {
 }
 
 impl DbCluster {
-    /// All its endpoints, as `DescribeDBClusterEndpoints` lists them.
+    /// All endpoints, as `DescribeDBClusterEndpoints` lists them.
     pub fn endpoints(&self) -> Vec<DbClusterEndpoint> {
         let builtin = [("WRITER", &self.writer), ("READER", &self.reader)];
         let builtin = builtin.into_iter().filter_map(|(kind, address)| {
@@ -180,7 +180,7 @@ impl DbClusterEndpoint {
         }
     }
 
-    /// Whether it is of one of these types, in small letters as filters have them; of any if there are none.
+    /// Whether its type is one of these, in lower case as in filters. An empty list matches every type.
     pub fn is_one_of(&self, kinds: &[&str]) -> bool {
         kinds.is_empty() || kinds.iter().any(|kind| self.kind.eq_ignore_ascii_case(kind))
     }
@@ -191,7 +191,7 @@ impl Listed for DbClusterEndpoint {
         &self.region
     }
 
-    /// Of its cluster: requests name the cluster.
+    /// The identifier of its cluster, which requests name.
     fn identifier(&self) -> &str {
         &self.cluster
     }
@@ -214,7 +214,7 @@ impl Listed for DbClusterEndpoint {
     }
 }
 
-/// `<name>text</name>`, the text escaped.
+/// `<name>text</name>` with the text escaped.
 pub fn element(name: &str, text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     wrap(name, &text)
@@ -239,7 +239,7 @@ fn arn(region: &str, kind: &str, identifier: &str) -> String {
     format!("arn:aws:rds:{region}:{ACCOUNT}:{kind}:{identifier}")
 }
 
-/// 26 characters that depend on the name alone, as resource ids look like.
+/// A resource id: 26 characters derived from the name.
 fn resource_id(identifier: &str) -> String {
     let mut id = String::new();
     for byte in identifier.bytes().cycle().take(13) {

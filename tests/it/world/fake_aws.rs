@@ -1,17 +1,17 @@
-//! The AWS endpoint, read by the SDK that the proxies use.
+//! The fake AWS endpoint, called with the SDK that the proxies use.
 
 use aws_credential_types::Credentials;
 use aws_sdk_rds::error::ProvideErrorMetadata;
 use aws_sdk_rds::types::Filter;
 use std::time::{Duration, Instant};
 
-use crate::support::aws::Aws;
-use crate::support::catalog::{CustomEndpoint, DbCluster, DbInstance};
-use crate::support::fault::{Fault, Rule};
+use crate::support::aws_failure::{AwsFailure, Rule};
+use crate::support::fake_aws::FakeAws;
 use crate::support::identity::{AccessKey, Identities};
+use crate::support::rds_api::{CustomEndpoint, DbCluster, DbInstance};
 
 struct Setup {
-    aws: Aws,
+    aws: FakeAws,
     identities: Identities,
     key: AccessKey,
 }
@@ -20,7 +20,7 @@ impl Setup {
     async fn new(key: AccessKey) -> Self {
         let identities = Identities::default();
         identities.add(key.clone());
-        Self { aws: Aws::start(identities.clone()).await, identities, key }
+        Self { aws: FakeAws::start(identities.clone()).await, identities, key }
     }
 
     fn rds(&self, region: &'static str) -> aws_sdk_rds::Client {
@@ -144,7 +144,7 @@ async fn sts_names_the_caller() {
 }
 
 #[tokio::test]
-async fn access_keys_are_looked_up() {
+async fn unknown_and_expired_access_keys_are_refused() {
     let setup = Setup::new(AccessKey::session(Duration::from_hours(1))).await;
     assert!(setup.rds("us-east-1").describe_db_instances().send().await.is_ok());
     setup.identities.change(&setup.key.id, |key| key.session_token = Some("another".into()));
@@ -157,37 +157,41 @@ async fn access_keys_are_looked_up() {
 }
 
 #[tokio::test]
-async fn everything_goes_wrong_on_demand() {
+async fn calls_fail_as_the_rules_say() {
     let setup = Setup::new(AccessKey::lasting()).await;
-    let faults = [
-        (Fault::AccessDenied, "AccessDenied"),
-        (Fault::Expired, "ExpiredToken"),
-        (Fault::Internal, "InternalFailure"),
+    let failures = [
+        (AwsFailure::AccessDenied, "AccessDenied"),
+        (AwsFailure::Expired, "ExpiredToken"),
+        (AwsFailure::Internal, "InternalFailure"),
     ];
-    for (fault, code) in faults {
-        setup.aws.fail(Rule::every(fault).of("DescribeDBInstances"));
+    for (failure, code) in failures {
+        setup.aws.fail(Rule::every(failure).of("DescribeDBInstances"));
         assert_eq!(setup.error_code().await, code);
         assert!(setup.rds("us-east-1").describe_db_clusters().send().await.is_ok());
         setup.aws.recover();
     }
-    setup.aws.fail(Rule::every(Fault::Malformed).in_region("us-east-1"));
+    setup.aws.fail(Rule::every(AwsFailure::Malformed).in_region("us-east-1"));
     assert!(setup.rds("us-east-1").describe_db_instances().send().await.is_err());
     assert!(setup.rds("us-east-2").describe_db_instances().send().await.is_ok());
     setup.aws.recover();
     setup.aws.put_instance(instance("db-1", "us-east-1", "postgres"));
-    setup.aws.fail(Rule::every(Fault::Truncated).times(1));
+    setup.aws.fail(Rule::every(AwsFailure::Truncated).times(1));
     let truncated = setup.rds("us-east-1").describe_db_instances().send().await.unwrap();
     assert!(
         truncated.db_instances().is_empty(),
-        "what the SDK makes of it has changed: see Fault::Truncated"
+        "the SDK no longer reads truncated XML as an empty list: see AwsFailure::Truncated"
     );
 
     let before = setup.aws.requests("DescribeDBInstances");
-    setup.aws.fail(Rule::every(Fault::Throttling).times(1));
+    setup.aws.fail(Rule::every(AwsFailure::Throttling).times(1));
     assert!(setup.rds("us-east-1").describe_db_instances().send().await.is_ok());
-    assert_eq!(setup.aws.requests("DescribeDBInstances"), before + 2, "throttled once, then answered");
+    assert_eq!(
+        setup.aws.requests("DescribeDBInstances"),
+        before + 2,
+        "the SDK retries the throttled call once"
+    );
 
-    setup.aws.fail(Rule::every(Fault::Slow(Duration::from_millis(300))));
+    setup.aws.fail(Rule::every(AwsFailure::Slow(Duration::from_millis(300))));
     let start = Instant::now();
     assert!(setup.rds("us-east-1").describe_db_instances().send().await.is_ok());
     assert!(start.elapsed() >= Duration::from_millis(300));

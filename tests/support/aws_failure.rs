@@ -1,67 +1,67 @@
-//! What can go wrong with an AWS call, and when.
+//! Failures that the fake AWS endpoint injects, and the rules when.
 
 use std::time::Duration;
 
-/// What goes wrong.
+/// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Too many requests; the SDK tries again.
+pub enum AwsFailure {
+    /// Too many requests; the SDK retries.
     Throttling,
-    /// A policy is missing.
+    /// No policy allows the call.
     AccessDenied,
     /// The credentials have expired.
     Expired,
-    /// Status 500; the SDK tries again.
+    /// Status 500; the SDK retries.
     Internal,
-    /// A successful answer that is not what RDS says: a page for humans, as a captive portal or a proxy sends it.
+    /// Status 200 with an HTML page, as a captive portal or an HTTP proxy sends it.
     Malformed,
-    /// A successful answer whose XML ends before its first entry. The SDK takes that for an empty list.
+    /// Status 200 with XML that ends before its first entry. The SDK reads it as an empty list.
     Truncated,
-    /// The right answer, after this long.
+    /// The right answer, after this delay.
     Slow(Duration),
 }
 
-/// When it goes wrong: always, until limited.
+/// Which calls fail: all of them, unless limited.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    fault: Fault,
+    failure: AwsFailure,
     action: Option<String>,
     region: Option<String>,
     left: Option<usize>,
 }
 
 impl Rule {
-    /// On every call.
-    pub fn every(fault: Fault) -> Self {
-        Self { fault, action: None, region: None, left: None }
+    /// Every call fails.
+    pub fn every(failure: AwsFailure) -> Self {
+        Self { failure, action: None, region: None, left: None }
     }
 
-    /// On calls of this action alone.
+    /// Only calls of this action fail.
     #[must_use]
     pub fn of(self, action: &str) -> Self {
         Self { action: Some(action.to_owned()), ..self }
     }
 
-    /// On calls for this region alone.
+    /// Only calls for this region fail.
     #[must_use]
     pub fn in_region(self, region: &str) -> Self {
         Self { region: Some(region.to_owned()), ..self }
     }
 
-    /// So many times and then no more.
+    /// Only the first `count` calls fail.
     #[must_use]
     pub fn times(self, count: usize) -> Self {
         Self { left: Some(count), ..self }
     }
 
-    /// What goes wrong with this call; counts it.
-    pub(super) fn applies(&mut self, action: &str, region: &str) -> Option<Fault> {
+    /// The failure of this call, if the rule applies. Counts it.
+    pub(super) fn applies(&mut self, action: &str, region: &str) -> Option<AwsFailure> {
         let fits = self.action.as_deref().is_none_or(|only| only == action)
             && self.region.as_deref().is_none_or(|only| only == region);
         if !fits || self.left == Some(0) {
             return None;
         }
         self.left = self.left.map(|left| left - 1);
-        Some(self.fault)
+        Some(self.failure)
     }
 }

@@ -1,8 +1,8 @@
-//! An HTTP endpoint that answers the AWS calls of the proxies, for `AWS_ENDPOINT_URL`.
+//! A fake AWS endpoint for `AWS_ENDPOINT_URL`: it answers the RDS and STS calls of the proxies.
 //!
-//! It speaks the AWS query protocol as RDS (2014-10-31) and STS (2011-06-15) do: a form in, XML out, errors with
-//! their codes and statuses ("Common errors" in both API references). The region is the one a request was signed
-//! for. Signatures are not verified here (the RDS-like listener verifies those that matter), access keys are looked up.
+//! It speaks the AWS query protocol as RDS (2014-10-31) and STS (2011-06-15) do: form parameters in, XML out, errors
+//! with their codes and statuses ("Common errors" in both API references). The region is the one in the request's
+//! signature. It looks the access key up but does not verify the signature; the fake RDS verifies IAM tokens.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -14,17 +14,17 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 
-use super::catalog::{ACCOUNT, DbCluster, DbInstance, Listed, element, wrap};
-use super::fault::{Fault, Rule};
+use super::aws_failure::{AwsFailure, Rule};
 use super::identity::{AccessKey, Identities};
+use super::rds_api::{ACCOUNT, DbCluster, DbInstance, Listed, element, wrap};
 use super::runtime;
 
 const RDS: &str = "http://rds.amazonaws.com/doc/2014-10-31/";
 const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// A running endpoint. Clones are the same one.
+/// A running endpoint. Clones share it.
 #[derive(Clone)]
-pub struct Aws {
+pub struct FakeAws {
     /// `http://127.0.0.1:PORT`
     pub url: String,
     identities: Identities,
@@ -40,17 +40,17 @@ struct Contents {
     requests: BTreeMap<String, usize>,
 }
 
-/// A request, as far as it has been understood.
+/// A parsed request.
 struct Request {
     action: String,
     region: String,
     form: HashMap<String, String>,
 }
 
-/// What goes wrong: HTTP status, code, message.
-struct Failure(StatusCode, &'static str, String);
+/// An error response: HTTP status, code, message.
+struct ErrorReply(StatusCode, &'static str, String);
 
-impl Aws {
+impl FakeAws {
     /// Listens on a free port.
     pub async fn start(identities: Identities) -> Self {
         runtime::within(async move {
@@ -64,7 +64,7 @@ impl Aws {
         .await
     }
 
-    /// Adds an instance, or replaces the one of that name in its region.
+    /// Adds an instance, or replaces the one with the same name and region.
     pub fn put_instance(&self, instance: DbInstance) {
         let instances = &mut self.state.lock().unwrap().instances;
         instances
@@ -72,55 +72,55 @@ impl Aws {
         instances.push(instance);
     }
 
-    /// Adds a cluster, or replaces the one of that name in its region. Its instances are put in by themselves.
+    /// Adds a cluster, or replaces the one with the same name and region. Add its instances separately.
     pub fn put_cluster(&self, cluster: DbCluster) {
         let clusters = &mut self.state.lock().unwrap().clusters;
         clusters.retain(|known| (&known.identifier, &known.region) != (&cluster.identifier, &cluster.region));
         clusters.push(cluster);
     }
 
-    /// Changes the instance of that name.
+    /// Changes the instance with this name.
     pub fn change_instance(&self, identifier: &str, change: impl FnOnce(&mut DbInstance)) {
         let instances = &mut self.state.lock().unwrap().instances;
         change(instances.iter_mut().find(|instance| instance.identifier == identifier).unwrap());
     }
 
-    /// Removes the instance of that name.
+    /// Removes the instance with this name.
     pub fn remove_instance(&self, identifier: &str) {
         self.state.lock().unwrap().instances.retain(|instance| instance.identifier != identifier);
     }
 
-    /// Goes wrong from now on as `rule` says.
+    /// Lets requests fail by this rule from now on.
     pub fn fail(&self, rule: Rule) {
         self.state.lock().unwrap().rules.push(rule);
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all failure rules.
     pub fn recover(&self) {
         self.state.lock().unwrap().rules.clear();
     }
 
-    /// Pages hold at most this many, however many were asked for.
+    /// Limits pages to this many entries, whatever `MaxRecords` a request has.
     pub fn set_page_size(&self, size: usize) {
         self.state.lock().unwrap().page_size = Some(size);
     }
 
-    /// How many requests there were for an action, whatever they were answered.
+    /// The number of requests for an action, failed ones included.
     pub fn requests(&self, action: &str) -> usize {
         self.state.lock().unwrap().requests.get(action).copied().unwrap_or_default()
     }
 
-    /// How many requests there were in all.
+    /// The number of all requests.
     pub fn all_requests(&self) -> usize {
         self.state.lock().unwrap().requests.values().sum()
     }
 
-    fn understand(
+    fn authenticate(
         &self,
         headers: &HeaderMap,
         form: HashMap<String, String>,
-    ) -> Result<(Request, AccessKey), Failure> {
-        let forbidden = |code, text: &str| Failure(StatusCode::FORBIDDEN, code, text.to_owned());
+    ) -> Result<(Request, AccessKey), ErrorReply> {
+        let forbidden = |code, text: &str| ErrorReply(StatusCode::FORBIDDEN, code, text.to_owned());
         let scope = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok()?.strip_prefix("AWS4-HMAC-SHA256 Credential="))
@@ -143,12 +143,12 @@ impl Aws {
         Ok((Request { action, region: region.to_owned(), form }, key))
     }
 
-    fn fault(&self, request: &Request) -> Option<Fault> {
+    fn injected_failure(&self, request: &Request) -> Option<AwsFailure> {
         let rules = &mut self.state.lock().unwrap().rules;
         rules.iter_mut().find_map(|rule| rule.applies(&request.action, &request.region))
     }
 
-    fn describe(&self, request: &Request, key: &AccessKey) -> Result<String, Failure> {
+    fn describe(&self, request: &Request, key: &AccessKey) -> Result<String, ErrorReply> {
         let contents = self.state.lock().unwrap();
         let page = contents.page_size;
         match request.action.as_str() {
@@ -167,35 +167,35 @@ impl Aws {
             "GetCallerIdentity" => Ok(caller_identity(key)),
             other => {
                 let text = format!("The action {other} is not valid for this web service.");
-                Err(Failure(StatusCode::BAD_REQUEST, "InvalidAction", text))
+                Err(ErrorReply(StatusCode::BAD_REQUEST, "InvalidAction", text))
             }
         }
     }
 }
 
 impl Request {
-    /// [`Request::page`] of those items that are of the engines asked for.
+    /// [`Request::page`] of the items whose engine passes the request's filter.
     fn list<I: Listed>(
         &self,
         items: &[I],
         list: &str,
         identifier: &str,
         page_size: Option<usize>,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, ErrorReply> {
         let engines = self.filter("engine")?;
         let fits = |item: &&I| engines.is_empty() || engines.contains(&item.engine());
         let items: Vec<_> = items.iter().filter(fits).cloned().collect();
         self.page(&items, list, identifier, page_size)
     }
 
-    /// One page of `items`: those of the region and of the identifier asked for.
+    /// One page of the `items` with the request's region and, if it names one, its identifier.
     fn page(
         &self,
         items: &[impl Listed],
         list: &str,
         identifier: &str,
         page_size: Option<usize>,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, ErrorReply> {
         let identifier = self.form.get(identifier);
         let fitting: Vec<_> = items
             .iter()
@@ -214,21 +214,21 @@ impl Request {
         Ok(marker + &wrap(list, &page))
     }
 
-    /// RDS takes 20 to 100, and 100 when nothing was said.
-    fn page_size(&self) -> Result<usize, Failure> {
+    /// RDS accepts 20 to 100; the default is 100.
+    fn page_size(&self) -> Result<usize, ErrorReply> {
         let Some(text) = self.form.get("MaxRecords") else { return Ok(100) };
         let size = text.parse().ok().filter(|size| (20..=100).contains(size));
         size.ok_or(invalid(format!("Invalid value {text} for MaxRecords. Must be between 20 and 100")))
     }
 
-    fn marker(&self) -> Result<usize, Failure> {
+    fn marker(&self) -> Result<usize, ErrorReply> {
         let Some(marker) = self.form.get("Marker") else { return Ok(0) };
         let start = marker.strip_prefix("page-from-").and_then(|start| start.parse().ok());
         start.ok_or(invalid("Invalid Marker parameter value".into()))
     }
 
     /// The values of `Filters.Filter.N.Values.Value.M` where `Filters.Filter.N.Name` is `name`.
-    fn filter(&self, name: &str) -> Result<Vec<&str>, Failure> {
+    fn filter(&self, name: &str) -> Result<Vec<&str>, ErrorReply> {
         let mut values = Vec::new();
         for number in 1.. {
             let Some(found) = self.form.get(&format!("Filters.Filter.{number}.Name")) else { break };
@@ -243,30 +243,30 @@ impl Request {
 }
 
 async fn answer(
-    State(aws): State<Aws>,
+    State(aws): State<FakeAws>,
     headers: HeaderMap,
     Form(form): Form<HashMap<String, String>>,
 ) -> Response {
     let action = form.get("Action").cloned().unwrap_or_default();
     let namespace = if action == "GetCallerIdentity" { STS } else { RDS };
     *aws.state.lock().unwrap().requests.entry(action.clone()).or_default() += 1;
-    let result = match aws.understand(&headers, form) {
-        Err(failure) => Err(failure),
-        Ok((request, key)) => match aws.fault(&request) {
-            Some(Fault::Slow(delay)) => {
+    let result = match aws.authenticate(&headers, form) {
+        Err(reply) => Err(reply),
+        Ok((request, key)) => match aws.injected_failure(&request) {
+            Some(AwsFailure::Slow(delay)) => {
                 tokio::time::sleep(delay).await;
                 aws.describe(&request, &key)
             }
-            Some(Fault::Malformed) => {
+            Some(AwsFailure::Malformed) => {
                 return xml(StatusCode::OK, "<html><body><p>Please log in<br></body></html>".into());
             }
-            Some(Fault::Truncated) => {
+            Some(AwsFailure::Truncated) => {
                 return xml(
                     StatusCode::OK,
                     format!("<{action}Response xmlns=\"{namespace}\"><{action}Result><DB"),
                 );
             }
-            Some(fault) => Err(failure(fault, &action)),
+            Some(failure) => Err(error_reply(failure, &action)),
             None => aws.describe(&request, &key),
         },
     };
@@ -275,7 +275,7 @@ async fn answer(
             let body = wrap(&format!("{action}Result"), &result) + &wrap("ResponseMetadata", &request_id());
             xml(StatusCode::OK, format!("<{action}Response xmlns=\"{namespace}\">{body}</{action}Response>"))
         }
-        Err(Failure(status, code, message)) => {
+        Err(ErrorReply(status, code, message)) => {
             let kind = if status.is_server_error() { "Receiver" } else { "Sender" };
             let error = element("Type", kind) + &element("Code", code) + &element("Message", &message);
             let body = wrap("Error", &error) + &request_id();
@@ -284,23 +284,23 @@ async fn answer(
     }
 }
 
-fn failure(fault: Fault, action: &str) -> Failure {
-    match fault {
-        Fault::Throttling => Failure(StatusCode::BAD_REQUEST, "Throttling", "Rate exceeded".into()),
-        Fault::AccessDenied => {
+fn error_reply(failure: AwsFailure, action: &str) -> ErrorReply {
+    match failure {
+        AwsFailure::Throttling => ErrorReply(StatusCode::BAD_REQUEST, "Throttling", "Rate exceeded".into()),
+        AwsFailure::AccessDenied => {
             let text = format!(
                 "User: arn:aws:iam::{ACCOUNT}:user/tester is not authorized to perform: rds:{action} on resource: * \
                  because no identity-based policy allows the rds:{action} action"
             );
-            Failure(StatusCode::FORBIDDEN, "AccessDenied", text)
+            ErrorReply(StatusCode::FORBIDDEN, "AccessDenied", text)
         }
-        Fault::Expired => {
+        AwsFailure::Expired => {
             let text = "The security token included in the request is expired";
-            Failure(StatusCode::FORBIDDEN, "ExpiredToken", text.into())
+            ErrorReply(StatusCode::FORBIDDEN, "ExpiredToken", text.into())
         }
-        Fault::Internal | Fault::Malformed | Fault::Truncated | Fault::Slow(_) => {
+        AwsFailure::Internal | AwsFailure::Malformed | AwsFailure::Truncated | AwsFailure::Slow(_) => {
             let text = "An internal error occurred. Try again later.";
-            Failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", text.into())
+            ErrorReply(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", text.into())
         }
     }
 }
@@ -313,8 +313,8 @@ fn caller_identity(key: &AccessKey) -> String {
     element("Arn", &arn) + &element("UserId", &format!("{}:session", key.id)) + &element("Account", ACCOUNT)
 }
 
-fn invalid(message: String) -> Failure {
-    Failure(StatusCode::BAD_REQUEST, "InvalidParameterValue", message)
+fn invalid(message: String) -> ErrorReply {
+    ErrorReply(StatusCode::BAD_REQUEST, "InvalidParameterValue", message)
 }
 
 fn request_id() -> String {
