@@ -15,7 +15,7 @@ use crate::cancel::wait_for_queries;
 use crate::operations::{ADMIN, last_line, lines, until_counted};
 use crate::support::fake::{Fake, WELCOME};
 use crate::support::plan::World;
-use crate::support::protocol::{First, read_first};
+use crate::support::protocol::{FirstPacket, read_first};
 use crate::support::proxy::Proxy;
 use crate::support::raw::{Raw, TERMINATE, V3_0, query, startup};
 use crate::support::relay::Relay;
@@ -177,7 +177,7 @@ async fn full_session(world: &Running, port: u16, databases: &mut mpsc::Unbounde
     let mut app = Raw::over(stream);
     app.send(&login("db-vanishes", &format!("localhost:{port}"))).await;
     let mut database = databases.recv().await.unwrap();
-    assert!(matches!(read_first(&mut database).await, Ok(First::Startup(_))));
+    assert!(matches!(read_first(&mut database).await, Ok(FirstPacket::Startup(_))));
     database.write_all(WELCOME).await.unwrap();
     app.until_ready().await;
     let mut said = 0;

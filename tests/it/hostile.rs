@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::fake::{Fake, WELCOME, acceptor, authentication, wait_for_end};
 use crate::support::plan::World;
-use crate::support::protocol::{ask_password, read_first, refuse};
+use crate::support::protocol::{read_first, refuse, request_password};
 use crate::support::raw::{Raw, Refusal, V3_0, login, message, packet, startup};
 use crate::support::roles::DATABASE;
 use crate::support::scratch::random_text;
@@ -309,7 +309,7 @@ async fn login_methods_that_cannot_pass_are_named() {
 async fn the_refusal_of_a_hop_is_passed_on_word_for_word() {
     let fake = Fake::start(|mut stream| async move {
         let _ = read_first(&mut stream).await;
-        if ask_password(&mut stream).await.is_ok() {
+        if request_password(&mut stream).await.is_ok() {
             let _ = refuse(&mut stream, "3D000", "database \"app\" does not exist").await;
         }
         wait_for_end(&mut stream).await;

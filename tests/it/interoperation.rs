@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::instance::REGION;
 use crate::support::plan::World;
-use crate::support::protocol::{First, Startup, read_first, refuse};
+use crate::support::protocol::{FirstPacket, Startup, read_first, refuse};
 use crate::support::raw::Raw;
-use crate::support::roles::Login;
+use crate::support::roles::AuthMethod;
 use crate::support::runtime;
 use crate::support::scratch::unique;
 use crate::support::token::sign;
@@ -38,7 +38,7 @@ impl OtherServer {
     }
 
     async fn serve(&self, mut stream: TcpStream) {
-        let Ok(First::Startup(startup)) = read_first(&mut stream).await else {
+        let Ok(FirstPacket::Startup(startup)) = read_first(&mut stream).await else {
             panic!("not a startup packet")
         };
         let user = startup.user().to_owned();
@@ -131,7 +131,7 @@ async fn a_cancel_request_does_not_hurt_a_server_that_does_not_know_it() {
 async fn a_client_of_the_other_kind_logs_in_through_our_server() {
     let world = World::new().without_client().start().await;
     let user = unique("elsewhere");
-    world.postgres.create_role(&user, Login::Iam).await;
+    world.postgres.create_role(&user, AuthMethod::Iam).await;
     world.postgres.create_database(&user).await;
     let endpoint = world.rds().endpoint();
     let token = sign(&endpoint, REGION, &user, &world.key, SystemTime::now());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::identity::AccessKey;
 use crate::support::plan::World;
-use crate::support::roles::Login;
+use crate::support::roles::AuthMethod;
 use crate::support::scratch::{random_text, unique};
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn every_connection_has_a_token_of_its_own_user() {
     let world = World::new().start().await;
     for name in ["o'brien", "Maria da Silva", "a+b&c=d%20#?", "bjørn@müller.example", "x\"y\\z/:,"] {
         let user = unique(name);
-        world.postgres.create_role(&user, Login::Iam).await;
+        world.postgres.create_role(&user, AuthMethod::Iam).await;
         assert_eq!(world.psql(&user, "select current_user").await.unwrap(), user);
     }
     let logins = world.rds().logins();

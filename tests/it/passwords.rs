@@ -13,7 +13,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::support::certificates::{Authority, Validity, roots};
 use crate::support::plan::World;
 use crate::support::postgres::Postgres;
-use crate::support::protocol::{First, read_first};
+use crate::support::protocol::{FirstPacket, read_first};
 use crate::support::proxy::Proxy;
 use crate::support::runtime;
 use crate::support::world::{Running, refusal};
@@ -190,7 +190,7 @@ async fn man_in_the_middle(database: u16) -> u16 {
 }
 
 async fn tap(mut stream: TcpStream, acceptor: TlsAcceptor, database: u16) {
-    assert!(matches!(read_first(&mut stream).await, Ok(First::SslRequest)));
+    assert!(matches!(read_first(&mut stream).await, Ok(FirstPacket::SslRequest)));
     stream.write_all(b"S").await.unwrap();
     let mut victim = acceptor.accept(stream).await.unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", database)).await.unwrap();

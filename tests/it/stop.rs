@@ -32,7 +32,7 @@ async fn the_query_of_a_killed_application_is_cancelled_by_the_server() {
 async fn a_database_that_vanishes_is_told_to_an_idle_application() {
     let world = World::new().start().await;
     let mut idle = session(&world).await;
-    world.rds().cut();
+    world.rds().drop_connections();
     idle.refused().await.expect("08006", LOST);
     world.psql("alice", "select 1").await.unwrap();
     world.stop().await;
@@ -44,7 +44,7 @@ async fn a_database_that_vanishes_in_the_middle_of_a_statement_is_an_end_without
     let mut busy = session(&world).await;
     busy.send(&query("select repeat('x', 100000); select pg_sleep(300)")).await;
     assert_eq!(busy.message().await.unwrap().tag, b'T');
-    world.rds().cut();
+    world.rds().drop_connections();
     // An error put there by the proxy could be taken for a part of the answer.
     let rest = busy.rest().await;
     assert!(!String::from_utf8_lossy(&rest).contains("rds-auth-proxy"));

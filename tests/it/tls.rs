@@ -3,10 +3,10 @@
 use std::fs;
 
 use crate::support::certificates::{Authority, Validity};
+use crate::support::fake_rds::Encryption;
 use crate::support::instance::Instance;
 use crate::support::plan::World;
 use crate::support::raw::{Raw, Refusal};
-use crate::support::rds::Encryption;
 use crate::support::scratch::{self, random_text};
 use crate::support::world::Running;
 
@@ -90,7 +90,7 @@ async fn a_database_without_tls_gets_no_password() {
         world = world.with_instance(Instance::new(name).encryption(encryption));
     }
     let world = world.start().await;
-    world.database("gone").close().await;
+    world.database("gone").shut_down().await;
     let password = random_text(24);
     world.add_secret(&password);
     for (name, _, sentence) in cases {

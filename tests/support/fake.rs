@@ -8,7 +8,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::certificates::{Authority, Validity};
-use super::protocol::{First, read_first};
+use super::protocol::{FirstPacket, read_first};
 use super::raw::{Raw, message};
 use super::runtime;
 
@@ -42,7 +42,7 @@ impl Fake {
         Self::start(move |mut stream| {
             let bytes = bytes.clone();
             async move {
-                if let Ok(First::Startup(_)) = read_first(&mut stream).await {
+                if let Ok(FirstPacket::Startup(_)) = read_first(&mut stream).await {
                     let _ = stream.write_all(&bytes).await;
                     wait_for_end(&mut stream).await;
                 }
@@ -75,7 +75,7 @@ impl Fake {
                 let mut raw = if let Some(acceptor) = acceptor {
                     Raw::over(encrypted(stream, &acceptor).await)
                 } else {
-                    assert!(matches!(read_first(&mut stream).await, Ok(First::Startup(_))));
+                    assert!(matches!(read_first(&mut stream).await, Ok(FirstPacket::Startup(_))));
                     Raw::over(stream)
                 };
                 raw.send(WELCOME).await;
@@ -102,10 +102,10 @@ pub fn acceptor() -> TlsAcceptor {
 
 /// Answers the SSLRequest, and takes the startup packet out of TLS.
 pub async fn encrypted(mut stream: TcpStream, acceptor: &TlsAcceptor) -> TlsStream<TcpStream> {
-    assert!(matches!(read_first(&mut stream).await, Ok(First::SslRequest)));
+    assert!(matches!(read_first(&mut stream).await, Ok(FirstPacket::SslRequest)));
     stream.write_all(b"S").await.unwrap();
     let mut stream = acceptor.accept(stream).await.unwrap();
-    assert!(matches!(read_first(&mut stream).await, Ok(First::Startup(_))));
+    assert!(matches!(read_first(&mut stream).await, Ok(FirstPacket::Startup(_))));
     stream
 }
 

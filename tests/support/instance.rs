@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::certificates::{Authority, Certificate, Validity};
 use super::fake_aws::FakeAws;
+use super::fake_rds::{Encryption, FakeRds, Options};
 use super::identity::Identities;
 use super::ports::free_port;
 use super::postgres::Postgres;
-use super::rds::{Encryption, Options, Rds};
 use super::rds_api::{CustomEndpoint, DbCluster, DbInstance};
 use super::roles::DATABASE;
 
@@ -143,7 +143,7 @@ impl Instance {
             encryption: self.encryption,
             certificate: certificate.clone(),
         };
-        let rds = Rds::start(options, postgres.clone(), identities.clone()).await;
+        let rds = FakeRds::start(options, postgres.clone(), identities.clone()).await;
         aws.put_instance(DbInstance {
             identifier: self.name.clone(),
             region: self.region.clone(),
@@ -211,7 +211,7 @@ impl Cluster {
                 encryption: Encryption::Required,
                 certificate: certificate.clone(),
             };
-            let rds = Rds::start(options, postgres.clone(), identities.clone()).await;
+            let rds = FakeRds::start(options, postgres.clone(), identities.clone()).await;
             databases.push(Database { name: format!("{}/{kind}", self.name), rds, certificate });
         }
         let [writer, reader, custom] = addresses.map(str::to_owned);
@@ -235,6 +235,6 @@ impl Cluster {
 /// A running database.
 pub(super) struct Database {
     pub(super) name: String,
-    pub(super) rds: Rds,
+    pub(super) rds: FakeRds,
     pub(super) certificate: Certificate,
 }

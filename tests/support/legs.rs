@@ -14,7 +14,7 @@ use super::postgres::Postgres;
 use super::proxy::Proxy;
 use super::raw::{Raw, TERMINATE};
 use super::relay::{Fault, Plan, Relay, Way};
-use super::roles::Login;
+use super::roles::AuthMethod;
 use super::runtime;
 use super::scratch::unique;
 use super::world::Running;
@@ -86,7 +86,7 @@ impl Legs {
         let relays = [Relay::start().await, hop, Relay::start().await];
         let postgres = Postgres::shared().await;
         let user = unique("relayed");
-        let password = postgres.create_role(&user, Login::Password).await;
+        let password = postgres.create_role(&user, AuthMethod::Password).await;
         let [application, _, database] = &relays;
         let target = format!(
             "{{host: 'localhost:{}', ssl: {{mode: verify-full, root_certificate: <ca>}}}}",

@@ -24,11 +24,11 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use support::certificates::Authority;
+use support::fake_rds::{FakeRds, Login};
 use support::identity::AccessKey;
 use support::instance::REGION;
 use support::plan::World;
 use support::ports::free_port;
-use support::rds::{Login, Rds};
 use support::roles::DATABASE;
 use support::world::Running;
 
@@ -94,7 +94,7 @@ async fn until_told(until_eof: bool) {
     }
 }
 
-async fn report_logins(rds: &Rds) {
+async fn report_logins(rds: &FakeRds) {
     let mut reported = Vec::new();
     loop {
         let logins = rds.logins();
@@ -109,7 +109,7 @@ async fn report_logins(rds: &Rds) {
     }
 }
 
-fn describe(login: &Login, rds: &Rds) -> String {
+fn describe(login: &Login, rds: &FakeRds) -> String {
     let mut text =
         format!("{} asks for database {}", login.user, login.find("database").unwrap_or(&login.user));
     write!(text, ", over {}", login.tls.as_deref().unwrap_or("no TLS")).unwrap();

@@ -23,9 +23,9 @@ pub mod token;
 pub mod postgres;
 pub mod roles;
 
-pub mod carry;
+pub mod fake_rds;
+pub mod gate;
 pub mod protocol;
-pub mod rds;
 
 pub mod fake;
 pub mod raw;

@@ -1,7 +1,7 @@
-//! The few packets of the PostgreSQL protocol that the RDS-like listener reads and writes.
+//! The packets of the PostgreSQL protocol that the fake servers read and write.
 //!
-//! From the PostgreSQL manual, "Message Formats", and on purpose without `rds_auth_proxy::wire`, so that a mistake
-//! there does not cancel itself out here.
+//! Written from the PostgreSQL manual, "Message Formats", without `rds_auth_proxy::wire`: a mistake there must not be
+//! repeated here.
 
 use std::io;
 
@@ -16,9 +16,9 @@ const LONGEST_STARTUP: usize = 10_000;
 /// PostgreSQL's `PG_MAX_AUTH_TOKEN_LENGTH` (`src/include/libpq/auth.h`).
 const LONGEST_PASSWORD: usize = 65_535;
 
-/// A packet without a type byte, the way connections begin. Bytes are the whole packet, its length included.
+/// A first packet, which has no type byte. `Vec<u8>` holds the whole packet with its length word.
 #[derive(Debug)]
-pub enum First {
+pub enum FirstPacket {
     SslRequest,
     GssencRequest,
     CancelRequest(Vec<u8>),
@@ -31,7 +31,7 @@ pub struct Startup {
     pub bytes: Vec<u8>,
     /// Major version in the upper half.
     pub version: u32,
-    /// In the order they came.
+    /// Names and values, in the order sent.
     pub parameters: Vec<(String, String)>,
 }
 
@@ -41,14 +41,14 @@ impl Startup {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The user who logs in; the empty name if none was sent.
+    /// The value of `user`; empty if the packet has none.
     pub fn user(&self) -> &str {
         self.find("user").unwrap_or_default()
     }
 }
 
-/// Reads the next packet of a connection that has not started yet. Nothing behind it is read.
-pub async fn read_first(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<First> {
+/// Reads one first packet and not a byte more.
+pub async fn read_first(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<FirstPacket> {
     let length = stream.read_u32().await?;
     let mut bytes = length.to_be_bytes().to_vec();
     let length = length as usize;
@@ -59,18 +59,18 @@ pub async fn read_first(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Fir
     stream.read_exact(&mut bytes[4..]).await?;
     let code = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
     match code {
-        SSL_REQUEST => Ok(First::SslRequest),
-        GSSENC_REQUEST => Ok(First::GssencRequest),
-        CANCEL_REQUEST => Ok(First::CancelRequest(bytes)),
+        SSL_REQUEST => Ok(FirstPacket::SslRequest),
+        GSSENC_REQUEST => Ok(FirstPacket::GssencRequest),
+        CANCEL_REQUEST => Ok(FirstPacket::CancelRequest(bytes)),
         version => {
             let parameters = parse_parameters(&bytes[8..])?;
-            Ok(First::Startup(Startup { bytes, version, parameters }))
+            Ok(FirstPacket::Startup(Startup { bytes, version, parameters }))
         }
     }
 }
 
-/// Asks for the password in clear and reads it.
-pub async fn ask_password(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<String> {
+/// Requests a cleartext password and reads it.
+pub async fn request_password(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<String> {
     stream.write_all(&[b'R', 0, 0, 0, 8, 0, 0, 0, 3]).await?;
     stream.flush().await?;
     let kind = stream.read_u8().await?;
@@ -86,7 +86,7 @@ pub async fn ask_password(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) ->
     String::from_utf8(bytes).map_err(|_| invalid("a password that is not UTF-8".into()))
 }
 
-/// Writes a fatal error.
+/// Sends a FATAL ErrorResponse.
 pub async fn refuse(stream: &mut (impl AsyncWrite + Unpin), code: &str, message: &str) -> io::Result<()> {
     let mut fields = Vec::new();
     for (kind, value) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', code), (b'M', message)] {
@@ -106,7 +106,7 @@ const fn request(minor: u32) -> u32 {
     1234 * 0x1_0000 + minor
 }
 
-/// Names and values, each with a zero behind it, and one more zero.
+/// Parses names and values, each followed by a zero byte, and a final zero byte.
 fn parse_parameters(bytes: &[u8]) -> io::Result<Vec<(String, String)>> {
     let bytes = bytes.strip_suffix(&[0]).ok_or(invalid("a startup packet without its final zero".into()))?;
     if bytes.is_empty() {
@@ -122,6 +122,6 @@ fn parse_parameters(bytes: &[u8]) -> io::Result<Vec<(String, String)>> {
     Ok(texts.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
 }
 
-fn invalid(what: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }

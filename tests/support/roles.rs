@@ -1,7 +1,7 @@
-//! The roles of the test database: which there are from the start, and how to make more.
+//! The roles of the test database: the standard roles, and functions that create more.
 //!
-//! A role logs in with an IAM token when it is a member of `rds_iam`, as on RDS, and otherwise as its login group
-//! says. Names are not unique to a test: a test that changes a role makes its own, see [`super::scratch::unique`].
+//! A member of `rds_iam` logs in with an IAM token, as on RDS. The group of every other role sets its authentication
+//! method. Tests share the standard roles; a test that changes a role creates one with [`super::scratch::unique`].
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -9,50 +9,50 @@ use std::sync::Mutex;
 use super::postgres::Postgres;
 use super::scratch::random_text;
 
-/// How PostgreSQL asks a role for its password.
+/// How a role authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Login {
-    /// Not at all: RDS verifies an IAM token.
+pub enum AuthMethod {
+    /// An IAM token, which the fake RDS verifies.
     Iam,
     /// SCRAM-SHA-256.
     Scram,
     /// Salted MD5.
     Md5,
-    /// In clear.
+    /// A password in clear text.
     Password,
-    /// Not at all.
+    /// No password.
     Trust,
 }
 
-/// The database everybody may use.
+/// The database that every role may use.
 pub const DATABASE: &str = "app";
 
-/// The roles of every cluster, by what they are.
-const STANDARD: &[(&str, Login)] = &[
-    ("alice", Login::Iam),
-    ("by_scram", Login::Scram),
-    ("by_md5", Login::Md5),
-    ("by_password", Login::Password),
-    ("by_trust", Login::Trust),
+/// The roles of every cluster, and how they authenticate.
+const STANDARD: &[(&str, AuthMethod)] = &[
+    ("alice", AuthMethod::Iam),
+    ("by_scram", AuthMethod::Scram),
+    ("by_md5", AuthMethod::Md5),
+    ("by_password", AuthMethod::Password),
+    ("by_trust", AuthMethod::Trust),
 ];
 
-/// The passwords given out.
+/// The passwords of the roles.
 #[derive(Default)]
 pub(super) struct Roles(Mutex<HashMap<String, String>>);
 
 impl Postgres {
-    /// Makes a role that may log in, and returns its password (empty where it has none).
-    pub async fn create_role(&self, name: &str, login: Login) -> String {
-        let password = match login {
-            Login::Iam | Login::Trust => String::new(),
-            Login::Scram | Login::Md5 | Login::Password => random_text(24),
+    /// Creates a role that may log in. Returns its password, empty for IAM and trust.
+    pub async fn create_role(&self, name: &str, method: AuthMethod) -> String {
+        let password = match method {
+            AuthMethod::Iam | AuthMethod::Trust => String::new(),
+            AuthMethod::Scram | AuthMethod::Md5 | AuthMethod::Password => random_text(24),
         };
-        let (encryption, group) = match login {
-            Login::Iam => ("scram-sha-256", "rds_iam"),
-            Login::Scram => ("scram-sha-256", "login_by_scram"),
-            Login::Md5 => ("md5", "login_by_md5"),
-            Login::Password => ("scram-sha-256", "login_by_password"),
-            Login::Trust => ("scram-sha-256", "login_by_trust"),
+        let (encryption, group) = match method {
+            AuthMethod::Iam => ("scram-sha-256", "rds_iam"),
+            AuthMethod::Scram => ("scram-sha-256", "login_by_scram"),
+            AuthMethod::Md5 => ("md5", "login_by_md5"),
+            AuthMethod::Password => ("scram-sha-256", "login_by_password"),
+            AuthMethod::Trust => ("scram-sha-256", "login_by_trust"),
         };
         let clause = if password.is_empty() { String::new() } else { format!("PASSWORD '{password}'") };
         self.execute(&format!(
@@ -66,12 +66,12 @@ impl Postgres {
         password
     }
 
-    /// Makes a database in which everybody may create tables.
+    /// Creates a database in which every role may create tables.
     pub async fn create_database(&self, name: &str) {
         self.execute(&format!("CREATE DATABASE {}", quoted(name))).await;
     }
 
-    /// The password of a role that this cluster has made one for.
+    /// The password of a role that [`Postgres::create_role`] created.
     pub fn password(&self, role: &str) -> String {
         self.roles.0.lock().unwrap()[role].clone()
     }
@@ -81,7 +81,7 @@ impl Postgres {
         self.roles.0.lock().unwrap().values().cloned().collect()
     }
 
-    /// Whether `user` logs in with an IAM token.
+    /// Whether `user` authenticates with an IAM token.
     pub async fn uses_iam(&self, user: &str) -> bool {
         let user = user.replace('\'', "''");
         let sql = format!(
@@ -91,7 +91,7 @@ impl Postgres {
     }
 }
 
-/// What every cluster has: the groups, the standard roles, and the database in which all may create tables.
+/// Creates the groups, the standard roles and the database [`DATABASE`].
 pub(super) async fn create_standard(postgres: &Postgres) {
     postgres
         .execute(
@@ -100,12 +100,12 @@ pub(super) async fn create_standard(postgres: &Postgres) {
         )
         .await;
     postgres.create_database(DATABASE).await;
-    for (name, login) in STANDARD {
-        postgres.create_role(name, *login).await;
+    for (name, method) in STANDARD {
+        postgres.create_role(name, *method).await;
     }
 }
 
-/// As an identifier in SQL.
+/// `name` as a quoted SQL identifier.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -10,12 +10,12 @@ use tokio_postgres::{Client, NoTls};
 
 use super::certificates::{Authority, Certificate};
 use super::fake_aws::FakeAws;
+use super::fake_rds::FakeRds;
 use super::identity::{AccessKey, Identities};
 use super::instance::{Database, Instance, REGION};
 use super::output::{Leak, Output, Secrets};
 use super::postgres::Postgres;
 use super::proxy::{Launch, Proxy};
-use super::rds::Rds;
 use super::roles::DATABASE;
 use super::runtime;
 
@@ -43,13 +43,13 @@ pub struct Running {
 
 impl Running {
     /// The database of that name; a cluster's are `NAME/writer`, `NAME/reader`, `NAME/custom`.
-    pub fn database(&self, name: &str) -> &Rds {
+    pub fn database(&self, name: &str) -> &FakeRds {
         let found = self.databases.iter().find(|database| database.name == name);
         &found.unwrap_or_else(|| panic!("there is no database {name}")).rds
     }
 
     /// The first database.
-    pub fn rds(&self) -> &Rds {
+    pub fn rds(&self) -> &FakeRds {
         &self.databases[0].rds
     }
 

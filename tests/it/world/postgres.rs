@@ -3,7 +3,7 @@
 use tokio_postgres::{Config, NoTls};
 
 use crate::support::postgres::Postgres;
-use crate::support::roles::{DATABASE, Login};
+use crate::support::roles::{AuthMethod, DATABASE};
 use crate::support::scratch::unique;
 
 fn config(postgres: &Postgres, user: &str) -> Config {
@@ -42,7 +42,7 @@ async fn each_role_is_asked_in_its_way() {
 async fn roles_and_databases_are_made_on_the_way() {
     let postgres = Postgres::shared().await;
     let (role, database) = (unique("a \"b\" 日本"), unique("own"));
-    let password = postgres.create_role(&role, Login::Scram).await;
+    let password = postgres.create_role(&role, AuthMethod::Scram).await;
     postgres.create_database(&database).await;
     let mut config = config(&postgres, &role);
     let (client, connection) = config.password(password).dbname(&database).connect(NoTls).await.unwrap();

@@ -1,6 +1,6 @@
-//! The RDS-like listener: TLS, IAM logins, everybody else's logins, cancel, and what it can be told to do.
+//! The fake RDS: TLS, IAM logins, password logins, cancel requests, and the failures that a test can cause.
 //!
-//! Its clients here are tokio-postgres for the protocol and psql (libpq) for TLS.
+//! The client is psql (libpq).
 
 use std::process::Output;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 use tokio::process::Command;
 
 use crate::support::certificates::{Authority, Validity};
+use crate::support::fake_rds::{Encryption, FakeRds, Options};
 use crate::support::identity::{AccessKey, Identities};
 use crate::support::postgres::Postgres;
-use crate::support::rds::{Encryption, Options, Rds};
 use crate::support::roles::DATABASE;
 use crate::support::token::sign;
 
@@ -19,7 +19,7 @@ const REGION: &str = "eu-central-1";
 
 struct Setup {
     postgres: Arc<Postgres>,
-    rds: Rds,
+    rds: FakeRds,
     identities: Identities,
     key: AccessKey,
 }
@@ -37,7 +37,7 @@ impl Setup {
             encryption,
             certificate: Authority::trusted_intermediate().issue(&["localhost"], Validity::Now),
         };
-        let rds = Rds::start(options, postgres.clone(), identities.clone()).await;
+        let rds = FakeRds::start(options, postgres.clone(), identities.clone()).await;
         Self { postgres, rds, identities, key }
     }
 
@@ -93,7 +93,7 @@ async fn a_wrong_token_is_refused_as_rds_does() {
 }
 
 #[tokio::test]
-async fn everybody_else_logs_in_at_the_database() {
+async fn other_users_log_in_at_the_database() {
     let setup = Setup::new(Encryption::Required).await;
     for role in ["by_scram", "by_md5", "by_password"] {
         let password = setup.postgres.password(role);
@@ -158,7 +158,7 @@ async fn large_rows_pass_both_ways() {
 }
 
 #[tokio::test]
-async fn it_stalls_cuts_and_closes() {
+async fn it_stalls_drops_connections_and_shuts_down() {
     let setup = Setup::new(Encryption::Required).await;
     setup.rds.stall();
     let password = setup.token("alice");
@@ -170,23 +170,23 @@ async fn it_stalls_cuts_and_closes() {
 
     let mut sleeper = setup.psql("by_trust", "", "SELECT pg_sleep(60)");
     let sleeper = sleeper.stderr(std::process::Stdio::piped()).spawn().unwrap();
-    until("the login", || async { setup.rds.logins().len() == 2 }).await;
-    setup.rds.cut();
+    until("the login arrives", || async { setup.rds.logins().len() == 2 }).await;
+    setup.rds.drop_connections();
     let output = sleeper.wait_with_output().await.unwrap();
     assert!(!output.status.success());
     assert_eq!(setup.run("by_trust", "", "SELECT 1").await.unwrap(), "1");
 
-    setup.rds.close().await;
+    setup.rds.shut_down().await;
     let error = setup.run("by_trust", "", "SELECT 1").await.unwrap_err();
     assert!(error.contains("Connection refused"), "{error}");
 }
 
-async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+async fn until<F: Future<Output = bool>>(description: &str, condition: impl Fn() -> F) {
     for _ in 0..600 {
         if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("waited in vain until {what}");
+    panic!("timeout while waiting until {description}");
 }

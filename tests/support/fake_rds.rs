@@ -1,9 +1,9 @@
-//! A listener that behaves like an RDS instance and has a real PostgreSQL behind it.
+//! A fake RDS instance: a listener that behaves like RDS in front of a real PostgreSQL.
 //!
-//! It terminates TLS with a certificate of its own. Members of `rds_iam` are asked for the cleartext password, which
-//! must be a token for this endpoint; they then reach PostgreSQL over its Unix socket. Everybody else's bytes
-//! pass through to PostgreSQL, which asks for the password itself.
-//! Source: "IAM database authentication" in the Amazon RDS user guide; what it answers was seen on the wire.
+//! It terminates TLS with its own certificate. From members of `rds_iam` it requests a cleartext password, which must
+//! be a token for this endpoint, and then connects them to PostgreSQL over its Unix socket. Bytes of other users go to
+//! PostgreSQL unchanged, which authenticates them.
+//! Source: "IAM database authentication" in the Amazon RDS user guide; the answers are those that RDS sends on the wire.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -14,65 +14,66 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::carry::{Gate, carry};
 use super::certificates::Certificate;
+use super::gate::{Gate, splice};
 use super::identity::Identities;
 use super::postgres::Postgres;
-use super::protocol::{First, Startup, ask_password, read_first, refuse};
+use super::protocol::{FirstPacket, Startup, read_first, refuse, request_password};
 use super::{runtime, token};
 
-/// What it answers to an `SSLRequest`.
+/// The answer to an `SSLRequest`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encryption {
-    /// `S`; who starts without TLS is refused, as with `rds.force_ssl=1`. Direct TLS is served too.
+    /// `S`; a startup packet without TLS is refused, as with `rds.force_ssl=1`. Direct TLS is accepted too.
     #[default]
     Required,
-    /// The same, for those who show a certificate of the trusted authority.
+    /// `S`; a client certificate of the trusted authority is required.
     Mutual,
-    /// `N`; everything goes on in clear.
+    /// `N`; the connection continues in clear text.
     Off,
-    /// This byte, and the connection is closed. (`E` is what an old PostgreSQL begins its error with.)
+    /// This byte, and the connection is closed. (An old PostgreSQL begins its error with `E`.)
     Answer(u8),
 }
 
-/// How to set one up.
+/// Settings of a fake RDS instance.
 pub struct Options {
-    /// The name or address clients know it by, part of what tokens are signed for.
+    /// The host name or address in its endpoint, for which tokens are signed.
     pub host: String,
-    /// The loopback address it listens on, and the port (0: any).
+    /// The loopback address to listen on.
     pub address: String,
+    /// The port to listen on; 0 for a free one.
     pub port: u16,
     pub region: String,
     pub encryption: Encryption,
     pub certificate: Certificate,
 }
 
-/// A running listener. Clones are the same one.
+/// A running instance. Clones share it.
 #[derive(Clone)]
-pub struct Rds {
+pub struct FakeRds {
     pub host: String,
     pub port: u16,
     pub region: String,
     shared: Arc<Shared>,
 }
 
-/// What happened on a connection that sent a startup packet.
+/// The record of a connection that sent a startup packet.
 #[derive(Clone, Debug)]
 pub struct Login {
     pub user: String,
-    /// All startup parameters, in the order they came.
+    /// All startup parameters, in the order sent.
     pub parameters: Vec<(String, String)>,
-    /// What TLS was agreed on, such as `TLSv1_3`; none in clear.
+    /// The TLS version, such as `TLSv1_3`; none without TLS.
     pub tls: Option<String>,
     /// Whether the user is a member of `rds_iam`.
     pub iam: bool,
-    /// Whether the client showed a certificate.
+    /// Whether the client sent a certificate.
     pub certificate: bool,
-    /// The name the client asked for in its first TLS message (SNI).
+    /// The server name that the client sent (SNI).
     pub server_name: Option<String>,
-    /// The password an IAM user sent: a token, valid or not.
+    /// The password that an IAM user sent: a token, valid or not.
     pub token: Option<String>,
-    /// What was wrong with it.
+    /// Why the token was refused.
     pub refusal: Option<String>,
 }
 
@@ -83,9 +84,10 @@ struct Shared {
     postgres: Arc<Postgres>,
     identities: Identities,
     gate: Gate,
-    /// That it is to stop listening, and that it has.
-    closed: CancellationToken,
-    gone: CancellationToken,
+    /// Cancelled to stop the listener.
+    stop: CancellationToken,
+    /// Cancelled once the listener has stopped.
+    stopped: CancellationToken,
     record: Mutex<Record>,
 }
 
@@ -95,70 +97,71 @@ struct Record {
     cancels: usize,
     logins: Vec<Login>,
     clock_ahead: Duration,
-    cut: CancellationToken,
+    /// Cancelled to close the connections accepted so far.
+    connections_dropped: CancellationToken,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-impl Rds {
-    /// Listens on a free port.
+impl FakeRds {
+    /// Starts to listen.
     pub async fn start(options: Options, postgres: Arc<Postgres>, identities: Identities) -> Self {
         runtime::within(async move {
             let listener = TcpListener::bind((options.address.as_str(), options.port)).await.unwrap();
             let port = listener.local_addr().unwrap().port();
             let (host, region) = (options.host.clone(), options.region.clone());
             let (gate, record) = <(Gate, Mutex<Record>)>::default();
-            let (closed, gone) = <(CancellationToken, CancellationToken)>::default();
+            let (stop, stopped) = <(CancellationToken, CancellationToken)>::default();
             let tls = TlsAcceptor::from(
                 options.certificate.server_config(options.encryption == Encryption::Mutual),
             );
             let shared =
-                Arc::new(Shared { options, tls, port, postgres, identities, gate, closed, gone, record });
+                Arc::new(Shared { options, tls, port, postgres, identities, gate, stop, stopped, record });
             tokio::spawn(accept(listener, shared.clone()));
             Self { host, port, region, shared }
         })
         .await
     }
 
-    /// `HOST:PORT`, as RDS reports it and as tokens are signed for it.
+    /// `HOST:PORT`, as in the RDS API and in tokens.
     pub fn endpoint(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// How many connections it has accepted.
+    /// The number of accepted connections.
     pub fn connections(&self) -> usize {
         self.shared.record.lock().unwrap().connections
     }
 
-    /// How many cancel requests it has handed on.
+    /// The number of forwarded cancel requests.
     pub fn cancels(&self) -> usize {
         self.shared.record.lock().unwrap().cancels
     }
 
-    /// Every login so far, oldest first.
+    /// All logins, oldest first.
     pub fn logins(&self) -> Vec<Login> {
         self.shared.record.lock().unwrap().logins.clone()
     }
 
-    /// Every token it was handed.
+    /// All tokens received, oldest first.
     pub fn tokens(&self) -> Vec<String> {
         self.logins().into_iter().filter_map(|login| login.token).collect()
     }
 
-    /// Ends all connections; new ones are accepted.
-    pub fn cut(&self) {
-        std::mem::take(&mut self.shared.record.lock().unwrap().cut).cancel();
+    /// Closes all connections; new ones are accepted.
+    pub fn drop_connections(&self) {
+        std::mem::take(&mut self.shared.record.lock().unwrap().connections_dropped).cancel();
     }
 
-    /// Ends all connections and stops listening: the database is gone. Nobody is accepted any more when this returns.
-    pub async fn close(&self) {
-        self.shared.closed.cancel();
-        self.cut();
-        self.shared.gone.cancelled().await;
+    /// Closes all connections and stops listening. No connection is accepted after this returns.
+    pub async fn shut_down(&self) {
+        self.shared.stop.cancel();
+        self.drop_connections();
+        self.shared.stopped.cancelled().await;
     }
 
-    /// Lets no byte through, on any connection, until [`Rds::resume`]. New connections are accepted, not answered.
+    /// Holds back the bytes of all connections until [`FakeRds::resume`]. New connections are accepted but get no answer.
     pub fn stall(&self) {
         self.shared.gate.close();
     }
@@ -168,28 +171,28 @@ impl Rds {
         self.shared.gate.open();
     }
 
-    /// Judges tokens as if it were this much later.
+    /// Verifies tokens as if the time were `ahead` later.
     pub fn set_clock_ahead(&self, ahead: Duration) {
         self.shared.record.lock().unwrap().clock_ahead = ahead;
     }
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    while let Some(accepted) = shared.closed.run_until_cancelled(listener.accept()).await {
+    while let Some(accepted) = shared.stop.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else { continue };
-        let cut = {
+        let dropped = {
             let mut record = shared.record.lock().unwrap();
             record.connections += 1;
-            record.cut.clone()
+            record.connections_dropped.clone()
         };
         let shared = shared.clone();
-        tokio::spawn(cut.run_until_cancelled_owned(async move {
-            // A connection that breaks is the business of the test that broke it.
+        tokio::spawn(dropped.run_until_cancelled_owned(async move {
+            // The test that breaks a connection checks the consequences itself.
             let _ = shared.serve(stream).await;
         }));
     }
     drop(listener);
-    shared.gone.cancel();
+    shared.stopped.cancel();
 }
 
 impl Shared {
@@ -203,8 +206,8 @@ impl Shared {
         }
         loop {
             match read_first(&mut stream).await? {
-                First::GssencRequest => stream.write_all(b"N").await?,
-                First::SslRequest => match self.options.encryption {
+                FirstPacket::GssencRequest => stream.write_all(b"N").await?,
+                FirstPacket::SslRequest => match self.options.encryption {
                     Encryption::Required | Encryption::Mutual => {
                         stream.write_all(b"S").await?;
                         return self.serve_tls(stream, false).await;
@@ -212,8 +215,8 @@ impl Shared {
                     Encryption::Off => stream.write_all(b"N").await?,
                     Encryption::Answer(byte) => return stream.write_all(&[byte]).await,
                 },
-                First::CancelRequest(bytes) => return self.cancel(&bytes).await,
-                First::Startup(startup) => {
+                FirstPacket::CancelRequest(bytes) => return self.cancel(&bytes).await,
+                FirstPacket::Startup(startup) => {
                     let login = Login::new(&startup);
                     return self.login(stream, &startup, login).await;
                 }
@@ -221,8 +224,8 @@ impl Shared {
         }
     }
 
-    /// A client that begins with TLS at once must say `postgresql` by ALPN (PostgreSQL manual, "SSL Session
-    /// Encryption"): PostgreSQL closes the connection of one that does not.
+    /// Direct TLS requires the ALPN name `postgresql` (PostgreSQL manual, "SSL Session Encryption"): PostgreSQL closes
+    /// the connection of a client without it.
     async fn serve_tls(&self, stream: TcpStream, direct: bool) -> io::Result<()> {
         let mut stream = self.tls.accept(stream).await?;
         let session = stream.get_ref().1;
@@ -233,12 +236,12 @@ impl Shared {
         let server_name = session.server_name().map(str::to_owned);
         let certificate = session.peer_certificates().is_some();
         match read_first(&mut stream).await? {
-            First::CancelRequest(bytes) => self.cancel(&bytes).await,
-            First::Startup(startup) => {
+            FirstPacket::CancelRequest(bytes) => self.cancel(&bytes).await,
+            FirstPacket::Startup(startup) => {
                 let login = Login { tls, certificate, server_name, ..Login::new(&startup) };
                 self.login(stream, &startup, login).await
             }
-            First::SslRequest | First::GssencRequest => {
+            FirstPacket::SslRequest | FirstPacket::GssencRequest => {
                 refuse(&mut stream, "08P01", "unsupported frontend protocol 1234.5679").await
             }
         }
@@ -255,19 +258,19 @@ impl Shared {
             let text = format!(
                 r#"no pg_hba.conf entry for host "127.0.0.1", user "{user}", database "{database}", no encryption"#
             );
-            self.note(Login { refusal: Some("no TLS".into()), ..login });
+            self.add_login(Login { refusal: Some("no TLS".into()), ..login });
             return refuse(&mut stream, "28000", &text).await;
         }
         if !self.postgres.uses_iam(&user).await {
-            self.note(login);
+            self.add_login(login);
             let database = TcpStream::connect(("127.0.0.1", self.postgres.port)).await?;
             database.set_nodelay(true)?;
-            return self.pass_on(stream, database, startup).await;
+            return self.splice_to(stream, database, startup).await;
         }
         login.iam = true;
-        let index = self.note(login.clone());
-        let token = ask_password(&mut stream).await?;
-        login.refusal = self.judge(&user, &token).err();
+        let index = self.add_login(login.clone());
+        let token = request_password(&mut stream).await?;
+        login.refusal = self.verify(&user, &token).err();
         login.token = Some(token);
         let refused = login.refusal.is_some();
         self.record.lock().unwrap().logins[index] = login;
@@ -276,35 +279,35 @@ impl Shared {
             return refuse(&mut stream, "28000", &text).await;
         }
         let socket = self.postgres.socket_directory.join(format!(".s.PGSQL.{}", self.postgres.port));
-        self.pass_on(stream, UnixStream::connect(socket).await?, startup).await
+        self.splice_to(stream, UnixStream::connect(socket).await?, startup).await
     }
 
-    fn judge(&self, user: &str, token: &str) -> Result<(), String> {
+    fn verify(&self, user: &str, token: &str) -> Result<(), String> {
         let endpoint = format!("{}:{}", self.options.host, self.port);
         let now = SystemTime::now() + self.record.lock().unwrap().clock_ahead;
         let expected = token::Expected { endpoint: &endpoint, region: &self.options.region, user, now };
         token::verify(token, &expected, &self.identities)
     }
 
-    async fn pass_on(
+    async fn splice_to(
         &self,
         stream: impl Stream,
         mut database: impl Stream,
         startup: &Startup,
     ) -> io::Result<()> {
         database.write_all(&startup.bytes).await?;
-        carry(stream, database, &self.gate).await
+        splice(stream, database, &self.gate).await
     }
 
     async fn cancel(&self, bytes: &[u8]) -> io::Result<()> {
         self.record.lock().unwrap().cancels += 1;
         let mut database = TcpStream::connect(("127.0.0.1", self.postgres.port)).await?;
         database.write_all(bytes).await?;
-        // PostgreSQL answers nothing and closes once it has signalled.
+        // PostgreSQL sends no answer and closes after it signalled the backend.
         tokio::io::copy(&mut database, &mut tokio::io::sink()).await.map(drop)
     }
 
-    fn note(&self, login: Login) -> usize {
+    fn add_login(&self, login: Login) -> usize {
         let logins = &mut self.record.lock().unwrap().logins;
         logins.push(login);
         logins.len() - 1

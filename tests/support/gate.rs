@@ -1,4 +1,4 @@
-//! Carries bytes both ways between a client and the database behind the RDS-like listener.
+//! The splice between a client and PostgreSQL in the fake RDS, with a gate that can hold all bytes back.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 const BUFFER: usize = 64 * 1024;
 
-/// Bytes pass while it is open, as it is at first.
+/// Bytes pass while the gate is open. It starts open.
 pub struct Gate(watch::Sender<bool>);
 
 impl Default for Gate {
@@ -17,17 +17,17 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Lets bytes pass.
+    /// Opens the gate: bytes pass.
     pub fn open(&self) {
         self.0.send_replace(true);
     }
 
-    /// Holds bytes back.
+    /// Closes the gate: bytes wait.
     pub fn close(&self) {
         self.0.send_replace(false);
     }
 
-    /// Waits until it is open.
+    /// Waits until the gate is open.
     pub async fn pass(&self) {
         if !*self.0.borrow() {
             let _ = self.0.subscribe().wait_for(|open| *open).await;
@@ -35,8 +35,8 @@ impl Gate {
     }
 }
 
-/// Until both sides have sent their end; an end is passed on as the end of that direction alone.
-pub async fn carry(
+/// Copies bytes both ways until both sides have closed. A close of one side closes only that direction.
+pub async fn splice(
     client: impl AsyncRead + AsyncWrite,
     database: impl AsyncRead + AsyncWrite,
     gate: &Gate,
@@ -44,13 +44,13 @@ pub async fn carry(
     let (client_reader, client_writer) = tokio::io::split(client);
     let (database_reader, database_writer) = tokio::io::split(database);
     tokio::try_join!(
-        carry_one_way(client_reader, database_writer, gate),
-        carry_one_way(database_reader, client_writer, gate)
+        copy_one_way(client_reader, database_writer, gate),
+        copy_one_way(database_reader, client_writer, gate)
     )
     .map(drop)
 }
 
-async fn carry_one_way(
+async fn copy_one_way(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     gate: &Gate,
