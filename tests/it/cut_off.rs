@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::fake::{Fake, WELCOME};
+use crate::support::fake_database::{FakeDatabase, LOGIN_OK};
 use crate::support::plan::World;
 use crate::support::protocol::read_first;
 use crate::support::raw::{GSSENC_REQUEST, Raw, SSL_REQUEST, V3_0, login, message, packet, startup, tls};
@@ -16,15 +16,15 @@ async fn a_login_that_the_database_cuts_off_is_no_session_and_tells_so() {
     let answer = [
         message(b'N', b"SNOTICE\0C00000\0Mwelcome\0\0"),
         message(b'v', b"\0\x03\0\0\0\0\0\0"),
-        WELCOME[..9].to_vec(),
+        LOGIN_OK[..9].to_vec(),
         message(b'S', b"server_version\x0018.0\0"),
         message(b'K', b"\0\0\0\x01swordfish"),
-        WELCOME[9..].to_vec(),
+        LOGIN_OK[9..].to_vec(),
     ]
     .concat();
     let length = Arc::new(AtomicUsize::new(0));
     let (whole, said) = (answer.clone(), Arc::clone(&length));
-    let fake = Fake::start(move |mut stream| {
+    let fake = FakeDatabase::start(move |mut stream| {
         let said = whole[..said.load(Ordering::SeqCst)].to_vec();
         async move {
             let _ = read_first(&mut stream).await;

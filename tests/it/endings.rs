@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::cancel::wait_for_queries;
 use crate::operations::{ADMIN, last_line, lines, until_counted};
-use crate::support::fake::{Fake, WELCOME};
+use crate::support::fake_database::{FakeDatabase, LOGIN_OK};
 use crate::support::plan::World;
 use crate::support::protocol::{FirstPacket, read_first};
 use crate::support::proxy::Proxy;
@@ -41,7 +41,7 @@ const ENDINGS: [(&str, &str, &str, &str, &str); 6] = [
 async fn the_last_line_tells_who_ended_a_session_and_how() {
     let relay = Relay::start().await;
     let (hand_over, mut taken) = mpsc::unbounded_channel();
-    let fake = Fake::start(move |stream| {
+    let fake = FakeDatabase::start(move |stream| {
         hand_over.send(stream).unwrap();
         std::future::ready(())
     })
@@ -178,7 +178,7 @@ async fn full_session(world: &Running, port: u16, databases: &mut mpsc::Unbounde
     app.send(&login("db-vanishes", &format!("localhost:{port}"))).await;
     let mut database = databases.recv().await.unwrap();
     assert!(matches!(read_first(&mut database).await, Ok(FirstPacket::Startup(_))));
-    database.write_all(WELCOME).await.unwrap();
+    database.write_all(LOGIN_OK).await.unwrap();
     app.until_ready().await;
     let mut said = 0;
     while way.takes(said).await {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::fake::{Fake, WELCOME, acceptor, authentication, wait_for_end};
+use crate::support::fake_database::{FakeDatabase, LOGIN_OK, acceptor, authentication, read_until_close};
 use crate::support::plan::World;
 use crate::support::protocol::{read_first, refuse, request_password};
 use crate::support::raw::{Raw, Refusal, V3_0, login, message, packet, startup};
@@ -15,7 +15,7 @@ use crate::support::world::Running;
 const HURRIED: &str = "proxy: {handshake_timeout: 2s, connect_timeout: 1s}";
 
 /// Client and server before a database that is none, with a password to log in with.
-async fn world_before(fake: &Fake, mode: &str) -> Running {
+async fn world_before(fake: &FakeDatabase, mode: &str) -> Running {
     let password = random_text(24);
     let world = World::new()
         .with_target("fake", &fake.target(mode))
@@ -29,7 +29,7 @@ async fn world_before(fake: &Fake, mode: &str) -> Running {
 }
 
 /// What an application reads that logs in through client and server, and one whose client goes straight.
-async fn refusals(fake: &Fake, mode: &str) -> Vec<Refusal> {
+async fn refusals(fake: &FakeDatabase, mode: &str) -> Vec<Refusal> {
     let world = world_before(fake, mode).await;
     let mut direct = world.start_client(&["--direct"]).await;
     let mut refusals = Vec::new();
@@ -43,7 +43,7 @@ async fn refusals(fake: &Fake, mode: &str) -> Vec<Refusal> {
     refusals
 }
 
-async fn expect(fake: Fake, mode: &str, sqlstate: &str, texts: &[&str]) {
+async fn expect(fake: FakeDatabase, mode: &str, sqlstate: &str, texts: &[&str]) {
     for refusal in refusals(&fake, mode).await {
         refusal.expect(sqlstate, texts);
         refusal.expect(sqlstate, &["rds-auth-proxy: ", "the database fake at localhost:"]);
@@ -52,20 +52,20 @@ async fn expect(fake: Fake, mode: &str, sqlstate: &str, texts: &[&str]) {
 
 #[tokio::test]
 async fn a_nonsensical_answer_to_the_ssl_request() {
-    let fake = Fake::hanging_up_after(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()).await;
+    let fake = FakeDatabase::closing_after(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()).await;
     expect(fake, "require", "08001", &["does not speak PostgreSQL", "0x48"]).await;
 }
 
 #[tokio::test]
 async fn no_tls_where_a_password_has_to_be_sent() {
-    let fake = Fake::hanging_up_after(b"N".to_vec()).await;
+    let fake = FakeDatabase::closing_after(b"N".to_vec()).await;
     expect(fake, "prefer", "08001", &["has TLS turned off", "disable"]).await;
 }
 
 #[tokio::test]
 async fn an_error_before_tls_is_not_shown_since_anybody_could_have_written_it() {
     let error = message(b'E', b"SFATAL\0C57014\0Mrun this command to repair it\0\0");
-    for refusal in refusals(&Fake::hanging_up_after(error).await, "require").await {
+    for refusal in refusals(&FakeDatabase::closing_after(error).await, "require").await {
         refusal.expect("08001", &["answered with an error before TLS could begin"]);
         assert!(!refusal.message().contains("run this"), "{refusal:?}");
     }
@@ -73,17 +73,22 @@ async fn an_error_before_tls_is_not_shown_since_anybody_could_have_written_it() 
 
 #[tokio::test]
 async fn a_hang_up_instead_of_tls() {
-    expect(Fake::hanging_up_after(Vec::new()).await, "require", "08001", &["hung up before TLS could begin"])
-        .await;
+    expect(
+        FakeDatabase::closing_after(Vec::new()).await,
+        "require",
+        "08001",
+        &["hung up before TLS could begin"],
+    )
+    .await;
     // In the middle of the handshake TLS knows the reason, and the name stands in it.
-    for refusal in refusals(&Fake::hanging_up_after(b"S".to_vec()).await, "require").await {
+    for refusal in refusals(&FakeDatabase::closing_after(b"S".to_vec()).await, "require").await {
         refusal.expect("08001", &["rds-auth-proxy: ", "localhost"]);
     }
 }
 
 #[tokio::test]
 async fn garbage_instead_of_tls() {
-    let fake = Fake::hanging_up_after(b"Sgarbage garbage garbage".to_vec()).await;
+    let fake = FakeDatabase::closing_after(b"Sgarbage garbage garbage".to_vec()).await;
     for refusal in refusals(&fake, "require").await {
         refusal.expect("08001", &["rds-auth-proxy: ", "localhost"]);
     }
@@ -93,13 +98,13 @@ async fn garbage_instead_of_tls() {
 #[tokio::test]
 async fn a_welcome_in_clear_before_tls_is_never_taken_for_an_encrypted_one() {
     let acceptor = acceptor();
-    let fake = Fake::start(move |mut stream| {
+    let fake = FakeDatabase::start(move |mut stream| {
         let acceptor = acceptor.clone();
         async move {
             let _ = read_first(&mut stream).await;
-            let _ = stream.write_all(&[b"S", WELCOME].concat()).await;
+            let _ = stream.write_all(&[b"S", LOGIN_OK].concat()).await;
             let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let _ = stream.write_all(WELCOME).await;
+            let _ = stream.write_all(LOGIN_OK).await;
             let _ = stream.read_u8().await;
         }
     })
@@ -112,8 +117,8 @@ async fn a_welcome_in_clear_before_tls_is_never_taken_for_an_encrypted_one() {
 #[tokio::test]
 async fn a_hang_up_during_the_login() {
     let gone: &[&str] = &["hung up during the login"];
-    expect(Fake::hanging_up_after(Vec::new()).await, "disable", "08006", gone).await;
-    expect(Fake::hanging_up_after(b"R\0\0".to_vec()).await, "disable", "08006", gone).await;
+    expect(FakeDatabase::closing_after(Vec::new()).await, "disable", "08006", gone).await;
+    expect(FakeDatabase::closing_after(b"R\0\0".to_vec()).await, "disable", "08006", gone).await;
 }
 
 #[tokio::test]
@@ -121,7 +126,7 @@ async fn nonsense_instead_of_a_login_message() {
     let broken: &[&str] = &["broke the protocol"];
     for bytes in [message(b'T', &[0; 8]), authentication(5, b"x"), message(b'R', b""), message(b'K', b"abc")]
     {
-        expect(Fake::answering(bytes).await, "disable", "08P01", broken).await;
+        expect(FakeDatabase::answering(bytes).await, "disable", "08P01", broken).await;
     }
 }
 
@@ -132,7 +137,8 @@ const FORGERY: &str =
 #[tokio::test]
 async fn a_refusal_with_line_ends_and_escapes_adds_no_line_to_a_log() {
     let refusal = format!("SFATAL\0VFATAL\0C28000\0M{FORGERY}\0D{FORGERY}\0H{FORGERY}\0\0");
-    let world = world_before(&Fake::answering(message(b'E', refusal.as_bytes())).await, "disable").await;
+    let world =
+        world_before(&FakeDatabase::answering(message(b'E', refusal.as_bytes())).await, "disable").await;
     let direct = world.start_client(&["--direct"]).await;
     for port in [world.client().port(), direct.port()] {
         let mut raw = Raw::connect(port).await;
@@ -155,14 +161,14 @@ async fn a_refusal_with_line_ends_and_escapes_adds_no_line_to_a_log() {
 async fn length_words_that_promise_too_much_or_too_little() {
     for length in [0_u32, 3, 70_000, 1 << 31, u32::MAX] {
         let bytes = [b"R".as_slice(), &length.to_be_bytes()].concat();
-        expect(Fake::answering(bytes).await, "disable", "08P01", &["broke the protocol"]).await;
+        expect(FakeDatabase::answering(bytes).await, "disable", "08P01", &["broke the protocol"]).await;
     }
 }
 
 #[tokio::test]
 async fn notices_without_end_are_not_heard_out_and_take_no_memory() {
     let notice = message(b'N', &[b"SNOTICE\0C00000\0M".as_slice(), &vec![b'x'; 60_000], b"\0\0"].concat());
-    let fake = Fake::start(move |mut stream| {
+    let fake = FakeDatabase::start(move |mut stream| {
         let notice = notice.clone();
         async move {
             let _ = read_first(&mut stream).await;
@@ -188,7 +194,7 @@ async fn notices_without_end_are_not_heard_out_and_take_no_memory() {
 
 #[tokio::test]
 async fn a_hop_that_hangs_is_given_up_after_handshake_timeout() {
-    let fake = Fake::start(|mut stream| async move { wait_for_end(&mut stream).await }).await;
+    let fake = FakeDatabase::start(|mut stream| async move { read_until_close(&mut stream).await }).await;
     for mode in ["require", "disable"] {
         let world = World::new()
             .with_target("fake", &fake.target(mode))
@@ -208,7 +214,7 @@ async fn a_hop_that_hangs_is_given_up_after_handshake_timeout() {
 
 #[tokio::test]
 async fn a_hop_that_says_half_a_word_every_moment_is_given_up_as_well() {
-    let fake = Fake::start(|mut stream| async move {
+    let fake = FakeDatabase::start(|mut stream| async move {
         let _ = read_first(&mut stream).await;
         let notice = message(b'N', b"SNOTICE\0Mpatience\0\0");
         while stream.write_all(&notice).await.is_ok() {
@@ -256,7 +262,7 @@ async fn a_hop_that_swallows_connections_is_given_up_after_connect_timeout() {
 
 #[tokio::test]
 async fn a_hop_that_nobody_listens_as() {
-    let fake = Fake { port: crate::support::ports::free_port() };
+    let fake = FakeDatabase { port: crate::support::ports::free_port() };
     expect(fake, "disable", "08001", &["cannot be reached", "refused"]).await;
 }
 
@@ -292,27 +298,27 @@ async fn a_nonce_that_is_not_ours_is_refused() {
 #[tokio::test]
 async fn a_scram_exchange_that_never_began_cannot_go_on() {
     for code in [11, 12] {
-        let fake = Fake::answering(authentication(code, b"r=x,s=c2FsdA==,i=4096")).await;
+        let fake = FakeDatabase::answering(authentication(code, b"r=x,s=c2FsdA==,i=4096")).await;
         expect(fake, "disable", "08P01", &["continued a SASL exchange that never began"]).await;
     }
 }
 
 #[tokio::test]
 async fn login_methods_that_cannot_pass_are_named() {
-    let gss = Fake::answering(authentication(7, b"")).await;
+    let gss = FakeDatabase::answering(authentication(7, b"")).await;
     expect(gss, "disable", "0A000", &["login method number 7", "GSSAPI"]).await;
-    let sasl = Fake::answering(authentication(10, b"OAUTHBEARER\0SCRAM-SHA-256-PLUS\0\0")).await;
+    let sasl = FakeDatabase::answering(authentication(10, b"OAUTHBEARER\0SCRAM-SHA-256-PLUS\0\0")).await;
     expect(sasl, "disable", "0A000", &["OAUTHBEARER, SCRAM-SHA-256-PLUS", "none of which"]).await;
 }
 
 #[tokio::test]
 async fn the_refusal_of_a_hop_is_passed_on_word_for_word() {
-    let fake = Fake::start(|mut stream| async move {
+    let fake = FakeDatabase::start(|mut stream| async move {
         let _ = read_first(&mut stream).await;
         if request_password(&mut stream).await.is_ok() {
             let _ = refuse(&mut stream, "3D000", "database \"app\" does not exist").await;
         }
-        wait_for_end(&mut stream).await;
+        read_until_close(&mut stream).await;
     })
     .await;
     for refusal in refusals(&fake, "disable").await {
@@ -323,7 +329,8 @@ async fn the_refusal_of_a_hop_is_passed_on_word_for_word() {
 #[tokio::test]
 async fn a_hop_that_lies_cannot_hurt_a_server_that_is_asked_directly() {
     let fake =
-        Fake::answering([authentication(0, b""), message(b'Z', b"I"), packet(b"nonsense")].concat()).await;
+        FakeDatabase::answering([authentication(0, b""), message(b'Z', b"I"), packet(b"nonsense")].concat())
+            .await;
     let world = world_before(&fake, "disable").await;
     let host = format!("localhost:{}", fake.port);
     let mut raw = Raw::connect(world.server().port()).await;
@@ -339,8 +346,8 @@ async fn a_hop_that_lies_cannot_hurt_a_server_that_is_asked_directly() {
 }
 
 /// Begins SCRAM, sends the first message that `first` makes of the client's nonce, and after the client's proof `last`.
-async fn scram_server(first: fn(&str) -> String, last: Option<Vec<u8>>) -> Fake {
-    Fake::start(move |mut stream| {
+async fn scram_server(first: fn(&str) -> String, last: Option<Vec<u8>>) -> FakeDatabase {
+    FakeDatabase::start(move |mut stream| {
         let last = last.clone();
         async move {
             let _ = read_first(&mut stream).await;
@@ -352,7 +359,7 @@ async fn scram_server(first: fn(&str) -> String, last: Option<Vec<u8>>) -> Fake 
             if let (Some(last), Some(_)) = (last, read_sasl(&mut stream).await) {
                 let _ = stream.write_all(&last).await;
             }
-            wait_for_end(&mut stream).await;
+            read_until_close(&mut stream).await;
         }
     })
     .await

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::support::certificates::{Authority, Validity};
-use crate::support::fake::{Fake, WELCOME, acceptor, encrypted};
+use crate::support::fake_database::{FakeDatabase, LOGIN_OK, accept_tls, acceptor};
 use crate::support::output::Output;
 use crate::support::plan::World;
 use crate::support::ports::free_port;
@@ -59,7 +59,7 @@ async fn bytes_of_an_application_that_are_no_tls_end_its_session_and_no_other() 
                     stream.write_all(&hello(&world)).await.unwrap();
                     let mut said = vec![0; 9];
                     stream.read_exact(&mut said).await.unwrap();
-                    assert_eq!(said, WELCOME[..9]);
+                    assert_eq!(said, LOGIN_OK[..9]);
                 }
                 let (mut stream, _) = stream.into_inner();
                 stream.write_all(garbage).await.unwrap();
@@ -79,11 +79,11 @@ async fn bytes_of_a_database_that_are_no_tls_end_the_session_with_an_error() {
         let acceptor = acceptor();
         let logged_in = Arc::new(Notify::new());
         let wait = Arc::clone(&logged_in);
-        let fake = Fake::start(move |stream| {
+        let fake = FakeDatabase::start(move |stream| {
             let (acceptor, wait) = (acceptor.clone(), Arc::clone(&wait));
             async move {
-                let mut stream = encrypted(stream, &acceptor).await;
-                stream.write_all(WELCOME).await.unwrap();
+                let mut stream = accept_tls(stream, &acceptor).await;
+                stream.write_all(LOGIN_OK).await.unwrap();
                 stream.flush().await.unwrap();
                 wait.notified().await;
                 let (mut stream, _) = stream.into_inner();
@@ -173,7 +173,7 @@ async fn renegotiate(port: u16, startup: &[u8]) -> String {
 async fn a_database_that_renegotiates_before_the_login_is_given_up() {
     let mut openssl = openssl_server().await;
     let port = openssl.port;
-    let fake = Fake::start(move |mut stream| async move {
+    let fake = FakeDatabase::start(move |mut stream| async move {
         let _ = read_first(&mut stream).await;
         let _ = stream.write_all(b"S").await;
         let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::support::fake::Fake;
+use crate::support::fake_database::FakeDatabase;
 use crate::support::plan::World;
 use crate::support::raw::{Raw, message, query};
 use crate::support::world::Running;
@@ -81,7 +81,7 @@ async fn clog(port: u16) -> Raw {
 
 /// Client and server before a database that answers a query with a row; with TLS everywhere but at the client's door.
 async fn world_before(tls: bool) -> Running {
-    let fake = Fake::letting_in(tls, send_row).await;
+    let fake = FakeDatabase::accepting_logins(tls, send_row).await;
     let world = if tls { World::new().with_server_tls() } else { World::new() };
     let target = fake.target(if tls { "verify-full" } else { "disable" });
     world.with_target("fake", &target).target("fake").start().await

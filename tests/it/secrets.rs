@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::fake::{Fake, authentication};
+use crate::support::fake_database::{FakeDatabase, authentication};
 use crate::support::output::Output;
 use crate::support::plan::World;
 use crate::support::raw::{Message, Raw, V3_0, message, packet, query, startup};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(45);
 
 #[tokio::test]
 async fn no_failure_at_the_servers_door_tells_the_password() {
-    let fake = Fake::answering(authentication(99, b"")).await;
+    let fake = FakeDatabase::answering(authentication(99, b"")).await;
     let world = World::new().with_target("fake", &fake.target("require")).start().await;
     let (endpoint, fake) = (world.rds().endpoint(), format!("localhost:{}", fake.port));
     let secret = random_text(32);

@@ -27,7 +27,7 @@ pub mod fake_rds;
 pub mod gate;
 pub mod protocol;
 
-pub mod fake;
+pub mod fake_database;
 pub mod raw;
 
 pub mod aws_failure;

@@ -1,4 +1,4 @@
-//! A database that is none: a listener whose every connection does what a test says, for hops that lie, hang or break.
+//! A fake database: a listener whose connections run a test's script, for hops that lie, hang or break.
 
 use std::future::Future;
 
@@ -12,14 +12,14 @@ use super::protocol::{FirstPacket, read_first};
 use super::raw::{Raw, message};
 use super::runtime;
 
-/// A listener. It accepts until the process ends.
-pub struct Fake {
+/// A fake database. It accepts connections until the process ends.
+pub struct FakeDatabase {
     pub port: u16,
 }
 
-impl Fake {
-    /// Every connection is handed to `behave`, from its first byte on, and closed when that is done.
-    pub async fn start<F, Done>(behave: F) -> Self
+impl FakeDatabase {
+    /// Runs `script` on every connection from its first byte, then closes the connection.
+    pub async fn start<F, Done>(script: F) -> Self
     where
         F: Fn(TcpStream) -> Done + Send + Sync + 'static,
         Done: Future<Output = ()> + Send + 'static,
@@ -29,7 +29,7 @@ impl Fake {
             let port = listener.local_addr().unwrap().port();
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(behave(stream));
+                    tokio::spawn(script(stream));
                 }
             });
             Self { port }
@@ -37,22 +37,22 @@ impl Fake {
         .await
     }
 
-    /// Answers the startup packet with these bytes and then says nothing more, until the other side ends.
+    /// Answers the startup packet with these bytes, then stays silent until the other side closes.
     pub async fn answering(bytes: Vec<u8>) -> Self {
         Self::start(move |mut stream| {
             let bytes = bytes.clone();
             async move {
                 if let Ok(FirstPacket::Startup(_)) = read_first(&mut stream).await {
                     let _ = stream.write_all(&bytes).await;
-                    wait_for_end(&mut stream).await;
+                    read_until_close(&mut stream).await;
                 }
             }
         })
         .await
     }
 
-    /// Answers the first packet, whatever it is, with these bytes and hangs up.
-    pub async fn hanging_up_after(bytes: Vec<u8>) -> Self {
+    /// Answers the first packet, whatever it is, with these bytes and closes.
+    pub async fn closing_after(bytes: Vec<u8>) -> Self {
         Self::start(move |mut stream| {
             let bytes = bytes.clone();
             async move {
@@ -63,8 +63,8 @@ impl Fake {
         .await
     }
 
-    /// Lets everybody in who comes in clear, or who comes in TLS, and hands the session to `behave`.
-    pub async fn letting_in<Done>(tls: bool, behave: fn(Raw) -> Done) -> Self
+    /// Accepts every login, over TLS or in clear text, and runs `script` in the session.
+    pub async fn accepting_logins<Done>(tls: bool, script: fn(Raw) -> Done) -> Self
     where
         Done: Future<Output = ()> + Send + 'static,
     {
@@ -73,19 +73,19 @@ impl Fake {
             let acceptor = acceptor.clone();
             async move {
                 let mut raw = if let Some(acceptor) = acceptor {
-                    Raw::over(encrypted(stream, &acceptor).await)
+                    Raw::over(accept_tls(stream, &acceptor).await)
                 } else {
                     assert!(matches!(read_first(&mut stream).await, Ok(FirstPacket::Startup(_))));
                     Raw::over(stream)
                 };
-                raw.send(WELCOME).await;
-                behave(raw).await;
+                raw.send(LOGIN_OK).await;
+                script(raw).await;
             }
         })
         .await
     }
 
-    /// As a static target with the TLS mode `mode`; `verify-full` with the authority of the tests.
+    /// The YAML of a static target with this `sslmode`; `verify-full` trusts the tests' authority.
     pub fn target(&self, mode: &str) -> String {
         let root = if mode == "verify-full" { ", root_certificate: '<ca>'" } else { "" };
         format!("{{host: 'localhost:{}', ssl: {{mode: {mode}{root}}}}}", self.port)
@@ -93,15 +93,15 @@ impl Fake {
 }
 
 /// `AuthenticationOk` and `ReadyForQuery`.
-pub const WELCOME: &[u8] = &[b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I'];
+pub const LOGIN_OK: &[u8] = &[b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I'];
 
-/// TLS with a certificate for `localhost` of the trusted authority.
+/// A TLS acceptor with a certificate for `localhost` from the trusted authority.
 pub fn acceptor() -> TlsAcceptor {
     TlsAcceptor::from(Authority::trusted().issue(&["localhost"], Validity::Now).server_config(false))
 }
 
-/// Answers the SSLRequest, and takes the startup packet out of TLS.
-pub async fn encrypted(mut stream: TcpStream, acceptor: &TlsAcceptor) -> TlsStream<TcpStream> {
+/// Accepts the SSLRequest and reads the startup packet inside TLS.
+pub async fn accept_tls(mut stream: TcpStream, acceptor: &TlsAcceptor) -> TlsStream<TcpStream> {
     assert!(matches!(read_first(&mut stream).await, Ok(FirstPacket::SslRequest)));
     stream.write_all(b"S").await.unwrap();
     let mut stream = acceptor.accept(stream).await.unwrap();
@@ -109,13 +109,13 @@ pub async fn encrypted(mut stream: TcpStream, acceptor: &TlsAcceptor) -> TlsStre
     stream
 }
 
-/// Reads until the other side has no more to say.
-pub async fn wait_for_end(stream: &mut TcpStream) {
+/// Reads until the other side closes.
+pub async fn read_until_close(stream: &mut TcpStream) {
     let mut buffer = [0; 1024];
     while matches!(stream.read(&mut buffer).await, Ok(count) if count > 0) {}
 }
 
-/// The message `Authentication…` with this code and these data.
+/// An `Authentication…` message with this code and data.
 pub fn authentication(code: u32, data: &[u8]) -> Vec<u8> {
     message(b'R', &[code.to_be_bytes().as_slice(), data].concat())
 }
