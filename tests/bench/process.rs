@@ -13,7 +13,7 @@ pub(crate) struct Process(pub(crate) u32);
 
 /// What a process holds at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Holdings {
+pub(crate) struct ResourceUsage {
     /// In bytes.
     pub(crate) resident: i64,
     pub(crate) descriptors: i64,
@@ -31,14 +31,14 @@ impl Process {
     }
 
     /// What it holds now.
-    pub(crate) fn holdings(self) -> Holdings {
+    pub(crate) fn resource_usage(self) -> ResourceUsage {
         let status = self.read("status");
         let field = |name: &str| -> i64 {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
             line.split_whitespace().next().unwrap().parse().unwrap()
         };
         let descriptors = fs::read_dir(format!("/proc/{}/fd", self.0)).unwrap().count();
-        Holdings {
+        ResourceUsage {
             resident: field("VmRSS:") * 1024,
             descriptors: i64::try_from(descriptors).unwrap(),
             threads: field("Threads:"),
@@ -50,7 +50,7 @@ impl Process {
     }
 }
 
-impl Sub for Holdings {
+impl Sub for ResourceUsage {
     type Output = Self;
 
     fn sub(self, before: Self) -> Self {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::load::{Load, Measured};
-use crate::process::Holdings;
+use crate::process::ResourceUsage;
 use crate::setup::{NARROW, WIDE};
 
 /// Marks, for both layers together unless they say otherwise.
@@ -36,18 +36,19 @@ pub(crate) fn loads(rounds: &[Rounds]) -> String {
 }
 
 /// Idle sessions and what 1,000 connections leave behind.
-pub(crate) fn sessions(count: usize, idle: [i64; 2], left: [Holdings; 2]) -> String {
+pub(crate) fn sessions(count: usize, idle: [i64; 2], left: [ResourceUsage; 2]) -> String {
     let mut table = String::from("| memory | client | server | mark | met |\n|---|--:|--:|---|---|\n");
     let kib = |bytes: i64| format!("{} KB", bytes.div_euclid(1024));
     let met = idle.iter().all(|bytes| *bytes <= MOST_PER_IDLE_SESSION);
     let (client, server) = (kib(idle[0]), kib(idle[1]));
     writeln!(table, "| one of {count} idle sessions | {client} | {server} | ≤ 40 KB each | {} |", word(met))
         .unwrap();
-    let what = |left: Holdings| {
+    let what = |left: ResourceUsage| {
         format!("{}, {} descriptors, {} threads", kib(left.resident), left.descriptors, left.threads)
     };
-    let clean =
-        |left: &Holdings| left.resident <= MOST_LEFT_BEHIND && left.descriptors <= 0 && left.threads <= 0;
+    let clean = |left: &ResourceUsage| {
+        left.resident <= MOST_LEFT_BEHIND && left.descriptors <= 0 && left.threads <= 0
+    };
     let met = left.iter().all(clean);
     let (client, server) = (what(left[0]), what(left[1]));
     writeln!(table, "| left by 1,000 connections | {client} | {server} | nothing | {} |", word(met)).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, NoTls};
 
 use crate::load::connect;
-use crate::process::{Holdings, Process};
+use crate::process::{Process, ResourceUsage};
 use crate::setup::{Setup, USER, Way};
 use crate::support::runtime;
 
@@ -24,17 +24,17 @@ const THREADS_LEAVE: Duration = Duration::from_secs(14);
 pub(crate) async fn idle(setup: &Setup, sessions: usize) -> [i64; 2] {
     drop(open(setup, AT_ONCE).await);
     sleep(SETTLE);
-    let before = setup.layers().map(Process::holdings);
+    let before = setup.layers().map(Process::resource_usage);
     let open = open(setup, sessions).await;
     sleep(SETTLE);
-    let after = setup.layers().map(Process::holdings);
+    let after = setup.layers().map(Process::resource_usage);
     assert_eq!(open.iter().filter(|session| session.is_closed()).count(), 0);
     let sessions = i64::try_from(sessions).unwrap();
     differences(after, before).map(|held| held.resident / sessions)
 }
 
 /// What 1,000 connections leave behind in client and server, after 1,000 others.
-pub(crate) fn left_behind(setup: &Setup) -> [Holdings; 2] {
+pub(crate) fn left_behind(setup: &Setup) -> [ResourceUsage; 2] {
     let thousand = || connect(&mut setup.command(Way::Chain, "pgbench"), 8, 125);
     thousand();
     let before = settle(setup);
@@ -64,11 +64,11 @@ async fn session(config: tokio_postgres::Config) -> Client {
 }
 
 /// What the layers hold once the threads that have nothing to do are gone.
-fn settle(setup: &Setup) -> [Holdings; 2] {
+fn settle(setup: &Setup) -> [ResourceUsage; 2] {
     sleep(THREADS_LEAVE);
-    setup.layers().map(Process::holdings)
+    setup.layers().map(Process::resource_usage)
 }
 
-fn differences([client, server]: [Holdings; 2], before: [Holdings; 2]) -> [Holdings; 2] {
+fn differences([client, server]: [ResourceUsage; 2], before: [ResourceUsage; 2]) -> [ResourceUsage; 2] {
     [client - before[0], server - before[1]]
 }

@@ -51,7 +51,7 @@ async fn the_last_line_tells_who_ended_a_session_and_how() {
     let world = World::new().with_server(ADMIN).without_client();
     let world = world.with_target("relayed", &relayed).with_target("fake", &fake.target("disable"));
     let world = world.start().await;
-    relay.point_at(world.postgres.port);
+    relay.set_target(world.postgres.port);
     let (database, relayed) = (world.rds().endpoint(), format!("localhost:{}", relay.port));
 
     let full = full_session(&world, fake.port, &mut taken).await;
@@ -71,7 +71,7 @@ async fn the_last_line_tells_who_ended_a_session_and_how() {
     assert_eq!(closed.refused().await.sqlstate(), "57P01");
 
     let mut broken = begin(&world, "db-breaks", &relayed).await;
-    relay.cut();
+    relay.reset_connections();
     broken.refused().await.expect("08006", &["rds-auth-proxy: the connection to", "was lost"]);
 
     let mut counted = Vec::new();

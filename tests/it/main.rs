@@ -96,4 +96,4 @@ mod secrets;
 mod drivers;
 
 /// A network that is late, breaks and falls silent, on every leg.
-mod faults;
+mod bad_network;

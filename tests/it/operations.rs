@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::aws_failure::{AwsFailure, Rule};
-use crate::support::holdings::admin_address;
 use crate::support::plan::World;
 use crate::support::ports::free_port;
 use crate::support::proxy::{Launch, Proxy};
+use crate::support::resource_usage::admin_address;
 use rustix::process::Signal;
 
 pub(crate) const ADMIN: &str = "proxy: {admin_addr: '127.0.0.1:0'}";

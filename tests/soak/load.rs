@@ -1,52 +1,52 @@
-//! The sessions.
+//! The sessions of the soak test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::options::Options;
-use crate::support::exchange::{Outcome, Work};
-use crate::support::legs::{DEADLINE, Legs, PLACES};
-use crate::support::relay::Fault;
+use crate::support::relay::Disruption;
+use crate::support::relayed_chain::{DEADLINE, RelayedChain, SLOTS};
+use crate::support::workload::{Outcome, Workload};
 
-/// Sessions before the first look at memory.
+/// Sessions before the first memory measurement.
 const WARM_UP: u64 = 200;
 
-/// Sessions at once: fewer than the proxies have places, since those that fell silent keep theirs for a while.
-const AT_ONCE: usize = PLACES * 2 / 3;
+/// Concurrent sessions: fewer than the proxies have slots, since stalled sessions keep theirs for a while.
+const AT_ONCE: usize = SLOTS * 2 / 3;
 
-/// A reset is what a network does most; what falls silent costs seconds.
-const FAULTS: &[Fault] = &[
-    Fault::Reset,
-    Fault::Reset,
-    Fault::Reset,
-    Fault::Reset,
-    Fault::Close,
-    Fault::Close,
-    Fault::Close,
-    Fault::HalfClose,
-    Fault::HalfClose,
-    Fault::HalfClose,
-    Fault::Pause(Duration::from_millis(300)),
-    Fault::Stall,
+/// Weighted by repetition: resets are the most frequent failure of a network, and a stall takes seconds.
+const DISRUPTIONS: &[Disruption] = &[
+    Disruption::Reset,
+    Disruption::Reset,
+    Disruption::Reset,
+    Disruption::Reset,
+    Disruption::Close,
+    Disruption::Close,
+    Disruption::Close,
+    Disruption::HalfClose,
+    Disruption::HalfClose,
+    Disruption::HalfClose,
+    Disruption::Pause(Duration::from_millis(300)),
+    Disruption::Stall,
 ];
 
-/// Sessions without a fault, so that what the proxies take once is taken.
-pub(crate) async fn warm_up(legs: &Legs) {
+/// Runs undisturbed sessions, so that the proxies have made their one-time allocations.
+pub(crate) async fn warm_up(chain: &RelayedChain) {
     for seed in 0..WARM_UP {
-        assert_eq!(legs.exchange(work(seed)).await, Outcome::Complete);
+        assert_eq!(chain.run(workload(seed)).await, Outcome::Complete);
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
-/// How each session ended, until there were enough or time is up.
-pub(crate) async fn run(legs: &Legs, options: &Options) -> Vec<Outcome> {
-    legs.treat_at_random(options.seed, FAULTS);
+/// Runs sessions until their number or the time is reached. Returns their outcomes.
+pub(crate) async fn run(chain: &RelayedChain, options: &Options) -> Vec<Outcome> {
+    chain.impair_at_random(options.seed, DISRUPTIONS);
     let until = Instant::now() + options.time;
     let started = Arc::new(AtomicU64::new(0));
     let (seed, sessions) = (options.seed << 32, options.sessions);
-    let one_by_one = (0..AT_ONCE).map(|_| {
-        let (application, started) = (legs.application(), Arc::clone(&started));
+    let workers = (0..AT_ONCE).map(|_| {
+        let (application, started) = (chain.application(), Arc::clone(&started));
         tokio::spawn(async move {
             let mut outcomes = Vec::new();
             while Instant::now() < until {
@@ -54,18 +54,18 @@ pub(crate) async fn run(legs: &Legs, options: &Options) -> Vec<Outcome> {
                 if number >= sessions {
                     break;
                 }
-                outcomes.push(application.clone().exchange(work(seed + number)).await);
+                outcomes.push(application.clone().run(workload(seed + number)).await);
             }
             outcomes
         })
     });
     let mut outcomes = Vec::new();
-    for sessions in one_by_one.collect::<Vec<_>>() {
-        outcomes.extend(sessions.await.unwrap());
+    for worker in workers.collect::<Vec<_>>() {
+        outcomes.extend(worker.await.unwrap());
     }
     outcomes
 }
 
-fn work(seed: u64) -> Work {
-    Work { queries: 4, length: 8_000, seed, patience: DEADLINE }
+fn workload(seed: u64) -> Workload {
+    Workload { queries: 4, length: 8_000, seed, patience: DEADLINE }
 }

@@ -1,5 +1,5 @@
-//! Many sessions over a bad network, and what is left after them: `SOAK_SECONDS=120 cargo test --test soak`. See
-//! docs/development.md.
+//! The soak test: many sessions over a bad network, and the resources that they leak. Run it with
+//! `SOAK_SECONDS=120 cargo test --test soak`; see docs/development.md.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use options::Options;
 use report::Report;
-use support::legs::{Clocks, Legs};
+use support::relayed_chain::{RelayedChain, Timeouts};
 
 mod load;
 mod options;
@@ -25,20 +25,26 @@ mod support;
 
 #[tokio::main]
 async fn main() {
-    // It takes minutes, so it runs only where somebody asks for it.
+    // It takes minutes, so it runs only on request.
     let Some(options) = Options::from_env() else { return };
     println!("{options:?}");
-    let legs = Legs::start(Clocks::Hurried, "info").await;
-    load::warm_up(&legs).await;
-    let before = legs.holdings().await;
+    let chain = RelayedChain::start(Timeouts::Short, "info").await;
+    load::warm_up(&chain).await;
+    let before = chain.resource_usage().await;
     let began = Instant::now();
-    let outcomes = load::run(&legs, &options).await;
+    let outcomes = load::run(&chain, &options).await;
     let took = began.elapsed();
-    legs.settle(before).await;
-    legs.fill().await;
-    legs.settle(before).await;
-    let report = Report { outcomes, took, faults: legs.faults(), before, after: legs.holdings().await };
+    chain.wait_for_cleanup(before).await;
+    chain.fill_all_slots().await;
+    chain.wait_for_cleanup(before).await;
+    let report = Report {
+        outcomes,
+        took,
+        disruptions: chain.disruptions(),
+        before,
+        after: chain.resource_usage().await,
+    };
     println!("\n{}", report.text());
-    report.judge();
-    legs.stop().await;
+    report.check();
+    chain.stop().await;
 }

@@ -1,18 +1,18 @@
-//! How long and how many.
+//! Duration and size of the soak test.
 
 use std::time::Duration;
 
-/// What a soak is to do. It ends with whatever comes first, the time or the sessions.
+/// Options of a soak test. It ends after `time` or `sessions`, whichever comes first.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) time: Duration,
     pub(crate) sessions: u64,
-    /// Of the faults and of the texts.
+    /// The seed of the disruptions and of the texts.
     pub(crate) seed: u64,
 }
 
 impl Options {
-    /// From `SOAK_SECONDS`, without which there is no soak (empty: 120), `SOAK_SESSIONS` (10,000) and `SOAK_SEED` (1).
+    /// Reads `SOAK_SECONDS` (empty: 120), `SOAK_SESSIONS` (10,000) and `SOAK_SEED` (1). None without `SOAK_SECONDS`.
     pub(crate) fn from_env() -> Option<Self> {
         let seconds = std::env::var("SOAK_SECONDS").ok()?;
         let seconds = if seconds.is_empty() { 120 } else { seconds.parse().expect("SOAK_SECONDS") };

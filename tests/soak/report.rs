@@ -1,42 +1,44 @@
-//! What came of it.
+//! The report of the soak test.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::support::exchange::Outcome;
-use crate::support::holdings::Holdings;
-use crate::support::legs::Leg;
-use crate::support::relay::Fault;
+use crate::support::relay::Disruption;
+use crate::support::relayed_chain::Link;
+use crate::support::resource_usage::ResourceUsage;
+use crate::support::workload::Outcome;
 
-/// Resident memory that a proxy may have gained, in KB: what the allocator keeps of the busiest moment. A KB for each
-/// of 10,000 sessions would be more.
-const GAINED: u64 = 8 * 1024;
+/// The largest growth of a proxy's resident memory in KB: the allocator keeps memory of the busiest moment. A leak of
+/// 1 KB in each of 10,000 sessions exceeds it.
+const MAX_GROWTH: u64 = 8 * 1024;
 
 /// The figures of a soak.
 pub(crate) struct Report {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) took: Duration,
-    /// Those that came to pass.
-    pub(crate) faults: Vec<(Leg, Fault)>,
-    /// Of client and server.
-    pub(crate) before: [Holdings; 2],
-    pub(crate) after: [Holdings; 2],
+    /// Disruptions that took place.
+    pub(crate) disruptions: Vec<(Link, Disruption)>,
+    /// Resource usage of client and server.
+    pub(crate) before: [ResourceUsage; 2],
+    pub(crate) after: [ResourceUsage; 2],
 }
 
 impl Report {
-    /// As Markdown.
+    /// The report as Markdown.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{} sessions in {} s\n", self.outcomes.len(), self.took.as_secs());
-        let faults = self.faults.iter().map(|(leg, fault)| format!("{leg:?}: {}", name(*fault)));
-        table(&mut text, "fault injected", faults);
+        let disruptions =
+            self.disruptions.iter().map(|(link, disruption)| format!("{link:?}: {}", name(*disruption)));
+        table(&mut text, "disruption", disruptions);
         table(&mut text, "how the application's session ended", self.outcomes.iter().map(kind));
         let _ = writeln!(
             text,
             "\n| layer | memory at the start | at the end | tasks | sockets |\n|---|--:|--:|--:|--:|"
         );
         for (layer, (before, after)) in ["client", "server"].iter().zip(self.before.iter().zip(&self.after)) {
-            let sockets = |held: &Holdings| held.sockets.map_or("?".to_owned(), |count| count.to_string());
+            let sockets =
+                |usage: &ResourceUsage| usage.sockets.map_or("?".to_owned(), |count| count.to_string());
             let _ = writeln!(
                 text,
                 "| {layer} | {} KB | {} KB | {}, then {} | {}, then {} |",
@@ -51,24 +53,29 @@ impl Report {
         text
     }
 
-    /// Fails for what must never be. That nothing stays behind was seen to before.
-    pub(crate) fn judge(&self) {
+    /// Panics if a session was corrupt, too few were complete, or memory grew. The caller checks for leaked connections.
+    pub(crate) fn check(&self) {
         let corrupt = self.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Corrupt(_)));
         assert_eq!(corrupt.collect::<Vec<_>>(), Vec::<&Outcome>::new());
-        // Only a way to the application that fell silent may leave it without an end.
-        let on_its_way = |(leg, fault): &&(Leg, Fault)| *leg == Leg::Application && *fault == Fault::Stall;
-        let excused = self.faults.iter().filter(on_its_way).count();
+        // Only a stalled link to the application may leave it waiting.
+        let to_application = |(link, disruption): &&(Link, Disruption)| {
+            *link == Link::AppToClient && *disruption == Disruption::Stall
+        };
+        let excused = self.disruptions.iter().filter(to_application).count();
         let silent = self.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Silent { .. })).count();
-        assert!(silent <= excused, "{silent} applications heard nothing, of which {excused} could not");
+        assert!(
+            silent <= excused,
+            "{silent} applications received nothing, but only {excused} links stalled"
+        );
         let complete = self.outcomes.iter().filter(|outcome| **outcome == Outcome::Complete).count();
         assert!(complete * 4 > self.outcomes.len(), "only {complete} sessions were complete");
         for (before, after) in self.before.iter().zip(&self.after) {
-            assert!(after.resident <= before.resident + GAINED, "{before:?}, then {after:?}");
+            assert!(after.resident <= before.resident + MAX_GROWTH, "{before:?}, then {after:?}");
         }
     }
 }
 
-/// How often each of them is there, the most frequent first.
+/// Appends a table with the number of each row, the most frequent first.
 fn table(text: &mut String, title: &str, rows: impl Iterator<Item = String>) {
     let mut counts = BTreeMap::<String, u64>::new();
     rows.for_each(|row| *counts.entry(row).or_default() += 1);
@@ -80,13 +87,13 @@ fn table(text: &mut String, title: &str, rows: impl Iterator<Item = String>) {
     }
 }
 
-fn name(fault: Fault) -> String {
-    match fault {
-        Fault::Reset => "reset".into(),
-        Fault::Close => "close".into(),
-        Fault::HalfClose => "half-close".into(),
-        Fault::Stall => "stall".into(),
-        Fault::Pause(pause) => format!("pause of {} ms", pause.as_millis()),
+fn name(disruption: Disruption) -> String {
+    match disruption {
+        Disruption::Reset => "reset".into(),
+        Disruption::Close => "close".into(),
+        Disruption::HalfClose => "half-close".into(),
+        Disruption::Stall => "stall".into(),
+        Disruption::Pause(pause) => format!("pause of {} ms", pause.as_millis()),
     }
 }
 
@@ -98,12 +105,12 @@ fn kind(outcome: &Outcome) -> String {
             format!("ErrorResponse {sqlstate} {}: {}", step(ready), shape(message))
         }
         Outcome::Cut { ready } => format!("closed or reset {}", step(ready)),
-        Outcome::Silent { ready } => format!("nothing heard {}", step(ready)),
+        Outcome::Silent { ready } => format!("nothing received {}", step(ready)),
         Outcome::Corrupt(_) => "wrong bytes".into(),
     }
 }
 
-/// A message without what differs from one to the next.
+/// A message without its prefix and addresses, to group similar ones.
 fn shape(message: &str) -> String {
     let message = message.strip_prefix("rds-auth-proxy: ").unwrap_or(message);
     let words = message.split(' ').map(|word| if word.contains("localhost:") { "ADDRESS" } else { word });

@@ -37,12 +37,12 @@ pub mod rds_api;
 pub mod output;
 pub mod proxy;
 
-pub mod exchange;
-pub mod holdings;
 pub mod relay;
+pub mod resource_usage;
+pub mod workload;
 
 pub mod instance;
 pub mod plan;
 pub mod world;
 
-pub mod legs;
+pub mod relayed_chain;

@@ -1,6 +1,6 @@
-//! A TCP relay that treats a leg of the chain badly: late, in small pieces, or broken at a byte that a test chose.
+//! A TCP relay that impairs a network link: it delays bytes, splits them, or disrupts the connection at a chosen byte.
 //!
-//! netem and the like need a kernel and rights that a test does not have; this needs neither.
+//! It replaces tools such as netem, which need kernel modules and privileges.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -17,65 +17,65 @@ use super::runtime;
 
 const BUFFER: usize = 16 * 1024;
 
-/// How long a stalled connection stays with the relay, which is longer than anybody in the tests waits.
+/// How long a stall lasts: longer than any timeout of a test.
 const STALLED: Duration = Duration::from_mins(1);
 
-/// A direction on a leg.
+/// A direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// From the application to the database.
-    Up,
+    ToDatabase,
     /// From the database to the application.
-    Down,
+    ToApplication,
 }
 
-/// What happens to a connection.
+/// What the relay does to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Both sides get a RST; what is under way is lost.
+pub enum Disruption {
+    /// Sends RST to both sides; bytes in transit are lost.
     Reset,
-    /// Both sides get a FIN.
+    /// Sends FIN to both sides.
     Close,
-    /// The receiver of this direction gets a FIN, and nothing that is sent later. The other direction goes on.
+    /// Sends FIN to the receiver of this direction and drops later bytes. The other direction continues.
     HalfClose,
-    /// Nothing more passes in this direction; nobody is told.
+    /// Forwards nothing more in this direction, without FIN or RST.
     Stall,
-    /// Nothing passes in this direction for this long.
+    /// Forwards nothing in this direction for this long.
     Pause(Duration),
 }
 
-/// How one direction of a connection is treated.
+/// The impairment of one direction of a connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Treatment {
-    /// Bytes are handed on this much later, one read at a time.
+pub struct Impairment {
+    /// The delay of every read.
     pub latency: Duration,
-    /// At most so many bytes are written at once.
-    pub piece: Option<usize>,
-    /// After so many bytes this happens; after 0, as soon as the connection is accepted.
-    pub fault: Option<(u64, Fault)>,
+    /// The largest write, in bytes.
+    pub chunk: Option<usize>,
+    /// A disruption after this many bytes; 0 is at the start of the connection.
+    pub disruption: Option<(u64, Disruption)>,
 }
 
-/// How a connection is treated.
+/// The impairments of a connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Plan {
-    pub up: Treatment,
-    pub down: Treatment,
+pub struct NetworkProfile {
+    pub to_database: Impairment,
+    pub to_application: Impairment,
 }
 
-/// What a relay has seen so far.
+/// Counters of a relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct RelayStats {
     pub connections: u64,
-    /// Those that are not over; once they are, all their bytes are counted.
+    /// Open connections. The bytes of closed ones are counted completely.
     pub open: u64,
-    /// Bytes handed on.
-    pub up: u64,
-    pub down: u64,
-    /// Every fault that came to pass.
-    pub faults: Vec<Fault>,
+    /// Forwarded bytes by direction.
+    pub to_database: u64,
+    pub to_application: u64,
+    /// Every disruption that took place.
+    pub disruptions: Vec<Disruption>,
 }
 
-/// A listener on loopback that hands its connections on to another port there. It ends with the test process.
+/// A loopback listener that forwards connections to another loopback port. It runs until the process ends.
 pub struct Relay {
     pub port: u16,
     shared: Arc<Shared>,
@@ -83,50 +83,54 @@ pub struct Relay {
 
 struct Shared {
     target: Mutex<u16>,
-    plans: Mutex<Box<dyn FnMut() -> Plan + Send>>,
-    seen: Mutex<Seen>,
-    cut: Mutex<CancellationToken>,
+    profiles: Mutex<Box<dyn FnMut() -> NetworkProfile + Send>>,
+    stats: Mutex<RelayStats>,
+    /// Cancelled to reset the connections accepted so far.
+    reset: Mutex<CancellationToken>,
 }
 
-/// How a connection ends before both sides have closed it.
-enum Broken {
+/// How the relay ends a connection that the two sides have not closed.
+enum Abort {
     Reset,
     Close,
 }
 
-impl Plan {
-    /// Both directions late.
-    pub fn late(latency: Duration) -> Self {
-        let treatment = Treatment { latency, ..Treatment::default() };
-        Self { up: treatment, down: treatment }
+impl NetworkProfile {
+    /// Delays both directions.
+    pub fn delayed(latency: Duration) -> Self {
+        let impairment = Impairment { latency, ..Impairment::default() };
+        Self { to_database: impairment, to_application: impairment }
     }
 
-    /// Both directions in pieces.
-    pub fn pieces(piece: usize) -> Self {
-        let treatment = Treatment { piece: Some(piece), ..Treatment::default() };
-        Self { up: treatment, down: treatment }
+    /// Splits both directions into writes of at most `chunk` bytes.
+    pub fn in_chunks(chunk: usize) -> Self {
+        let impairment = Impairment { chunk: Some(chunk), ..Impairment::default() };
+        Self { to_database: impairment, to_application: impairment }
     }
 
-    /// A fault in one direction.
+    /// Adds a disruption of one direction after this many bytes.
     #[must_use]
-    pub fn with(mut self, way: Way, after: u64, fault: Fault) -> Self {
-        let treatment = if way == Way::Up { &mut self.up } else { &mut self.down };
-        treatment.fault = Some((after, fault));
+    pub fn with(mut self, direction: Direction, after: u64, disruption: Disruption) -> Self {
+        let impairment = match direction {
+            Direction::ToDatabase => &mut self.to_database,
+            Direction::ToApplication => &mut self.to_application,
+        };
+        impairment.disruption = Some((after, disruption));
         self
     }
 }
 
 impl Relay {
-    /// Listens on a free port. It hands connections on once [`Relay::point_at`] said where.
+    /// Listens on a free port. [`Relay::set_target`] sets the port to forward to.
     pub async fn start() -> Self {
         runtime::within(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = listener.local_addr().unwrap().port();
             let shared = Arc::new(Shared {
                 target: Mutex::default(),
-                plans: Mutex::new(Box::new(Plan::default)),
-                seen: Mutex::default(),
-                cut: Mutex::default(),
+                profiles: Mutex::new(Box::new(NetworkProfile::default)),
+                stats: Mutex::default(),
+                reset: Mutex::default(),
             });
             tokio::spawn(accept(listener, shared.clone()));
             Self { port, shared }
@@ -134,51 +138,51 @@ impl Relay {
         .await
     }
 
-    /// The loopback port that connections go to.
-    pub fn point_at(&self, port: u16) {
+    /// Forwards connections to this loopback port.
+    pub fn set_target(&self, port: u16) {
         *self.shared.target.lock().unwrap() = port;
     }
 
-    /// Treats every connection from now on like this.
-    pub fn treat(&self, plan: Plan) {
-        self.treat_each(move || plan);
+    /// Applies this profile to every new connection.
+    pub fn apply(&self, profile: NetworkProfile) {
+        self.apply_each(move || profile);
     }
 
-    /// Asks for the treatment of each connection from now on.
-    pub fn treat_each(&self, plans: impl FnMut() -> Plan + Send + 'static) {
-        *self.shared.plans.lock().unwrap() = Box::new(plans);
+    /// Calls `profiles` for the profile of every new connection.
+    pub fn apply_each(&self, profiles: impl FnMut() -> NetworkProfile + Send + 'static) {
+        *self.shared.profiles.lock().unwrap() = Box::new(profiles);
     }
 
-    /// What it has seen so far.
-    pub fn seen(&self) -> Seen {
-        self.shared.seen.lock().unwrap().clone()
+    /// The counters so far.
+    pub fn stats(&self) -> RelayStats {
+        self.shared.stats.lock().unwrap().clone()
     }
 
     /// Resets every connection, stalled ones too; new ones are accepted.
-    pub fn cut(&self) {
-        std::mem::take(&mut *self.shared.cut.lock().unwrap()).cancel();
+    pub fn reset_connections(&self) {
+        std::mem::take(&mut *self.shared.reset.lock().unwrap()).cancel();
     }
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((from, _)) = listener.accept().await else { continue };
-        let plan = (shared.plans.lock().unwrap())();
-        let cut = shared.cut.lock().unwrap().clone();
+        let profile = (shared.profiles.lock().unwrap())();
+        let reset = shared.reset.lock().unwrap().clone();
         {
-            let mut seen = shared.seen.lock().unwrap();
-            (seen.connections, seen.open) = (seen.connections + 1, seen.open + 1);
+            let mut stats = shared.stats.lock().unwrap();
+            (stats.connections, stats.open) = (stats.connections + 1, stats.open + 1);
         }
         let shared = shared.clone();
         tokio::spawn(async move {
-            shared.relay(from, plan, &cut).await;
-            shared.seen.lock().unwrap().open -= 1;
+            shared.relay(from, profile, &reset).await;
+            shared.stats.lock().unwrap().open -= 1;
         });
     }
 }
 
 impl Shared {
-    async fn relay(&self, mut from: TcpStream, plan: Plan, cut: &CancellationToken) {
+    async fn relay(&self, mut from: TcpStream, profile: NetworkProfile, reset_all: &CancellationToken) {
         let target = *self.target.lock().unwrap();
         let Ok(mut to) = TcpStream::connect(("127.0.0.1", target)).await else { return reset(&from) };
         from.set_nodelay(true).unwrap();
@@ -188,13 +192,13 @@ impl Shared {
             let (to_reader, to_writer) = to.split();
             let both = async {
                 tokio::try_join!(
-                    self.one_way(Way::Up, from_reader, to_writer, plan.up),
-                    self.one_way(Way::Down, to_reader, from_writer, plan.down),
+                    self.one_way(Direction::ToDatabase, from_reader, to_writer, profile.to_database),
+                    self.one_way(Direction::ToApplication, to_reader, from_writer, profile.to_application),
                 )
             };
-            cut.run_until_cancelled(both).await.unwrap_or(Err(Broken::Reset))
+            reset_all.run_until_cancelled(both).await.unwrap_or(Err(Abort::Reset))
         };
-        if let Err(Broken::Reset) = ended {
+        if let Err(Abort::Reset) = ended {
             reset(&from);
             reset(&to);
         }
@@ -202,35 +206,35 @@ impl Shared {
 
     async fn one_way(
         &self,
-        way: Way,
+        direction: Direction,
         mut from: ReadHalf<'_>,
         mut to: WriteHalf<'_>,
-        mut treatment: Treatment,
-    ) -> Result<(), Broken> {
+        mut impairment: Impairment,
+    ) -> Result<(), Abort> {
         let mut buffer = vec![0; BUFFER];
         let mut passed = 0;
         loop {
-            let mut room = treatment.piece.unwrap_or(BUFFER).min(BUFFER);
-            if let Some((after, fault)) = treatment.fault {
+            let mut room = impairment.chunk.unwrap_or(BUFFER).min(BUFFER);
+            if let Some((after, disruption)) = impairment.disruption {
                 if passed == after {
-                    treatment.fault = None;
-                    self.inject(fault, &mut from, &mut to).await?;
+                    impairment.disruption = None;
+                    self.inject(disruption, &mut from, &mut to).await?;
                     continue;
                 }
                 room = room.min(usize::try_from(after - passed).unwrap_or(room));
             }
             let count = from.read(&mut buffer[..room]).await?;
-            if !treatment.latency.is_zero() {
-                tokio::time::sleep(treatment.latency).await;
+            if !impairment.latency.is_zero() {
+                tokio::time::sleep(impairment.latency).await;
             }
             if count == 0 {
                 return Ok(to.shutdown().await?);
             }
             to.write_all(&buffer[..count]).await?;
             passed += count as u64;
-            self.passed(way, count as u64);
-            if treatment.piece.is_some() {
-                // Gives the receiver a chance to read the piece by itself.
+            self.count(direction, count as u64);
+            if impairment.chunk.is_some() {
+                // The receiver should read each chunk separately.
                 yield_now().await;
             }
         }
@@ -238,47 +242,47 @@ impl Shared {
 
     async fn inject(
         &self,
-        fault: Fault,
+        disruption: Disruption,
         from: &mut ReadHalf<'_>,
         to: &mut WriteHalf<'_>,
-    ) -> Result<(), Broken> {
-        self.seen.lock().unwrap().faults.push(fault);
-        match fault {
-            Fault::Reset => Err(Broken::Reset),
-            Fault::Close => Err(Broken::Close),
-            Fault::HalfClose => {
+    ) -> Result<(), Abort> {
+        self.stats.lock().unwrap().disruptions.push(disruption);
+        match disruption {
+            Disruption::Reset => Err(Abort::Reset),
+            Disruption::Close => Err(Abort::Close),
+            Disruption::HalfClose => {
                 to.shutdown().await?;
                 tokio::io::copy(from, &mut tokio::io::sink()).await?;
                 Ok(())
             }
-            Fault::Stall => {
+            Disruption::Stall => {
                 tokio::time::sleep(STALLED).await;
-                Err(Broken::Reset)
+                Err(Abort::Reset)
             }
-            Fault::Pause(pause) => {
+            Disruption::Pause(pause) => {
                 tokio::time::sleep(pause).await;
                 Ok(())
             }
         }
     }
 
-    fn passed(&self, way: Way, count: u64) {
-        let mut seen = self.seen.lock().unwrap();
-        match way {
-            Way::Up => seen.up += count,
-            Way::Down => seen.down += count,
+    fn count(&self, direction: Direction, count: u64) {
+        let mut stats = self.stats.lock().unwrap();
+        match direction {
+            Direction::ToDatabase => stats.to_database += count,
+            Direction::ToApplication => stats.to_application += count,
         }
     }
 }
 
-/// A connection that breaks on one side breaks on the other.
-impl From<io::Error> for Broken {
+/// A failure of one side resets both.
+impl From<io::Error> for Abort {
     fn from(_: io::Error) -> Self {
         Self::Reset
     }
 }
 
-/// Makes the close that follows a RST (socket(7), `SO_LINGER` of zero).
+/// Makes the next close send RST (socket(7), `SO_LINGER` of zero).
 fn reset(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }

@@ -1,7 +1,7 @@
-//! An application that knows every byte it has to get back, for connections that may break at any moment.
+//! An application that verifies every byte it receives, for connections that may break at any moment.
 //!
-//! It sends random texts of random lengths in queries, without waiting for the answers. The database returns each text
-//! with the SHA-256 of what it got, so a byte that is lost, changed or in the wrong place in either direction is seen.
+//! It sends queries with random texts and does not wait for the answers. The database returns each text with the SHA-256
+//! of what it received, so a byte that is lost, changed or misplaced in either direction is detected.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -17,114 +17,114 @@ use super::roles::DATABASE;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// The most that is read at once, so that a database that sends nonsense is no reason to run out of memory.
+/// The largest accepted message, in bytes: a wrong length word must not exhaust the memory.
 const LARGEST: usize = 1 << 20;
 
-/// Who connects to a loopback port.
+/// An application that connects to a loopback port.
 #[derive(Clone, Debug)]
 pub struct Application {
     pub port: u16,
     pub user: String,
 }
 
-/// What a session does.
+/// The queries of a session.
 #[derive(Clone, Copy, Debug)]
-pub struct Work {
+pub struct Workload {
     pub queries: usize,
-    /// The longest text.
+    /// The length of the longest text, in bytes.
     pub length: usize,
-    /// Of the texts.
+    /// The seed of the random texts.
     pub seed: u64,
-    /// How long it waits for an end of any kind.
+    /// How long the application waits for the end of the session.
     pub patience: Duration,
 }
 
 /// How a session ended, as the application sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every text came back, and the other side closed after the Terminate.
+    /// Every text came back, and the proxy closed after the Terminate.
     Complete,
     /// An ErrorResponse.
     Refused { ready: bool, sqlstate: String, message: String },
     /// The connection was closed or reset before the end.
     Cut { ready: bool },
-    /// Nothing more happened.
+    /// The application waited in vain for the end.
     Silent { ready: bool },
-    /// What must never be: bytes that nobody sent, or in the wrong place.
+    /// The application received wrong bytes, which must never happen.
     Corrupt(String),
 }
 
-/// Why it does not go on.
+/// Why a session ends early.
 enum Stop {
-    Gone,
+    Closed,
     Refused { sqlstate: String, message: String },
     Corrupt(String),
 }
 
 impl From<io::Error> for Stop {
     fn from(_: io::Error) -> Self {
-        Self::Gone
+        Self::Closed
     }
 }
 
 impl Application {
-    /// Connects, logs in without a password, does the work and says goodbye.
-    pub async fn exchange(self, work: Work) -> Outcome {
+    /// Connects, logs in without a password, runs the queries and sends Terminate.
+    pub async fn run(self, workload: Workload) -> Outcome {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else {
             return Outcome::Cut { ready: false };
         };
         let _ = stream.set_nodelay(true);
         let mut ready = false;
-        let ended = timeout(work.patience, run(&mut stream, &self.user, work, &mut ready)).await;
+        let ended = timeout(workload.patience, run(&mut stream, &self.user, workload, &mut ready)).await;
         match ended {
             Ok(Ok(())) => Outcome::Complete,
-            Ok(Err(Stop::Gone)) => Outcome::Cut { ready },
+            Ok(Err(Stop::Closed)) => Outcome::Cut { ready },
             Ok(Err(Stop::Refused { sqlstate, message })) => Outcome::Refused { ready, sqlstate, message },
-            Ok(Err(Stop::Corrupt(what))) => Outcome::Corrupt(what),
+            Ok(Err(Stop::Corrupt(description))) => Outcome::Corrupt(description),
             Err(_) => Outcome::Silent { ready },
         }
     }
 }
 
-async fn run(stream: &mut TcpStream, user: &str, work: Work, ready: &mut bool) -> Result<(), Stop> {
+async fn run(stream: &mut TcpStream, user: &str, workload: Workload, ready: &mut bool) -> Result<(), Stop> {
     let (mut reader, mut writer) = stream.split();
-    let greeting = startup(V3_0, &[("user", user), ("database", DATABASE)]);
-    // What cannot be sent is no end yet: there may be an error to read.
-    let _ = writer.write_all(&greeting).await;
+    let startup = startup(V3_0, &[("user", user), ("database", DATABASE)]);
+    // After a failed write there may still be an error to read.
+    let _ = writer.write_all(&startup).await;
     until_ready(&mut reader, None).await?;
     *ready = true;
-    let texts = texts(work);
-    let (asked, answered) =
-        tokio::join!(ask(&mut writer, &texts), async { answers(&mut reader, &texts).await });
-    answered?;
-    asked?;
+    let texts = texts(workload);
+    let (sent, verified) =
+        tokio::join!(send_queries(&mut writer, &texts), async { verify_answers(&mut reader, &texts).await });
+    verified?;
+    sent?;
     writer.write_all(&[b'X', 0, 0, 0, 4]).await?;
     match reader.read_u8().await {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
-        Err(_) => Err(Stop::Gone),
-        // A side that the Terminate did not get to may have seen the session break, or idle for too long.
+        Err(_) => Err(Stop::Closed),
+        // The proxy may report a broken or idle session before the Terminate reaches it.
         Ok(b'E') => {
             let length = reader.read_u32().await? as usize;
             if !(4..LARGEST).contains(&length) {
                 return Err(Stop::Corrupt(format!("an error of {length} bytes after the end")));
             }
-            let (body, whole) = read_body(&mut reader, length - 4).await;
-            Err(if whole { refused(&body) } else { Stop::Gone })
+            let (body, complete) = read_body(&mut reader, length - 4).await;
+            Err(if complete { refused(&body) } else { Stop::Closed })
         }
         Ok(byte) => Err(Stop::Corrupt(format!("the byte {byte} after the end"))),
     }
 }
 
-fn texts(work: Work) -> Vec<String> {
-    let mut random = fastrand::Rng::with_seed(work.seed);
+fn texts(workload: Workload) -> Vec<String> {
+    let mut random = fastrand::Rng::with_seed(workload.seed);
     let mut text = || {
-        let length = random.usize(1..=work.length);
+        let length = random.usize(1..=workload.length);
         (0..length).map(|_| char::from(ALPHABET[random.usize(..ALPHABET.len())])).collect()
     };
-    (0..work.queries).map(|_| text()).collect()
+    (0..workload.queries).map(|_| text()).collect()
 }
 
-async fn ask(writer: &mut WriteHalf<'_>, texts: &[String]) -> io::Result<()> {
+async fn send_queries(writer: &mut WriteHalf<'_>, texts: &[String]) -> io::Result<()> {
     for text in texts {
         let sql = format!("select encode(sha256(x::bytea), 'hex') || ' ' || x from (values ('{text}')) v(x)");
         let length = u32::try_from(sql.len() + 5).unwrap();
@@ -133,7 +133,7 @@ async fn ask(writer: &mut WriteHalf<'_>, texts: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-async fn answers(reader: &mut ReadHalf<'_>, texts: &[String]) -> Result<(), Stop> {
+async fn verify_answers(reader: &mut ReadHalf<'_>, texts: &[String]) -> Result<(), Stop> {
     for text in texts {
         let digest = hex::encode(Sha256::digest(text));
         until_ready(reader, Some(&format!("{digest} {text}"))).await?;
@@ -141,7 +141,7 @@ async fn answers(reader: &mut ReadHalf<'_>, texts: &[String]) -> Result<(), Stop
     Ok(())
 }
 
-/// All messages up to ReadyForQuery. The one row must be `expected`, also as far as it got to before a cut.
+/// Reads all messages up to ReadyForQuery. The one row, or the part of it before a close, must match `expected`.
 async fn until_ready(reader: &mut ReadHalf<'_>, expected: Option<&str>) -> Result<(), Stop> {
     let row = expected.map(|expected| {
         let length = u32::try_from(expected.len()).unwrap();
@@ -154,23 +154,25 @@ async fn until_ready(reader: &mut ReadHalf<'_>, expected: Option<&str>) -> Resul
         if !(4..LARGEST).contains(&length) {
             return Err(Stop::Corrupt(format!("a message {tag} of {length} bytes")));
         }
-        let (body, whole) = read_body(reader, length - 4).await;
+        let (body, complete) = read_body(reader, length - 4).await;
         match (tag, &row) {
-            (b'D', Some(row)) if row.starts_with(&body) && (!whole || row.len() == body.len()) => rows += 1,
+            (b'D', Some(row)) if row.starts_with(&body) && (!complete || row.len() == body.len()) => {
+                rows += 1;
+            }
             (b'D', _) => return Err(Stop::Corrupt(format!("another row than expected ({length} bytes)"))),
-            (b'E', _) if whole => return Err(refused(&body)),
-            (b'Z', _) if whole && rows == usize::from(row.is_some()) => return Ok(()),
-            (b'Z', _) if whole => return Err(Stop::Corrupt(format!("{rows} rows"))),
+            (b'E', _) if complete => return Err(refused(&body)),
+            (b'Z', _) if complete && rows == usize::from(row.is_some()) => return Ok(()),
+            (b'Z', _) if complete => return Err(Stop::Corrupt(format!("{rows} rows"))),
             (b'R' | b'S' | b'K' | b'N' | b'T' | b'C' | b'Z' | b'E', _) => {}
             _ => return Err(Stop::Corrupt(format!("a message {tag} of {length} bytes"))),
         }
-        if !whole {
-            return Err(Stop::Gone);
+        if !complete {
+            return Err(Stop::Closed);
         }
     }
 }
 
-/// As much of it as there is, and whether that is all.
+/// Reads up to `length` bytes. Also returns whether the body is complete.
 async fn read_body(reader: &mut ReadHalf<'_>, length: usize) -> (Vec<u8>, bool) {
     let mut body = vec![0; length];
     let mut filled = 0;

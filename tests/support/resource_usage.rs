@@ -1,4 +1,4 @@
-//! What a proxy holds: by its own gauges, and by what the kernel says.
+//! The resource usage of a proxy, from its own metrics and from the kernel.
 
 use std::fs;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use tokio::net::TcpStream;
 
 use super::proxy::Proxy;
 
-/// What a proxy holds at one moment.
+/// The resource usage of a proxy at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holdings {
-    /// Connections and sessions it counts as open.
+pub struct ResourceUsage {
+    /// Open connections.
     pub connections: u64,
+    /// Open sessions.
     pub sessions: u64,
-    /// Asynchronous tasks, that which answers this question included.
+    /// Asynchronous tasks, including the one that serves this request.
     pub tasks: u64,
-    /// Open sockets. None where the kernel does not tell us: the proxy is not
-    /// dumpable, so only root may look.
+    /// Open sockets. None unless this process is root: the proxy is not dumpable.
     pub sockets: Option<usize>,
     /// Resident memory in KB.
     pub resident: u64,
 }
 
-impl Holdings {
-    /// Whether a connection is open, or more tasks or sockets are than before any was.
+impl ResourceUsage {
+    /// Whether a connection or session is open, or there are more tasks or sockets than `before`.
     pub fn exceeds(&self, before: &Self) -> bool {
         self.connections > 0
             || self.sessions > 0
@@ -33,10 +33,10 @@ impl Holdings {
             || self.sockets > before.sockets
     }
 
-    /// Of a proxy with an `admin_addr`.
+    /// The usage of a proxy with an `admin_addr`.
     pub async fn of(proxy: &Proxy) -> Self {
         let text = metrics(proxy).await;
-        // For the proxy to see that our question is over.
+        // The proxy needs a moment to close the connection of this request.
         tokio::time::sleep(Duration::from_millis(20)).await;
         Self {
             connections: sum(&text, "rds_auth_proxy_connections_open"),
@@ -48,7 +48,7 @@ impl Holdings {
     }
 }
 
-/// What `/metrics` says. The connection is closed when this returns.
+/// The text of `/metrics`. The connection is closed when this returns.
 pub async fn metrics(proxy: &Proxy) -> String {
     proxy.wait_for_log("answering probes").await;
     let mut stream = TcpStream::connect(admin_address(&proxy.log())).await.unwrap();
@@ -58,7 +58,7 @@ pub async fn metrics(proxy: &Proxy) -> String {
     answer
 }
 
-/// Where a proxy answers probes, by its log: a server logs JSON, a client text.
+/// The address of the admin listener, from the log: a server logs JSON, a client text.
 pub fn admin_address(log: &str) -> String {
     let line = log.lines().find(|line| line.contains("answering probes")).unwrap();
     if let Ok(json) = serde_json::from_str::<Value>(line) {
@@ -68,16 +68,15 @@ pub fn admin_address(log: &str) -> String {
     rest.split_whitespace().next().unwrap().trim_matches('"').to_owned()
 }
 
-/// Of all series of a metric.
+/// The sum over all series of a metric.
 pub fn sum(text: &str, metric: &str) -> u64 {
     let series = text.lines().filter(|line| {
         line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(' ') || rest.starts_with('{'))
     });
-    // Counts: small whole numbers, never below zero.
     series.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
 }
 
-/// See proc(5) on `/proc/PID/fd`.
+/// The number of open sockets (`/proc/PID/fd`, proc(5)).
 fn sockets(process: u32) -> Option<usize> {
     let descriptors = fs::read_dir(format!("/proc/{process}/fd")).ok()?;
     let is_socket = |path: &std::path::Path| {
@@ -90,6 +89,7 @@ fn sockets(process: u32) -> Option<usize> {
     )
 }
 
+/// Resident memory in KB (`VmRSS`, proc(5)).
 fn resident(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
