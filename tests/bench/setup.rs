@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::process::Process;
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::proxy::Proxy;
 use crate::support::roles::DATABASE;
 use crate::support::world::Running;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::endings::queue;
 use crate::operations::last_line;
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::raw::{Raw, V3_0, query, startup};
 use crate::support::roles::DATABASE;
 use crate::support::scratch::unique;

@@ -2,8 +2,8 @@
 
 use tokio::net::TcpListener;
 
+use crate::support::builder::World;
 use crate::support::instance::Instance;
-use crate::support::plan::World;
 use crate::support::raw::{Raw, Refusal};
 use crate::support::world::Running;
 

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::operations::{ADMIN, get, lines};
-use crate::support::plan::World;
+use crate::support::builder::World;
 
 /// More than a server may have files open, were it to keep them all.
 const SILENT: usize = 300;

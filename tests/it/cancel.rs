@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal};
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::proxy::Proxy;
 use crate::support::raw::{Message, Raw, V3_0, login, packet, query, startup};
 use crate::support::scratch::unique;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use crate::support::builder::World;
 use crate::support::output::Output;
-use crate::support::plan::World;
 use crate::support::proxy::{Finished, Launch};
 use crate::support::raw::Raw;
 use crate::support::runtime;

@@ -2,8 +2,8 @@
 
 use crate::credentials::client_with_file;
 use crate::operations::{ADMIN, count, get, until_counted, until_ready};
+use crate::support::builder::World;
 use crate::support::instance::Instance;
-use crate::support::plan::World;
 use crate::support::raw::{Message, Raw, Refusal, V3_0, startup};
 use crate::support::roles::DATABASE;
 use crate::support::runtime;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use tokio_postgres::NoTls;
 
+use crate::support::builder::World;
 use crate::support::identity::AccessKey;
-use crate::support::plan::World;
 use crate::support::proxy::Proxy;
 use crate::support::world::{Running, refusal};
 
@@ -34,7 +34,7 @@ async fn credentials_that_change_on_disk_sign_the_next_token() {
     drop(client.config("alice").connect(NoTls).await.unwrap());
     assert!(world.rds().tokens()[0].contains(&world.key.id));
 
-    let next = AccessKey::lasting();
+    let next = AccessKey::long_lived();
     world.identities.add(next.clone());
     world.identities.change(&world.key.id, |key| key.may_connect = false);
     write(&path, &next, "# rotated\n");

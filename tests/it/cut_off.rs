@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::support::builder::World;
 use crate::support::fake_database::{FakeDatabase, LOGIN_OK};
-use crate::support::plan::World;
 use crate::support::protocol::read_first;
 use crate::support::raw::{GSSENC_REQUEST, Raw, SSL_REQUEST, V3_0, login, message, packet, startup, tls};
 use crate::support::roles::DATABASE;

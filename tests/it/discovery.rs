@@ -6,8 +6,8 @@ use tokio_postgres::NoTls;
 
 use crate::operations::{ADMIN, get, until_counted, until_ready};
 use crate::support::aws_failure::{AwsFailure, Rule};
+use crate::support::builder::World;
 use crate::support::instance::{Cluster, Instance};
-use crate::support::plan::World;
 use crate::support::ports::free_port;
 use crate::support::proxy::Proxy;
 use crate::support::raw::{Raw, Refusal};

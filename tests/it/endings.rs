@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use crate::cancel::wait_for_queries;
 use crate::operations::{ADMIN, last_line, lines, until_counted};
+use crate::support::builder::World;
 use crate::support::fake_database::{FakeDatabase, LOGIN_OK};
-use crate::support::plan::World;
 use crate::support::protocol::{FirstPacket, read_first};
 use crate::support::proxy::Proxy;
 use crate::support::raw::{Raw, TERMINATE, V3_0, query, startup};

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::support::builder::World;
 use crate::support::fake_database::{FakeDatabase, LOGIN_OK, acceptor, authentication, read_until_close};
-use crate::support::plan::World;
 use crate::support::protocol::{read_first, refuse, request_password};
 use crate::support::raw::{Raw, Refusal, V3_0, login, message, packet, startup};
 use crate::support::roles::DATABASE;

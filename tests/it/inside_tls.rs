@@ -11,10 +11,10 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::support::builder::World;
 use crate::support::certificates::{Authority, Validity};
 use crate::support::fake_database::{FakeDatabase, LOGIN_OK, accept_tls, acceptor};
 use crate::support::output::Output;
-use crate::support::plan::World;
 use crate::support::ports::free_port;
 use crate::support::protocol::read_first;
 use crate::support::raw::{Raw, SSL_REQUEST, V3_0, login, startup, tls};

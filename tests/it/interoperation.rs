@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::support::builder::World;
 use crate::support::instance::REGION;
-use crate::support::plan::World;
 use crate::support::protocol::{FirstPacket, Startup, read_first, refuse};
 use crate::support::raw::Raw;
 use crate::support::roles::AuthMethod;

@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::proxy::Proxy;
 use crate::support::raw::{Raw, SSL_REQUEST, TERMINATE, login};
 use crate::support::world::Running;

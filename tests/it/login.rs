@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::support::builder::World;
 use crate::support::identity::AccessKey;
-use crate::support::plan::World;
 use crate::support::roles::AuthMethod;
 use crate::support::scratch::{random_text, unique};
 

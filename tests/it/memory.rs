@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::support::builder::World;
 use crate::support::fake_database::FakeDatabase;
-use crate::support::plan::World;
 use crate::support::raw::{Raw, message, query};
 use crate::support::world::Running;
 

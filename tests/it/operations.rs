@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::aws_failure::{AwsFailure, Rule};
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::ports::free_port;
 use crate::support::proxy::{Launch, Proxy};
 use crate::support::resource_usage::admin_address;

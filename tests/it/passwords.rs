@@ -10,8 +10,8 @@ use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::support::builder::World;
 use crate::support::certificates::{Authority, Validity, roots};
-use crate::support::plan::World;
 use crate::support::postgres::Postgres;
 use crate::support::protocol::{FirstPacket, read_first};
 use crate::support::proxy::Proxy;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::raw::{
     GSSENC_REQUEST, Raw, SSL_REQUEST, V3_0, login, message, packet, query, startup, tls,
 };

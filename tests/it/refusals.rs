@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio_postgres::error::SqlState;
 
+use crate::support::builder::World;
 use crate::support::instance::REGION;
-use crate::support::plan::World;
 use crate::support::raw::{Raw, Refusal};
 use crate::support::roles::DATABASE;
 use crate::support::token::sign;

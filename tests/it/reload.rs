@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use tokio_postgres::error::SqlState;
 
 use crate::operations::{ADMIN, get, lines, metric};
+use crate::support::builder::World;
 use crate::support::certificates::{Authority, Certificate, Validity};
 use crate::support::instance::Instance;
-use crate::support::plan::World;
 use crate::support::ports::free_port;
 use crate::support::proxy::Proxy;
 use crate::support::raw::Raw;
@@ -151,7 +151,7 @@ async fn what_needs_a_restart_is_named_and_does_not_count() {
 
 #[tokio::test]
 async fn a_renewed_certificate_is_shown_to_the_next_application_and_a_broken_one_is_not() {
-    let files = scratch::fresh("renewed");
+    let files = scratch::new_directory("renewed");
     let renew = |authority: &Authority| {
         let certificate = authority.issue(&["localhost"], Validity::Now);
         fs::write(files.join("key.pem"), certificate.key_pem).unwrap();

@@ -6,9 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::support::builder::World;
 use crate::support::fake_database::{FakeDatabase, authentication};
 use crate::support::output::Output;
-use crate::support::plan::World;
 use crate::support::raw::{Message, Raw, V3_0, message, packet, query, startup};
 use crate::support::roles::DATABASE;
 use crate::support::scratch::{self, random_text};
@@ -142,7 +142,7 @@ async fn a_process_of_the_same_user_is_refused_the_memory() {
         return; // Only root may start processes as somebody else.
     }
     let user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
-    let directory = scratch::fresh("shared");
+    let directory = scratch::new_directory("shared");
     let binary = directory.join("rds-auth-proxy");
     fs::copy(env!("CARGO_BIN_EXE_rds-auth-proxy"), &binary).unwrap();
     let config = directory.join("server.yaml");

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::raw::{Raw, TERMINATE, login, query};
 use crate::support::scratch::random_text;
 

@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_postgres::NoTls;
 
+use crate::support::builder::World;
 use crate::support::identity::AccessKey;
-use crate::support::plan::World;
 use crate::support::ports::free_port;
 use crate::support::proxy::Launch;
 use crate::support::runtime;

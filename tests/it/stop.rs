@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::cancel::wait_for_queries;
 use crate::operations::{lines, until_counted};
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::raw::{Raw, V3_0, login, query, startup};
 use crate::support::scratch::unique;
 use crate::support::world::Running;

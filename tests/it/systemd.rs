@@ -7,12 +7,12 @@ use rustix::process::Signal;
 use tokio::net::UnixDatagram;
 use tokio::time::timeout;
 
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::scratch;
 
 #[tokio::test]
 async fn systemd_hears_that_it_listens_that_it_lives_and_that_it_stops() {
-    let path = scratch::fresh("systemd").join("notify");
+    let path = scratch::new_directory("systemd").join("notify");
     let heard = UnixDatagram::bind(&path).unwrap();
     let world =
         World::new().with_env("NOTIFY_SOCKET", path.to_str().unwrap()).with_env("WATCHDOG_USEC", "400000");

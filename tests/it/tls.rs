@@ -2,10 +2,10 @@
 
 use std::fs;
 
+use crate::support::builder::World;
 use crate::support::certificates::{Authority, Validity};
 use crate::support::fake_rds::Encryption;
 use crate::support::instance::Instance;
-use crate::support::plan::World;
 use crate::support::raw::{Raw, Refusal};
 use crate::support::scratch::{self, random_text};
 use crate::support::world::Running;
@@ -155,7 +155,7 @@ fn shows(authority: &Authority) -> String {
 
 #[tokio::test]
 async fn roots_may_be_a_directory_of_files() {
-    let roots = scratch::fresh("roots");
+    let roots = scratch::new_directory("roots");
     fs::copy(&Authority::trusted().path, roots.join("a.pem")).unwrap();
     fs::write(roots.join("README"), "not a certificate").unwrap();
     let foreign = Authority::foreign().issue(&["localhost"], Validity::Now);

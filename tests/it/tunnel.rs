@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 use tokio::process::Child;
 
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::raw::Raw;
 use crate::support::roles::DATABASE;
 use crate::support::world::Running;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio_postgres::NoTls;
 
+use crate::support::builder::World;
 use crate::support::certificates::{Authority, Certificate, Validity};
-use crate::support::plan::World;
 use crate::support::proxy::{Launch, Proxy};
 use crate::support::scratch;
 use crate::support::world::refusal;
@@ -28,7 +28,7 @@ async fn logs_in(client: &Proxy) {
 
 #[tokio::test]
 async fn a_generated_certificate_does_for_every_mode() {
-    let directory = scratch::fresh("gen-cert");
+    let directory = scratch::new_directory("gen-cert");
     let (certificate, key) = gen_cert(&directory, "localhost").await;
     let upstream = |name: &str, host: &str, ssl: &str| {
         format!("upstream_proxies: {{{name}: {{host: '{host}:<server-port>', ssl: {ssl}}}}}")

@@ -116,7 +116,7 @@ impl Certificate {
     }
 
     fn write(chain_pem: &str, key_pem: &str) -> Self {
-        let directory = scratch::fresh("certificate");
+        let directory = scratch::new_directory("certificate");
         let (path, key_path) = (directory.join("certificate.pem"), directory.join("key.pem"));
         fs::write(&path, chain_pem).unwrap();
         fs::write(&key_path, key_pem).unwrap();
@@ -143,7 +143,7 @@ fn authority(name: &str) -> (CertificateParams, KeyPair) {
 }
 
 fn write_authority(pem: &str) -> PathBuf {
-    let path = scratch::fresh("authority").join("ca.pem");
+    let path = scratch::new_directory("authority").join("ca.pem");
     fs::write(&path, pem).unwrap();
     path
 }

@@ -1,4 +1,4 @@
-//! Who may do what: the access keys that the AWS stand-in and the RDS-like listeners know.
+//! The access keys that the fake AWS endpoint and the fake RDS instances accept.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -6,29 +6,29 @@ use std::time::{Duration, SystemTime};
 
 use super::scratch::random_text;
 
-/// An access key, as IAM (`AKIA…`) or STS (`ASIA…`, with a session token) hands it out.
+/// An access key of IAM (`AKIA…`) or STS (`ASIA…`, with a session token).
 #[derive(Clone)]
 pub struct AccessKey {
     pub id: String,
     pub secret: String,
     pub session_token: Option<String>,
-    /// From when on it is refused.
+    /// When it expires.
     pub expires: Option<SystemTime>,
     /// Whether a policy grants `rds-db:connect`.
     pub may_connect: bool,
 }
 
-/// The access keys there are. Clones share them.
+/// The known access keys. Clones share them.
 #[derive(Clone, Default)]
 pub struct Identities(Arc<Mutex<HashMap<String, AccessKey>>>);
 
 impl AccessKey {
     /// A long-lived key of an IAM user.
-    pub fn lasting() -> Self {
+    pub fn long_lived() -> Self {
         Self::new("AKIA", None, None)
     }
 
-    /// A key of an assumed role. The session token has a usual length: 900 characters.
+    /// A key of an assumed role. Its session token has 900 characters, a usual length.
     pub fn session(lifetime: Duration) -> Self {
         Self::new("ASIA", Some(format!("IQoJ+/{}==", random_text(892))), Some(SystemTime::now() + lifetime))
     }
@@ -38,7 +38,7 @@ impl AccessKey {
         Self { id, secret: random_text(40), session_token, expires, may_connect: true }
     }
 
-    /// Whether it is over at `now`.
+    /// Whether it has expired at `now`.
     pub fn expired(&self, now: SystemTime) -> bool {
         self.expires.is_some_and(|end| end <= now)
     }

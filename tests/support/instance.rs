@@ -1,4 +1,4 @@
-//! What a database of the world is like: the plan from which its listener and its entry in the AWS answers are made.
+//! The databases of a world: each has a fake RDS listener and an entry in the fake AWS answers.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::postgres::Postgres;
 use super::rds_api::{CustomEndpoint, DbCluster, DbInstance};
 use super::roles::DATABASE;
 
-/// The region of everything that does not say otherwise.
+/// The default region.
 pub const REGION: &str = "us-east-1";
 
-/// A DB instance. `"db-1".into()` is an ordinary one: reachable at `localhost`, IAM on, no tags.
+/// A DB instance. `"db-1".into()` has the defaults: at `localhost`, IAM enabled, no tags.
 #[derive(Clone)]
 pub struct Instance {
     pub(super) name: String,
@@ -54,7 +54,7 @@ impl From<&str> for Cluster {
 }
 
 impl Instance {
-    /// An ordinary one.
+    /// An instance with the defaults.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -79,62 +79,61 @@ impl Instance {
         self
     }
 
-    /// Not in `us-east-1`.
+    /// Sets the region, `us-east-1` by default.
     #[must_use]
     pub fn in_region(self, region: &str) -> Self {
         Self { region: region.to_owned(), ..self }
     }
 
-    /// Not `postgres`.
+    /// Sets the engine, `postgres` by default.
     #[must_use]
     pub fn engine(self, engine: &str) -> Self {
         Self { engine: engine.to_owned(), ..self }
     }
 
-    /// At this loopback address, which is also its name.
+    /// Sets the loopback address, which is also the host name.
     #[must_use]
     pub fn at(self, address: &str) -> Self {
         Self { host: address.to_owned(), address: address.to_owned(), ..self }
     }
 
-    /// IAM authentication is off, says AWS.
+    /// Turns IAM authentication off in the AWS answers.
     #[must_use]
     pub fn without_iam(self) -> Self {
         Self { iam: false, ..self }
     }
 
-    /// It is still being created: AWS knows no endpoint. (The listener is there all the same.)
+    /// Leaves the endpoint out of the AWS answers, as while RDS creates the instance. The listener exists.
     #[must_use]
     pub fn without_endpoint(self) -> Self {
         Self { created: false, ..self }
     }
 
-    /// What it answers to an `SSLRequest`.
+    /// Sets the answer to an `SSLRequest`.
     #[must_use]
     pub fn encryption(self, encryption: Encryption) -> Self {
         Self { encryption, ..self }
     }
 
-    /// Shows this certificate instead of a good one.
+    /// Sets the certificate, a valid one by default.
     #[must_use]
     pub fn certificate(self, certificate: Certificate) -> Self {
         Self { certificate: Some(certificate), ..self }
     }
 
-    /// The certificate it will show, made now if none was given.
-    fn certificate_to_show(&self) -> Certificate {
-        let good = || Authority::trusted_intermediate().issue(&[&self.host], Validity::Now);
-        self.certificate.clone().unwrap_or_else(good)
+    fn certificate_or_valid(&self) -> Certificate {
+        let valid = || Authority::trusted_intermediate().issue(&[&self.host], Validity::Now);
+        self.certificate.clone().unwrap_or_else(valid)
     }
 
-    /// Starts the listener and tells AWS of it.
+    /// Starts the listener and adds the instance to the AWS answers.
     pub(super) async fn start(
         &self,
         postgres: &Arc<Postgres>,
         identities: &Identities,
         aws: &FakeAws,
     ) -> Database {
-        let certificate = self.certificate_to_show();
+        let certificate = self.certificate_or_valid();
         let options = Options {
             host: self.host.clone(),
             address: self.address.clone(),
@@ -159,7 +158,7 @@ impl Instance {
 }
 
 impl Cluster {
-    /// An ordinary one.
+    /// A cluster with the defaults.
     pub fn new(name: &str) -> Self {
         Self { name: name.to_owned(), region: REGION.to_owned(), tags: Vec::new(), iam: true }
     }
@@ -171,19 +170,20 @@ impl Cluster {
         self
     }
 
-    /// Not in `us-east-1`.
+    /// Sets the region, `us-east-1` by default.
     #[must_use]
     pub fn in_region(self, region: &str) -> Self {
         Self { region: region.to_owned(), ..self }
     }
 
-    /// IAM authentication is off.
+    /// Turns IAM authentication off.
     #[must_use]
     pub fn without_iam(self) -> Self {
         Self { iam: false, ..self }
     }
 
-    /// Starts the listeners, named `NAME-instance-1`, `NAME/writer`, `NAME/reader` and `NAME/custom` in the world.
+    /// Starts the listeners and adds the cluster to the AWS answers. The databases of the world are `NAME-instance-1`,
+    /// `NAME/writer`, `NAME/reader` and `NAME/custom`.
     pub(super) async fn start(
         &self,
         postgres: &Arc<Postgres>,

@@ -23,11 +23,11 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use support::builder::World;
 use support::certificates::Authority;
 use support::fake_rds::{FakeRds, Login};
 use support::identity::AccessKey;
 use support::instance::REGION;
-use support::plan::World;
 use support::ports::free_port;
 use support::roles::DATABASE;
 use support::world::Running;

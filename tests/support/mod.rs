@@ -41,8 +41,9 @@ pub mod relay;
 pub mod resource_usage;
 pub mod workload;
 
+pub mod builder;
+pub mod config;
 pub mod instance;
-pub mod plan;
 pub mod world;
 
 pub mod relayed_chain;

@@ -222,7 +222,7 @@ struct Layout {
 
 impl Layout {
     fn create() -> Self {
-        let root = scratch::fresh("pg");
+        let root = scratch::new_directory("pg");
         let (data, hba, log) = (root.join("data"), root.join("pg_hba.conf"), root.join("server.log"));
         fs::create_dir(&data).unwrap();
         fs::write(&hba, HBA).unwrap();

@@ -121,7 +121,7 @@ impl Launch {
         } else {
             Command::new(&self.binary)
         };
-        let home = scratch::fresh("home");
+        let home = scratch::new_directory("home");
         command
             .args(&self.arguments)
             .env_clear()

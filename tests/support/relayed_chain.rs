@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::plan::World;
+use super::builder::World;
 use super::postgres::Postgres;
 use super::proxy::Proxy;
 use super::raw::{Raw, TERMINATE};

@@ -57,7 +57,7 @@ pub fn directory() -> &'static Path {
 }
 
 /// A new, empty directory in it.
-pub fn fresh(name: &str) -> PathBuf {
+pub fn new_directory(name: &str) -> PathBuf {
     let directory = directory().join(unique(name));
     fs::create_dir(&directory).unwrap();
     fs::set_permissions(&directory, Permissions::from_mode(0o711)).unwrap();

@@ -1,4 +1,4 @@
-//! A world that runs: what a test does with it, and the search for secrets at its end.
+//! A running test world, and the search for leaked secrets at its end.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio_postgres::error::DbError;
 use tokio_postgres::{Client, NoTls};
 
-use super::certificates::{Authority, Certificate};
+use super::certificates::Certificate;
 use super::fake_aws::FakeAws;
 use super::fake_rds::FakeRds;
 use super::identity::{AccessKey, Identities};
@@ -19,17 +19,17 @@ use super::proxy::{Launch, Proxy};
 use super::roles::DATABASE;
 use super::runtime;
 
-/// All parts of a started [`super::plan::World`].
+/// The parts of a started [`super::builder::World`].
 pub struct Running {
     pub postgres: Arc<Postgres>,
     pub aws: FakeAws,
     pub identities: Identities,
-    /// The client's identity.
+    /// The client's access key.
     pub key: AccessKey,
     pub server_key: AccessKey,
-    /// What the server shows with [`super::plan::World::with_server_tls`].
+    /// The server's certificate with [`super::builder::World::with_server_tls`].
     pub server_certificate: Certificate,
-    /// Where the configuration files are.
+    /// The directory of the configuration files.
     pub directory: PathBuf,
     pub(super) client_config: PathBuf,
     pub(super) client_flags: Vec<String>,
@@ -42,7 +42,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The database of that name; a cluster's are `NAME/writer`, `NAME/reader`, `NAME/custom`.
+    /// The database with this name; those of a cluster are `NAME/writer`, `NAME/reader` and `NAME/custom`.
     pub fn database(&self, name: &str) -> &FakeRds {
         let found = self.databases.iter().find(|database| database.name == name);
         &found.unwrap_or_else(|| panic!("there is no database {name}")).rds
@@ -63,26 +63,26 @@ impl Running {
         self.proxy("server")
     }
 
-    /// A proxy that was started with the world, by name: `server`, `server-2`, `client`.
+    /// A proxy that was started with the world: `server`, `server-2` or `client`.
     pub fn proxy(&self, name: &str) -> &Proxy {
         let found = self.proxies.iter().find(|proxy| proxy.name == name);
         found.unwrap_or_else(|| panic!("there is no {name}"))
     }
 
-    /// The same, to stop or kill it.
+    /// The mutable form of [`Running::proxy`], to stop or kill it.
     pub fn proxy_mut(&mut self, name: &str) -> &mut Proxy {
         let found = self.proxies.iter_mut().find(|proxy| proxy.name == name);
         found.unwrap_or_else(|| panic!("there is no {name}"))
     }
 
-    /// Runs one SQL text with psql through the client: what it prints, or its error text.
+    /// Runs an SQL text with psql through the client. Returns its output or its error text.
     pub async fn psql(&self, user: &str, sql: &str) -> Result<String, String> {
         let output = self.psql_command(self.client(), user).args(["-c", sql]).output().await.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
-    /// psql towards a proxy, its output without decoration and its environment empty.
+    /// A psql command for a proxy, with unaligned output and an empty environment.
     pub fn psql_command(&self, proxy: &Proxy, user: &str) -> Command {
         let mut command = Command::new("psql");
         command
@@ -96,51 +96,51 @@ impl Running {
         command
     }
 
-    /// A connection through the client.
+    /// Connects through the client.
     pub async fn connect(&self, user: &str) -> Result<Client, tokio_postgres::Error> {
         let (client, connection) = self.client().config(user).connect(NoTls).await?;
         runtime::spawn(connection);
         Ok(client)
     }
 
-    /// The error that a login through the client ends with.
+    /// The error of a refused login through the client.
     pub async fn refusal(&self, user: &str) -> DbError {
         refusal(self.client(), user).await
     }
 
-    /// Adds an instance that nobody has heard of yet.
+    /// Adds an instance after the start of the world.
     pub async fn add_instance(&mut self, instance: impl Into<Instance>) {
         let database = instance.into().start(&self.postgres, &self.identities, &self.aws).await;
         self.databases.push(database);
     }
 
-    /// How the server is started, for worlds that begin without one.
+    /// The launch of the server, for a world without one.
     pub fn server_launch(&self) -> Launch {
         let launch = Launch::mode("server", "server", &self.directory.join("server.yaml"));
         self.launch(launch, &self.server_key)
     }
 
-    /// Starts one more client with the world's configuration. Later flags win, so a `--target` here replaces the first.
+    /// Starts another client with the world's configuration. A `--target` in `flags` replaces the world's.
     pub async fn start_client(&self, flags: &[&str]) -> Proxy {
         self.start_proxy(self.client_launch(flags)).await
     }
 
-    /// Starts a proxy whose output is searched for secrets at the end.
+    /// Starts a proxy. The world searches its output for secrets at the end.
     pub async fn start_proxy(&self, launch: Launch) -> Proxy {
         let proxy = launch.start().await.unwrap_or_else(|ended| {
-            panic!("it does not listen (code {:?})\n{}\n{}", ended.code, ended.stdout, ended.stderr)
+            panic!("the proxy does not listen (code {:?})\n{}\n{}", ended.code, ended.stdout, ended.stderr)
         });
         self.outputs.lock().unwrap().extend([proxy.stdout.clone(), proxy.stderr.clone()]);
         proxy
     }
 
-    /// How the client is started; `flags` with a `--target` replace the world's.
+    /// The launch of a client. A `--target` in `flags` replaces the world's.
     pub fn client_launch(&self, flags: &[&str]) -> Launch {
         let mut launch = Launch::mode("client", "client", &self.client_config).with(flags);
-        let mut own = self.client_flags.iter();
-        while let Some(flag) = own.next() {
+        let mut world_flags = self.client_flags.iter();
+        while let Some(flag) = world_flags.next() {
             if flag == "--target" && flags.contains(&"--target") {
-                own.next();
+                world_flags.next();
             } else {
                 launch.arguments.push(flag.clone());
             }
@@ -148,7 +148,7 @@ impl Running {
         self.launch(launch, &self.key)
     }
 
-    /// A command with the environment of this world and the identity `key`.
+    /// A launch with the environment of this world and the access key `key`.
     pub fn launch(&self, launch: Launch, key: &AccessKey) -> Launch {
         let mut launch = launch
             .env("AWS_ENDPOINT_URL", &self.aws.url)
@@ -162,30 +162,12 @@ impl Running {
         launch
     }
 
-    /// Replaces `<…>` in a YAML text, see [`super::plan::World`].
-    pub(super) fn resolve(&self, text: &str) -> String {
-        let mut text = text
-            .replace("<postgres>", &format!("localhost:{}", self.postgres.port))
-            .replace("<ca>", &Authority::trusted().path.display().to_string())
-            .replace("<foreign-ca>", &Authority::foreign().path.display().to_string())
-            .replace("<certificate>", &self.server_certificate.path.display().to_string())
-            .replace("<key>", &self.server_certificate.key_path.display().to_string())
-            .replace("<directory>", &self.directory.display().to_string());
-        if let Some(server) = self.proxies.iter().find(|proxy| proxy.name == "server") {
-            text = text.replace("<server-port>", &server.port().to_string());
-        }
-        for database in &self.databases {
-            text = text.replace(&format!("<{}>", database.name), &database.rds.endpoint());
-        }
-        text
-    }
-
-    /// Searches for this one too at the end.
+    /// Adds a secret to the search at the end.
     pub fn add_secret(&self, secret: &str) {
         self.extra_secrets.lock().unwrap().push(secret.to_owned());
     }
 
-    /// Stops client and servers, which must end cleanly, and searches all they printed for secrets.
+    /// Stops client and servers, which must exit cleanly, and searches their output for secrets.
     pub async fn stop(mut self) {
         for mut proxy in std::mem::take(&mut self.proxies).into_iter().rev() {
             proxy.stop().await;
@@ -193,7 +175,7 @@ impl Running {
         self.check();
     }
 
-    /// The secrets in what the proxies have printed so far.
+    /// The secrets that the proxies have printed so far.
     pub fn leaks(&self) -> Vec<Leak> {
         let secrets = self.secrets();
         self.outputs.lock().unwrap().iter().flat_map(|output| secrets.leaks(output)).collect()
@@ -208,7 +190,7 @@ impl Running {
             }
         }
         for database in &self.databases {
-            // Whoever sends no token but a word is after something else than secrecy.
+            // Passwords this short are no tokens, and the search would find them by chance.
             database
                 .rds
                 .tokens()
@@ -235,9 +217,9 @@ impl Running {
     }
 }
 
-/// The error that a login through `proxy` ends with.
+/// The error of a refused login through `proxy`.
 pub async fn refusal(proxy: &Proxy, user: &str) -> DbError {
-    let Err(error) = proxy.config(user).connect(NoTls).await else { panic!("{user} was let in") };
+    let Err(error) = proxy.config(user).connect(NoTls).await else { panic!("the login of {user} succeeded") };
     error.as_db_error().unwrap_or_else(|| panic!("no ErrorResponse: {error:?}")).clone()
 }
 

@@ -24,7 +24,7 @@ impl Cluster {
     pub(super) async fn start() -> Self {
         let pki = Pki::new();
         let api = ApiServer::start(&pki).await;
-        let directory = scratch::fresh("cluster");
+        let directory = scratch::new_directory("cluster");
         let token = random_text(40);
         fs::write(directory.join("ca.pem"), &pki.ca_pem).unwrap();
         api.cluster().tokens = Some(vec![token.clone()]);

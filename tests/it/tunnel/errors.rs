@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 
 use super::api_server::Port;
 use super::cluster::Cluster;
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::ports::free_port;
 use crate::support::scratch::random_text;
 use crate::support::world::refusal;

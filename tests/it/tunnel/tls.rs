@@ -12,7 +12,7 @@ use crate::support::world::Running;
 
 /// A world whose server has a certificate for `host` from `gen-cert`. The client verifies it with `verify-full`.
 async fn world_with_certificate_for(host: &str) -> (Cluster, Running) {
-    let directory = scratch::fresh("gen-cert");
+    let directory = scratch::new_directory("gen-cert");
     let path = |name: &str| directory.join(name).display().to_string();
     let (certificate, key) = (path("server.pem"), path("server.key"));
     let arguments = ["gen-cert", "--certificate", &certificate, "--key", &key, "--hosts", host];

@@ -59,7 +59,7 @@ fn instance(identifier: &str, region: &str, engine: &str) -> DbInstance {
 
 #[tokio::test]
 async fn instances_are_listed_page_by_page_and_by_region() {
-    let setup = Setup::new(AccessKey::lasting()).await;
+    let setup = Setup::new(AccessKey::long_lived()).await;
     for number in 0..5 {
         setup.aws.put_instance(instance(&format!("db-{number}"), "us-east-1", "postgres"));
     }
@@ -94,7 +94,7 @@ async fn instances_are_listed_page_by_page_and_by_region() {
 
 #[tokio::test]
 async fn clusters_have_three_kinds_of_endpoints() {
-    let setup = Setup::new(AccessKey::lasting()).await;
+    let setup = Setup::new(AccessKey::long_lived()).await;
     setup.aws.put_cluster(DbCluster {
         identifier: "aurora".into(),
         region: "us-east-1".into(),
@@ -158,7 +158,7 @@ async fn unknown_and_expired_access_keys_are_refused() {
 
 #[tokio::test]
 async fn calls_fail_as_the_rules_say() {
-    let setup = Setup::new(AccessKey::lasting()).await;
+    let setup = Setup::new(AccessKey::long_lived()).await;
     let failures = [
         (AwsFailure::AccessDenied, "AccessDenied"),
         (AwsFailure::Expired, "ExpiredToken"),

@@ -27,7 +27,7 @@ struct Setup {
 impl Setup {
     async fn new(encryption: Encryption) -> Self {
         let postgres = Postgres::shared().await;
-        let (identities, key) = (Identities::default(), AccessKey::lasting());
+        let (identities, key) = (Identities::default(), AccessKey::long_lived());
         identities.add(key.clone());
         let options = Options {
             host: "localhost".into(),

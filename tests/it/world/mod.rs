@@ -1,9 +1,9 @@
 //! The parts of the world, without a proxy.
 
+mod builder;
 mod fake_aws;
 mod fake_rds;
 mod output;
-mod plan;
 mod ports;
 mod postgres;
 mod proxy;

@@ -1,10 +1,10 @@
-//! A planned world comes to be as planned.
+//! The builder creates the world that a test describes.
 
 use serde_yaml::Value;
 
+use crate::support::builder::World;
 use crate::support::identity::AccessKey;
 use crate::support::instance::Instance;
-use crate::support::plan::World;
 use crate::support::world::Running;
 
 fn config(running: &Running, name: &str) -> Value {
@@ -12,7 +12,7 @@ fn config(running: &Running, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn yaml_is_laid_over_the_configuration_and_names_are_filled_in() {
+async fn yaml_is_merged_over_the_configuration_and_placeholders_are_replaced() {
     let world = World::new()
         .with_instance(Instance::new("db-1").in_region("eu-west-1"))
         .with_cluster("aurora")
@@ -41,8 +41,8 @@ async fn yaml_is_laid_over_the_configuration_and_names_are_filled_in() {
 }
 
 #[tokio::test]
-async fn the_identity_is_in_the_environment_of_the_client() {
-    let key = AccessKey::lasting();
+async fn the_access_key_is_in_the_environment_of_the_client() {
+    let key = AccessKey::long_lived();
     let world =
         World::new().with_key(key.clone()).with_client_flag("--quiet").without_server().without_client();
     let world = world.start().await;
