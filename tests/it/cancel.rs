@@ -85,7 +85,7 @@ async fn a_cancel_request_with_a_wrong_key_stops_nothing() {
     let (mut session, mut key) = sleeper(&world, world.client()).await;
     *key.last_mut().unwrap() ^= 1;
     request_cancel(world.client(), &key).await;
-    session.silent(Duration::from_millis(300)).await;
+    session.expect_silence(Duration::from_millis(300)).await;
     drop(session);
     world.stop().await;
 }

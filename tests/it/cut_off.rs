@@ -74,7 +74,7 @@ async fn a_password_that_the_application_cuts_off_is_no_password() {
             if cut == answer.len() {
                 raw.until_ready().await;
             } else {
-                raw.end().await;
+                raw.close_write().await;
                 assert_eq!(raw.rest().await, b"", "after {cut} bytes");
             }
         }
@@ -97,7 +97,7 @@ async fn what_comes_before_a_login_may_be_cut_off_anywhere() {
             for cut in 0..packet.len() {
                 let mut raw = Raw::connect(port).await;
                 raw.send(&packet[..cut]).await;
-                raw.end().await;
+                raw.close_write().await;
                 // One byte of answer to the SSLRequest, and at most an alert behind it.
                 let rest = raw.rest().await;
                 assert!(rest.len() < 16, "{} bytes after {cut} of {packet:?}", rest.len());
@@ -105,7 +105,7 @@ async fn what_comes_before_a_login_may_be_cut_off_anywhere() {
         }
     }
     assert_eq!(world.rds().connections(), 0);
-    let mut raw = Raw::connect(world.client().port()).await.ask_for_tls().await;
+    let mut raw = Raw::connect(world.client().port()).await.request_tls().await;
     raw.send(&login("alice")).await;
     raw.until_ready().await;
     world.stop().await;

@@ -155,7 +155,7 @@ async fn leave_a_query_behind(world: &Running, mut session: Raw) -> Raw {
     let sql = format!("select pg_sleep(300) as {}", unique("left"));
     session.send(&query(&sql)).await;
     wait_for_queries(world, &sql, 1).await;
-    session.end().await;
+    session.close_write().await;
     session
 }
 

@@ -45,7 +45,7 @@ const GARBAGE: [&[u8]; 4] = [
 async fn bytes_of_an_application_that_are_no_tls_end_its_session_and_no_other() {
     let world = world_with_tls().await;
     for port in [world.client().port(), world.server().port()] {
-        let mut bystander = Raw::connect(port).await.ask_for_tls().await;
+        let mut bystander = Raw::connect(port).await.request_tls().await;
         bystander.send(&hello(&world)).await;
         bystander.until_ready().await;
         for garbage in GARBAGE {

@@ -42,7 +42,7 @@ async fn pass_a_row(tls: bool) {
     let before = peaks(&world);
     raw.send(&query("select everything")).await;
     let mut header = [0; 5];
-    raw.exactly(&mut header).await;
+    raw.read_exact(&mut header).await;
     assert_eq!(header, row_header());
     // All buffers on the way fill up.
     sleep(Duration::from_secs(1)).await;
@@ -111,7 +111,7 @@ async fn expect_pattern(raw: &mut Raw, length: usize) {
     let mut left = length;
     while left > 0 {
         let piece = left.min(PATTERN);
-        raw.exactly(&mut buffer[..piece]).await;
+        raw.read_exact(&mut buffer[..piece]).await;
         assert!(buffer[..piece] == pattern[..piece], "a byte is wrong, {left} before the end");
         left -= piece;
     }

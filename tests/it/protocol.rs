@@ -59,7 +59,7 @@ async fn a_request_for_encryption_inside_tls_is_refused() {
     let world = world_with_tls().await;
     for port in doors(&world) {
         for request in [SSL_REQUEST, GSSENC_REQUEST] {
-            let mut raw = Raw::connect(port).await.ask_for_tls().await;
+            let mut raw = Raw::connect(port).await.request_tls().await;
             raw.send(request).await;
             raw.refused().await.expect("08P01", &["inside encryption"]);
         }
@@ -74,7 +74,7 @@ async fn gssapi_encryption_is_declined_and_tls_may_be_asked_for_next() {
         let mut raw = Raw::connect(port).await;
         raw.send(GSSENC_REQUEST).await;
         assert_eq!(raw.byte().await, Some(b'N'));
-        expect_service(&mut raw.ask_for_tls().await, &world).await;
+        expect_service(&mut raw.request_tls().await, &world).await;
 
         let mut raw = Raw::connect(port).await;
         for _ in 0..2 {
@@ -194,7 +194,7 @@ async fn a_startup_packet_cut_off_anywhere_harms_nobody() {
         for length in 0..whole.len() {
             let mut raw = Raw::connect(port).await;
             raw.send(&whole[..length]).await;
-            raw.end().await;
+            raw.close_write().await;
             assert_eq!(raw.rest().await, b"", "after {length} bytes");
         }
     }
@@ -290,7 +290,7 @@ async fn who_hangs_up_before_a_word_is_no_event() {
         assert_eq!(raw.byte().await, Some(b'S'));
         drop(raw);
         let mut polite = Raw::connect(port).await;
-        polite.end().await;
+        polite.close_write().await;
         assert_eq!(polite.rest().await, b"");
     }
     world.client().wait_for_log("hung up without a startup packet").await;

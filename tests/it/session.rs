@@ -89,10 +89,10 @@ async fn an_idle_session_ends_with_the_reason_after_idle_timeout() {
         let world = if in_client { World::new().with_client(yaml) } else { World::new().with_server(yaml) };
         let world = world.start().await;
         let mut idle = session(&world).await;
-        idle.silent(Duration::from_millis(2100)).await;
+        idle.expect_silence(Duration::from_millis(2100)).await;
         // A session that moves bytes starts anew.
         ask(&mut idle, "select 1").await;
-        idle.silent(Duration::from_millis(2100)).await;
+        idle.expect_silence(Duration::from_millis(2100)).await;
         idle.refused().await.expect("57P05", &["rds-auth-proxy: ", "idle for 4 s", "idle_timeout"]);
         world.stop().await;
     }
@@ -103,7 +103,7 @@ async fn without_idle_timeout_no_clock_of_the_proxy_ends_a_session() {
     let clocks = "proxy: {handshake_timeout: 3s, connect_timeout: 1s, drain_timeout: 1s}";
     let world = World::new().with_server(clocks).with_client(clocks).start().await;
     let mut idle = session(&world).await;
-    idle.silent(Duration::from_secs(5)).await;
+    idle.expect_silence(Duration::from_secs(5)).await;
     ask(&mut idle, "select 1").await;
     // Nor one that waits for a slow answer.
     ask(&mut idle, "select pg_sleep(4)").await;
@@ -116,7 +116,7 @@ async fn an_application_that_ends_its_side_gets_all_results() {
     let world = World::new().with_server_tls().start().await;
     let mut half = session(&world).await;
     half.send(&query("select g, repeat('x', 100) from generate_series(1, 200000) g")).await;
-    half.end().await;
+    half.close_write().await;
     let messages = half.until_ready().await;
     assert_eq!(messages.iter().filter(|message| message.tag == b'D').count(), 200_000);
     assert_eq!(half.message().await, None);
@@ -126,11 +126,11 @@ async fn an_application_that_ends_its_side_gets_all_results() {
 #[tokio::test]
 async fn an_application_that_ends_its_side_may_wait_for_a_slow_answer() {
     let world = World::new().with_client_tls().start().await;
-    let mut half = Raw::connect(world.client().port()).await.ask_for_tls().await;
+    let mut half = Raw::connect(world.client().port()).await.request_tls().await;
     half.send(&login("alice")).await;
     half.until_ready().await;
     half.send(&query("select 'late' from pg_sleep(3)")).await;
-    half.end().await;
+    half.close_write().await;
     let messages = half.until_ready().await;
     assert_eq!(messages[1].column(), "late");
     assert_eq!(half.message().await, None);

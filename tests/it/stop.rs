@@ -117,7 +117,7 @@ async fn after_drain_timeout_an_idle_session_reads_57p01() {
         let mut world = draining(name, "4s").await;
         let mut idle = session(&world).await;
         world.proxy(name).signal(Signal::TERM);
-        idle.silent(Duration::from_millis(500)).await;
+        idle.expect_silence(Duration::from_millis(500)).await;
         idle.refused().await.expect("57P01", &["rds-auth-proxy: this proxy is shutting down"]);
         drop(idle);
         assert!(world.proxy_mut(name).wait().await.success());
@@ -192,7 +192,7 @@ async fn forever_is_until_the_second_signal() {
     let mut world = draining("server", "forever").await;
     let mut idle = session(&world).await;
     world.server().signal(Signal::TERM);
-    idle.silent(Duration::from_secs(2)).await;
+    idle.expect_silence(Duration::from_secs(2)).await;
     idle.send(&query("select 1")).await;
     idle.until_ready().await;
     world.server().signal(Signal::TERM);
@@ -207,7 +207,7 @@ async fn a_second_signal_ends_everything_at_once() {
         let mut world = draining(name, "1h").await;
         let mut idle = session(&world).await;
         world.proxy(name).signal(signal);
-        idle.silent(Duration::from_millis(500)).await;
+        idle.expect_silence(Duration::from_millis(500)).await;
         world.proxy(name).signal(signal);
         idle.refused().await.expect("57P01", &["shutting down"]);
         drop(idle);

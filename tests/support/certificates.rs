@@ -1,4 +1,4 @@
-//! Certificate authorities and the certificates they issue, fresh in every test process.
+//! Certificate authorities and certificates, generated in every test process.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -20,28 +20,28 @@ static TRUSTED: LazyLock<Authority> = LazyLock::new(|| Authority::root("Test CA"
 static INTERMEDIATE: LazyLock<Authority> = LazyLock::new(|| TRUSTED.intermediate("Test Intermediate CA"));
 static FOREIGN: LazyLock<Authority> = LazyLock::new(|| Authority::root("Foreign CA"));
 
-/// When a certificate is good.
+/// The validity period of a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Validity {
-    /// Today.
+    /// Includes today.
     #[default]
     Now,
-    /// It ended in 2021.
+    /// Ended in 2021.
     Expired,
-    /// It begins in 2090.
+    /// Begins in 2090.
     NotYet,
 }
 
-/// One that signs certificates.
+/// A certificate authority.
 pub struct Authority {
-    /// Its own certificate as a PEM file.
+    /// Its certificate as a PEM file.
     pub path: PathBuf,
     issuer: Issuer<'static, KeyPair>,
-    /// The certificates between the issued ones and the root, as PEM.
+    /// The intermediate certificates as PEM.
     chain: String,
 }
 
-/// A certificate with its key, as PEM files and as text. The chain holds what lies below the root.
+/// A certificate with its key, as PEM files and as PEM text. The chain excludes the root.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     pub path: PathBuf,
@@ -51,26 +51,26 @@ pub struct Certificate {
 }
 
 impl Authority {
-    /// The root that the proxies of the test world trust.
+    /// The root authority that the proxies of the test world trust.
     pub fn trusted() -> &'static Self {
         &TRUSTED
     }
 
-    /// One below the trusted root; a server with its certificates sends the intermediate one too.
+    /// An intermediate authority below the trusted root. Its certificate is in the chain of those that it issues.
     pub fn trusted_intermediate() -> &'static Self {
         &INTERMEDIATE
     }
 
-    /// A root that nobody trusts.
+    /// A root authority that no proxy trusts by default.
     pub fn foreign() -> &'static Self {
         &FOREIGN
     }
 
-    /// A server certificate for `names`, each a DNS name or an IP address.
+    /// Issues a server and client certificate for `names`, each a DNS name or an IP address.
     pub fn issue(&self, names: &[&str], validity: Validity) -> Certificate {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names.clone()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, names.first().map_or("nobody", String::as_str));
+        params.distinguished_name.push(DnType::CommonName, names.first().map_or("unnamed", String::as_str));
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
@@ -95,16 +95,16 @@ impl Authority {
 }
 
 impl Certificate {
-    /// A rustls configuration that serves this certificate and knows the ALPN name that PostgreSQL uses. As RDS does
-    /// (its `ssl_ca_file` is set), it asks for a certificate of the trusted authority and refuses any other; whether
-    /// none at all is good enough is for `demand` to say.
-    pub fn server_config(&self, demand: bool) -> Arc<ServerConfig> {
+    /// A rustls server configuration with this certificate and PostgreSQL's ALPN name. Like RDS, which sets
+    /// `ssl_ca_file`, it requests a client certificate of the trusted authority and refuses others. With `require_client`
+    /// it also refuses clients without one.
+    pub fn server_config(&self, require_client: bool) -> Arc<ServerConfig> {
         let chain = CertificateDer::pem_slice_iter(self.chain_pem.as_bytes()).map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let trusted = Arc::new(roots(&Authority::trusted().path));
         let verifier = WebPkiClientVerifier::builder_with_provider(trusted, provider.clone());
-        let verifier = if demand { verifier } else { verifier.allow_unauthenticated() };
+        let verifier = if require_client { verifier } else { verifier.allow_unauthenticated() };
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -125,7 +125,7 @@ impl Certificate {
     }
 }
 
-/// The trust anchors of a client that trusts the PEM file at `path`.
+/// The certificates of the PEM file at `path` as trust anchors.
 pub fn roots(path: &Path) -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).unwrap() {

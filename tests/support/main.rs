@@ -1,8 +1,8 @@
-//! The test world by itself, for a person: `cargo run --example world -- DIRECTORY`.
+//! The test world for interactive use: `cargo run --example world -- DIRECTORY`.
 //!
-//! It starts PostgreSQL, the RDS-like instance `db-1` and the AWS endpoint, writes `server.yaml`, `client.yaml` and
-//! the environments to run them in, `server-env.sh` and `client-env.sh`, into DIRECTORY, prints a line that begins with `ready`, then a line for every
-//! login, and runs until it gets SIGTERM or SIGINT, or with `--until-eof` until its standard input ends.
+//! It starts PostgreSQL, the fake RDS instance `db-1` and the fake AWS endpoint. Into DIRECTORY it writes `server.yaml`,
+//! `client.yaml` and their environments `server-env.sh` and `client-env.sh`. It prints a line that begins with `ready`,
+//! then a line for every login, and runs until SIGTERM or SIGINT, or with `--until-eof` until its standard input ends.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -11,7 +11,7 @@
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "it is the test world: what cannot go on panics, and what happens is printed"
+    reason = "the test world panics when it cannot go on, and prints its events"
 )]
 
 use std::fmt::Write;
@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
     println!("ready: {}", arguments.directory.display());
     tokio::select! {
         () = report_logins(world.rds()) => {}
-        () = until_told(arguments.until_eof) => {}
+        () = wait_for_stop(arguments.until_eof) => {}
     }
     world.stop().await;
     ExitCode::SUCCESS
@@ -73,7 +73,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Option<Arguments> {
     }
 }
 
-async fn until_told(until_eof: bool) {
+async fn wait_for_stop(until_eof: bool) {
     let mut terminate = signal(SignalKind::terminate()).unwrap();
     let mut interrupt = signal(SignalKind::interrupt()).unwrap();
     let input_ends = async {
@@ -111,16 +111,16 @@ async fn report_logins(rds: &FakeRds) {
 
 fn describe(login: &Login, rds: &FakeRds) -> String {
     let mut text =
-        format!("{} asks for database {}", login.user, login.find("database").unwrap_or(&login.user));
+        format!("{} connects to database {}", login.user, login.find("database").unwrap_or(&login.user));
     write!(text, ", over {}", login.tls.as_deref().unwrap_or("no TLS")).unwrap();
     match (&login.token, &login.refusal) {
         (Some(token), None) => {
             let length = token.len();
-            write!(text, "; the password is an IAM token of {length} characters").unwrap();
-            write!(text, " for {}, its signature is good: welcome", rds.endpoint()).unwrap();
+            write!(text, "; accepted: the IAM token of {length} characters").unwrap();
+            write!(text, " has a valid signature for {}", rds.endpoint()).unwrap();
         }
         (_, Some(refusal)) => write!(text, "; refused: {refusal}").unwrap(),
-        (None, None) => write!(text, "; not a member of rds_iam, the database asks for a password").unwrap(),
+        (None, None) => write!(text, "; not a member of rds_iam, PostgreSQL requests the password").unwrap(),
     }
     text
 }
@@ -165,7 +165,7 @@ fn environment(world: &Running, key: &AccessKey) -> String {
     text
 }
 
-/// The usual port if it is free, and any other one if not.
+/// The usual port if it is free, else another one.
 fn port_near(usual: u16) -> u16 {
     if TcpListener::bind(("127.0.0.1", usual)).is_ok() { usual } else { free_port() }
 }

@@ -1,13 +1,15 @@
-//! The test world (`docs/development.md`): everything a pair of proxies needs around itself, on loopback.
+//! The test world (`docs/development.md`): everything around a client and a server, on loopback.
 //!
-//! From the bottom up:
-//! `runtime`, `scratch`, `ports`, `script`: threads, files, ports and programs. `certificates`, `identity`, `token`: TLS and IAM.
-//! `postgres`, `roles`: the database. `protocol`, `carry`, `rds`: the RDS-like listener before it.
-//! `raw`, `fake`: an application and a database that say what no driver and no PostgreSQL would.
-//! `catalog`, `fault`, `aws`: the AWS endpoint. `proxy`, `output`: the binary under test and what it prints.
-//! `relay`, `exchange`, `holdings`: a bad network, an application that notices, what proxies hold.
-//! `instance`, `plan`, `world`: all of it put together; `World::new().with_instance("db-1").start()` begins a test.
-//! `legs`: the chain with a relay on each leg.
+//! - `runtime`, `scratch`, `ports`, `script`: threads, files, ports and programs
+//! - `certificates`, `identity`, `token`: TLS and IAM
+//! - `postgres`, `roles`: the real PostgreSQL
+//! - `fake_rds`, with `gate` and `protocol`: the RDS instance in front of it
+//! - `fake_aws`, with `rds_api` and `aws_failure`: the AWS endpoint
+//! - `raw`, `fake_database`: an application and a database that send any bytes
+//! - `proxy`, `output`: the binary under test and its output
+//! - `relay`, `workload`, `resource_usage`: a bad network, an application that verifies every byte, the resources of a proxy
+//! - `builder`, `config`, `instance`, `world`: a whole world; `World::new().with_instance("db-1").start()` begins a test
+//! - `relayed_chain`: a world with a relay on each link
 
 #![allow(dead_code, unreachable_pub, reason = "each binary that includes the world uses a part of it")]
 
@@ -27,12 +29,12 @@ pub mod fake_rds;
 pub mod gate;
 pub mod protocol;
 
-pub mod fake_database;
-pub mod raw;
-
 pub mod aws_failure;
 pub mod fake_aws;
 pub mod rds_api;
+
+pub mod fake_database;
+pub mod raw;
 
 pub mod output;
 pub mod proxy;

@@ -1,4 +1,4 @@
-//! What the processes under test print, and the search for secrets in it.
+//! The output of the processes under test, and the search for secrets in it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use super::runtime;
 
-/// One stream of one process, as far as it has been printed. Clones are the same one.
+/// The collected output of one stream of a process. Clones share it.
 #[derive(Clone)]
 pub struct Output {
-    /// `server's stderr`
+    /// For example `server's stderr`.
     name: String,
     bytes: Arc<Mutex<Vec<u8>>>,
     state: watch::Receiver<State>,
@@ -26,7 +26,7 @@ struct State {
 }
 
 impl Output {
-    /// Collects all that `reader` gives until its end.
+    /// Collects the bytes of `reader` until its end.
     pub fn collect(name: String, mut reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let (sender, state) = watch::channel(State::default());
@@ -46,13 +46,12 @@ impl Output {
         Self { name, bytes, state }
     }
 
-    /// All of it so far.
+    /// The text so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
-    /// What `find` finds in the complete lines, as soon as it does; none once the stream has ended without it or the
-    /// time is up.
+    /// Waits until `find` finds something in the complete lines. None if the stream ends or `limit` passes before.
     pub async fn wait_for<T>(&self, limit: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let mut state = self.state.clone();
         let search = async {
@@ -69,7 +68,7 @@ impl Output {
         tokio::time::timeout(limit, search).await.ok().flatten()
     }
 
-    /// Waits until the process has closed the stream, in a test's thread that cannot await.
+    /// Waits until the process has closed the stream, for code that cannot await.
     pub fn wait_for_end(&self, limit: Duration) {
         let deadline = std::time::Instant::now() + limit;
         while !self.state.borrow().ended && std::time::Instant::now() < deadline {
@@ -77,7 +76,7 @@ impl Output {
         }
     }
 
-    /// The last lines, under a heading, for the report of a failed test.
+    /// The last lines with a heading, for the report of a failed test.
     pub fn tail(&self, lines: usize) -> String {
         let text = self.text();
         let all: Vec<_> = text.lines().collect();
@@ -86,27 +85,27 @@ impl Output {
     }
 }
 
-/// The secrets a test has used, each with what it is.
+/// The secrets of a test, each with its kind.
 #[derive(Default)]
 pub struct Secrets(Vec<(String, String)>);
 
-/// A secret that was printed. Shows where and what kind, not the secret.
+/// A leaked secret: its kind and place, without the secret itself.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Leak {
     pub output: String,
     pub kind: String,
-    /// The number of the first line that holds it, from 1.
+    /// The number of the first line with it, from 1.
     pub line: usize,
 }
 
 impl Secrets {
-    /// Adds one. What is too short to be told from ordinary text is a mistake of the test.
+    /// Adds a secret. Panics if it is too short to be distinguished from ordinary text.
     pub fn add(&mut self, kind: &str, secret: &str) {
-        assert!(secret.len() >= 8, "{kind} is too short to be searched for");
+        assert!(secret.len() >= 8, "{kind} is too short for the search");
         self.0.push((kind.to_owned(), secret.to_owned()));
     }
 
-    /// Adds an IAM token: whole, decoded, and each part that would do as a secret by itself.
+    /// Adds an IAM token: the whole token, its decoded form and its secret parts.
     pub fn add_token(&mut self, token: &str) {
         self.add("IAM token", token);
         self.add("decoded IAM token", &percent_decode_str(token).decode_utf8_lossy());
@@ -119,14 +118,14 @@ impl Secrets {
         }
     }
 
-    /// Adds a private key: every line of its PEM text but the frame.
+    /// Adds a private key: each line of its PEM text without the header and footer.
     pub fn add_key(&mut self, pem: &str) {
         for line in pem.lines().filter(|line| !line.starts_with("-----") && line.len() >= 16) {
             self.add("private key", line);
         }
     }
 
-    /// The leaks in an output, one a kind.
+    /// The leaks in an output, one of each kind.
     pub fn leaks(&self, output: &Output) -> Vec<Leak> {
         let text = output.text();
         let mut leaks: Vec<Leak> = Vec::new();

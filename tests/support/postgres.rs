@@ -1,8 +1,8 @@
 //! A real PostgreSQL cluster in the scratch directory, on a free loopback port.
 //!
-//! Over TCP (plain or TLS) it asks for the password that a role's login group says, see [`super::roles`]; over its Unix
-//! socket it lets the superuser and the members of `rds_iam` in, which is the way the RDS-like listener takes after it
-//! has verified a token. `RDS_AUTH_PROXY_TEST_PG_BIN` names the directory of another version's binaries.
+//! Over TCP, with or without TLS, it authenticates each role as its group says, see [`super::roles`]. Over its Unix
+//! socket it accepts the superuser and the members of `rds_iam` without a password: the fake RDS connects there after it
+//! verified a token. `RDS_AUTH_PROXY_TEST_PG_BIN` names the directory of another version's binaries.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -19,7 +19,7 @@ use super::certificates::{Authority, Certificate, Validity};
 use super::ports::free_port;
 use super::{roles, runtime, scratch};
 
-/// Who may come in how. The order matters: the first line that fits decides.
+/// The `pg_hba.conf`. The first matching line decides.
 const HBA: &str = "
 local all postgres                     trust
 local all +rds_iam                     trust
@@ -42,13 +42,13 @@ const SETTINGS: &[&str] = &[
     "log_line_prefix=%m [%p] %u@%d ",
 ];
 
-/// A running cluster. It is stopped with [`Postgres::stop`], when it is dropped, or when the process ends.
+/// A running cluster. It ends with [`Postgres::stop`], when dropped, or with the process.
 pub struct Postgres {
-    /// On 127.0.0.1.
+    /// Its TCP port on 127.0.0.1.
     pub port: u16,
-    /// Where its Unix socket is, as `host_path` of tokio-postgres and as `PGHOST`.
+    /// The directory of its Unix socket, for `host_path` of tokio-postgres and for `PGHOST`.
     pub socket_directory: PathBuf,
-    /// Its own server certificate, for `localhost` and `127.0.0.1`, from the trusted authority.
+    /// Its server certificate for `localhost` and `127.0.0.1`, from the trusted authority.
     pub certificate: Certificate,
     pub(super) roles: roles::Roles,
     log: PathBuf,
@@ -63,12 +63,12 @@ impl Postgres {
         SHARED.get_or_init(Self::start).await.clone()
     }
 
-    /// A cluster of one's own, for a test that breaks it.
+    /// Starts a separate cluster, for a test that breaks it.
     pub async fn start() -> Arc<Self> {
         Self::start_installed(Installation::find()).await
     }
 
-    /// One of another version, from the directory of its binaries.
+    /// Starts a separate cluster with the binaries of this directory.
     pub async fn start_from(binaries: &Path) -> Arc<Self> {
         Self::start_installed(Installation::at(binaries.to_owned())).await
     }
@@ -89,7 +89,7 @@ impl Postgres {
         self.superuser.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
-    /// The first column of the first row, as text; none for no row. As the superuser.
+    /// Runs a query as the superuser. Returns the first column of the first row as text, none without rows.
     pub async fn value(&self, sql: &str) -> Option<String> {
         let messages =
             self.superuser.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
@@ -99,12 +99,12 @@ impl Postgres {
         })
     }
 
-    /// What the server wrote to its log so far.
+    /// The server's log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Kills it as a crash would (SIGQUIT): every session ends at once.
+    /// Sends SIGQUIT (immediate shutdown): every session ends at once.
     pub fn stop(&self) {
         let mut server = self.server.lock().unwrap();
         if server.try_wait().unwrap().is_none() {
@@ -123,7 +123,7 @@ impl Drop for Postgres {
 /// The PostgreSQL binaries and the user that runs them.
 struct Installation {
     binaries: PathBuf,
-    /// User and group id, when the tests run as root, which PostgreSQL refuses to.
+    /// User and group id if the tests run as root, as which PostgreSQL does not start.
     user: Option<(u32, u32)>,
 }
 
@@ -156,7 +156,7 @@ impl Installation {
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Another process may take the port between its choice and the start, so it is tried more than once.
+    /// Tries several ports, since another process may take a port between its choice and the start.
     async fn start(&self, layout: &Layout) -> Postgres {
         for _ in 0..5 {
             let port = free_port();
@@ -211,7 +211,7 @@ impl Installation {
     }
 }
 
-/// Where the files of a cluster are.
+/// The files of a cluster.
 struct Layout {
     root: PathBuf,
     data: PathBuf,
@@ -234,7 +234,7 @@ impl Layout {
 async fn wait_until_ready(layout: &Layout, port: u16, mut server: Child) -> Result<Postgres, ()> {
     for _ in 0..600 {
         if let Ok(superuser) = connect_superuser(&layout.root, port, "postgres").await {
-            // What is granted in the template holds in every database made later.
+            // Databases inherit the grants of the template.
             let template = connect_superuser(&layout.root, port, "template1").await.unwrap();
             template.batch_execute("GRANT ALL ON SCHEMA public TO PUBLIC").await.unwrap();
             return Ok(Postgres {
@@ -269,7 +269,7 @@ async fn connect_superuser(
     Ok(client)
 }
 
-/// The variable first, then the newest version that Debian's packages installed, then what `pg_config` says.
+/// Directories with binaries: that of the variable, or those of Debian's packages, newest first, and of `pg_config`.
 fn candidates() -> Vec<PathBuf> {
     if let Some(directory) = std::env::var_os("RDS_AUTH_PROXY_TEST_PG_BIN") {
         return vec![directory.into()];
@@ -286,12 +286,12 @@ fn candidates() -> Vec<PathBuf> {
 }
 
 fn unprivileged_user() -> (u32, u32) {
-    let ask = |flag, user| {
+    let id = |flag, user| {
         let output = Command::new("id").args([flag, user]).output().ok()?;
         String::from_utf8(output.stdout).ok()?.trim().parse().ok()
     };
     ["postgres", "nobody"]
         .into_iter()
-        .find_map(|user| Some((ask("-u", user)?, ask("-g", user)?)))
+        .find_map(|user| Some((id("-u", user)?, id("-g", user)?)))
         .expect("neither a user `postgres` nor `nobody` to run PostgreSQL as")
 }

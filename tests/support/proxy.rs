@@ -1,7 +1,7 @@
-//! Runs the real binary, with a clean environment and all it prints collected.
+//! Runs the real binary with a clean environment and collects its output.
 //!
-//! How a test learns the port of a proxy that listens on port 0: both modes log the message `listening` with a field
-//! `address` on standard error, in JSON (server) or as `address=…` in a line of text (client).
+//! A proxy listens on port 0. Its address is in the log message `listening` on standard error: as the field `address`
+//! of a JSON line (server) or as `address=…` in a line of text (client).
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -14,44 +14,44 @@ use super::output::Output;
 use super::roles::DATABASE;
 use super::{runtime, scratch};
 
-/// How long a proxy may take to listen, and to stop.
+/// How long a proxy may take to listen or to stop.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// What to run.
+/// A command line with its environment.
 #[derive(Clone, Debug)]
 pub struct Launch {
     /// The name in reports: `server`, `client`.
     pub name: String,
     pub binary: PathBuf,
     pub arguments: Vec<String>,
-    /// All there is of it, but `PATH`, `HOME` (an empty directory) and `LOG_LEVEL=trace`.
+    /// Variables besides `PATH`, `HOME` (an empty directory), `LOG_LEVEL=trace` and `AWS_EC2_METADATA_DISABLED=true`.
     pub environment: Vec<(String, String)>,
 }
 
-/// A running proxy that listens. It is killed when dropped.
+/// A running proxy that listens. Dropping it kills the process.
 pub struct Proxy {
     pub name: String,
-    /// What it said it listens on: `127.0.0.1:12345`, or the path of a socket.
+    /// The address it listens on: `127.0.0.1:12345`, or the path of a socket.
     pub address: String,
     pub stdout: Output,
     pub stderr: Output,
     child: Child,
 }
 
-/// A command that has ended.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Finished {
-    /// None if a signal ended it.
+    /// The exit code; none if a signal ended the process.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Launch {
-    /// The binary that cargo built for these tests.
+    /// A launch of the binary that cargo built for these tests.
     pub fn new(name: &str, arguments: &[&str]) -> Self {
         let Some(binary) = option_env!("CARGO_BIN_EXE_rds-auth-proxy") else {
-            panic!("only tests and benches know the binary");
+            panic!("cargo sets the path of the binary only for tests and benches");
         };
         Self {
             name: name.to_owned(),
@@ -61,7 +61,7 @@ impl Launch {
         }
     }
 
-    /// One of the two modes with its configuration file.
+    /// A launch of `client` or `server` with a configuration file.
     pub fn mode(name: &str, mode: &str, config: &Path) -> Self {
         Self::new(name, &[mode, "--configfile", config.to_str().unwrap()])
     }
@@ -73,14 +73,14 @@ impl Launch {
         self
     }
 
-    /// Adds a variable.
+    /// Adds an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Starts it and waits until it listens; what it printed if it ends instead.
+    /// Starts the proxy and waits until it listens. Returns its result if it ends instead.
     pub async fn start(self) -> Result<Proxy, Finished> {
         let (mut child, stdout, stderr) = self.spawn().await;
         if let Some(address) = stderr.wait_for(PATIENCE, listening_address).await {
@@ -92,13 +92,13 @@ impl Launch {
         Err(Finished { code, stdout: stdout.text(), stderr: stderr.text() })
     }
 
-    /// Runs it to its end.
+    /// Runs the command to its end.
     pub async fn run(self) -> Finished {
         let (mut child, stdout, stderr) = self.spawn().await;
         let status = tokio::time::timeout(PATIENCE, child.wait()).await;
         let status =
             status.unwrap_or_else(|_| panic!("{} does not end: {}", self.name, stderr.text())).unwrap();
-        // A grandchild may hold the streams open: the wait is limited.
+        // The wait has a limit since a grandchild may keep the streams open.
         stdout.wait_for(PATIENCE, |_| None::<()>).await;
         stderr.wait_for(PATIENCE, |_| None::<()>).await;
         Finished { code: status.code(), stdout: stdout.text(), stderr: stderr.text() }
@@ -106,7 +106,7 @@ impl Launch {
 
     async fn spawn(&self) -> (Child, Output, Output) {
         let mut command = self.command();
-        // On the world's threads: they outlive the test, and with setpriv the child dies with its parent thread.
+        // setpriv kills the child when its parent thread ends; the world's threads outlive the test.
         let mut child = runtime::within(async move { command.spawn().unwrap() }).await;
         let stdout = Output::collect(format!("{}'s stdout", self.name), child.stdout.take().unwrap());
         let stderr = Output::collect(format!("{}'s stderr", self.name), child.stderr.take().unwrap());
@@ -143,34 +143,34 @@ impl Proxy {
     /// The port it listens on.
     pub fn port(&self) -> u16 {
         let port = self.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        port.unwrap_or_else(|| panic!("{} is no address with a port", self.address))
+        port.unwrap_or_else(|| panic!("{} has no port", self.address))
     }
 
-    /// How tokio-postgres reaches it.
+    /// A tokio-postgres configuration that connects to it.
     pub fn config(&self, user: &str) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(self.port()).user(user).dbname(DATABASE);
         config
     }
 
-    /// Its process id, for measurements.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id().unwrap_or_else(|| panic!("the {} has ended", self.name))
     }
 
-    /// The most memory it ever had, in kB; none where the system does not tell (`proc_pid_status`, `VmHWM`).
+    /// Its peak resident memory in kB (`VmHWM`, `proc_pid_status(5)`); none if the system does not report it.
     pub fn peak_memory(&self) -> Option<usize> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// What it logged so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         self.stderr.text()
     }
 
-    /// Waits until a line with `text` is in its log.
+    /// Waits until its log contains a line with `text`.
     pub async fn wait_for_log(&self, text: &str) {
         let found = self.stderr.wait_for(PATIENCE, |log| log.contains(text).then_some(())).await;
         assert!(found.is_some(), "`{text}` is not in the log\n{}", self.stderr.tail(40));
@@ -182,7 +182,7 @@ impl Proxy {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the process ends.
     pub async fn wait(&mut self) -> ExitStatus {
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let Ok(status) = status else { panic!("the {} does not end\n{}", self.name, self.stderr.tail(40)) };
@@ -191,14 +191,14 @@ impl Proxy {
         status.unwrap()
     }
 
-    /// Asks it to stop, as Kubernetes and systemd do, and expects a clean exit.
+    /// Sends SIGTERM, as Kubernetes and systemd do, and expects a clean exit.
     pub async fn stop(&mut self) {
         self.signal(Signal::TERM);
         let status = self.wait().await;
         assert!(status.success(), "the {} ended with {status}\n{}", self.name, self.stderr.tail(40));
     }
 
-    /// Ends it at once, without a chance to say goodbye.
+    /// Kills the process.
     pub fn kill(&mut self) {
         let _ = self.child.start_kill();
     }

@@ -1,7 +1,6 @@
-//! An application that is written byte by byte, for everything that no driver would do.
+//! A raw connection of an application, for bytes that no driver would send.
 //!
-//! From the PostgreSQL manual, "Message Formats", and like [`super::protocol`] on purpose without
-//! `rds_auth_proxy::wire`.
+//! Written from the PostgreSQL manual, "Message Formats", without `rds_auth_proxy::wire`, like [`super::protocol`].
 
 use std::io;
 use std::sync::Arc;
@@ -16,25 +15,25 @@ use tokio_rustls::TlsConnector;
 use super::certificates::{Authority, roots};
 use super::roles::DATABASE;
 
-/// The packet that asks for TLS.
+/// The packet `SSLRequest`.
 pub const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
-/// The packet that asks for GSSAPI encryption.
+/// The packet `GSSENCRequest`.
 pub const GSSENC_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 48];
 /// The message `Terminate`.
 pub const TERMINATE: &[u8] = &[b'X', 0, 0, 0, 4];
 /// Protocol 3.0.
 pub const V3_0: u32 = 0x3_0000;
 
-/// How long any one answer may take.
+/// The timeout of a read.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// A connection, in clear or in TLS.
+/// A raw connection, with or without TLS.
 pub struct Raw(Box<dyn Stream>);
 
-/// A message of the other side.
+/// A message from the other side.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Message {
     pub tag: u8,
@@ -47,7 +46,7 @@ pub struct Refusal {
     fields: Vec<(u8, String)>,
 }
 
-/// A startup packet, its length included.
+/// A startup packet with its length word.
 pub fn startup(version: u32, parameters: &[(&str, &str)]) -> Vec<u8> {
     let mut body = version.to_be_bytes().to_vec();
     for (name, value) in parameters {
@@ -60,18 +59,18 @@ pub fn startup(version: u32, parameters: &[(&str, &str)]) -> Vec<u8> {
     packet(&body)
 }
 
-/// The usual startup packet: protocol 3.0, this user, the database of the test world.
+/// A startup packet for protocol 3.0, this user and the database of the test world.
 pub fn login(user: &str) -> Vec<u8> {
     startup(V3_0, &[("user", user), ("database", DATABASE)])
 }
 
-/// `body` with its length word before it.
+/// A packet: a length word and `body`.
 pub fn packet(body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap();
     [&length.to_be_bytes(), body].concat()
 }
 
-/// A tagged message, its length included.
+/// A message: tag, length word and `body`.
 pub fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag], packet(body).as_slice()].concat()
 }
@@ -81,7 +80,7 @@ pub fn query(sql: &str) -> Vec<u8> {
     message(b'Q', &[sql.as_bytes(), &[0]].concat())
 }
 
-/// TLS as `sslmode=verify-full` with the trusted authority, offering `alpn`.
+/// A TLS connector like `sslmode=verify-full` with the trusted authority, which offers `alpn`.
 pub fn tls(alpn: &[&[u8]]) -> TlsConnector {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -94,12 +93,12 @@ pub fn tls(alpn: &[&[u8]]) -> TlsConnector {
 }
 
 impl Raw {
-    /// A TCP connection to a loopback port.
+    /// Opens a TCP connection to a loopback port.
     pub async fn connect(port: u16) -> Self {
         Self::over(TcpStream::connect(("127.0.0.1", port)).await.unwrap())
     }
 
-    /// Logs in with protocol 3.0 and these parameters, in this order. Has all messages up to `ReadyForQuery`.
+    /// Logs in with protocol 3.0 and these parameters, in this order. Returns all messages up to `ReadyForQuery`.
     pub async fn log_in(port: u16, parameters: &[(&str, &str)]) -> Result<(Self, Vec<Message>), Refusal> {
         let mut raw = Self::connect(port).await;
         raw.send(&startup(V3_0, parameters)).await;
@@ -107,25 +106,25 @@ impl Raw {
         Ok((raw, messages))
     }
 
-    /// A session of this user in the database of the test world.
+    /// Opens a session of this user in the database of the test world.
     pub async fn session(port: u16, user: &str) -> Self {
-        Self::log_in(port, &[("user", user), ("database", DATABASE)]).await.expect("it is let in").0
+        Self::log_in(port, &[("user", user), ("database", DATABASE)]).await.expect("the login fails").0
     }
 
-    /// Goes on with a connection that has begun otherwise.
+    /// Wraps an open connection.
     pub fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         Self(Box::new(stream))
     }
 
-    /// Puts TLS on it, without asking first.
+    /// Starts TLS without an `SSLRequest`.
     pub async fn encrypt(self, connector: &TlsConnector) -> io::Result<Self> {
         let name = ServerName::try_from("localhost").unwrap();
         let encrypted = tokio::time::timeout(PATIENCE, connector.connect(name, self.0));
         encrypted.await.expect("the TLS handshake hangs").map(|stream| Self(Box::new(stream)))
     }
 
-    /// Asks for TLS and puts it on.
-    pub async fn ask_for_tls(mut self) -> Self {
+    /// Sends an `SSLRequest` and starts TLS.
+    pub async fn request_tls(mut self) -> Self {
         self.send(SSL_REQUEST).await;
         assert_eq!(self.byte().await, Some(b'S'));
         self.encrypt(&tls(&[])).await.unwrap()
@@ -136,34 +135,34 @@ impl Raw {
         self.try_send(bytes).await.unwrap();
     }
 
-    /// Sends bytes to somebody who may have hung up.
+    /// Sends bytes; the other side may have closed.
     pub async fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes).await?;
         self.0.flush().await
     }
 
-    /// Sends no more, but goes on reading.
-    pub async fn end(&mut self) {
+    /// Closes the sending direction; reading continues.
+    pub async fn close_write(&mut self) {
         self.0.shutdown().await.unwrap();
     }
 
-    /// The next byte; none at the end.
+    /// Reads the next byte; none at the end.
     pub async fn byte(&mut self) -> Option<u8> {
         let mut byte = [0];
         (self.read(&mut byte).await == 1).then_some(byte[0])
     }
 
-    /// The next message; none at the end.
+    /// Reads the next message; none at the end.
     pub async fn message(&mut self) -> Option<Message> {
         let tag = self.byte().await?;
         let mut length = [0; 4];
-        self.exactly(&mut length).await;
+        self.read_exact(&mut length).await;
         let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
-        self.exactly(&mut body).await;
+        self.read_exact(&mut body).await;
         Some(Message { tag, body })
     }
 
-    /// Everything up to and with `ReadyForQuery`, or the error that came instead.
+    /// Reads all messages up to and including `ReadyForQuery`, or the error that comes instead.
     pub async fn ready(&mut self) -> Result<Vec<Message>, Refusal> {
         let mut messages = Vec::new();
         loop {
@@ -180,19 +179,19 @@ impl Raw {
         }
     }
 
-    /// Everything up to and with `ReadyForQuery`, and no error.
+    /// Reads all messages up to and including `ReadyForQuery`; panics at an error.
     pub async fn until_ready(&mut self) -> Vec<Message> {
         self.ready().await.unwrap()
     }
 
-    /// Runs a query: the first column of its first row.
+    /// Runs a query. Returns the first column of its first row.
     pub async fn query(&mut self, sql: &str) -> Result<String, Refusal> {
         self.send(&query(sql)).await;
         let messages = self.ready().await?;
         Ok(messages.iter().find(|message| message.tag == b'D').expect("no row").column())
     }
 
-    /// Expects to be refused: notices at most, an `ErrorResponse`, and the end.
+    /// Expects an `ErrorResponse`, possibly after notices, and then the end.
     pub async fn refused(&mut self) -> Refusal {
         loop {
             match self.message().await {
@@ -202,12 +201,12 @@ impl Raw {
                     assert_eq!(self.message().await, None, "after {refusal:?}");
                     return refusal;
                 }
-                None => panic!("the connection was closed without a word"),
+                None => panic!("the connection was closed without an ErrorResponse"),
             }
         }
     }
 
-    /// Everything up to the end, byte by byte.
+    /// Reads all bytes up to the end.
     pub async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         while let Some(byte) = self.byte().await {
@@ -216,23 +215,24 @@ impl Raw {
         rest
     }
 
-    /// Expects nothing to come for this long.
-    pub async fn silent(&mut self, time: Duration) {
+    /// Expects no byte for this long.
+    pub async fn expect_silence(&mut self, time: Duration) {
         let mut byte = [0];
         let read = tokio::time::timeout(time, self.0.read(&mut byte)).await;
         assert!(read.is_err(), "{read:?} instead of silence");
     }
 
-    /// Fills `buffer`.
-    pub async fn exactly(&mut self, buffer: &mut [u8]) {
+    /// Reads exactly as many bytes as `buffer` holds.
+    pub async fn read_exact(&mut self, buffer: &mut [u8]) {
         let read = tokio::time::timeout(PATIENCE, self.0.read_exact(buffer)).await;
-        read.expect("it hangs in the middle of a message").expect("a message was cut off");
+        read.expect("timeout in the middle of a message")
+            .expect("the connection ended in the middle of a message");
     }
 
-    /// A reset and TLS without a goodbye are ends as well.
+    /// Reads bytes; 0 at the end. A reset and an end of TLS without `close_notify` count as the end.
     async fn read(&mut self, buffer: &mut [u8]) -> usize {
         let read = tokio::time::timeout(PATIENCE, self.0.read(buffer)).await;
-        match read.expect("no answer comes, and no end either") {
+        match read.expect("timeout while waiting for an answer") {
             Ok(count) => count,
             Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof) => 0,
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset) => 0,
@@ -242,7 +242,7 @@ impl Raw {
 }
 
 impl Message {
-    /// What an `ErrorResponse` says.
+    /// Parses an `ErrorResponse`.
     pub fn refusal(&self) -> Refusal {
         assert_eq!(self.tag, b'E', "{self:?} is no ErrorResponse");
         let fields = self.body.split(|byte| *byte == 0).filter(|field| !field.is_empty());
@@ -260,7 +260,7 @@ impl Message {
 }
 
 impl Refusal {
-    /// The five characters.
+    /// The SQLSTATE: five characters.
     pub fn sqlstate(&self) -> &str {
         self.field(b'C').unwrap()
     }
@@ -275,12 +275,12 @@ impl Refusal {
         self.field(b'H')
     }
 
-    /// Expects this SQLSTATE and each of these texts in message and hint.
+    /// Expects this SQLSTATE, and each of these texts in message or hint.
     pub fn expect(&self, sqlstate: &str, texts: &[&str]) {
-        let said = format!("{} {}", self.message(), self.hint().unwrap_or_default());
-        assert_eq!(self.sqlstate(), sqlstate, "{said}");
-        for text in texts {
-            assert!(said.contains(text), "`{text}` is not in `{said}`");
+        let text = format!("{} {}", self.message(), self.hint().unwrap_or_default());
+        assert_eq!(self.sqlstate(), sqlstate, "{text}");
+        for expected in texts {
+            assert!(text.contains(expected), "`{expected}` is not in `{text}`");
         }
     }
 

@@ -1,7 +1,7 @@
-//! The threads that the world's servers and child processes live on.
+//! The runtime of the world's servers and child processes.
 //!
-//! They are shared by all tests of a process and are never stopped, so a test that blocks its own thread does not
-//! block the database behind it, and a child process tied to its parent thread lives as long as the test process.
+//! All tests of a process share it, and it never stops: a test that blocks its thread does not block the fake servers,
+//! and a child process tied to its parent thread lives as long as the test process.
 
 use std::future::Future;
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     Builder::new_multi_thread().worker_threads(2).thread_name("world").enable_all().build().unwrap()
 });
 
-/// Starts `future` on the world's threads.
+/// Spawns `future` on the world's runtime.
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -22,7 +22,7 @@ where
     RUNTIME.spawn(future)
 }
 
-/// Runs `future` on the world's threads and waits for it. What it opens belongs to these threads from then on.
+/// Runs `future` on the world's runtime and waits for it. Its sockets and tasks stay with that runtime.
 pub async fn within<F>(future: F) -> F::Output
 where
     F: Future + Send + 'static,
@@ -31,6 +31,6 @@ where
     match RUNTIME.spawn(future).await {
         Ok(output) => output,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(error) => panic!("the world's runtime was stopped: {error}"),
+        Err(error) => panic!("the world's runtime has stopped: {error}"),
     }
 }

@@ -1,8 +1,8 @@
-//! The directory of this test process, and the watchdog that clears it away.
+//! The scratch directory of this test process, and the watchdog that removes it.
 //!
-//! The watchdog is a shell that reads from a pipe this process holds. The pipe closes when the process ends, however
-//! it ends; the shell then stops every PostgreSQL whose data directory lies in the scratch directory and removes
-//! it all. `RDS_AUTH_PROXY_TEST_KEEP=1` keeps the files (not the processes).
+//! The watchdog is a shell that reads from a pipe of this process. When the process ends, however it ends, the pipe
+//! closes; the shell then stops every PostgreSQL with a data directory in the scratch directory and removes the
+//! directory. `RDS_AUTH_PROXY_TEST_KEEP=1` keeps the files but not the processes.
 
 use std::fs::{self, Permissions};
 use std::io::Read;
@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Waits for the end of its standard input, then stops (SIGQUIT: at once) what runs in the directory and removes it.
+/// Waits for the end of standard input, stops each PostgreSQL in the directory with SIGQUIT and removes the directory.
 const WATCHDOG: &str = r#"
 trap '' INT TERM HUP
 cat >/dev/null
@@ -34,7 +34,7 @@ struct Scratch {
 
 static SCRATCH: LazyLock<Scratch> = LazyLock::new(|| {
     let directory = tempfile::Builder::new().prefix("rds-proxy-").tempdir().unwrap().keep();
-    // PostgreSQL runs as another user when the tests run as root, and must be able to get to its data directory.
+    // If the tests run as root, PostgreSQL runs as another user and needs access to its data directory.
     fs::set_permissions(&directory, Permissions::from_mode(0o711)).unwrap();
     let keep = std::env::var("RDS_AUTH_PROXY_TEST_KEEP").is_ok_and(|value| value == "1");
     let watchdog = Command::new("sh")
@@ -51,12 +51,12 @@ static SCRATCH: LazyLock<Scratch> = LazyLock::new(|| {
     Scratch { directory, _watchdog: watchdog }
 });
 
-/// The directory of this process.
+/// The scratch directory of this process.
 pub fn directory() -> &'static Path {
     &SCRATCH.directory
 }
 
-/// A new, empty directory in it.
+/// Creates an empty directory in the scratch directory.
 pub fn new_directory(name: &str) -> PathBuf {
     let directory = directory().join(unique(name));
     fs::create_dir(&directory).unwrap();
@@ -70,7 +70,7 @@ pub fn unique(name: &str) -> String {
     format!("{name}_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// `length` random characters out of `[A-Za-z0-9]`, for secrets that cannot occur in an output by chance.
+/// `length` random characters of `[A-Za-z0-9]`, for secrets that do not occur in an output by chance.
 pub fn random_text(length: usize) -> String {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut bytes = vec![0; length];

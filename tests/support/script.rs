@@ -1,11 +1,11 @@
-//! Scripts that are run as programs of their own.
+//! Shell scripts for tests to execute.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Writes a shell script that can be executed. Another process does the writing: a program that this one starts in another
-/// thread at the same moment would hold the open file for an instant, in which it cannot be executed (execve(2), `ETXTBSY`).
+/// Writes an executable shell script. A separate process writes it: a child that another thread forks at that moment
+/// would inherit the open file until its exec, and the script could not be executed (execve(2), `ETXTBSY`).
 pub fn write_script(path: &Path, text: &str) {
     let mut writer = Command::new("sh")
         .args(["-c", "cat >\"$1\" && chmod 755 \"$1\"", "write"])
@@ -14,5 +14,5 @@ pub fn write_script(path: &Path, text: &str) {
         .spawn()
         .unwrap();
     writer.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{text}\n").as_bytes()).unwrap();
-    assert!(writer.wait().unwrap().success(), "{} cannot be written", path.display());
+    assert!(writer.wait().unwrap().success(), "cannot write {}", path.display());
 }

@@ -1,8 +1,8 @@
-//! Verifies IAM database tokens as RDS does: a presigned `GET` of `host:port/?Action=connect&DBUser=…` for the
-//! service `rds-db`, signed with AWS Signature Version 4 in the query.
+//! Verification of IAM database tokens as in RDS: a presigned `GET` of `host:port/?Action=connect&DBUser=…` for the
+//! service `rds-db`, with AWS Signature Version 4 in the query.
 //!
-//! Written from the AWS documentation ("Create a signed AWS API request", "Connecting using IAM authentication") and
-//! on purpose without aws-sigv4, which the proxy signs with.
+//! Written from the AWS documentation ("Create a signed AWS API request", "Connecting using IAM authentication"),
+//! without aws-sigv4, with which the proxy signs.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,18 +12,18 @@ use sha2::{Digest, Sha256};
 
 use super::identity::{AccessKey, Identities};
 
-/// Everything but the unreserved characters of RFC 3986 is encoded.
+/// Percent-encodes all but the unreserved characters of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// How far ahead of ours the signer's clock may be.
+/// How far ahead the signer's clock may be.
 const SKEW: Duration = Duration::from_mins(5);
 
-/// RDS accepts no token for longer than this (seconds).
+/// The longest lifetime of a token that RDS accepts, in seconds.
 const LONGEST: u64 = 900;
 
-/// What a token must have been signed for.
+/// The values for which a token must be signed.
 pub struct Expected<'a> {
-    /// As the client of the database wrote it: `HOST:PORT`.
+    /// The endpoint `HOST:PORT`.
     pub endpoint: &'a str,
     pub region: &'a str,
     /// The user of the startup packet.
@@ -31,7 +31,7 @@ pub struct Expected<'a> {
     pub now: SystemTime,
 }
 
-/// Succeeds when RDS would let the user in; the text says what is wrong otherwise.
+/// Verifies a token as RDS does. The error text is the reason of a refusal.
 pub fn verify(token: &str, expected: &Expected<'_>, identities: &Identities) -> Result<(), String> {
     let token = Token::parse(token)?;
     token.check_form()?;
@@ -61,7 +61,7 @@ pub fn verify(token: &str, expected: &Expected<'_>, identities: &Identities) -> 
     Ok(())
 }
 
-/// Signs a token, for tests of the world itself and for logins that go past the proxies.
+/// Signs a token, for tests of the world and for logins without a client.
 pub fn sign(endpoint: &str, region: &str, user: &str, key: &AccessKey, now: SystemTime) -> String {
     let date = format_date(now);
     let scope =
@@ -84,7 +84,7 @@ pub fn sign(endpoint: &str, region: &str, user: &str, key: &AccessKey, now: Syst
     format!("{endpoint}/?{}&X-Amz-Signature={signature}", token.canonical_query())
 }
 
-/// A token in its parts: names and values are decoded, in the order they came.
+/// A parsed token: decoded names and values in their order.
 struct Token<'a> {
     endpoint: &'a str,
     parameters: Vec<(String, String)>,
@@ -123,7 +123,7 @@ impl<'a> Token<'a> {
         self.find(name).ok_or(format!("{name} is missing"))
     }
 
-    /// All parameters but the signature, encoded and sorted.
+    /// All parameters except the signature, encoded and sorted.
     fn canonical_query(&self) -> String {
         let mut pairs: Vec<_> = self
             .parameters
@@ -194,7 +194,7 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// `YYYYMMDDThhmmssZ` in UTC.
+/// Parses a UTC time of the form `YYYYMMDDThhmmssZ`.
 pub fn parse_date(text: &str) -> Option<SystemTime> {
     let bytes = text.as_bytes();
     if bytes.len() != 16 || bytes[8] != b'T' || bytes[15] != b'Z' {
@@ -225,7 +225,7 @@ fn format_date(time: SystemTime) -> String {
     format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
-/// In the Gregorian calendar. Years are counted from March, so that the leap day is a year's last one.
+/// Days in the Gregorian calendar. Years begin in March here, so that the leap day is the last day of a year.
 fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     const BEFORE_1970: u64 = 719_468;
     let year = if month <= 2 { year - 1 } else { year };
@@ -245,6 +245,6 @@ fn decode(text: &str) -> Result<String, String> {
         .map_err(|_| format!("`{text}` does not decode to UTF-8"))
 }
 
-fn same(what: &str, found: &str, expected: &str) -> Result<(), String> {
-    if found == expected { Ok(()) } else { Err(format!("{what} is `{found}`, not `{expected}`")) }
+fn same(name: &str, found: &str, expected: &str) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("{name} is `{found}`, not `{expected}`")) }
 }
