@@ -1,4 +1,4 @@
-//! The parts of the world, without a proxy.
+//! The parts of the test world, without a proxy.
 
 mod builder;
 mod fake_aws;

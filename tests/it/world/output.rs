@@ -1,4 +1,4 @@
-//! The search for secrets finds what it is there for.
+//! The search for secrets finds leaks, and output is collected up to its end.
 
 use std::time::{Duration, SystemTime};
 

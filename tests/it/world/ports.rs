@@ -1,4 +1,4 @@
-//! Ports that are free are so for one caller, and stay so.
+//! A free port is free for one caller only, and stays free.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use std::thread;
 use crate::support::ports::free_port;
 
 #[test]
-fn no_two_callers_get_the_same_one_and_the_system_gives_none_of_them_away() {
+fn free_ports_are_unique_and_below_the_ephemeral_range() {
     let ports: Vec<_> = (0..200).map(|_| free_port()).collect();
     assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len());
     if let Ok(range) = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range") {
@@ -19,13 +19,13 @@ fn no_two_callers_get_the_same_one_and_the_system_gives_none_of_them_away() {
 }
 
 #[test]
-fn one_that_is_taken_at_any_address_is_passed_over() {
+fn a_port_in_use_at_any_address_is_skipped() {
     let next = free_port() + 1;
     let _taken = TcpListener::bind(("127.0.0.4", next));
     assert_ne!(free_port(), next);
 }
 
-/// A process that is being started has the descriptors of this one until it runs its program.
+/// A forked child has the descriptors of this process until its exec.
 #[test]
 fn a_free_port_is_free_while_processes_are_started() {
     let done = AtomicBool::new(false);

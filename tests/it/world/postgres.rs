@@ -1,4 +1,4 @@
-//! The cluster asks each role in its own way, and TLS is there.
+//! PostgreSQL authenticates each role by its method.
 
 use tokio_postgres::{Config, NoTls};
 
@@ -20,7 +20,7 @@ async fn log_in(config: &Config) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn each_role_is_asked_in_its_way() {
+async fn each_role_authenticates_by_its_method() {
     let postgres = Postgres::shared().await;
     for role in ["by_scram", "by_md5", "by_password"] {
         let mut config = config(&postgres, role);
@@ -39,7 +39,7 @@ async fn each_role_is_asked_in_its_way() {
 }
 
 #[tokio::test]
-async fn roles_and_databases_are_made_on_the_way() {
+async fn roles_and_databases_can_be_created() {
     let postgres = Postgres::shared().await;
     let (role, database) = (unique("a \"b\" 日本"), unique("own"));
     let password = postgres.create_role(&role, AuthMethod::Scram).await;
@@ -50,12 +50,12 @@ async fn roles_and_databases_are_made_on_the_way() {
     client.batch_execute("CREATE TABLE t (x int); DROP TABLE t").await.unwrap();
     assert!(!postgres.uses_iam(&role).await);
     assert!(!postgres.uses_iam("postgres").await);
-    assert!(!postgres.uses_iam("nobody at all").await);
+    assert!(!postgres.uses_iam("no such user").await);
     assert!(postgres.uses_iam("alice").await);
 }
 
 #[tokio::test]
-async fn a_cluster_of_ones_own_can_be_killed() {
+async fn a_separate_cluster_can_be_killed() {
     let postgres = Postgres::start().await;
     let config = config(&postgres, "by_trust");
     assert_eq!(log_in(&config).await, Ok(()));

@@ -1,4 +1,4 @@
-//! How processes are run: a shell script stands in for the proxy.
+//! How processes run, with a shell script in place of the proxy.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn script(text: &str, code: i32) -> Launch {
 }
 
 #[tokio::test]
-async fn the_address_is_read_from_both_kinds_of_logs() {
+async fn the_address_is_read_from_json_and_text_logs() {
     for line in [
         r#"{"level":"INFO","message":"listening","address":"127.0.0.1:4711"}"#,
         r#"{"level":"INFO","fields":{"message":"listening","address":"127.0.0.1:4711"}}"#,
@@ -50,7 +50,7 @@ async fn an_unclean_exit_fails_the_test() {
 }
 
 #[tokio::test]
-async fn what_does_not_listen_tells_why() {
+async fn a_process_that_exits_before_it_listens_returns_its_output() {
     let launch =
         Launch { arguments: vec!["-c".into(), "echo no such target >&2; exit 2".into()], ..script("", 0) };
     let ended = launch.clone().start().await.err().unwrap();
@@ -61,7 +61,7 @@ async fn what_does_not_listen_tells_why() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn it_dies_with_its_proxy() {
+async fn dropping_a_proxy_kills_its_process() {
     let proxy = script("listening address=127.0.0.1:1", 0).start().await.unwrap();
     let directory = PathBuf::from(format!("/proc/{}", proxy.id()));
     assert!(directory.exists());
@@ -72,5 +72,5 @@ async fn it_dies_with_its_proxy() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("the process is still there");
+    panic!("the process still runs");
 }

@@ -1,4 +1,4 @@
-//! The verifier accepts what botocore signs and nothing else.
+//! The verifier accepts the tokens that botocore signs, and no others.
 
 use std::time::{Duration, SystemTime};
 
@@ -56,7 +56,7 @@ impl Vector {
     }
 }
 
-/// The vector of a static key and the plainest user, changed, and what is wrong with it then.
+/// The reason why the verifier refuses the first vector after a change.
 fn refusal(change: impl FnOnce(&mut Vector)) -> String {
     let (signed, vectors) = vectors();
     let mut vector = vectors[0].clone();
@@ -65,7 +65,7 @@ fn refusal(change: impl FnOnce(&mut Vector)) -> String {
 }
 
 #[test]
-fn what_botocore_signs_is_accepted() {
+fn tokens_of_botocore_are_accepted() {
     let (signed, vectors) = vectors();
     assert!(vectors.len() >= 9);
     for vector in vectors {
@@ -75,12 +75,12 @@ fn what_botocore_signs_is_accepted() {
 }
 
 #[test]
-fn what_the_world_signs_is_what_botocore_signs() {
+fn tokens_of_the_world_equal_those_of_botocore() {
     let (signed, vectors) = vectors();
     for vector in vectors {
         let endpoint = format!("{}:{}", vector.host, vector.port);
         let ours = sign(&endpoint, &vector.region, &vector.user, &vector.key(), signed);
-        // The order of the query is free, its content is not.
+        // Only the order of the query parameters may differ.
         let sorted = |token: &str| {
             let mut pairs: Vec<_> = token.split(['?', '&']).map(str::to_owned).collect();
             pairs.sort();
@@ -91,7 +91,7 @@ fn what_the_world_signs_is_what_botocore_signs() {
 }
 
 #[test]
-fn it_ends_after_fifteen_minutes_and_does_not_begin_in_the_future() {
+fn a_token_expires_after_fifteen_minutes_and_is_not_signed_in_the_future() {
     let (signed, vectors) = vectors();
     for vector in vectors {
         assert!(vector.verify_at(signed + Duration::from_mins(15)).unwrap_err().contains("has expired"));
@@ -100,7 +100,7 @@ fn it_ends_after_fifteen_minutes_and_does_not_begin_in_the_future() {
 }
 
 #[test]
-fn it_is_for_one_endpoint_region_and_user() {
+fn a_token_is_valid_for_one_endpoint_region_and_user() {
     assert!(refusal(|vector| vector.host = "other".into()).contains("endpoint is"));
     assert!(refusal(|vector| vector.port = 5433).contains("endpoint is"));
     assert!(refusal(|vector| vector.region = "us-east-2".into()).contains("region is"));
@@ -108,12 +108,12 @@ fn it_is_for_one_endpoint_region_and_user() {
 }
 
 #[test]
-fn nothing_in_it_can_be_changed() {
+fn a_changed_token_is_refused() {
     let tamper = |from: &str, to: &str| {
         refusal(|vector| {
             assert!(vector.token.contains(from), "{from}");
             vector.token = vector.token.replacen(from, to, 1);
-            // What was changed in the token is expected too: only the signature can tell.
+            // The expected values change with the token, so that only the signature differs.
             vector.user =
                 vector.user.replacen("alice", if from.contains("alice") { "mallory" } else { "alice" }, 1);
             vector.host = vector.host.replacen("db-1", if from == "db-1" { "db-2" } else { "db-1" }, 1);
@@ -135,7 +135,7 @@ fn nothing_in_it_can_be_changed() {
 }
 
 #[test]
-fn a_user_is_decoded_as_in_a_path_not_as_in_a_form() {
+fn a_plus_sign_in_a_user_is_not_a_space() {
     let (signed, vectors) = vectors();
     let mut vector = vectors.into_iter().find(|vector| vector.user == "a b").unwrap();
     vector.token = vector.token.replace("DBUser=a%20b", "DBUser=a+b");
@@ -143,7 +143,7 @@ fn a_user_is_decoded_as_in_a_path_not_as_in_a_form() {
 }
 
 #[test]
-fn the_key_decides() {
+fn the_access_key_must_match() {
     let (signed, vectors) = vectors();
     let check = |vector: &Vector, change: &dyn Fn(&mut AccessKey)| {
         let mut key = vector.key();
@@ -161,7 +161,7 @@ fn the_key_decides() {
 }
 
 #[test]
-fn dates_are_read_in_utc() {
+fn dates_are_parsed_as_utc() {
     let seconds =
         |text| parse_date(text).map(|date| date.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs());
     assert_eq!(seconds("19700101T000000Z"), Some(0));
