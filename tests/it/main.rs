@@ -12,88 +12,86 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-/// The test world itself: its parts must be right before they can judge a proxy.
+/// The parts of the test world, without a proxy.
 mod world;
 
-/// Readers that take their time, and peers that are gone.
-mod absence;
+// Logins.
 
-/// What operators see and do.
-mod admin;
-mod counters;
-mod endings;
-mod operations;
-
-/// Who gets in with an IAM identity, and what the database sees of it.
-mod login;
-
-/// IAM logins that the database refuses.
-mod refusals;
-mod reload;
-
-/// Databases without IAM: each password method.
-mod passwords;
-
-/// Which databases may be reached.
+/// Access control: RDS tags, `target_acl` and static targets.
 mod access;
+/// Drivers of several languages, and the newest libpq and PostgreSQL.
+mod drivers;
+/// Compatibility with the other implementation of the contract between client and server.
+mod interoperation;
+/// IAM logins through client and server.
+mod login;
+/// Password methods of databases without IAM.
+mod passwords;
+/// IAM logins that the database refuses, and the HINT.
+mod refusals;
 
+// Sessions.
+
+/// Cancel requests.
+mod cancel;
+/// The memory of a session.
+mod memory;
+/// Bulk data, notifications, idle sessions and half-closed connections.
+mod session;
+/// Lost peers and the shutdown of a proxy.
+mod stop;
+/// Slow readers and lost peers.
+mod unresponsive;
+
+// TLS.
+
+/// Invalid bytes and renegotiation inside TLS.
+mod inside_tls;
 /// TLS from the server to the database.
 mod tls;
-
 /// TLS from the client to the server.
 mod upstream;
 
-/// Which databases are found, and what happens when AWS does not answer.
+// AWS.
+
+/// The sources of AWS credentials.
+mod credential_sources;
+/// AWS credentials that change or expire while the client runs.
+mod credentials;
+/// Discovery of databases, and failures of the AWS API.
 mod discovery;
 
-/// AWS credentials that change or end while the client runs.
-mod credentials;
+// The tunnel.
 
-/// Where AWS credentials can come from.
-mod sources;
+/// A client that reaches the server through the Kubernetes API.
+mod tunnel;
+
+// Hostile peers and bad networks.
+
+/// Delays, disruptions and stalls on every network link.
+mod bad_network;
+/// Peers that close in the middle of a packet.
+mod cut_off;
+/// A hop that sends invalid bytes, hangs or closes.
+mod hostile;
+/// Many connections, and the limits on them.
+mod limits;
+/// Protocol violations by applications and clients.
+mod protocol;
+/// Secrets in outputs, process arguments and memory.
+mod secrets;
+
+// Operation.
 
 /// The command line of the client.
 mod commands;
-
-/// Through a Kubernetes API to a server in a pod.
-mod tunnel;
-
-/// On the wire with the other implementation of the contract.
-mod interoperation;
-
-/// Ctrl-C.
-mod cancel;
-
-/// What passes through a session.
-mod session;
-
-/// How proxies stop, and what a session hears when a side of it is gone.
-mod stop;
+/// Counters of refused connections and of cancel requests.
+mod counters;
+/// Probes, metrics, audit lines and the health check.
+mod operations;
+/// Changes of configuration, certificates and log level while a proxy runs.
+mod reload;
+/// The audit line at the end of a session: `ended_by` and `outcome`.
+mod session_outcome;
+/// Notifications to systemd.
 mod systemd;
-
-/// What breaks naive implementations of the protocol.
-mod protocol;
-
-/// A next hop that lies, hangs or breaks.
-mod hostile;
-
-/// Peers that hang up in the middle of a packet.
-mod cut_off;
-
-/// Peers that break TLS once it is up.
-mod inside_tls;
-
-/// What many connections do to a proxy.
-mod limits;
-
-/// What a session may take.
-mod memory;
-
-/// Failures with a secret at hand.
-mod secrets;
-
-/// Drivers of other languages.
-mod drivers;
-
-/// A network that is late, breaks and falls silent, on every leg.
-mod bad_network;

@@ -1,6 +1,6 @@
-//! What operators see and do: probes, metrics, audit lines, reload, orderly stop.
+//! Probes, metrics, audit lines and the health check.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,23 +22,24 @@ pub(crate) fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
     lines.filter(|line| line["message"] == message).collect()
 }
 
-/// The line of a client, which logs text, at the end of this application's session.
-pub(crate) async fn last_line(client: &Proxy, application: &str, patience: Duration) -> String {
+/// The log line of a client, which logs text, at the end of this application's session.
+pub(crate) async fn last_line(client: &Proxy, application: &str, limit: Duration) -> String {
     let name = format!("application_name=\"{application}\"");
     let of_session = |log: &str| {
         let mut ended = log.lines().filter(|line| line.contains("session ended") && line.contains(&name));
         ended.next().map(str::to_owned)
     };
-    client.stderr.wait_for(patience, of_session).await.expect("it tells of the end")
+    client.stderr.wait_for(limit, of_session).await.expect("the client logs the end of the session")
 }
 
+/// Sends a GET request to the admin listener. Returns status and body.
 pub(crate) async fn get(proxy: &Proxy, path: &str) -> (u16, String) {
     proxy.wait_for_log("answering probes").await;
-    ask(&admin_address(&proxy.log()), path).await
+    get_at(&admin_address(&proxy.log()), path).await
 }
 
-/// What the admin listener at this address answers.
-async fn ask(address: &str, path: &str) -> (u16, String) {
+/// Sends a GET request to the admin listener at this address.
+async fn get_at(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -47,6 +48,7 @@ async fn ask(address: &str, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
+/// Polls `/readyz` until it has this status. Returns the body.
 pub(crate) async fn until_ready(proxy: &Proxy, wanted: u16) -> String {
     for _ in 0..300 {
         let (status, body) = get(proxy, "/readyz").await;
@@ -58,7 +60,7 @@ pub(crate) async fn until_ready(proxy: &Proxy, wanted: u16) -> String {
     panic!("/readyz never answered {wanted}: {}", get(proxy, "/readyz").await.1);
 }
 
-/// What `/metrics` says, as soon as it has all these lines.
+/// Polls `/metrics` until it contains all these lines. Returns the text.
 pub(crate) async fn until_counted(proxy: &Proxy, lines: &[&str]) -> String {
     let missing = |text: &str| lines.iter().any(|wanted| text.lines().all(|line| line != *wanted));
     for _ in 0..300 {
@@ -69,10 +71,10 @@ pub(crate) async fn until_counted(proxy: &Proxy, lines: &[&str]) -> String {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("{lines:?} are never counted:\n{}", get(proxy, "/metrics").await.1);
+    panic!("the metrics never contain {lines:?}:\n{}", get(proxy, "/metrics").await.1);
 }
 
-/// The value of a metric whose line begins with this.
+/// The value of the metric line that begins with `line`.
 pub(crate) fn metric(text: &str, line: &str) -> u64 {
     let found = text.lines().find_map(|candidate| candidate.strip_prefix(line));
     let found = found.unwrap_or_else(|| panic!("no line begins with {line} in\n{text}"));
@@ -80,20 +82,20 @@ pub(crate) fn metric(text: &str, line: &str) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "counts and ages, rounded down"
+        reason = "counts and ages, which are rounded down"
     )]
     let rounded = value as u64;
     rounded
 }
 
-/// The same, for one that appears when it is first counted.
+/// The value of a series; 0 if it does not exist yet.
 pub(crate) fn count(text: &str, series: &str) -> u64 {
     let line = format!("{series} ");
     if text.lines().any(|candidate| candidate.starts_with(&line)) { metric(text, &line) } else { 0 }
 }
 
 #[tokio::test]
-async fn probes_and_metrics_tell_what_happens() {
+async fn probes_and_metrics_report_sessions_and_refusals() {
     let world = World::new().with_server(ADMIN).start().await;
     let server = world.server();
     assert_eq!(get(server, "/livez").await, (200, "alive\n".into()));
@@ -101,12 +103,12 @@ async fn probes_and_metrics_tell_what_happens() {
     let session = world.connect("alice").await.unwrap();
     session.simple_query("select 1").await.unwrap();
     world.psql("alice", "select repeat('x', 100000)").await.unwrap();
-    world.psql("nobody-has-this-name", "select 1").await.unwrap_err();
+    world.psql("no-such-user", "select 1").await.unwrap_err();
 
     let ended =
         "rds_auth_proxy_sessions_total{target=\"db-1\",ended_by=\"application\",outcome=\"closed\"} 1";
     let refused = "rds_auth_proxy_refused_total{fault=\"database\",reason=\"login_refused\"} 1";
-    // Both are counted a moment after psql has ended.
+    // The server counts both a moment after psql has ended.
     let text = until_counted(server, &[ended, refused]).await;
     assert_eq!(metric(&text, "rds_auth_proxy_sessions_open{target=\"db-1\"}"), 1);
     assert!(metric(&text, "rds_auth_proxy_bytes_total{target=\"db-1\",direction=\"received\"}") > 100_000);
@@ -120,16 +122,16 @@ async fn probes_and_metrics_tell_what_happens() {
     assert!(metric(&text, "rds_auth_proxy_discovery_age_seconds") < 60);
     assert!(text.contains("rds_auth_proxy_build_info{"));
     let tokens = world.rds().tokens();
-    assert!(tokens.len() >= 2, "alice has logged in twice");
+    assert!(tokens.len() >= 2, "alice logged in twice");
     for secret in tokens.iter().chain([&world.key.secret]) {
-        assert!(!text.contains(secret.as_str()), "metrics hold no secret");
+        assert!(!text.contains(secret.as_str()), "the metrics contain a secret");
     }
     drop(session);
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_session_leaves_two_lines_that_tell_who_did_what() {
+async fn each_session_logs_an_audit_line_at_its_begin_and_end() {
     let world = World::new().start().await;
     world.psql("alice", "select 1").await.unwrap();
     let server = world.server();
@@ -153,15 +155,18 @@ async fn a_session_leaves_two_lines_that_tell_who_did_what() {
 }
 
 #[tokio::test]
-async fn it_is_not_ready_before_discovery_nor_while_it_stops() {
+async fn a_server_is_not_ready_before_discovery_nor_while_it_stops() {
     let yaml = "proxy: {admin_addr: '127.0.0.1:0', shutdown_delay: 5m, drain_timeout: 0}";
     let mut world = World::new().with_server(yaml).without_client().start().await;
     until_ready(world.server(), 200).await;
     world.server().signal(Signal::TERM);
     assert_eq!(until_ready(world.server(), 503).await, "not ready: it is shutting down\n");
     let port = world.server().port();
-    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok(), "it still accepts during shutdown_delay");
-    // The second one ends it at once, so that nobody has to wait.
+    assert!(
+        TcpStream::connect(("127.0.0.1", port)).await.is_ok(),
+        "the server accepts connections during shutdown_delay"
+    );
+    // A second signal ends the shutdown at once.
     world.server().signal(Signal::TERM);
     assert!(world.proxy_mut("server").wait().await.success());
     drop(world);
@@ -177,37 +182,75 @@ async fn it_is_not_ready_before_discovery_nor_while_it_stops() {
 }
 
 #[tokio::test]
-async fn more_connections_than_files_is_told_at_the_start() {
+async fn a_server_warns_if_max_connections_exceeds_the_file_limit() {
     let world = World::new().with_server("proxy: {max_connections: 100000000}").start().await;
     world.server().wait_for_log("the limit of open files is too low for max_connections").await;
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_container_can_ask_whether_it_is_healthy() {
+async fn healthcheck_reports_the_state_of_a_server() {
     let yaml = format!("proxy: {{admin_addr: '127.0.0.1:{}'}}", free_port());
     let mut world = World::new().with_server(&yaml).without_client().start().await;
     until_ready(world.server(), 200).await;
     let config = world.directory.join("server.yaml");
-    let ask = || Launch::new("healthcheck", &["healthcheck", "--configfile", config.to_str().unwrap()]).run();
-    assert_eq!(ask().await.code, Some(0));
+    let check =
+        || Launch::new("healthcheck", &["healthcheck", "--configfile", config.to_str().unwrap()]).run();
+    assert_eq!(check().await.code, Some(0));
     world.proxy_mut("server").stop().await;
-    let ended = ask().await;
+    let ended = check().await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("the proxy is not ready"), "{}", ended.stderr);
     drop(world);
 }
 
 #[tokio::test]
-async fn a_client_can_be_asked_too() {
+async fn healthcheck_reports_the_state_of_a_client() {
     let yaml = format!("proxy: {{admin_addr: '127.0.0.1:{}'}}", free_port());
     let mut world = World::new().with_client(&yaml).start().await;
     world.client().wait_for_log("answering probes").await;
     let config = world.directory.join("client.yaml");
-    let ask = || Launch::new("healthcheck", &["healthcheck", "--configfile", config.to_str().unwrap()]).run();
-    let ended = ask().await;
+    let check =
+        || Launch::new("healthcheck", &["healthcheck", "--configfile", config.to_str().unwrap()]).run();
+    let ended = check().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     world.proxy_mut("client").stop().await;
-    assert_eq!(ask().await.code, Some(1));
+    assert_eq!(check().await.code, Some(1));
     drop(world);
+}
+
+/// More idle connections than the admin listener accepts at once.
+const IDLE: usize = 300;
+
+#[tokio::test]
+async fn idle_admin_connections_block_neither_probes_nor_sessions() {
+    let world = World::new().with_server(ADMIN).start().await;
+    let server = world.server();
+    server.wait_for_log("answering probes").await;
+    let address = admin_address(&server.log());
+    let mut idle = Vec::new();
+    for _ in 0..IDLE {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(b"GET /l").await.unwrap();
+        idle.push(stream);
+    }
+    assert_eq!(get(server, "/livez").await, (200, "alive\n".into()));
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    let began = Instant::now();
+    let mut oldest = idle.swap_remove(0);
+    assert!(is_closed(&mut oldest).await);
+    assert!(began.elapsed() < Duration::from_secs(5), "the listener closes the oldest connection first");
+    // The others end with the request timeout.
+    for stream in &mut idle {
+        assert!(is_closed(stream).await);
+    }
+    world.stop().await;
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut received = Vec::new();
+    // A reset is an end as well.
+    let _ended =
+        tokio::time::timeout(Duration::from_mins(1), stream.read_to_end(&mut received)).await.unwrap();
+    received.is_empty() || received.starts_with(b"HTTP/1.1 408")
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use socket2::{SockFilter, SockRef};
 use tokio::net::TcpStream;
 
-use crate::endings::queue;
 use crate::operations::last_line;
+use crate::session_outcome::queue;
 use crate::support::builder::World;
 use crate::support::raw::{Raw, V3_0, query, startup};
 use crate::support::roles::DATABASE;
