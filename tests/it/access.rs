@@ -1,4 +1,4 @@
-//! Which databases may be reached: tags, the lists over them, and static targets.
+//! Access control: RDS tags, `target_acl` and static targets.
 
 use tokio::net::TcpListener;
 
@@ -15,14 +15,14 @@ fn instance(name: &str) -> Instance {
     Instance::new(name).tag("team", "shop").tag("proxied", "true")
 }
 
-/// What the server says to a client that wants to reach `host`.
-async fn ask(world: &Running, host: &str) -> Result<(), Refusal> {
+/// Logs in at the server as a client with the target `host`.
+async fn log_in(world: &Running, host: &str) -> Result<(), Refusal> {
     let parameters = [("user", "by_trust"), ("database", "app"), ("host", host)];
     Raw::log_in(world.server().port(), &parameters).await.map(drop)
 }
 
 #[tokio::test]
-async fn tags_decide_what_the_server_lets_through() {
+async fn rds_tags_decide_which_databases_the_server_allows() {
     let world = World::new()
         .with_instance(instance("open"))
         .with_instance(Instance::new("half").tag("team", "shop"))
@@ -33,27 +33,27 @@ async fn tags_decide_what_the_server_lets_through() {
         .start()
         .await;
     assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
-    ask(&world, &world.database("thawed").endpoint()).await.unwrap();
+    log_in(&world, &world.database("thawed").endpoint()).await.unwrap();
     for (name, reason) in [
         ("half", "it lacks the RDS tag proxied=true of allowed_rds_tags"),
         ("other", "it lacks the RDS tag team=shop of allowed_rds_tags"),
         ("frozen", "its RDS tag frozen=yes is in blocked_rds_tags"),
     ] {
         let rds = world.database(name);
-        let refusal = ask(&world, &rds.endpoint()).await.unwrap_err();
+        let refusal = log_in(&world, &rds.endpoint()).await.unwrap_err();
         assert_eq!(refusal.sqlstate(), "28000");
         let sentence = format!(
             "rds-auth-proxy: the target \"{name}\" is not allowed by the target_acl of this proxy: {reason}"
         );
         assert_eq!(refusal.message(), sentence);
-        assert_eq!(rds.connections(), 0, "nobody called {name}");
+        assert_eq!(rds.connections(), 0, "the server connected to {name}");
     }
     world.server().wait_for_log("skipped an RDS database that the target_acl refuses").await;
     world.stop().await;
 }
 
 #[tokio::test]
-async fn the_application_reads_why_the_server_refuses() {
+async fn the_application_receives_the_reason_of_the_refusal() {
     let world = World::new().with_instance(instance("db-1").tag("frozen", "true")).with_server(ACL);
     let world = world.start().await;
     let error = world.refusal("alice").await;
@@ -64,7 +64,7 @@ async fn the_application_reads_why_the_server_refuses() {
 }
 
 #[tokio::test]
-async fn a_client_with_a_list_of_its_own_does_not_even_start() {
+async fn a_client_with_a_target_that_its_own_acl_refuses_does_not_start() {
     let world = World::new().with_client(ACL).without_server().without_client().start().await;
     let ended = world.client_launch(&[]).run().await;
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
@@ -72,31 +72,31 @@ async fn a_client_with_a_list_of_its_own_does_not_even_start() {
 }
 
 #[tokio::test]
-async fn nobody_calls_a_host_that_is_not_known() {
+async fn the_server_does_not_connect_to_unknown_hosts() {
     let world = World::new().without_client().start().await;
-    let stranger = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = stranger.local_addr().unwrap().port();
+    let unknown = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = unknown.local_addr().unwrap().port();
     for host in [format!("localhost:{port}"), format!("127.0.0.1:{port}")] {
-        let refusal = ask(&world, &host).await.unwrap_err();
+        let refusal = log_in(&world, &host).await.unwrap_err();
         assert_eq!(refusal.sqlstate(), "3D000");
         assert!(refusal.message().contains(&format!("the target \"{host}\" is not known")), "{refusal:?}");
         assert!(refusal.hint().unwrap().contains("target_acl"), "{refusal:?}");
     }
-    // Another name for a known database is not known either: its token would be signed for the real one.
+    // Another name of a known database is unknown too: tokens are signed for the name in RDS.
     let alias = format!("127.0.0.1:{}", world.rds().port);
-    assert_eq!(ask(&world, &alias).await.unwrap_err().sqlstate(), "3D000");
+    assert_eq!(log_in(&world, &alias).await.unwrap_err().sqlstate(), "3D000");
     for nonsense in ["", "localhost", "localhost:x", "a b:5432"] {
-        let refusal = ask(&world, nonsense).await.unwrap_err();
+        let refusal = log_in(&world, nonsense).await.unwrap_err();
         assert_eq!(refusal.sqlstate(), "28000", "{nonsense}: {refusal:?}");
     }
-    let accepted = tokio::time::timeout(std::time::Duration::from_millis(50), stranger.accept()).await;
-    assert!(accepted.is_err(), "somebody called");
+    let accepted = tokio::time::timeout(std::time::Duration::from_millis(50), unknown.accept()).await;
+    assert!(accepted.is_err(), "the server connected to an unknown host");
     assert_eq!(world.rds().connections(), 0);
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_static_target_for_a_discovered_database_keeps_iam_and_is_not_subject_to_the_list() {
+async fn a_static_target_for_a_discovered_database_uses_iam_and_ignores_the_acl() {
     let world = World::new()
         .with_instance(Instance::new("db-1").tag("frozen", "true"))
         .with_target("orders", "{host: <db-1>, database: app}")

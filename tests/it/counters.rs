@@ -1,4 +1,4 @@
-//! What is counted, after somebody made it count.
+//! Counters of connections, refusals, discovery refreshes and cancel requests.
 
 use crate::credentials::client_with_file;
 use crate::operations::{ADMIN, count, get, until_counted, until_ready};
@@ -14,7 +14,7 @@ const CONNECTIONS: &str = "rds_auth_proxy_connections_total";
 const REFRESHES: &str = "rds_auth_proxy_discovery_refreshes_total";
 const CANCELS: &str = "rds_auth_proxy_cancel_requests_total{target=\"db-1\"}";
 
-/// More than may wait to be heard at a time.
+/// More connections without a startup packet than a server keeps pending.
 const SILENT: u64 = 300;
 
 fn refused(fault: &str, reason: &str) -> String {
@@ -22,7 +22,7 @@ fn refused(fault: &str, reason: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_server_counts_whom_it_turns_away_and_why() {
+async fn a_server_counts_refused_connections_by_reason() {
     let limits = "{admin_addr: '127.0.0.1:0', max_connections: 2, handshake_timeout: 5s, \
         target_acl: {blocked_rds_tags: [{name: closed, value: 'yes'}]}}";
     let world = World::new().with_instance("db-1").with_instance(Instance::new("shut").tag("closed", "yes"));
@@ -34,17 +34,17 @@ async fn a_server_counts_whom_it_turns_away_and_why() {
     assert_eq!(count(&before, CONNECTIONS), 0);
     assert_eq!(count(&before, REFRESHES), requests(&world));
 
-    let by_acl = turned_away(&world, &world.database("shut").endpoint()).await;
+    let by_acl = refusal_of(&world, &world.database("shut").endpoint()).await;
     by_acl.expect("28000", &["closed=yes is in blocked_rds_tags"]);
-    let stranger = turned_away(&world, "localhost:1").await;
+    let stranger = refusal_of(&world, "localhost:1").await;
     stranger.expect("3D000", &["is not known"]);
 
     let endpoint = world.database("db-1").endpoint();
-    let (first, greeting) = log_in(&world, &endpoint).await.expect("there is a place");
-    let (second, _) = log_in(&world, &endpoint).await.expect("and another");
-    let third = turned_away(&world, &endpoint).await;
+    let (first, messages) = log_in(&world, &endpoint).await.expect("the first login fails");
+    let (second, _) = log_in(&world, &endpoint).await.expect("the second login fails");
+    let third = refusal_of(&world, &endpoint).await;
     third.expect("53300", &["max_connections of this proxy is 2"]);
-    cancel(&world, &endpoint, &greeting).await;
+    cancel(&world, &endpoint, &messages).await;
     until_counted(server, &[&format!("{CANCELS} 1")]).await;
 
     let mut silent = Vec::new();
@@ -58,15 +58,15 @@ async fn a_server_counts_whom_it_turns_away_and_why() {
     assert_eq!(count(&after, &refused("proxy", "target_acl")), 1);
     assert_eq!(count(&after, &refused("application", "unknown_target")), 1);
     assert_eq!(count(&after, &refused("proxy", "max_connections")), 1);
-    let (heard, unheard) = (
+    let (timed_out, dropped) = (
         count(&after, &refused("application", "timeout")),
         count(&after, &refused("proxy", "pending_dropped")),
     );
-    assert!(heard > 0 && unheard > 0, "{heard} were waited for, {unheard} were not");
-    assert_eq!(heard + unheard, SILENT);
-    // Those to the two databases that are not to be had, two sessions, one too many, and the cancel request.
+    assert!(timed_out > 0 && dropped > 0, "{timed_out} timed out, {dropped} were dropped");
+    assert_eq!(timed_out + dropped, SILENT);
+    // Two refused targets, two sessions, one beyond max_connections, and the cancel request.
     assert_eq!(count(&after, CONNECTIONS), 6 + SILENT);
-    assert!(count(&after, REFRESHES) > count(&before, REFRESHES), "an unknown address causes one");
+    assert!(count(&after, REFRESHES) > count(&before, REFRESHES), "an unknown address causes a refresh");
     assert_eq!(count(&after, REFRESHES), requests(&world));
     drop((first, second));
     world.stop().await;
@@ -100,13 +100,13 @@ async fn log_in(world: &Running, host: &str) -> Result<(Raw, Vec<Message>), Refu
     Raw::log_in(world.server().port(), &parameters).await
 }
 
-async fn turned_away(world: &Running, host: &str) -> Refusal {
-    log_in(world, host).await.err().expect("it is turned away")
+async fn refusal_of(world: &Running, host: &str) -> Refusal {
+    log_in(world, host).await.err().expect("the login succeeds")
 }
 
-/// As a client sends it for an application: process id and key that the session was greeted with.
-async fn cancel(world: &Running, host: &str, greeting: &[Message]) {
-    let key = greeting.iter().find(|message| message.tag == b'K').expect("there is a key");
+/// Sends the cancel request of a client, with the process id and key of the session.
+async fn cancel(world: &Running, host: &str, messages: &[Message]) {
+    let key = messages.iter().find(|message| message.tag == b'K').expect("no BackendKeyData came");
     let (process, key) = key.body.split_at(4);
     let process = u32::from_be_bytes(process.try_into().unwrap());
     let key = format!("{process}:{}", hex::encode(key));
@@ -115,7 +115,7 @@ async fn cancel(world: &Running, host: &str, greeting: &[Message]) {
     assert_eq!(raw.byte().await, None);
 }
 
-/// How often AWS was asked for the databases.
+/// The number of `DescribeDBInstances` requests.
 fn requests(world: &Running) -> u64 {
     world.aws.requests("DescribeDBInstances") as u64
 }

@@ -1,4 +1,4 @@
-//! AWS credentials that change or end while the client runs.
+//! AWS credentials that change or expire while the client runs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::support::identity::AccessKey;
 use crate::support::proxy::Proxy;
 use crate::support::world::{Running, refusal};
 
-/// A client whose credentials are in a file, and the file.
+/// Starts a client with its credentials in a file. Returns the client and the file.
 pub(crate) async fn client_with_file(world: &Running) -> (Proxy, PathBuf) {
     let path = world.directory.join("credentials");
     write(&path, &world.key, "");
@@ -20,7 +20,7 @@ pub(crate) async fn client_with_file(world: &Running) -> (Proxy, PathBuf) {
     (world.start_proxy(launch).await, path)
 }
 
-/// As `saml2aws login` writes it.
+/// Writes the file like `saml2aws login`.
 fn write(path: &PathBuf, key: &AccessKey, more: &str) {
     let AccessKey { id, secret, .. } = key;
     let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n{more}");
@@ -28,7 +28,7 @@ fn write(path: &PathBuf, key: &AccessKey, more: &str) {
 }
 
 #[tokio::test]
-async fn credentials_that_change_on_disk_sign_the_next_token() {
+async fn changed_credentials_on_disk_sign_the_next_token() {
     let world = World::new().without_client().start().await;
     let (client, path) = client_with_file(&world).await;
     drop(client.config("alice").connect(NoTls).await.unwrap());

@@ -1,4 +1,4 @@
-//! Who gets in with an IAM identity, and what the database sees of it.
+//! IAM logins through client and server.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::roles::AuthMethod;
 use crate::support::scratch::{random_text, unique};
 
 #[tokio::test]
-async fn an_iam_user_gets_in_with_nothing_but_an_identity() {
+async fn an_iam_user_logs_in_without_a_password() {
     let world = World::new().start().await;
     let answer = world.psql("alice", "select current_user || '@' || current_database()").await.unwrap();
     assert_eq!(answer, "alice@app");
@@ -16,7 +16,7 @@ async fn an_iam_user_gets_in_with_nothing_but_an_identity() {
 }
 
 #[tokio::test]
-async fn the_database_sees_the_token_of_the_client_and_the_parameters_of_the_application_alone() {
+async fn the_database_receives_the_clients_token_and_only_the_applications_parameters() {
     let world = World::new().start().await;
     let mut psql = world.psql_command(world.client(), "alice");
     psql.env("PGOPTIONS", "-c work_mem=4242kB").env("PGAPPNAME", "ledger").env("PGHOSTADDR", "127.0.0.1");
@@ -36,7 +36,7 @@ async fn the_database_sees_the_token_of_the_client_and_the_parameters_of_the_app
     );
     assert_eq!((login.tls.as_deref(), login.server_name.as_deref()), (Some("TLSv1_3"), Some("localhost")));
     let token = login.token.unwrap();
-    assert!(token.contains(&world.key.id), "it is signed with the client's key");
+    assert!(token.contains(&world.key.id), "the token is signed with the client's key");
     assert!(!token.contains(&world.server_key.id));
     world.stop().await;
 }
@@ -53,7 +53,7 @@ async fn session_credentials_make_tokens_of_more_than_2_kb_and_log_in() {
 }
 
 #[tokio::test]
-async fn every_connection_has_a_token_of_its_own_user() {
+async fn every_token_is_signed_for_the_user_of_the_connection() {
     let world = World::new().start().await;
     for name in ["o'brien", "Maria da Silva", "a+b&c=d%20#?", "bjørn@müller.example", "x\"y\\z/:,"] {
         let user = unique(name);

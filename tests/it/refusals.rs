@@ -1,4 +1,4 @@
-//! IAM logins that the database refuses: its words pass, and a HINT says what to look at.
+//! IAM logins that the database refuses: its error passes unchanged, and a HINT names the likely causes.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::support::roles::DATABASE;
 use crate::support::token::sign;
 use crate::support::world::Running;
 
-/// Logs in at the server as a client would, with a password of the test's choice.
+/// Logs in at the server like a client, with any password.
 async fn log_in(world: &Running, user: &str, password: &str) -> Result<String, Refusal> {
     let endpoint = world.rds().endpoint();
     let parameters =
@@ -21,7 +21,7 @@ async fn log_in(world: &Running, user: &str, password: &str) -> Result<String, R
 }
 
 #[tokio::test]
-async fn a_refused_token_is_explained_with_grant_policy_and_identity() {
+async fn the_hint_of_a_refused_token_names_grant_policy_and_identity() {
     let world = World::new().start().await;
     world.identities.change(&world.key.id, |key| key.may_connect = false);
     let error = world.refusal("alice").await;
@@ -32,8 +32,12 @@ async fn a_refused_token_is_explained_with_grant_policy_and_identity() {
     for part in [r#"GRANT rds_iam TO "alice""#, "rds-db:connect", world.key.id.as_str()] {
         assert!(hint.contains(part), "{part} is not in: {hint}");
     }
-    assert_eq!(hint.matches("rds-db:connect").count(), 1, "one half of the proxy explains it: {hint}");
-    // STS is asked at the start, and nobody waits for its answer.
+    assert_eq!(
+        hint.matches("rds-db:connect").count(),
+        1,
+        "only one of client and server adds the HINT: {hint}"
+    );
+    // The client requests its ARN from STS at the start, in the background.
     for _ in 0..100 {
         if world.refusal("alice").await.hint().unwrap().contains("arn:aws:iam::123456789012:user/tester") {
             return world.stop().await;
@@ -57,7 +61,7 @@ async fn an_expired_token_is_refused_and_the_next_one_is_not() {
 }
 
 #[tokio::test]
-async fn the_server_hands_on_what_it_is_given_and_no_identity_of_its_own() {
+async fn the_server_forwards_the_clients_token_and_never_signs_one() {
     let world = World::new().without_client().start().await;
     let token = |user: &str, age: u64| {
         let signed = SystemTime::now() - Duration::from_secs(age);
@@ -89,7 +93,7 @@ async fn the_server_hands_on_what_it_is_given_and_no_identity_of_its_own() {
 }
 
 #[tokio::test]
-async fn errors_that_have_nothing_to_do_with_iam_pass_word_for_word() {
+async fn errors_unrelated_to_iam_pass_unchanged() {
     let world = World::new().start().await;
     let error = world.client().config("alice").dbname("no such").connect(tokio_postgres::NoTls).await;
     let error = error.err().unwrap();

@@ -1,5 +1,5 @@
-//! The line at the end of a session, and the counter beside it: who ended it, how, and for what reason.
-//! docs/operations.md lists the values ("Who ended it"); each of them comes up here.
+//! The audit line and the counter at the end of a session: which side ended it, how, and why. The tests cover every
+//! value that docs/operations.md lists.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -23,12 +23,12 @@ use crate::support::roles::DATABASE;
 use crate::support::scratch::unique;
 use crate::support::world::Running;
 
-/// How long until the line is there: a side that does not follow is given ten seconds.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The time limit for the audit line: a side that does not close has ten seconds.
+const LIMIT: Duration = Duration::from_mins(1);
 
-/// The application, the end that it brings about, and what the line has to say of it.
-const ENDINGS: [(&str, &str, &str, &str, &str); 6] = [
-    // application_name, target, ended_by, outcome, what `error` begins with
+/// The sessions of the test and the fields of their audit lines.
+const OUTCOMES: [(&str, &str, &str, &str, &str); 6] = [
+    // application_name, target, ended_by, outcome, beginning of `error`
     ("app-leaves", "db-1", "application", "closed", ""),
     ("app-breaks", "db-1", "application", "broken", "Connection reset by peer"),
     ("app-vanishes", "db-1", "application", "vanished", ""),
@@ -38,11 +38,11 @@ const ENDINGS: [(&str, &str, &str, &str, &str); 6] = [
 ];
 
 #[tokio::test]
-async fn the_last_line_tells_who_ended_a_session_and_how() {
+async fn the_audit_line_names_the_side_that_ended_the_session_and_how() {
     let relay = Relay::start().await;
-    let (hand_over, mut taken) = mpsc::unbounded_channel();
+    let (connections, mut accepted) = mpsc::unbounded_channel();
     let fake = FakeDatabase::start(move |stream| {
-        hand_over.send(stream).unwrap();
+        connections.send(stream).unwrap();
         std::future::ready(())
     })
     .await;
@@ -54,15 +54,15 @@ async fn the_last_line_tells_who_ended_a_session_and_how() {
     relay.set_target(world.postgres.port);
     let (database, relayed) = (world.rds().endpoint(), format!("localhost:{}", relay.port));
 
-    let full = full_session(&world, fake.port, &mut taken).await;
+    let full = full_session(&world, fake.port, &mut accepted).await;
     let vanished = begin(&world, "app-vanishes", &database).await;
-    let vanished = leave_a_query_behind(&world, vanished).await;
+    let vanished = abandon_query(&world, vanished).await;
 
     let mut leaving = begin(&world, "app-leaves", &database).await;
     leaving.send(TERMINATE).await;
     assert_eq!(leaving.message().await, None);
 
-    break_off(&world, &database).await;
+    reset_session(&world, &database).await;
 
     let mut closed = begin(&world, "db-closes", &database).await;
     let terminate =
@@ -75,12 +75,12 @@ async fn the_last_line_tells_who_ended_a_session_and_how() {
     broken.refused().await.expect("08006", &["rds-auth-proxy: the connection to", "was lost"]);
 
     let mut counted = Vec::new();
-    for (application, target, ended_by, outcome, error) in ENDINGS {
+    for (application, target, ended_by, outcome, error) in OUTCOMES {
         let line = end_of(world.server(), application).await;
         assert_eq!(line["target"], target, "{line}");
         assert_eq!((&line["ended_by"], &line["outcome"]), (&ended_by.into(), &outcome.into()), "{line}");
-        let said = line["error"].as_str().unwrap();
-        assert!(said.starts_with(error) && said.is_empty() == error.is_empty(), "{line}");
+        let logged = line["error"].as_str().unwrap();
+        assert!(logged.starts_with(error) && logged.is_empty() == error.is_empty(), "{line}");
         counted.push(format!(
             "rds_auth_proxy_sessions_total{{target=\"{target}\",ended_by=\"{ended_by}\",outcome=\"{outcome}\"}} 1"
         ));
@@ -92,9 +92,9 @@ async fn the_last_line_tells_who_ended_a_session_and_how() {
 }
 
 #[tokio::test]
-async fn the_last_line_tells_that_the_proxy_ended_a_session() {
-    let times = "proxy: {admin_addr: '127.0.0.1:0', idle_timeout: 3s, drain_timeout: 500ms}";
-    let mut world = World::new().with_server(times).start().await;
+async fn the_audit_line_says_that_the_proxy_ended_the_session() {
+    let timeouts = "proxy: {admin_addr: '127.0.0.1:0', idle_timeout: 3s, drain_timeout: 500ms}";
+    let mut world = World::new().with_server(timeouts).start().await;
     let idle = unique("idle");
     named_session(&world, &idle).await.refused().await.expect("57P05", &["idle_timeout"]);
     let line = end_of(world.server(), &idle).await;
@@ -116,7 +116,7 @@ async fn the_last_line_tells_that_the_proxy_ended_a_session() {
 }
 
 #[tokio::test]
-async fn the_last_line_of_a_client_tells_that_the_server_is_gone() {
+async fn the_audit_line_of_a_client_blames_a_killed_server() {
     let mut world = World::new().start().await;
     let left = unique("left");
     let mut session = named_session(&world, &left).await;
@@ -125,7 +125,7 @@ async fn the_last_line_of_a_client_tells_that_the_server_is_gone() {
     expect_hop_closed(world.client(), &left).await;
 }
 
-/// A session of `by_trust`, straight at the server.
+/// A session of `by_trust` at the server, without a client.
 async fn begin(world: &Running, application: &str, host: &str) -> Raw {
     let stream = TcpStream::connect(("127.0.0.1", world.server().port())).await.unwrap();
     begin_on(stream, application, host).await
@@ -147,11 +147,11 @@ fn login(application: &str, host: &str) -> Vec<u8> {
 /// A session through client and server.
 async fn named_session(world: &Running, application: &str) -> Raw {
     let parameters = [("user", "alice"), ("database", DATABASE), ("application_name", application)];
-    Raw::log_in(world.client().port(), &parameters).await.expect("it is let in").0
+    Raw::log_in(world.client().port(), &parameters).await.expect("the login fails").0
 }
 
-/// Says no more, while the database is at work and does not notice.
-async fn leave_a_query_behind(world: &Running, mut session: Raw) -> Raw {
+/// Starts a long query and closes the sending direction, which PostgreSQL does not notice while it works.
+async fn abandon_query(world: &Running, mut session: Raw) -> Raw {
     let sql = format!("select pg_sleep(300) as {}", unique("left"));
     session.send(&query(&sql)).await;
     wait_for_queries(world, &sql, 1).await;
@@ -159,44 +159,45 @@ async fn leave_a_query_behind(world: &Running, mut session: Raw) -> Raw {
     session
 }
 
-/// Closes so that a RST goes out in place of a FIN (socket(7), `SO_LINGER` of zero).
-async fn break_off(world: &Running, host: &str) {
+/// Closes a session with RST in place of FIN (socket(7), `SO_LINGER` of zero).
+async fn reset_session(world: &Running, host: &str) {
     let stream = TcpStream::connect(("127.0.0.1", world.server().port())).await.unwrap();
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(begin_on(stream, "app-breaks", host).await);
 }
 
-/// Bytes that the database of [`full_session`] says at once: less than the proxy's own buffer.
-const STEP: usize = 16 * 1024;
+/// Bytes that the database of [`full_session`] sends at once: less than the proxy's buffer.
+const CHUNK: usize = 16 * 1024;
 
-/// A session whose application reads nothing, and whose database closes once the way there is full: the proxy is left
-/// with bytes that nobody takes.
+/// A session whose application does not read and whose database closes once all buffers are full. The proxy keeps
+/// bytes that it cannot deliver.
 async fn full_session(world: &Running, port: u16, databases: &mut mpsc::UnboundedReceiver<TcpStream>) -> Raw {
     let stream = TcpStream::connect(("127.0.0.1", world.server().port())).await.unwrap();
-    let way = Way { server: world.server().port(), app: stream.local_addr().unwrap().port() };
+    let connection =
+        AppConnection { server: world.server().port(), app: stream.local_addr().unwrap().port() };
     let mut app = Raw::over(stream);
     app.send(&login("db-vanishes", &format!("localhost:{port}"))).await;
     let mut database = databases.recv().await.unwrap();
     assert!(matches!(read_first(&mut database).await, Ok(FirstPacket::Startup(_))));
     database.write_all(LOGIN_OK).await.unwrap();
     app.until_ready().await;
-    let mut said = 0;
-    while way.takes(said).await {
-        database.write_all(&[b'x'; STEP]).await.unwrap();
-        said += STEP;
+    let mut sent = 0;
+    while connection.accepts(sent).await {
+        database.write_all(&[b'x'; CHUNK]).await.unwrap();
+        sent += CHUNK;
     }
     app
 }
 
-/// The connection between application and server, as the kernel sees it.
-struct Way {
+/// The ports of the connection between application and server.
+struct AppConnection {
     server: u16,
     app: u16,
 }
 
-impl Way {
-    /// Whether the server gets rid of so many bytes: they wait to be read, or to be sent.
-    async fn takes(&self, bytes: usize) -> bool {
+impl AppConnection {
+    /// Whether the server writes this many bytes to the socket: they wait in its send or the application's receive queue.
+    async fn accepts(&self, bytes: usize) -> bool {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(2) {
             if queue(self.server, self.app, 0) + queue(self.app, self.server, 1) >= bytes {
@@ -208,30 +209,31 @@ impl Way {
     }
 }
 
-/// Bytes in the queue to send (0) or to read (1) of a socket on loopback (Linux, `proc_net_tcp`).
+/// Bytes in the send queue (0) or receive queue (1) of a loopback socket (Linux, `proc_net_tcp`).
 pub(crate) fn queue(local: u16, remote: u16, which: usize) -> usize {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let ends = format!(" 0100007F:{local:04X} 0100007F:{remote:04X} ");
-    let line = table.lines().find(|line| line.contains(&ends)).expect("the connection is there");
+    let line =
+        table.lines().find(|line| line.contains(&ends)).expect("the connection is not in /proc/net/tcp");
     let queues = line.split_whitespace().nth(4).unwrap().split(':').nth(which).unwrap();
     usize::from_str_radix(queues, 16).unwrap()
 }
 
-/// The line of a server at the end of this application's session.
+/// The audit line of a server at the end of this application's session.
 async fn end_of(server: &Proxy, application: &str) -> Value {
     let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    while began.elapsed() < LIMIT {
         let mut ended = lines(server, "session ended").into_iter();
         if let Some(line) = ended.find(|line| line["application_name"] == application) {
             return line;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("no line tells of the end of {application}\n{}", server.stderr.tail(40));
+    panic!("no audit line for the end of {application}\n{}", server.stderr.tail(40));
 }
 
-/// That a client blames the next hop.
+/// Expects a client to log that the hop closed the session.
 async fn expect_hop_closed(client: &Proxy, application: &str) {
-    let line = last_line(client, application, PATIENCE).await;
+    let line = last_line(client, application, LIMIT).await;
     assert!(line.contains("ended_by=\"hop\" outcome=\"closed\""), "{line}");
 }

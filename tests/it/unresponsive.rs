@@ -1,5 +1,4 @@
-//! Applications that do not read: because they take their time, and because they are gone. These tests wait as long as the
-//! proxy does.
+//! Applications that do not read: slow ones and lost ones. The test takes as long as the timeouts of the proxy.
 #![cfg(target_os = "linux")]
 
 use std::time::{Duration, Instant};
@@ -15,25 +14,25 @@ use crate::support::roles::DATABASE;
 use crate::support::scratch::unique;
 use crate::support::world::Running;
 
-/// How long sent bytes may be unacknowledged by a peer that says nothing.
+/// How long sent bytes may stay unacknowledged by a silent peer.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
 
-/// A peer that answered until it was gone is noticed within twice that time.
-const NOTICED: Duration = Duration::from_secs(200);
+/// The proxy detects a peer that acknowledged until it was lost within about twice that time.
+const DETECTED: Duration = Duration::from_secs(200);
 
-/// More than all sockets and buffers from the database to the application hold.
+/// More than all sockets and buffers between database and application hold.
 const ROWS: usize = 100_000;
 const ROW: usize = 1_000;
 
 #[tokio::test]
-async fn a_reader_may_pause_but_not_vanish() {
+async fn a_slow_reader_keeps_its_session_and_a_lost_one_does_not() {
     let world = World::new().start().await;
-    tokio::join!(pause(&world), vanish(&world));
+    tokio::join!(slow_reader(&world), lost_reader(&world));
     world.stop().await;
 }
 
-async fn pause(world: &Running) {
-    let (_, mut session) = session(world, "pauses").await;
+async fn slow_reader(world: &Running) {
+    let (_, mut session) = session(world, "slow").await;
     session.send(&query(&format!("select repeat('x', {ROW}) from generate_series(1, {ROWS})"))).await;
     tokio::time::sleep(UNACKNOWLEDGED + Duration::from_secs(15)).await;
     let answer = session.until_ready().await;
@@ -41,20 +40,20 @@ async fn pause(world: &Running) {
     assert_eq!(rows.filter(|row| row.column().len() == ROW).count(), ROWS);
 }
 
-async fn vanish(world: &Running) {
-    let application = unique("vanishes");
+async fn lost_reader(world: &Running) {
+    let application = unique("lost");
     let (socket, mut session) = session(world, &application).await;
     session.send(&query("select pg_sleep(3)")).await;
-    // As long as something of its own is unacknowledged, it would go on sending that.
+    // Otherwise the kernel would go on retransmitting the query.
     let (app, client) = (socket.local_addr().unwrap().port(), world.client().port());
     while queue(app, client, 0) > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let vanished = Instant::now();
-    // Whatever comes is dropped before it is acknowledged (linux/filter.h: BPF_RET with 0).
+    let lost = Instant::now();
+    // Drops all packets before they are acknowledged (linux/filter.h: BPF_RET with 0).
     SockRef::from(&socket).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)]).unwrap();
-    let line = last_line(world.client(), &application, NOTICED).await;
-    assert!(vanished.elapsed() > UNACKNOWLEDGED, "{line}");
+    let line = last_line(world.client(), &application, DETECTED).await;
+    assert!(lost.elapsed() > UNACKNOWLEDGED, "{line}");
     assert!(line.contains("ended_by=\"application\" outcome=\"broken\""), "{line}");
     assert!(line.contains("error=\"Connection timed out"), "{line}");
 }

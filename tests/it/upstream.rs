@@ -1,4 +1,4 @@
-//! TLS from the client to the server, in every mode.
+//! TLS from the client to the server, in every `sslmode`.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::support::proxy::{Launch, Proxy};
 use crate::support::scratch;
 use crate::support::world::refusal;
 
-/// Makes a certificate with the command that users have for it.
+/// Generates a certificate with the command `gen-cert`.
 async fn gen_cert(directory: &Path, hosts: &str) -> (String, String) {
     let path = |name: &str| directory.join(name).display().to_string();
     let (certificate, key) = (path("server.pem"), path("server.key"));
@@ -27,7 +27,7 @@ async fn logs_in(client: &Proxy) {
 }
 
 #[tokio::test]
-async fn a_generated_certificate_does_for_every_mode() {
+async fn a_generated_certificate_works_in_every_mode() {
     let directory = scratch::new_directory("gen-cert");
     let (certificate, key) = gen_cert(&directory, "localhost").await;
     let upstream = |name: &str, host: &str, ssl: &str| {
@@ -70,7 +70,7 @@ async fn a_generated_certificate_does_for_every_mode() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_gets_no_password_unless_the_mode_is_disable() {
+async fn a_server_without_tls_receives_no_password_unless_the_mode_is_disable() {
     let world = World::new()
         .with_client("upstream_proxies: {wants: {host: 'localhost:<server-port>', ssl: {mode: require}}}")
         .with_client("upstream_proxies: {likes: {host: 'localhost:<server-port>', ssl: {mode: prefer}}}")
@@ -92,7 +92,7 @@ async fn a_server_without_tls_gets_no_password_unless_the_mode_is_disable() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_was_replaced_is_shown_to_the_next_connection() {
+async fn a_replaced_certificate_is_used_for_the_next_connection() {
     let world = World::new().with_server_tls().start().await;
     logs_in(world.client()).await;
     replace(&world.server_certificate, &Authority::foreign().issue(&["localhost"], Validity::Now));
@@ -103,7 +103,10 @@ async fn a_certificate_that_was_replaced_is_shown_to_the_next_connection() {
     fs::write(&world.server_certificate.path, "half a fil").unwrap();
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let error = world.refusal("alice").await;
-    assert!(error.message().contains("its issuer is \"CN=Foreign CA\""), "the old one stays: {error}");
+    assert!(
+        error.message().contains("its issuer is \"CN=Foreign CA\""),
+        "the previous certificate stays in use: {error}"
+    );
     world.server().wait_for_log("the old ones stay in use").await;
 
     replace(&world.server_certificate, &Authority::trusted().issue(&["localhost"], Validity::Now));
