@@ -1,4 +1,4 @@
-//! Ctrl-C: a cancel request reaches the query it is meant for, on every way there is.
+//! Cancel requests: each reaches its query, over every route between application and database.
 
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::support::world::Running;
 const CANCELLED: &str = "canceling statement due to user request";
 
 #[tokio::test]
-async fn ctrl_c_in_psql_stops_the_query() {
+async fn ctrl_c_in_psql_cancels_the_query() {
     let world = World::new().start().await;
     interrupt_psql(&world, &[]).await;
     assert_eq!(world.rds().cancels(), 1);
@@ -24,21 +24,21 @@ async fn ctrl_c_in_psql_stops_the_query() {
 }
 
 #[tokio::test]
-async fn ctrl_c_works_through_tls_on_every_leg() {
+async fn ctrl_c_works_with_tls_on_every_link() {
     let world = World::new().with_server_tls().with_client_tls().start().await;
     interrupt_psql(&world, &[("PGSSLMODE", "require")]).await;
     world.stop().await;
 }
 
 #[tokio::test]
-async fn ctrl_c_works_straight_to_the_database() {
+async fn ctrl_c_works_with_a_direct_client() {
     let world = World::new().without_server().with_client_flag("--direct").start().await;
     interrupt_psql(&world, &[]).await;
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_driver_cancels_its_query_and_goes_on() {
+async fn a_driver_cancels_its_query_and_continues() {
     let world = World::new().start().await;
     let session = world.connect("alice").await.unwrap();
     let token = session.cancel_token();
@@ -54,7 +54,7 @@ async fn a_driver_cancels_its_query_and_goes_on() {
 }
 
 #[tokio::test]
-async fn any_server_can_cancel_what_runs_through_another() {
+async fn a_server_cancels_a_query_that_runs_through_another_server() {
     let world = World::new().with_second_server().start().await;
     let mut second = world.start_client(&["--proxy-target", "second"]).await;
     let (mut session, key) = sleeper(&world, world.client()).await;
@@ -68,7 +68,7 @@ async fn any_server_can_cancel_what_runs_through_another() {
 }
 
 #[tokio::test]
-async fn a_cancel_request_survives_a_restart_of_the_client() {
+async fn another_client_process_can_cancel_a_query() {
     let world = World::new().start().await;
     let (mut session, key) = sleeper(&world, world.client()).await;
     let mut another = world.start_client(&[]).await;
@@ -80,7 +80,7 @@ async fn a_cancel_request_survives_a_restart_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_cancel_request_with_a_wrong_key_stops_nothing() {
+async fn a_cancel_request_with_a_wrong_key_has_no_effect() {
     let world = World::new().start().await;
     let (mut session, mut key) = sleeper(&world, world.client()).await;
     *key.last_mut().unwrap() ^= 1;
@@ -91,7 +91,7 @@ async fn a_cancel_request_with_a_wrong_key_stops_nothing() {
 }
 
 #[tokio::test]
-async fn a_cancel_request_that_names_no_target_is_dropped_by_the_server() {
+async fn the_server_drops_a_cancel_request_without_a_target() {
     let world = World::new().start().await;
     request_cancel(world.server(), &[0, 0, 0, 1, 1, 2, 3, 4]).await;
     world.psql("alice", "select 1").await.unwrap();
@@ -100,7 +100,7 @@ async fn a_cancel_request_that_names_no_target_is_dropped_by_the_server() {
 }
 
 #[tokio::test]
-async fn a_cancel_request_for_a_blocked_target_goes_nowhere() {
+async fn the_server_refuses_a_cancel_request_for_a_blocked_target() {
     let acl = "proxy: {target_acl: {allowed_rds_tags: [{name: proxy, value: 'yes'}]}}";
     let world = World::new().with_server(acl).without_client().start().await;
     let endpoint = world.rds().endpoint();
@@ -115,7 +115,7 @@ async fn a_cancel_request_for_a_blocked_target_goes_nowhere() {
 }
 
 #[tokio::test]
-async fn a_cancel_request_that_the_server_refuses_is_not_told_as_delivered() {
+async fn the_client_does_not_log_a_refused_cancel_request_as_delivered() {
     let acl = "proxy: {target_acl: {allowed_rds_tags: [{name: proxy, value: 'yes'}]}}";
     let world = World::new().with_server(acl).start().await;
     request_cancel(world.client(), &[0, 0, 0, 1, 1, 2, 3, 4]).await;
@@ -124,7 +124,7 @@ async fn a_cancel_request_that_the_server_refuses_is_not_told_as_delivered() {
     world.stop().await;
 }
 
-/// Runs a long query in psql, presses Ctrl-C and expects the query to be gone at once.
+/// Runs a long query in psql, sends SIGINT and expects the query to end at once.
 async fn interrupt_psql(world: &Running, environment: &[(&str, &str)]) {
     let sql = format!("select pg_sleep(300) as {}", unique("ctrl_c"));
     let mut command = world.psql_command(world.client(), "alice");
@@ -144,8 +144,8 @@ async fn interrupt_psql(world: &Running, environment: &[(&str, &str)]) {
 async fn sleeper(world: &Running, proxy: &Proxy) -> (Raw, Vec<u8>) {
     let mut session = Raw::connect(proxy.port()).await;
     session.send(&login("alice")).await;
-    let greeting = session.until_ready().await;
-    let key = greeting.iter().find(|message| message.tag == b'K').map(|Message { body, .. }| body.clone());
+    let messages = session.until_ready().await;
+    let key = messages.iter().find(|message| message.tag == b'K').map(|Message { body, .. }| body.clone());
     let sql = format!("select pg_sleep(300) as {}", unique("sleeper"));
     session.send(&query(&sql)).await;
     wait_for_queries(world, &sql, 1).await;
@@ -157,22 +157,23 @@ async fn expect_cancelled(session: &mut Raw) {
     session.message().await.unwrap().refusal().expect("57014", &[CANCELLED]);
 }
 
-/// Sends a cancel request, and waits for the end of the connection, on which nothing else may come.
+/// Sends a cancel request and expects the connection to close without an answer.
 async fn request_cancel(proxy: &Proxy, key: &[u8]) {
     let mut raw = Raw::connect(proxy.port()).await;
     raw.send(&packet(&[&[4, 210, 22, 46], key].concat())).await;
     assert_eq!(raw.byte().await, None);
 }
 
-/// Waits until so many sessions run exactly this.
+/// Waits until `count` sessions run exactly this query.
 pub(crate) async fn wait_for_queries(world: &Running, sql: &str, count: usize) {
     let text = sql.replace('\'', "''");
-    let ask = format!("select count(*) from pg_stat_activity where state = 'active' and query = '{text}'");
+    let running =
+        format!("select count(*) from pg_stat_activity where state = 'active' and query = '{text}'");
     for _ in 0..600 {
-        if world.postgres.value(&ask).await == Some(count.to_string()) {
+        if world.postgres.value(&running).await == Some(count.to_string()) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("there are not {count} sessions that run {sql}");
+    panic!("never {count} sessions run {sql}");
 }

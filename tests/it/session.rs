@@ -1,4 +1,4 @@
-//! What passes through a session: bulk in both directions, notifications, silence, and one-sided ends.
+//! Sessions: bulk data, notifications, idle timeouts and half-closed connections.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::support::scratch::random_text;
 const MEGABYTE: usize = 1_000_000;
 
 #[tokio::test]
-async fn copy_carries_200_megabytes_each_way_unharmed() {
+async fn copy_transfers_200_megabytes_each_way_unchanged() {
     let world = World::new().start().await;
     let session = world.connect("alice").await.unwrap();
     session
@@ -36,7 +36,7 @@ async fn copy_carries_200_megabytes_each_way_unharmed() {
 
     let sql = r"select encode(sha256(convert_to(string_agg(n || E'\t' || line || E'\n', '' order by n), 'UTF8')), 'hex') from bulk";
     let stored: String = session.query_one(sql, &[]).await.unwrap().get(0);
-    assert_eq!(stored, sent, "on the way in");
+    assert_eq!(stored, sent, "COPY in changed the data");
 
     let mut received = Context::new(&SHA256);
     let mut download =
@@ -44,18 +44,18 @@ async fn copy_carries_200_megabytes_each_way_unharmed() {
     while let Some(chunk) = download.next().await {
         received.update(&chunk.unwrap());
     }
-    assert_eq!(hex::encode(received.finish()), sent, "on the way out");
+    assert_eq!(hex::encode(received.finish()), sent, "COPY out changed the data");
     drop(session);
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_row_of_100_megabytes_passes_both_ways_and_is_never_held_whole() {
+async fn a_row_of_100_megabytes_passes_both_ways_without_being_buffered() {
     let world = World::new().start().await;
     let session = world.connect("alice").await.unwrap();
     let text = "0123456789".repeat(10 * MEGABYTE);
     let row = session.query_one("select $1::text, md5($1)", &[&text]).await.unwrap();
-    assert!(row.get::<_, String>(0) == text, "it came back different");
+    assert!(row.get::<_, String>(0) == text, "the row came back changed");
     assert_eq!(
         row.get::<_, String>(1),
         world.postgres.value("select md5(repeat('0123456789', 10000000))").await.unwrap()
@@ -70,7 +70,7 @@ async fn a_row_of_100_megabytes_passes_both_ways_and_is_never_held_whole() {
 }
 
 #[tokio::test]
-async fn a_notification_reaches_a_session_that_only_listens() {
+async fn a_notification_reaches_an_idle_session() {
     let world = World::new().start().await;
     let mut listener = session(&world).await;
     listener.send(&query("listen news")).await;
@@ -84,14 +84,14 @@ async fn a_notification_reaches_a_session_that_only_listens() {
 }
 
 #[tokio::test]
-async fn an_idle_session_ends_with_the_reason_after_idle_timeout() {
+async fn an_idle_session_receives_57p05_after_idle_timeout() {
     for (in_client, yaml) in [(false, "proxy: {idle_timeout: 4s}"), (true, "proxy: {idle_timeout: 4000ms}")] {
         let world = if in_client { World::new().with_client(yaml) } else { World::new().with_server(yaml) };
         let world = world.start().await;
         let mut idle = session(&world).await;
         idle.expect_silence(Duration::from_millis(2100)).await;
-        // A session that moves bytes starts anew.
-        ask(&mut idle, "select 1").await;
+        // Any byte restarts the timeout.
+        run(&mut idle, "select 1").await;
         idle.expect_silence(Duration::from_millis(2100)).await;
         idle.refused().await.expect("57P05", &["rds-auth-proxy: ", "idle for 4 s", "idle_timeout"]);
         world.stop().await;
@@ -99,20 +99,20 @@ async fn an_idle_session_ends_with_the_reason_after_idle_timeout() {
 }
 
 #[tokio::test]
-async fn without_idle_timeout_no_clock_of_the_proxy_ends_a_session() {
-    let clocks = "proxy: {handshake_timeout: 3s, connect_timeout: 1s, drain_timeout: 1s}";
-    let world = World::new().with_server(clocks).with_client(clocks).start().await;
+async fn without_idle_timeout_no_other_timeout_ends_a_session() {
+    let timeouts = "proxy: {handshake_timeout: 3s, connect_timeout: 1s, drain_timeout: 1s}";
+    let world = World::new().with_server(timeouts).with_client(timeouts).start().await;
     let mut idle = session(&world).await;
     idle.expect_silence(Duration::from_secs(5)).await;
-    ask(&mut idle, "select 1").await;
-    // Nor one that waits for a slow answer.
-    ask(&mut idle, "select pg_sleep(4)").await;
+    run(&mut idle, "select 1").await;
+    // A session that waits for a slow answer does not end either.
+    run(&mut idle, "select pg_sleep(4)").await;
     drop(idle);
     world.stop().await;
 }
 
 #[tokio::test]
-async fn an_application_that_ends_its_side_gets_all_results() {
+async fn a_half_closed_application_receives_all_results() {
     let world = World::new().with_server_tls().start().await;
     let mut half = session(&world).await;
     half.send(&query("select g, repeat('x', 100) from generate_series(1, 200000) g")).await;
@@ -124,7 +124,7 @@ async fn an_application_that_ends_its_side_gets_all_results() {
 }
 
 #[tokio::test]
-async fn an_application_that_ends_its_side_may_wait_for_a_slow_answer() {
+async fn a_half_closed_application_receives_a_slow_answer() {
     let world = World::new().with_client_tls().start().await;
     let mut half = Raw::connect(world.client().port()).await.request_tls().await;
     half.send(&login("alice")).await;
@@ -138,7 +138,7 @@ async fn an_application_that_ends_its_side_may_wait_for_a_slow_answer() {
 }
 
 #[tokio::test]
-async fn a_farewell_ends_the_session_everywhere() {
+async fn terminate_ends_the_session_in_client_and_server() {
     let world = World::new().start().await;
     let mut leaving = session(&world).await;
     leaving.send(TERMINATE).await;
@@ -150,7 +150,7 @@ async fn a_farewell_ends_the_session_everywhere() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_database_passes_word_for_word() {
+async fn a_database_error_passes_unchanged() {
     let world = World::new().start().await;
     let mut raw = session(&world).await;
     raw.send(&query("select 1/0")).await;
@@ -171,7 +171,7 @@ async fn session(world: &crate::support::world::Running) -> Raw {
     raw
 }
 
-async fn ask(raw: &mut Raw, sql: &str) {
+async fn run(raw: &mut Raw, sql: &str) {
     raw.send(&query(sql)).await;
     raw.until_ready().await;
 }

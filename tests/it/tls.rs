@@ -1,4 +1,4 @@
-//! TLS from the server to the database: what is wrong with it is told, and no password gets lost on the way.
+//! TLS from the server to the database: errors name the reason, and no password is sent without verified TLS.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::support::raw::{Raw, Refusal};
 use crate::support::scratch::{self, random_text};
 use crate::support::world::Running;
 
-/// Hands the server a password for a database, as a client does.
+/// Logs in at the server with a password for the database, like a client.
 async fn log_in(world: &Running, user: &str, database: &str, password: &str) -> Result<(), Refusal> {
     let host = world.database(database).endpoint();
     let parameters = [("user", user), ("database", "app"), ("host", &host), ("password", password)];
@@ -18,7 +18,7 @@ async fn log_in(world: &Running, user: &str, database: &str, password: &str) -> 
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_prove_itself_gets_no_password() {
+async fn a_database_with_an_untrusted_certificate_receives_no_password() {
     let issued = |authority: &Authority, name: &str, validity| authority.issue(&[name], validity);
     let trusted = Authority::trusted();
     let cases = [
@@ -34,7 +34,7 @@ async fn a_database_that_cannot_prove_itself_gets_no_password() {
         ),
         ("expired", issued(trusted, "localhost", Validity::Expired), "it expired on Jan  1 00:00:00 2021"),
         (
-            "unborn",
+            "not-yet",
             issued(trusted, "localhost", Validity::NotYet),
             "it is not valid before Jan  1 00:00:00 2090",
         ),
@@ -60,12 +60,15 @@ async fn a_database_that_cannot_prove_itself_gets_no_password() {
     }
     let error = world.refusal("alice").await;
     assert_eq!(error.code().code(), "08001");
-    assert!(error.message().contains("its issuer is \"CN=Foreign CA\""), "the application reads it: {error}");
+    assert!(
+        error.message().contains("its issuer is \"CN=Foreign CA\""),
+        "the application receives the reason: {error}"
+    );
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_database_without_tls_gets_no_password() {
+async fn a_database_without_tls_receives_no_password() {
     let cases = [
         ("plain", Encryption::Off, "has TLS turned off, but the TLS mode verify-full needs it"),
         (
@@ -106,35 +109,37 @@ async fn a_database_without_tls_gets_no_password() {
 
     let password = world.postgres.password("by_password");
     log_in(&world, "by_password", "trusted-net", &password).await.unwrap();
-    assert_eq!(world.database("trusted-net").logins()[0].tls, None, "the configuration says so");
-    // Without a password, `prefer` goes on in clear, as in libpq; nor is the application asked for one then.
+    assert_eq!(world.database("trusted-net").logins()[0].tls, None, "mode disable uses no TLS");
+    // Without a password, `prefer` continues in clear text, as in libpq, but never relays a password request.
     let host = world.database("prefers").endpoint();
     let as_user = |user| [("user", user), ("database", "app"), ("host", host.as_str())];
     let port = world.server().port();
     Raw::log_in(port, &as_user("by_trust")).await.unwrap();
     for user in ["by_password", "by_md5"] {
-        let Err(refusal) = Raw::log_in(port, &as_user(user)).await else { panic!("{user} got in") };
+        let Err(refusal) = Raw::log_in(port, &as_user(user)).await else {
+            panic!("the login of {user} succeeded")
+        };
         refusal.expect("08001", &["has TLS turned off, but the TLS mode prefer needs it to send a password"]);
     }
     world.stop().await;
 }
 
-/// PostgreSQL with an `ssl_ca_file`, as on RDS, names the authority whose certificates it takes, and breaks off for any
-/// other; it goes on without one.
+/// PostgreSQL with an `ssl_ca_file`, as on RDS, names the authority whose certificates it accepts. It aborts the
+/// handshake for a certificate of another authority and continues without one.
 #[tokio::test]
-async fn a_database_is_shown_a_certificate_only_if_it_may_take_it() {
-    for (authority, shown) in [(Authority::trusted_intermediate(), true), (Authority::foreign(), false)] {
-        let world = World::new().with_server(&shows(authority)).start().await;
+async fn the_server_sends_a_client_certificate_only_to_a_database_that_accepts_its_issuer() {
+    for (authority, sent) in [(Authority::trusted_intermediate(), true), (Authority::foreign(), false)] {
+        let world = World::new().with_server(&with_certificate(authority)).start().await;
         world.psql("alice", "select 1").await.unwrap();
-        assert_eq!(world.rds().logins()[0].certificate, shown);
+        assert_eq!(world.rds().logins()[0].certificate, sent);
         world.stop().await;
     }
 }
 
 #[tokio::test]
-async fn a_database_that_demands_a_certificate_gets_it_or_says_so() {
+async fn a_database_that_requires_a_client_certificate_receives_it_or_refuses_tls() {
     let mutual = || World::new().with_instance(Instance::new("db-1").encryption(Encryption::Mutual));
-    let world = mutual().with_server(&shows(Authority::trusted())).start().await;
+    let world = mutual().with_server(&with_certificate(Authority::trusted())).start().await;
     world.psql("alice", "select 1").await.unwrap();
     world.stop().await;
 
@@ -147,14 +152,14 @@ async fn a_database_that_demands_a_certificate_gets_it_or_says_so() {
 }
 
 /// A server's configuration with a client certificate of this authority.
-fn shows(authority: &Authority) -> String {
+fn with_certificate(authority: &Authority) -> String {
     let own = authority.issue(&["proxy"], Validity::Now);
     let (certificate, key) = (own.path.display(), own.key_path.display());
     format!("proxy: {{ssl: {{client_certificate: {certificate}, client_private_key: {key}}}}}")
 }
 
 #[tokio::test]
-async fn roots_may_be_a_directory_of_files() {
+async fn root_certificates_may_be_a_directory() {
     let roots = scratch::new_directory("roots");
     fs::copy(&Authority::trusted().path, roots.join("a.pem")).unwrap();
     fs::write(roots.join("README"), "not a certificate").unwrap();
@@ -177,6 +182,6 @@ async fn roots_may_be_a_directory_of_files() {
 
     fs::copy(&Authority::foreign().path, roots.join("b.pem")).unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    assert_eq!(psql(&clients[1]).await, "1\n", "a new file counts without a restart");
+    assert_eq!(psql(&clients[1]).await, "1\n", "a new file takes effect without a restart");
     world.stop().await;
 }
