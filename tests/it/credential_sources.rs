@@ -1,4 +1,4 @@
-//! Where the AWS credentials of a client can come from, besides its environment and its files.
+//! The sources of a client's AWS credentials, besides environment variables and files.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -22,16 +22,16 @@ use crate::support::world::{Running, refusal};
 
 const LATER: &str = "2090-01-01T00:00:00Z";
 
-/// What the sign-on portal knows a session by.
-const PORTAL_TOKEN: &str = "portal-token-that-nobody-may-see";
+/// The access token of a session at the sign-on portal.
+const PORTAL_TOKEN: &str = "portal-token-that-must-stay-secret";
 
-/// Where a session called `work-session` is cached: the SHA-1 of its name.
+/// The cache file of the session `work-session`: the SHA-1 of its name.
 const SESSION_FILE: &str = "e460ecf101daf4f10acff1ae5e54abb7df6501f8.json";
 
-/// How a client is started without an access key in its environment.
+/// The launch of a client without an access key in its environment.
 fn without_keys(world: &Running, flags: &[&str]) -> Launch {
-    let own = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-    without(world.client_launch(flags), &own)
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    without(world.client_launch(flags), &keys)
 }
 
 fn without(mut launch: Launch, variables: &[&str]) -> Launch {
@@ -39,7 +39,7 @@ fn without(mut launch: Launch, variables: &[&str]) -> Launch {
     launch
 }
 
-/// Starts a client without an access key in its environment, and logs in with what it finds elsewhere.
+/// Starts a client without an access key in its environment, logs in, and expects a token of `key`.
 async fn logs_in_with(world: &Running, key: &AccessKey, prepare: impl FnOnce(Launch) -> Launch) {
     let client = world.start_proxy(prepare(without_keys(world, &[]))).await;
     drop(client.config("alice").connect(NoTls).await.unwrap());
@@ -61,9 +61,9 @@ async fn serve(router: Router) -> SocketAddr {
     address
 }
 
-/// As the agents of ECS and EKS Pod Identity answer.
+/// The endpoint of ECS and of EKS Pod Identity.
 #[tokio::test]
-async fn a_container_agent() {
+async fn credentials_from_a_container_agent() {
     let (world, key) = world().await;
     let answer = json!({
         "AccessKeyId": key.id, "SecretAccessKey": key.secret, "Token": key.session_token, "Expiration": LATER,
@@ -77,9 +77,9 @@ async fn a_container_agent() {
     world.stop().await;
 }
 
-/// As EC2 answers, version 2: a token first.
+/// The metadata of EC2, version 2, which requires a session token.
 #[tokio::test]
-async fn an_instance_profile() {
+async fn credentials_from_an_instance_profile() {
     let (world, key) = world().await;
     let answer = json!({
         "Code": "Success", "Type": "AWS-HMAC", "LastUpdated": "2026-01-01T00:00:00Z", "Expiration": LATER,
@@ -103,9 +103,9 @@ async fn an_instance_profile() {
     world.stop().await;
 }
 
-/// As IRSA has it: a token of the cluster in a file, and STS.
+/// IRSA: a token of the cluster in a file, and STS.
 #[tokio::test]
-async fn a_web_identity() {
+async fn credentials_from_a_web_identity() {
     let (world, key) = world().await;
     let AccessKey { id, secret, session_token, .. } = &key;
     let session_token = session_token.clone().unwrap();
@@ -117,15 +117,15 @@ async fn a_web_identity() {
          </AssumeRoleWithWebIdentityResponse>"
     );
     let assume = |body: String| async move {
-        let asked = ["Action=AssumeRoleWithWebIdentity", "WebIdentityToken=the-cluster-says-so"];
-        if asked.iter().all(|part| body.contains(part)) {
+        let expected = ["Action=AssumeRoleWithWebIdentity", "WebIdentityToken=token-of-the-cluster"];
+        if expected.iter().all(|part| body.contains(part)) {
             return answer.into_response();
         }
         StatusCode::BAD_REQUEST.into_response()
     };
     let sts = serve(Router::new().route("/", post(assume))).await;
     let file = world.directory.join("web-identity");
-    fs::write(&file, "the-cluster-says-so").unwrap();
+    fs::write(&file, "token-of-the-cluster").unwrap();
     logs_in_with(&world, &key, |launch| {
         launch
             .env("AWS_WEB_IDENTITY_TOKEN_FILE", file.to_str().unwrap())
@@ -136,9 +136,9 @@ async fn a_web_identity() {
     world.stop().await;
 }
 
-/// As `aws sso login` leaves it: a session in the cache, and the portal that gives credentials for it.
+/// After `aws sso login`: a session in the cache, and the portal that returns credentials for it.
 #[tokio::test]
-async fn a_single_sign_on() {
+async fn credentials_from_single_sign_on() {
     let (world, key) = world().await;
     let answer = json!({"roleCredentials": {
         "accessKeyId": key.id, "secretAccessKey": key.secret, "sessionToken": key.session_token,
@@ -176,7 +176,7 @@ async fn a_single_sign_on() {
 
 /// A program that prints credentials, named in a profile.
 #[tokio::test]
-async fn a_credential_process() {
+async fn credentials_from_a_credential_process() {
     let (world, key) = world().await;
     let answer = json!({
         "Version": 1, "AccessKeyId": key.id, "SecretAccessKey": key.secret,
@@ -193,9 +193,9 @@ async fn a_credential_process() {
     world.stop().await;
 }
 
-/// A plugin that takes its time to fail is run once for all who wait for it, and each of them reads why.
+/// A slow credential process runs once for all waiting connections, and each of them receives its error.
 #[tokio::test]
-async fn a_credential_process_that_fails_for_many_at_once() {
+async fn a_failing_credential_process_runs_once_for_many_connections() {
     let world = World::new().without_client().start().await;
     let runs = world.directory.join("runs");
     let config = world.directory.join("aws-config");
@@ -221,15 +221,15 @@ async fn a_credential_process_that_fails_for_many_at_once() {
     for error in [a, b, c, d] {
         assert!(error.message().contains("no card in the reader"), "{error}");
     }
-    // Two runs one after the other would take eight, and time would be up after 15.
+    // Two sequential runs would take 8 s; the handshake timeout is 15 s.
     assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
     assert_eq!(fs::read_to_string(&runs).unwrap(), "run\n");
     world.stop().await;
 }
 
-/// A profile that assumes a role and names no region, where the configuration names one.
+/// A profile that assumes a role and names no region; the configuration names one.
 #[tokio::test]
-async fn an_assumed_role_in_the_region_of_the_configuration() {
+async fn credentials_from_an_assumed_role_in_the_region_of_the_configuration() {
     let world =
         World::new().with_client("rds: {regions: [eu-west-1, us-east-1]}").without_client().start().await;
     let key = AccessKey::session(Duration::from_hours(1));
@@ -268,9 +268,9 @@ async fn an_assumed_role_in_the_region_of_the_configuration() {
     world.stop().await;
 }
 
-/// Nothing names a region, and the instance metadata takes every question and answers none, or is not there.
+/// Nothing names a region, and the instance metadata does not answer or does not exist.
 #[tokio::test]
-async fn metadata_that_does_not_answer_delays_the_start_a_little_and_fills_no_log() {
+async fn missing_metadata_delays_the_start_a_little_and_logs_one_warning() {
     let world = World::new()
         .with_target("fixed", "{host: <postgres>, database: app, ssl: {mode: disable}}")
         .target("fixed")
@@ -287,7 +287,7 @@ async fn metadata_that_does_not_answer_delays_the_start_a_little_and_fills_no_lo
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{metadata}"));
         let client = world.start_proxy(launch).await;
         let log = client.log();
-        // By its own clock: how long a busy machine takes to start a process is another matter.
+        // By the client's log: the start of a process on a busy machine takes longer.
         let at = |text: &str| {
             let line = log.lines().find(|line| line.contains(text)).unwrap();
             humantime::parse_rfc3339(line.split(' ').next().unwrap()).unwrap()

@@ -1,4 +1,4 @@
-//! Which databases are found, under which names, and what happens when AWS does not answer.
+//! Discovery of databases, their names, and failures of the AWS API.
 
 use std::time::{Duration, Instant};
 
@@ -17,18 +17,18 @@ async fn logs_in(client: &Proxy) {
     drop(client.config("alice").connect(NoTls).await.unwrap());
 }
 
-/// What the server says to a client that wants to reach `host`.
-async fn ask(world: &Running, host: &str) -> Result<(), Refusal> {
-    ask_at(world.server(), host).await
+/// Logs in at the server as a client with the target `host`.
+async fn log_in(world: &Running, host: &str) -> Result<(), Refusal> {
+    log_in_at(world.server(), host).await
 }
 
-async fn ask_at(server: &Proxy, host: &str) -> Result<(), Refusal> {
+async fn log_in_at(server: &Proxy, host: &str) -> Result<(), Refusal> {
     let parameters = [("user", "by_trust"), ("database", "app"), ("host", host)];
     Raw::log_in(server.port(), &parameters).await.map(drop)
 }
 
 #[tokio::test]
-async fn databases_of_every_page_and_region_are_reached() {
+async fn databases_of_every_page_and_region_are_found() {
     let world = World::new()
         .with_instance(Instance::new("db-west").in_region("eu-west-1"))
         .with_instance("db-1")
@@ -38,7 +38,7 @@ async fn databases_of_every_page_and_region_are_reached() {
         .without_client()
         .start()
         .await;
-    // One who comes earlier has the server ask again.
+    // An earlier login would cause another refresh.
     world.server().wait_for_log("the list of targets changed").await;
     for name in ["db-west", "db-3"] {
         logs_in(&world.start_client(&["--target", name]).await).await;
@@ -46,7 +46,7 @@ async fn databases_of_every_page_and_region_are_reached() {
         assert!(login.refusal.is_none(), "{login:?}");
     }
     assert!(world.database("db-west").tokens()[0].contains("%2Feu-west-1%2Frds-db"));
-    assert_eq!(world.aws.requests("DescribeDBInstances"), 3 * (1 + 3), "a page after the other, three times");
+    assert_eq!(world.aws.requests("DescribeDBInstances"), 3 * (1 + 3), "three listings of four pages each");
     world.stop().await;
 }
 
@@ -69,35 +69,35 @@ async fn a_cluster_has_a_writer_a_reader_and_custom_endpoints() {
 }
 
 #[tokio::test]
-async fn a_new_database_is_found_by_the_next_connection_but_aws_is_not_asked_for_every_stranger() {
+async fn an_unknown_host_refreshes_the_list_at_most_every_ten_seconds() {
     let began = Instant::now();
     let mut world = World::new().without_client().start().await;
     world.server().wait_for_log("the list of targets changed").await;
     world.add_instance("db-2").await;
     logs_in(&world.start_client(&["--target", "db-2"]).await).await;
-    let asked = || world.aws.requests("DescribeDBInstances");
-    assert_eq!(asked(), 3, "the server at its start, the client, and the server for the new host");
+    let requests = || world.aws.requests("DescribeDBInstances");
+    assert_eq!(requests(), 3, "the server at its start, the client, and the server for the new host");
     for port in 1..20 {
-        assert_eq!(ask(&world, &format!("localhost:{port}")).await.unwrap_err().sqlstate(), "3D000");
+        assert_eq!(log_in(&world, &format!("localhost:{port}")).await.unwrap_err().sqlstate(), "3D000");
     }
     let refreshes = usize::try_from(began.elapsed().as_secs() / 10).unwrap();
-    assert!(asked() <= 3 + refreshes, "one refresh in ten seconds, but {} calls", asked());
+    assert!(requests() <= 3 + refreshes, "{} requests, more than one refresh in ten seconds", requests());
     world.stop().await;
 }
 
 #[tokio::test]
-async fn what_was_found_stays_when_aws_fails() {
+async fn known_databases_stay_when_aws_fails() {
     let world = World::new().start().await;
     world.server().wait_for_log("the list of targets changed").await;
     world.aws.fail(Rule::every(AwsFailure::AccessDenied));
-    for stranger in ["localhost:1", "localhost:2"] {
-        let refusal = ask(&world, stranger).await.unwrap_err();
-        assert_eq!(refusal.sqlstate(), "28000", "also for the one that caused no request of its own");
-        let told = refusal.message();
-        assert!(told.contains("the list of RDS databases may be out of date"), "{told}");
+    for unknown in ["localhost:1", "localhost:2"] {
+        let refusal = log_in(&world, unknown).await.unwrap_err();
+        assert_eq!(refusal.sqlstate(), "28000", "also without a separate AWS request");
+        let message = refusal.message();
+        assert!(message.contains("the list of RDS databases may be out of date"), "{message}");
         assert!(
-            !told.contains("us-east-1") && !told.contains("rds:"),
-            "the reason is not for everybody: {told}"
+            !message.contains("us-east-1") && !message.contains("rds:"),
+            "the application receives the AWS error: {message}"
         );
     }
     world.server().wait_for_log("rds:DescribeDBInstances").await;
@@ -106,20 +106,20 @@ async fn what_was_found_stays_when_aws_fails() {
 }
 
 #[tokio::test]
-async fn aws_that_does_not_answer_is_not_waited_for_until_time_is_up() {
+async fn a_login_does_not_wait_for_a_slow_aws_until_handshake_timeout() {
     let world = World::new().start().await;
     world.psql("alice", "select 1").await.unwrap();
     world.aws.fail(Rule::every(AwsFailure::Slow(Duration::from_mins(1))));
-    let (first, second) = tokio::join!(ask(&world, "localhost:1"), ask(&world, "localhost:2"));
+    let (first, second) = tokio::join!(log_in(&world, "localhost:1"), log_in(&world, "localhost:2"));
     for refusal in [first.unwrap_err(), second.unwrap_err()] {
-        let told = refusal.message();
-        assert!(told.contains("the list of RDS databases may be out of date"), "{told}");
+        let message = refusal.message();
+        assert!(message.contains("the list of RDS databases may be out of date"), "{message}");
     }
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_region_that_fails_from_the_start_leaves_the_others_alone() {
+async fn a_region_that_fails_from_the_start_affects_no_other() {
     let world = World::new()
         .with_instance("db-1")
         .with_instance(Instance::new("db-west").in_region("eu-west-1"))
@@ -136,12 +136,12 @@ async fn a_region_that_fails_from_the_start_leaves_the_others_alone() {
     assert!(log.contains("the RDS databases of eu-west-1 could not be listed"), "{log}");
     until_counted(&server, &["rds_auth_proxy_discovery_failures_total 1"]).await;
 
-    ask_at(&server, &world.rds().endpoint()).await.unwrap();
+    log_in_at(&server, &world.rds().endpoint()).await.unwrap();
     for _ in 0..2 {
-        let refusal = ask_at(&server, &world.database("db-west").endpoint()).await.unwrap_err();
-        let told = refusal.message();
-        assert!(told.contains("the list of RDS databases may be out of date"), "{told}");
-        assert!(!told.contains("rds:"), "the reason is not for everybody: {told}");
+        let refusal = log_in_at(&server, &world.database("db-west").endpoint()).await.unwrap_err();
+        let message = refusal.message();
+        assert!(message.contains("the list of RDS databases may be out of date"), "{message}");
+        assert!(!message.contains("rds:"), "the application receives the AWS error: {message}");
     }
 
     logs_in(&world.start_client(&["--direct", "--target", "db-1"]).await).await;
@@ -152,7 +152,7 @@ async fn a_region_that_fails_from_the_start_leaves_the_others_alone() {
 }
 
 #[tokio::test]
-async fn a_region_that_fails_later_keeps_its_databases_while_others_are_found() {
+async fn a_region_that_fails_later_keeps_its_databases() {
     let mut world = World::new()
         .with_instance("db-1")
         .with_instance(Instance::new("db-west").in_region("eu-west-1"))
@@ -185,7 +185,11 @@ async fn static_targets_work_when_aws_fails_at_the_start() {
     server.wait_for_log("discovery failed; the last list stays in use").await;
     assert!(client.log().contains("discovery failed; only the targets of the configuration can be used"));
     drop(client.config("by_trust").connect(NoTls).await.unwrap());
-    assert_eq!(get(&client, "/readyz").await, (200, "ready\n".into()), "it needs no list any more");
+    assert_eq!(
+        get(&client, "/readyz").await,
+        (200, "ready\n".into()),
+        "a client with a static target needs no list"
+    );
 
     let ended = world.client_launch(&["--direct", "--target", "db-1"]).run().await;
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
@@ -195,12 +199,12 @@ async fn static_targets_work_when_aws_fails_at_the_start() {
     let host = world.rds().endpoint();
     let parameters = [("user", "by_trust"), ("database", "app"), ("host", &*host)];
     let found = Raw::log_in(server.port(), &parameters).await;
-    assert!(found.is_ok(), "the server tries again: {:?}", found.err());
+    assert!(found.is_ok(), "the server does not retry: {:?}", found.err());
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_client_that_finds_nothing_says_why() {
+async fn a_client_without_databases_prints_the_reason() {
     let world = World::new().without_server().without_client().start().await;
     world.aws.fail(Rule::every(AwsFailure::AccessDenied));
     let ended = world.client_launch(&[]).run().await;
@@ -211,7 +215,7 @@ async fn a_client_that_finds_nothing_says_why() {
 }
 
 #[tokio::test]
-async fn discovery_that_is_off_makes_no_aws_call() {
+async fn disabled_discovery_makes_no_aws_call() {
     let world = World::new()
         .with_target("fixed", "{host: <postgres>, database: app, ssl: {mode: disable}}")
         .target("fixed")
@@ -220,13 +224,13 @@ async fn discovery_that_is_off_makes_no_aws_call() {
         .start()
         .await;
     assert_eq!(world.psql("by_trust", "select 1").await.unwrap(), "1");
-    assert_eq!(ask(&world, &world.rds().endpoint()).await.unwrap_err().sqlstate(), "3D000");
+    assert_eq!(log_in(&world, &world.rds().endpoint()).await.unwrap_err().sqlstate(), "3D000");
     assert_eq!(world.aws.all_requests(), 0);
     world.stop().await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_with_iam_is_left_out_and_the_log_says_why() {
+async fn databases_without_iam_are_skipped_and_logged_with_the_reason() {
     let world = World::new()
         .with_instance("db-1")
         .with_instance(Instance::new("no-iam").without_iam())
@@ -235,25 +239,26 @@ async fn what_cannot_be_reached_with_iam_is_left_out_and_the_log_says_why() {
         .with_cluster(Cluster::new("dark").without_iam())
         .start()
         .await;
-    // What was skipped is told first.
+    // Skipped databases are logged before this line.
     world.server().wait_for_log("the list of targets changed").await;
     let log = world.server().log();
-    let told = |name: &str, why: &str| {
-        log.lines()
-            .any(|line| line.contains("skipped an RDS database") && line.contains(name) && line.contains(why))
+    let logged = |name: &str, reason: &str| {
+        log.lines().any(|line| {
+            line.contains("skipped an RDS database") && line.contains(name) && line.contains(reason)
+        })
     };
-    assert!(told("no-iam in us-east-1", "IAM database authentication is off"), "{log}");
-    assert!(told("newborn in us-east-1", "it has no endpoint yet"), "{log}");
-    assert!(told("dark:writer in us-east-1", "IAM database authentication is off"), "{log}");
+    assert!(logged("no-iam in us-east-1", "IAM database authentication is off"), "{log}");
+    assert!(logged("newborn in us-east-1", "it has no endpoint yet"), "{log}");
+    assert!(logged("dark:writer in us-east-1", "IAM database authentication is off"), "{log}");
     for name in ["no-iam", "newborn", "mysql", "dark/writer"] {
-        assert_eq!(ask(&world, &world.database(name).endpoint()).await.unwrap_err().sqlstate(), "3D000");
+        assert_eq!(log_in(&world, &world.database(name).endpoint()).await.unwrap_err().sqlstate(), "3D000");
         assert_eq!(world.database(name).connections(), 0);
     }
     world.stop().await;
 }
 
 #[tokio::test]
-async fn tags_name_the_database_and_the_local_port() {
+async fn rds_tags_set_the_database_and_the_local_port() {
     let port = free_port();
     let world = World::new()
         .with_instance(
@@ -275,7 +280,7 @@ async fn tags_name_the_database_and_the_local_port() {
 }
 
 #[tokio::test]
-async fn aws_that_is_busy_is_asked_again() {
+async fn throttled_aws_requests_are_retried() {
     let world = World::new().without_server().without_client().start().await;
     world.aws.fail(Rule::every(AwsFailure::Throttling).of("DescribeDBInstances").times(2));
     logs_in(&world.start_client(&["--direct"]).await).await;
@@ -284,7 +289,7 @@ async fn aws_that_is_busy_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_name_that_two_regions_have_is_told_apart_by_its_address() {
+async fn a_name_in_two_regions_is_selected_by_its_address() {
     let world = World::new()
         .with_instance("db-1")
         .with_instance(Instance::new("db-1").in_region("eu-west-1"))

@@ -1,4 +1,4 @@
-//! What changes while it runs: the configuration, certificates, the log level.
+//! Changes of configuration, certificates and log level while a proxy runs.
 
 use std::fs;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::support::raw::Raw;
 use crate::support::scratch;
 use crate::support::world::Running;
 
-/// After this long the proxy looks at files again.
-const LOOK: Duration = Duration::from_millis(1200);
+/// A little more than the interval at which a proxy checks its files.
+const INTERVAL: Duration = Duration::from_millis(1200);
 
 const TAKEN_AWAY: &str =
     "target_acl was taken away; every RDS database that is discovered may now be reached";
@@ -26,7 +26,7 @@ const TAKEN_AWAY: &str =
 const FILES: &str = "the limit of open files is too low for max_connections";
 
 #[tokio::test]
-async fn a_changed_configuration_counts_for_new_connections() {
+async fn a_changed_configuration_applies_to_new_connections() {
     let world = World::new().with_instance(Instance::new("db-1").tag("team", "a")).start().await;
     world.psql("alice", "select 1").await.unwrap();
     let running = world.connect("alice").await.unwrap();
@@ -43,21 +43,24 @@ async fn a_changed_configuration_counts_for_new_connections() {
     server.wait_for_log("the configuration was loaded again").await;
     let refused = world.psql("alice", "select 1").await.unwrap_err();
     assert!(refused.contains("its RDS tag team=a is in blocked_rds_tags"), "{refused}");
-    running.simple_query("select 1").await.expect("sessions that run go on");
+    running.simple_query("select 1").await.expect("a running session ends");
 
-    for (times, nothing) in
+    for (times, empty) in
         ["", "# all of it commented out\n", "--- # all\nproxy:\n  # target_acl:\n"].iter().enumerate()
     {
-        fs::write(&path, nothing).unwrap();
-        until_said(server, "the configuration is empty; the previous one stays in use", times + 1).await;
+        fs::write(&path, empty).unwrap();
+        until_logged(server, "the configuration is empty; the previous one stays in use", times + 1).await;
         let refused = world.psql("alice", "select 1").await.unwrap_err();
-        assert!(refused.contains("is in blocked_rds_tags"), "an emptied file opens nothing: {refused}");
+        assert!(
+            refused.contains("is in blocked_rds_tags"),
+            "an empty file removes the access list: {refused}"
+        );
     }
 
     fs::write(&path, "proxy: {listen_adr: x}").unwrap();
     server.signal(Signal::HUP);
     server.wait_for_log("the configuration cannot be used").await;
-    // The right name is suggested.
+    // The error suggests the right name.
     server.wait_for_log("listen_addr").await;
 
     assert!(!server.log().contains(TAKEN_AWAY), "{}", server.log());
@@ -68,14 +71,14 @@ async fn a_changed_configuration_counts_for_new_connections() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    world.psql("alice", "select 1").await.expect("a changed file is noticed without a signal");
+    world.psql("alice", "select 1").await.expect("a changed file has no effect without a signal");
     server.wait_for_log(TAKEN_AWAY).await;
     drop(running);
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_server_without_an_access_list_says_so_at_its_start() {
+async fn a_server_without_target_acl_logs_it_at_its_start() {
     const OPEN: &str = "there is no target_acl; every RDS database that is discovered may be reached";
     for (yaml, open) in [
         ("{}", true),
@@ -89,14 +92,14 @@ async fn a_server_without_an_access_list_says_so_at_its_start() {
 }
 
 #[tokio::test]
-async fn a_changed_limit_counts_for_the_next_connection() {
+async fn a_changed_limit_applies_to_the_next_connection() {
     let world = World::new().start().await;
     let running = world.connect("alice").await.unwrap();
     change(&world, |yaml| yaml.replace("proxy:", "proxy:\n  max_connections: 1")).await;
     let error = world.refusal("alice").await;
     assert_eq!(error.code(), &SqlState::TOO_MANY_CONNECTIONS);
     assert!(error.message().contains("max_connections of this proxy is 1"), "{error}");
-    running.simple_query("select 1").await.expect("sessions that run go on");
+    running.simple_query("select 1").await.expect("a running session ends");
     assert!(!world.server().log().contains(FILES), "{}", world.server().log());
 
     // More than any system allows.
@@ -130,7 +133,7 @@ async fn a_target_can_be_added_and_removed() {
 }
 
 #[tokio::test]
-async fn what_needs_a_restart_is_named_and_does_not_count() {
+async fn keys_that_need_a_restart_are_logged_and_ignored() {
     let world = World::new().start().await;
     let server = world.server();
     let named = || lines(server, "this key changed, which needs a restart");
@@ -145,12 +148,12 @@ async fn what_needs_a_restart_is_named_and_does_not_count() {
     .await;
     let keys: Vec<_> = named().iter().map(|line| line["key"].as_str().unwrap().to_owned()).collect();
     assert_eq!(keys, ["proxy.listen_addr", "proxy.drain_timeout"]);
-    world.psql("alice", "select 1").await.expect("it listens where it did");
+    world.psql("alice", "select 1").await.expect("the server no longer listens at its address");
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_shown_to_the_next_application_and_a_broken_one_is_not() {
+async fn a_renewed_certificate_applies_to_the_next_application_and_a_broken_one_does_not() {
     let files = scratch::new_directory("renewed");
     let renew = |authority: &Authority| {
         let certificate = authority.issue(&["localhost"], Validity::Now);
@@ -158,9 +161,9 @@ async fn a_renewed_certificate_is_shown_to_the_next_application_and_a_broken_one
         fs::write(files.join("certificate.pem"), certificate.chain_pem).unwrap();
     };
     renew(Authority::trusted());
-    let at = files.display();
+    let directory = files.display();
     let yaml = format!(
-        "proxy: {{ssl: {{enabled: true, certificate: {at}/certificate.pem, private_key: {at}/key.pem}}}}"
+        "proxy: {{ssl: {{enabled: true, certificate: {directory}/certificate.pem, private_key: {directory}/key.pem}}}}"
     );
     let world = World::new().with_client(&yaml).start().await;
     let trusts = async |authority: &Authority| {
@@ -172,15 +175,15 @@ async fn a_renewed_certificate_is_shown_to_the_next_application_and_a_broken_one
     let running = world.connect("alice").await.unwrap();
 
     renew(Authority::foreign());
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(INTERVAL).await;
     assert!(trusts(Authority::foreign()).await, "{}", world.client().log());
     assert!(!trusts(Authority::trusted()).await);
 
     fs::write(files.join("certificate.pem"), "half a certifica").unwrap();
-    tokio::time::sleep(LOOK).await;
-    assert!(trusts(Authority::foreign()).await, "the old one stays");
+    tokio::time::sleep(INTERVAL).await;
+    assert!(trusts(Authority::foreign()).await, "the previous certificate does not stay");
     world.client().wait_for_log("certificate files changed but cannot be used").await;
-    running.simple_query("select 1").await.expect("sessions that run go on");
+    running.simple_query("select 1").await.expect("a running session ends");
     drop(running);
     world.stop().await;
 }
@@ -189,29 +192,34 @@ async fn a_renewed_certificate_is_shown_to_the_next_application_and_a_broken_one
 async fn the_log_level_can_change_while_it_runs() {
     let world = World::new().with_env("LOG_LEVEL", "").with_server(ADMIN).without_client().start().await;
     let server = world.server();
-    let scan = || async { drop(TcpStream::connect(("127.0.0.1", server.port())).await.unwrap()) };
-    scan().await;
+    let connect_and_close =
+        || async { drop(TcpStream::connect(("127.0.0.1", server.port())).await.unwrap()) };
+    connect_and_close().await;
     while !get(server, "/metrics").await.1.contains("reason=\"application_gone\"} 1") {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     change(&world, |yaml| yaml.replace("proxy:", "proxy:\n  log_level: debug")).await;
-    scan().await;
+    connect_and_close().await;
     server.wait_for_log("hung up without a startup packet").await;
-    assert_eq!(lines(server, "hung up without a startup packet").len(), 1, "only that at the level debug");
+    assert_eq!(
+        lines(server, "hung up without a startup packet").len(),
+        1,
+        "the first connection was logged at level debug too"
+    );
     world.stop().await;
 }
 
 #[tokio::test]
-async fn the_end_of_each_certificate_in_use_is_told() {
+async fn metrics_report_the_expiry_of_each_certificate_in_use() {
     let (first, second) = (certificate(), certificate());
-    let shown = |of: &Certificate| {
+    let ssl = |of: &Certificate| {
         format!(
             "ssl: {{client_certificate: {}, client_private_key: {}}}",
             of.path.display(),
             of.key_path.display()
         )
     };
-    let yaml = format!("proxy: {{admin_addr: '127.0.0.1:0', {}}}", shown(&first));
+    let yaml = format!("proxy: {{admin_addr: '127.0.0.1:0', {}}}", ssl(&first));
     let world = World::new().with_server(&yaml).without_client().start().await;
     let line = |of: &Certificate| {
         format!("rds_auth_proxy_certificate_expiry_timestamp_seconds{{file=\"{}\"}} ", of.path.display())
@@ -224,7 +232,10 @@ async fn the_end_of_each_certificate_in_use_is_told() {
     change(&world, |yaml| yaml.replace(&old_key, &new_key).replace(&old, &new)).await;
     let (_, text) = get(world.server(), "/metrics").await;
     assert!(metric(&text, &line(&second)) > 1_000_000_000, "{text}");
-    assert!(text.contains(&format!("{}NaN", line(&first))), "no alarm for what is no longer used: {text}");
+    assert!(
+        text.contains(&format!("{}NaN", line(&first))),
+        "an unused certificate still has an expiry: {text}"
+    );
     world.stop().await;
 }
 
@@ -232,7 +243,7 @@ fn certificate() -> Certificate {
     Authority::trusted().issue(&["client"], Validity::Now)
 }
 
-/// Writes the server's configuration anew and waits until it is in use.
+/// Edits the server's configuration and waits until the server has loaded it.
 async fn change(world: &Running, edit: impl FnOnce(String) -> String) {
     const LOADED: &str = "the configuration was loaded again";
     let path = world.directory.join("server.yaml");
@@ -240,16 +251,16 @@ async fn change(world: &Running, edit: impl FnOnce(String) -> String) {
     let edited = edit(fs::read_to_string(&path).unwrap());
     fs::write(&path, edited).unwrap();
     world.server().signal(Signal::HUP);
-    until_said(world.server(), LOADED, before + 1).await;
+    until_logged(world.server(), LOADED, before + 1).await;
 }
 
-/// Waits until a proxy has logged a message so many times.
-async fn until_said(proxy: &Proxy, message: &str, times: usize) {
-    let said = async {
+/// Waits until a proxy has logged a message `times` times.
+async fn until_logged(proxy: &Proxy, message: &str, times: usize) {
+    let logged = async {
         while lines(proxy, message).len() < times {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(30), said).await;
-    assert!(waited.is_ok(), "`{message}` is not there {times} times\n{}", proxy.stderr.tail(40));
+    let waited = tokio::time::timeout(Duration::from_secs(30), logged).await;
+    assert!(waited.is_ok(), "the log does not contain `{message}` {times} times\n{}", proxy.stderr.tail(40));
 }

@@ -1,4 +1,4 @@
-//! How proxies stop, and what a session hears when a side of it is gone.
+//! The shutdown of a proxy, and the errors that a session receives when a peer is lost.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::support::world::Running;
 const LOST: &[&str] = &["rds-auth-proxy: the connection to", "was lost"];
 
 #[tokio::test]
-async fn the_query_of_a_killed_application_is_cancelled_by_the_server() {
+async fn the_server_cancels_the_query_of_a_killed_application() {
     let world = World::new().start().await;
     let sql = format!("select pg_sleep(300) as {}", unique("vanished"));
     let mut command = world.psql_command(world.client(), "alice");
@@ -29,7 +29,7 @@ async fn the_query_of_a_killed_application_is_cancelled_by_the_server() {
 }
 
 #[tokio::test]
-async fn a_database_that_vanishes_is_told_to_an_idle_application() {
+async fn an_idle_application_receives_an_error_when_the_database_is_lost() {
     let world = World::new().start().await;
     let mut idle = session(&world).await;
     world.rds().drop_connections();
@@ -39,20 +39,20 @@ async fn a_database_that_vanishes_is_told_to_an_idle_application() {
 }
 
 #[tokio::test]
-async fn a_database_that_vanishes_in_the_middle_of_a_statement_is_an_end_without_words() {
+async fn a_session_in_the_middle_of_an_answer_closes_silently_when_the_database_is_lost() {
     let world = World::new().start().await;
     let mut busy = session(&world).await;
     busy.send(&query("select repeat('x', 100000); select pg_sleep(300)")).await;
     assert_eq!(busy.message().await.unwrap().tag, b'T');
     world.rds().drop_connections();
-    // An error put there by the proxy could be taken for a part of the answer.
+    // The application could read an error of the proxy as a part of the answer.
     let rest = busy.rest().await;
     assert!(!String::from_utf8_lossy(&rest).contains("rds-auth-proxy"));
     world.stop().await;
 }
 
 #[tokio::test]
-async fn the_last_words_of_a_database_pass_word_for_word() {
+async fn the_databases_shutdown_messages_pass_unchanged() {
     let world = World::new().with_own_postgres().start().await;
     let mut ended = session(&world).await;
     let terminate = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'alice'";
@@ -60,16 +60,16 @@ async fn the_last_words_of_a_database_pass_word_for_word() {
     assert_eq!(
         ended.refused().await.message(),
         "terminating connection due to administrator command",
-        "the database says why it ends a session"
+        "the database's error passes"
     );
     let mut crashed = session(&world).await;
-    // One that is killed while it still sends something does not interrupt itself with last words.
+    // A backend that is still sending does not interrupt itself for the warning.
     let listens = "select 1 from pg_stat_activity where usename = 'alice' and wait_event = 'ClientRead'";
     while world.postgres.value(listens).await.is_none() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     world.postgres.stop();
-    // PostgreSQL calls these last words a warning.
+    // PostgreSQL sends this message as a warning.
     let warning = crashed.message().await.unwrap();
     assert!(String::from_utf8_lossy(&warning.body).contains("immediate shutdown"), "{warning:?}");
     assert_eq!(crashed.message().await, None);
@@ -81,7 +81,7 @@ async fn the_last_words_of_a_database_pass_word_for_word() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_is_told_to_an_idle_application() {
+async fn an_idle_application_receives_an_error_when_the_server_is_killed() {
     let mut world = World::new().start().await;
     let mut idle = session(&world).await;
     world.proxy_mut("server").kill();
@@ -92,7 +92,7 @@ async fn a_server_that_is_killed_is_told_to_an_idle_application() {
 }
 
 #[tokio::test]
-async fn a_stopping_proxy_lets_sessions_finish_and_takes_no_new_ones() {
+async fn a_stopping_proxy_finishes_sessions_and_accepts_no_new_ones() {
     for name in ["server", "client"] {
         let mut world = World::new().start().await;
         let mut running = session(&world).await;
@@ -106,13 +106,13 @@ async fn a_stopping_proxy_lets_sessions_finish_and_takes_no_new_ones() {
         let leaving = Instant::now();
         drop(running);
         assert!(world.proxy_mut(name).wait().await.success());
-        // It would wait for `drain_timeout`, 30 s, or for ten for a side that does not follow.
-        assert!(leaving.elapsed() < Duration::from_secs(9), "the {name} waited for nothing");
+        // With a session left it would wait for `drain_timeout` (30 s), or ten seconds for a side that does not close.
+        assert!(leaving.elapsed() < Duration::from_secs(9), "the {name} waits without sessions");
     }
 }
 
 #[tokio::test]
-async fn after_drain_timeout_an_idle_session_reads_57p01() {
+async fn an_idle_session_receives_57p01_after_drain_timeout() {
     for name in ["server", "client"] {
         let mut world = draining(name, "4s").await;
         let mut idle = session(&world).await;
@@ -121,26 +121,26 @@ async fn after_drain_timeout_an_idle_session_reads_57p01() {
         idle.refused().await.expect("57P01", &["rds-auth-proxy: this proxy is shutting down"]);
         drop(idle);
         assert!(world.proxy_mut(name).wait().await.success());
-        assert_eq!(world.rds().cancels(), 0, "nothing was running");
+        assert_eq!(world.rds().cancels(), 0, "the proxy cancels a query of an idle session");
     }
 }
 
 #[tokio::test]
-async fn an_application_in_the_middle_of_its_login_reads_57p01() {
+async fn an_application_in_the_middle_of_its_login_receives_57p01() {
     let yaml = "proxy: {drain_timeout: 0, admin_addr: '127.0.0.1:0'}";
     let mut world = World::new().with_server(yaml).start().await;
     let host = world.rds().endpoint();
     let mut app = Raw::connect(world.server().port()).await;
     app.send(&startup(V3_0, &[("user", "by_password"), ("database", "app"), ("host", &host)])).await;
-    assert_eq!(app.message().await.unwrap().tag, b'R', "it is asked for its password");
-    // Who has said nothing yet is cut off as well.
+    assert_eq!(app.message().await.unwrap().tag, b'R', "no password request came");
+    // The proxy closes a connection without a startup packet too.
     let silent = Raw::connect(world.server().port()).await;
     until_counted(world.server(), &["rds_auth_proxy_connections_open 2"]).await;
     world.server().signal(Signal::TERM);
     app.refused().await.expect("57P01", &["rds-auth-proxy: this proxy is shutting down"]);
     drop((app, silent));
     assert!(world.proxy_mut("server").wait().await.success());
-    assert_eq!(lines(world.server(), "connection failed").len(), 0, "nothing for anybody to mend");
+    assert_eq!(lines(world.server(), "connection failed").len(), 0, "a shutdown is logged as a failure");
     let refused = lines(world.server(), "connection refused");
     assert_eq!(refused.len(), 2, "{}", world.server().log());
     for line in refused {
@@ -150,7 +150,7 @@ async fn an_application_in_the_middle_of_its_login_reads_57p01() {
 }
 
 #[tokio::test]
-async fn after_drain_timeout_a_session_that_waits_for_an_answer_reads_57p01_in_its_place() {
+async fn a_session_that_waits_for_an_answer_receives_57p01_after_drain_timeout() {
     let mut world = draining("server", "1s").await;
     let mut busy = session(&world).await;
     let sql = format!("select pg_sleep(300) as {}", unique("drained"));
@@ -165,7 +165,7 @@ async fn after_drain_timeout_a_session_that_waits_for_an_answer_reads_57p01_in_i
 }
 
 #[tokio::test]
-async fn a_query_that_is_silent_for_idle_timeout_does_not_outlive_its_session() {
+async fn the_server_cancels_the_running_query_after_idle_timeout() {
     let world = World::new().with_server("proxy: {idle_timeout: 1s}").start().await;
     let mut silent = session(&world).await;
     let sql = format!("select pg_sleep(300) as {}", unique("silent"));
@@ -177,18 +177,18 @@ async fn a_query_that_is_silent_for_idle_timeout_does_not_outlive_its_session() 
 }
 
 #[tokio::test]
-async fn after_drain_timeout_a_session_in_the_middle_of_an_answer_is_closed_without_words() {
+async fn a_session_in_the_middle_of_an_answer_closes_silently_after_drain_timeout() {
     let mut world = draining("server", "1s").await;
     let mut busy = session(&world).await;
     busy.send(&query("select repeat('x', 100000); select pg_sleep(300)")).await;
     assert_eq!(busy.message().await.unwrap().tag, b'T');
     world.proxy_mut("server").stop().await;
-    // An error put there by the proxy could be taken for a part of the answer.
+    // The application could read an error of the proxy as a part of the answer.
     assert!(!String::from_utf8_lossy(&busy.rest().await).contains("rds-auth-proxy"));
 }
 
 #[tokio::test]
-async fn forever_is_until_the_second_signal() {
+async fn drain_timeout_forever_lasts_until_the_second_signal() {
     let mut world = draining("server", "forever").await;
     let mut idle = session(&world).await;
     world.server().signal(Signal::TERM);
@@ -216,12 +216,12 @@ async fn a_second_signal_ends_everything_at_once() {
 }
 
 #[tokio::test]
-async fn during_shutdown_delay_new_connections_are_still_served() {
+async fn the_server_accepts_connections_during_shutdown_delay() {
     let mut world = World::new().with_server("proxy: {shutdown_delay: 5m}").start().await;
     world.server().signal(Signal::TERM);
     world.server().wait_for_log("stopping").await;
     world.psql("alice", "select 1").await.unwrap();
-    // The second one ends it at once, so that nobody has to wait.
+    // A second signal ends the shutdown at once.
     world.server().signal(Signal::TERM);
     assert!(world.proxy_mut("server").wait().await.success());
 }
@@ -244,5 +244,5 @@ async fn wait_until_refused(port: u16) {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("connections are still accepted");
+    panic!("the proxy still accepts connections");
 }
