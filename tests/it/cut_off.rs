@@ -1,4 +1,4 @@
-//! Peers that hang up in the middle of a packet, after every single byte of it.
+//! Peers that close in the middle of a packet, after each byte of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::support::raw::{GSSENC_REQUEST, Raw, SSL_REQUEST, V3_0, login, message
 use crate::support::roles::DATABASE;
 
 #[tokio::test]
-async fn a_login_that_the_database_cuts_off_is_no_session_and_tells_so() {
+async fn a_login_cut_off_by_the_database_fails_with_an_error() {
     let answer = [
         message(b'N', b"SNOTICE\0C00000\0Mwelcome\0\0"),
         message(b'v', b"\0\x03\0\0\0\0\0\0"),
@@ -23,12 +23,12 @@ async fn a_login_that_the_database_cuts_off_is_no_session_and_tells_so() {
     ]
     .concat();
     let length = Arc::new(AtomicUsize::new(0));
-    let (whole, said) = (answer.clone(), Arc::clone(&length));
+    let (whole, cut) = (answer.clone(), Arc::clone(&length));
     let fake = FakeDatabase::start(move |mut stream| {
-        let said = whole[..said.load(Ordering::SeqCst)].to_vec();
+        let part = whole[..cut.load(Ordering::SeqCst)].to_vec();
         async move {
             let _ = read_first(&mut stream).await;
-            let _ = stream.write_all(&said).await;
+            let _ = stream.write_all(&part).await;
         }
     })
     .await;
@@ -39,7 +39,7 @@ async fn a_login_that_the_database_cuts_off_is_no_session_and_tells_so() {
             length.store(cut, Ordering::SeqCst);
             let mut raw = Raw::connect(port).await;
             raw.send(&login("alice")).await;
-            let refusal = raw.ready().await.expect_err("it is no session");
+            let refusal = raw.ready().await.expect_err("the login succeeds");
             let texts = [
                 "rds-auth-proxy: ",
                 "hung up during the login",
@@ -55,7 +55,7 @@ async fn a_login_that_the_database_cuts_off_is_no_session_and_tells_so() {
 }
 
 #[tokio::test]
-async fn a_password_that_the_application_cuts_off_is_no_password() {
+async fn a_password_message_cut_off_by_the_application_is_not_sent() {
     let world = World::new()
         .with_target("plain", "{host: <postgres>, ssl: {mode: disable}}")
         .target("plain")
@@ -83,7 +83,7 @@ async fn a_password_that_the_application_cuts_off_is_no_password() {
 }
 
 #[tokio::test]
-async fn what_comes_before_a_login_may_be_cut_off_anywhere() {
+async fn packets_before_the_login_may_be_cut_off_at_any_byte() {
     let world = World::new().with_server_tls().with_client_tls().start().await;
     let cancel = packet(b"\x04\xd2\x16\x2e\0\0\0\x01swordfish");
     let endpoint = world.rds().endpoint();
@@ -98,7 +98,7 @@ async fn what_comes_before_a_login_may_be_cut_off_anywhere() {
                 let mut raw = Raw::connect(port).await;
                 raw.send(&packet[..cut]).await;
                 raw.close_write().await;
-                // One byte of answer to the SSLRequest, and at most an alert behind it.
+                // At most the answer to the SSLRequest and a TLS alert.
                 let rest = raw.rest().await;
                 assert!(rest.len() < 16, "{} bytes after {cut} of {packet:?}", rest.len());
             }
@@ -111,7 +111,7 @@ async fn what_comes_before_a_login_may_be_cut_off_anywhere() {
     world.stop().await;
 }
 
-/// What a TLS client says first.
+/// The first bytes of a TLS client.
 async fn client_hello(alpn: &[&[u8]]) -> Vec<u8> {
     let (near, mut far) = tokio::io::duplex(64 * 1024);
     let connector = tls(alpn);

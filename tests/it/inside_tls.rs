@@ -1,4 +1,4 @@
-//! Peers that break TLS once it is up: with bytes that are none of it, and with renegotiation.
+//! Peers that break an established TLS connection with invalid bytes or with renegotiation.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::support::raw::{Raw, SSL_REQUEST, V3_0, login, startup, tls};
 use crate::support::roles::DATABASE;
 use crate::support::world::Running;
 
-/// How long anything here may take to end.
-const SOON: Duration = Duration::from_secs(20);
+/// The time limit of each wait.
+const LIMIT: Duration = Duration::from_secs(20);
 
 async fn world_with_tls() -> Running {
     World::new().with_server_tls().with_client_tls().start().await
@@ -33,21 +33,21 @@ fn hello(world: &Running) -> Vec<u8> {
     startup(V3_0, &[("user", "by_trust"), ("database", DATABASE), ("host", &endpoint)])
 }
 
-/// A byte that begins no record, a record of a type that there is not, one too long, and one that is not encrypted.
+/// No TLS record, a record of an unknown type, one that is too long, and one that is not encrypted.
 const GARBAGE: [&[u8]; 4] = [
     b"Q\0\0\0\x0dselect 1\0",
     b"\x63\x03\x03\0\x04beep",
     b"\x17\x03\x03\xff\xff",
-    b"\x17\x03\x03\0\x20thirty-two bytes nobody encrypted",
+    b"\x17\x03\x03\0\x20thirty-two bytes, not encrypted..",
 ];
 
 #[tokio::test]
-async fn bytes_of_an_application_that_are_no_tls_end_its_session_and_no_other() {
+async fn invalid_tls_bytes_of_an_application_end_only_its_session() {
     let world = world_with_tls().await;
     for port in [world.client().port(), world.server().port()] {
-        let mut bystander = Raw::connect(port).await.request_tls().await;
-        bystander.send(&hello(&world)).await;
-        bystander.until_ready().await;
+        let mut other = Raw::connect(port).await.request_tls().await;
+        other.send(&hello(&world)).await;
+        other.until_ready().await;
         for garbage in GARBAGE {
             for logged_in in [false, true] {
                 let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -57,24 +57,24 @@ async fn bytes_of_an_application_that_are_no_tls_end_its_session_and_no_other() 
                 let mut stream = tls(&[]).connect(name, stream).await.unwrap();
                 if logged_in {
                     stream.write_all(&hello(&world)).await.unwrap();
-                    let mut said = vec![0; 9];
-                    stream.read_exact(&mut said).await.unwrap();
-                    assert_eq!(said, LOGIN_OK[..9]);
+                    let mut received = vec![0; 9];
+                    stream.read_exact(&mut received).await.unwrap();
+                    assert_eq!(received, LOGIN_OK[..9]);
                 }
                 let (mut stream, _) = stream.into_inner();
                 stream.write_all(garbage).await.unwrap();
-                let end = timeout(SOON, stream.read_to_end(&mut Vec::new())).await;
-                // Closed or reset, but not left alone.
-                end.unwrap_or_else(|_| panic!("{garbage:?} is borne, {logged_in}")).ok();
+                let end = timeout(LIMIT, stream.read_to_end(&mut Vec::new())).await;
+                // The proxy closes or resets the connection.
+                end.unwrap_or_else(|_| panic!("the connection stays open: {garbage:?}, {logged_in}")).ok();
             }
         }
-        assert_eq!(bystander.query("select 'unharmed'").await.unwrap(), "unharmed");
+        assert_eq!(other.query("select 'unharmed'").await.unwrap(), "unharmed");
     }
     world.stop().await;
 }
 
 #[tokio::test]
-async fn bytes_of_a_database_that_are_no_tls_end_the_session_with_an_error() {
+async fn invalid_tls_bytes_of_a_database_end_the_session_with_an_error() {
     for garbage in GARBAGE {
         let acceptor = acceptor();
         let logged_in = Arc::new(Notify::new());
@@ -98,28 +98,29 @@ async fn bytes_of_a_database_that_are_no_tls_end_the_session_with_an_error() {
         for port in [world.client().port(), direct.port()] {
             let mut raw = Raw::session(port, "alice").await;
             logged_in.notify_one();
-            let refused = timeout(SOON, raw.refused()).await.expect("it is borne");
+            let refused = timeout(LIMIT, raw.refused()).await.expect("the session stays open");
             refused.expect("08006", &["rds-auth-proxy: ", "was lost"]);
         }
         world.stop().await;
     }
 }
 
-/// TLS 1.2 knows renegotiation, and rustls does not: it declines, and hangs up on who insists.
+/// TLS 1.2 has renegotiation, which rustls does not support: it sends the alert
+/// `no_renegotiation`, and closes the connection if the peer insists.
 #[tokio::test]
-async fn an_application_that_renegotiates_in_its_session_is_declined() {
+async fn renegotiation_by_an_application_in_its_session_is_declined() {
     let world = world_with_tls().await;
     for port in [world.client().port(), world.server().port()] {
-        let said = renegotiate(port, &hello(&world)).await;
-        assert!(said.contains("no renegotiation"), "{said}");
+        let output = renegotiate(port, &hello(&world)).await;
+        assert!(output.contains("no renegotiation"), "{output}");
     }
     world.stop().await;
 }
 
 #[tokio::test]
-async fn an_application_that_renegotiates_before_its_login_is_hung_up_on() {
-    let hurried = "proxy: {handshake_timeout: 5s}";
-    let world = World::new().with_server_tls().with_client_tls().with_server(hurried).with_client(hurried);
+async fn renegotiation_by_an_application_before_its_login_ends_the_connection() {
+    let short = "proxy: {handshake_timeout: 5s}";
+    let world = World::new().with_server_tls().with_client_tls().with_server(short).with_client(short);
     let world = world.start().await;
     for port in [world.client().port(), world.server().port()] {
         renegotiate(port, b"").await;
@@ -127,7 +128,7 @@ async fn an_application_that_renegotiates_before_its_login_is_hung_up_on() {
     world.stop().await;
 }
 
-/// What OpenSSL says of it, after it was hung up on.
+/// Renegotiates with `openssl s_client` and returns its output after the proxy has closed the connection.
 async fn renegotiate(port: u16, startup: &[u8]) -> String {
     let mut child = Command::new("openssl")
         .args(["s_client", "-starttls", "postgres", "-tls1_2", "-verify_return_error", "-CAfile"])
@@ -142,35 +143,35 @@ async fn renegotiate(port: u16, startup: &[u8]) -> String {
     let mut stdin = child.stdin.take().unwrap();
     let stdout = Output::collect("openssl's stdout".into(), child.stdout.take().unwrap());
     let stderr = Output::collect("openssl's stderr".into(), child.stderr.take().unwrap());
-    let shows = async |text: &str| {
-        let shown = async {
+    let wait_for = async |text: &str| {
+        let printed = async {
             while !stdout.text().contains(text) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let shown = timeout(SOON, shown).await;
-        shown.unwrap_or_else(|_| panic!("no {text}: {}{}", stdout.text(), stderr.text()));
+        let printed = timeout(LIMIT, printed).await;
+        printed.unwrap_or_else(|_| panic!("no {text}: {}{}", stdout.text(), stderr.text()));
     };
-    // It reads nothing before, and takes a command for one only at the beginning of what it reads.
-    shows("Verify return code: 0").await;
+    // OpenSSL reads commands only after the handshake, and only at the beginning of a read.
+    wait_for("Verify return code: 0").await;
     if !startup.is_empty() {
         stdin.write_all(startup).await.unwrap();
         stdin.flush().await.unwrap();
-        shows("server_version").await;
+        wait_for("server_version").await;
     }
     stdin.write_all(b"R\n").await.unwrap();
     stdin.flush().await.unwrap();
-    timeout(SOON, child.wait()).await.expect("it hangs").unwrap();
+    timeout(LIMIT, child.wait()).await.expect("openssl does not end").unwrap();
     for output in [&stdout, &stderr] {
-        output.wait_for(SOON, |_| None::<()>).await;
+        output.wait_for(LIMIT, |_| None::<()>).await;
     }
-    let said = stdout.text() + &stderr.text();
-    assert!(said.contains("Verify return code: 0") && said.contains("RENEGOTIATING"), "{said}");
-    said
+    let output = stdout.text() + &stderr.text();
+    assert!(output.contains("Verify return code: 0") && output.contains("RENEGOTIATING"), "{output}");
+    output
 }
 
 #[tokio::test]
-async fn a_database_that_renegotiates_before_the_login_is_given_up() {
+async fn renegotiation_by_a_database_before_the_login_fails_the_login() {
     let mut openssl = openssl_server().await;
     let port = openssl.port;
     let fake = FakeDatabase::start(move |mut stream| async move {
@@ -180,24 +181,24 @@ async fn a_database_that_renegotiates_before_the_login_is_given_up() {
         let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
     })
     .await;
-    let hurried = "proxy: {handshake_timeout: 6s}";
+    let short = "proxy: {handshake_timeout: 6s}";
     let world = World::new().with_target("fake", &fake.target("verify-full")).target("fake");
-    let world = world.with_server(hurried).with_client(hurried).start().await;
+    let world = world.with_server(short).with_client(short).start().await;
     let direct = world.start_client(&["--direct"]).await;
     for (number, port) in (1..).zip([world.client().port(), direct.port()]) {
         let mut raw = Raw::connect(port).await;
         raw.send(&login("alice")).await;
-        // It takes no commands before, and prints this once a handshake.
-        openssl.shows("CIPHER is ", number).await;
+        // OpenSSL prints this after each handshake and reads no commands before.
+        openssl.wait_for("CIPHER is ", number).await;
         openssl.stdin.write_all(b"R\n").await.unwrap();
         openssl.stdin.flush().await.unwrap();
-        let refused = timeout(SOON, raw.refused()).await.expect("it is borne");
+        let refused = timeout(LIMIT, raw.refused()).await.expect("the session stays open");
         refused.expect("08006", &["rds-auth-proxy: "]);
     }
     world.stop().await;
 }
 
-/// OpenSSL's server, whose commands are typed.
+/// `openssl s_server`, which reads commands from its standard input.
 struct OpensslServer {
     port: u16,
     stdin: ChildStdin,
@@ -206,8 +207,8 @@ struct OpensslServer {
 }
 
 impl OpensslServer {
-    /// Waits until it has printed this so many times.
-    async fn shows(&self, text: &str, times: usize) {
+    /// Waits until it has printed `text` `times` times.
+    async fn wait_for(&self, text: &str, times: usize) {
         for _ in 0..500 {
             if self.stdout.text().matches(text).count() >= times {
                 return;
@@ -235,6 +236,6 @@ async fn openssl_server() -> OpensslServer {
     let stdin = child.stdin.take().unwrap();
     let stdout = Output::collect("openssl's stdout".into(), child.stdout.take().unwrap());
     let openssl = OpensslServer { port, stdin, stdout, _child: child };
-    openssl.shows("ACCEPT", 1).await;
+    openssl.wait_for("ACCEPT", 1).await;
     openssl
 }

@@ -1,4 +1,4 @@
-//! What a session may take of memory, whatever passes through it and however slowly it is read.
+//! The memory of a session has a bound, whatever its data and however slow the reader.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use crate::support::fake_database::FakeDatabase;
 use crate::support::raw::{Raw, message, query};
 use crate::support::world::Running;
 
-/// The length word of the longest message there can be: an Int32 that counts itself. PostgreSQL ends at half of it.
+/// The largest length word: an Int32 that includes itself. PostgreSQL itself sends at most half of it.
 const LONGEST: usize = i32::MAX as usize;
 
-/// A row is filled with this many bytes again and again: a prime, so that no buffer can be lost or repeated unseen.
+/// The length of the repeated pattern in a row: a prime, so that a lost or repeated buffer is detected.
 const PATTERN: usize = 65_521;
 
-/// KB that a session may take in a process, as docs/operations.md says: in clear, and with TLS on both sides.
-const IN_CLEAR: usize = 192;
+/// KB that a session may take in a process, as in docs/operations.md: without TLS, and with TLS on both sides.
+const WITHOUT_TLS: usize = 192;
 const WITH_TLS: usize = 512;
 
-/// As many as show what one takes beside what is taken otherwise.
+/// Enough sessions to measure one of them beside other allocations.
 const SESSIONS: usize = 40;
 
-/// KB that a process may take for something else meanwhile: its log, threads that had not started yet.
-const OTHERWISE: usize = 4 * 1024;
+/// KB that a process may take for other purposes meanwhile: its log, new threads.
+const OTHER: usize = 4 * 1024;
 
 #[tokio::test]
-async fn a_row_of_2_gb_passes_in_clear_and_takes_no_memory() {
+async fn a_row_of_2_gb_passes_without_tls_and_takes_no_memory() {
     pass_a_row(false).await;
 }
 
@@ -37,57 +37,57 @@ async fn a_row_of_2_gb_passes_through_tls_and_takes_no_memory() {
 }
 
 async fn pass_a_row(tls: bool) {
-    let world = world_before(tls).await;
+    let world = start_world(tls).await;
     let mut raw = Raw::session(world.client().port(), "alice").await;
     let before = peaks(&world);
     raw.send(&query("select everything")).await;
     let mut header = [0; 5];
     raw.read_exact(&mut header).await;
     assert_eq!(header, row_header());
-    // All buffers on the way fill up.
+    // Fills all buffers between database and application.
     sleep(Duration::from_secs(1)).await;
     expect_pattern(&mut raw, LONGEST - 4).await;
     raw.until_ready().await;
-    expect_modesty(&world, &before, 1, tls);
+    check_memory(&world, &before, 1, tls);
     drop(raw);
     world.stop().await;
 }
 
 #[tokio::test]
-async fn sessions_that_nobody_reads_take_no_more_than_their_buffers() {
+async fn unread_sessions_take_no_more_than_their_buffers() {
     for tls in [false, true] {
-        let world = world_before(tls).await;
+        let world = start_world(tls).await;
         drop(Raw::session(world.client().port(), "alice").await);
         let before = peaks(&world);
-        let mut clogged = JoinSet::new();
+        let mut blocked = JoinSet::new();
         for _ in 0..SESSIONS {
-            clogged.spawn(clog(world.client().port()));
+            blocked.spawn(block(world.client().port()));
         }
-        let clogged = clogged.join_all().await;
-        expect_modesty(&world, &before, SESSIONS, tls);
-        drop(clogged);
+        let blocked = blocked.join_all().await;
+        check_memory(&world, &before, SESSIONS, tls);
+        drop(blocked);
         world.stop().await;
     }
 }
 
-/// A session in which nothing more can be sent in either direction.
-async fn clog(port: u16) -> Raw {
+/// A session with full buffers in both directions.
+async fn block(port: u16) -> Raw {
     let mut raw = Raw::session(port, "alice").await;
     raw.send(&query("select everything")).await;
     let sent = timeout(Duration::from_secs(3), raw.try_send(&vec![b'd'; 64 << 20])).await;
-    assert!(sent.is_err(), "all of it was taken");
+    assert!(sent.is_err(), "the proxy accepted all bytes");
     raw
 }
 
-/// Client and server before a database that answers a query with a row; with TLS everywhere but at the client's door.
-async fn world_before(tls: bool) -> Running {
+/// Client and server in front of a database that answers a query with a row. TLS excludes the client's listener.
+async fn start_world(tls: bool) -> Running {
     let fake = FakeDatabase::accepting_logins(tls, send_row).await;
     let world = if tls { World::new().with_server_tls() } else { World::new() };
     let target = fake.target(if tls { "verify-full" } else { "disable" });
     world.with_target("fake", &target).target("fake").start().await
 }
 
-/// Answers a query with the longest row there can be, in full or until nobody wants it any more.
+/// Answers a query with the longest possible row, or as much of it as the other side reads.
 async fn send_row(mut raw: Raw) {
     if raw.byte().await.is_none() || raw.try_send(&row_header()).await.is_err() {
         return;
@@ -131,9 +131,9 @@ fn peaks(world: &Running) -> [Option<usize>; 2] {
     [world.client().peak_memory(), world.server().peak_memory()]
 }
 
-/// Where the system tells, neither process took more than its bound since `before`.
-fn expect_modesty(world: &Running, before: &[Option<usize>; 2], sessions: usize, tls: bool) {
-    let bound = sessions * if tls { WITH_TLS } else { IN_CLEAR } + OTHERWISE;
+/// Checks that neither process took more than its bound since `before`, if the system reports it.
+fn check_memory(world: &Running, before: &[Option<usize>; 2], sessions: usize, tls: bool) {
+    let bound = sessions * if tls { WITH_TLS } else { WITHOUT_TLS } + OTHER;
     for ((name, after), before) in ["client", "server"].iter().zip(peaks(world)).zip(before) {
         if let (Some(after), Some(before)) = (after, before) {
             let taken = after.saturating_sub(*before);
