@@ -1,12 +1,12 @@
-//! The loads that are put on both ways, by PostgreSQL's own programs.
+//! The loads of the benchmark, from pgbench and psql.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::setup::{NARROW, Setup, WIDE, Way, output};
+use crate::setup::{NARROW, Setup, Topology, WIDE, output};
 
-/// Connections of one round; a tick of 10 ms is then 0.04 ms a connection.
+/// Connections of one round: a clock tick of 10 ms is then 0.04 ms for each connection.
 const CONNECTIONS: u32 = 250;
 
 /// A load.
@@ -18,18 +18,18 @@ pub(crate) enum Load {
     CopyOut { table: &'static str },
     /// `\copy … from` of rows of 100 bytes.
     CopyIn,
-    /// One connection after the other, with one query each.
+    /// Sequential connections with one query each.
     Connect,
-    /// The same with IAM, for which there is no direct way.
+    /// Sequential connections with IAM, for which there is no direct topology.
     ConnectWithIam,
 }
 
-/// What was measured.
+/// A measurement.
 #[derive(Clone, Copy)]
 pub(crate) struct Measured {
-    /// How much was done in a second: transactions, bytes or connections.
+    /// Transactions, bytes or connections in a second.
     pub(crate) speed: f64,
-    /// Processor time of all proxies for one of them, in seconds.
+    /// CPU time of all proxies for one of them, in seconds.
     pub(crate) cpu: f64,
 }
 
@@ -46,45 +46,45 @@ impl Load {
         Self::ConnectWithIam,
     ];
 
-    /// Whether there is something to compare with.
-    pub(crate) fn goes(self, way: Way) -> bool {
-        (self, way) != (Self::ConnectWithIam, Way::Direct)
+    /// Whether the load runs in this topology.
+    pub(crate) fn applies_to(self, topology: Topology) -> bool {
+        (self, topology) != (Self::ConnectWithIam, Topology::Direct)
     }
 
-    /// Puts the load on.
-    pub(crate) fn measure(self, setup: &Setup, way: Way, time: Duration) -> Measured {
+    /// Runs and measures the load.
+    pub(crate) fn measure(self, setup: &Setup, topology: Topology, time: Duration) -> Measured {
         let file = setup.world.directory.join("rows");
         if self == Self::CopyIn && !file.exists() {
-            copy(setup, Way::Direct, &format!("\\copy narrow to '{}'", file.display()));
+            copy(setup, Topology::Direct, &format!("\\copy narrow to '{}'", file.display()));
         }
         let before = setup.cpu();
-        let (amount, seconds) = self.run(setup, way, time, &file);
+        let (amount, seconds) = self.run(setup, topology, time, &file);
         let cpu = setup.cpu().saturating_sub(before).as_secs_f64();
         Measured { speed: amount / seconds, cpu: cpu / amount }
     }
 
-    /// How much was done, in how many seconds.
-    fn run(self, setup: &Setup, way: Way, time: Duration, file: &Path) -> (f64, f64) {
+    /// Runs the load. Returns the amount and the seconds.
+    fn run(self, setup: &Setup, topology: Topology, time: Duration, file: &Path) -> (f64, f64) {
         let size = |(rows, width)| f64::from(rows) * f64::from(width);
         match self {
-            Self::Select { clients, protocol } => select(setup, way, time, clients, protocol),
+            Self::Select { clients, protocol } => select(setup, topology, time, clients, protocol),
             Self::CopyOut { table } => {
                 let bytes = size(if table == "wide" { WIDE } else { NARROW });
-                (bytes, copy(setup, way, &format!("\\copy {table} to '/dev/null'")))
+                (bytes, copy(setup, topology, &format!("\\copy {table} to '/dev/null'")))
             }
             Self::CopyIn => {
                 let bytes = fs::metadata(file).unwrap().len();
-                let seconds = copy(setup, way, &format!("\\copy sink from '{}'", file.display()));
+                let seconds = copy(setup, topology, &format!("\\copy sink from '{}'", file.display()));
                 (f64::from(u32::try_from(bytes).unwrap()), seconds)
             }
-            Self::Connect => connect(&mut setup.command(way, "pgbench"), 1, CONNECTIONS),
+            Self::Connect => connect(&mut setup.command(topology, "pgbench"), 1, CONNECTIONS),
             Self::ConnectWithIam => connect(&mut setup.iam_command("pgbench"), 1, CONNECTIONS),
         }
     }
 }
 
-fn select(setup: &Setup, way: Way, time: Duration, clients: u32, protocol: &str) -> (f64, f64) {
-    let mut command = setup.command(way, "pgbench");
+fn select(setup: &Setup, topology: Topology, time: Duration, clients: u32, protocol: &str) -> (f64, f64) {
+    let mut command = setup.command(topology, "pgbench");
     command.args(["--select-only", "--no-vacuum", "--protocol", protocol]).args([
         "--client",
         &clients.to_string(),
@@ -96,7 +96,7 @@ fn select(setup: &Setup, way: Way, time: Duration, clients: u32, protocol: &str)
     (transactions, transactions / field(&report, "tps = "))
 }
 
-/// Makes `each` connections from each of `clients`, one after the other.
+/// Opens `each` sequential connections from each of `clients`. Returns their number and the seconds.
 pub(crate) fn connect(pgbench: &mut std::process::Command, clients: u32, each: u32) -> (f64, f64) {
     pgbench.args(["--connect", "--no-vacuum", "--file", "/dev/stdin"]);
     pgbench.args(["--client", &clients.to_string(), "--transactions", &each.to_string()]);
@@ -106,7 +106,7 @@ pub(crate) fn connect(pgbench: &mut std::process::Command, clients: u32, each: u
     (transactions, transactions / field(&report, "tps = "))
 }
 
-/// A pipe that holds this text.
+/// A pipe with this text as standard input.
 fn script(text: &str) -> std::process::Stdio {
     use std::io::Write;
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -114,9 +114,9 @@ fn script(text: &str) -> std::process::Stdio {
     reader.into()
 }
 
-/// Seconds that psql took for a `\copy`.
-fn copy(setup: &Setup, way: Way, copy: &str) -> f64 {
-    let mut command = setup.command(way, "psql");
+/// Runs a `\copy` with psql. Returns the seconds.
+fn copy(setup: &Setup, topology: Topology, copy: &str) -> f64 {
+    let mut command = setup.command(topology, "psql");
     command.args(["-X", "-v", "ON_ERROR_STOP=1", "-c", "TRUNCATE sink", "-c", "\\timing on", "-c", copy]);
     field(&output(&mut command), "Time: ") / 1000.0
 }

@@ -1,5 +1,5 @@
-//! How fast it is: `cargo bench --bench chain` measures direct TLS and the way through both layers in interleaved
-//! rounds, and prints a table. See docs/development.md.
+//! The benchmark: `cargo bench --bench chain` measures direct TLS and the chain of client and server in interleaved
+//! rounds and prints a table. See docs/development.md.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -16,7 +16,7 @@ use std::fs;
 use load::Load;
 use options::Options;
 use report::Rounds;
-use setup::{Setup, Way};
+use setup::{Setup, Topology};
 
 mod load;
 mod options;
@@ -29,19 +29,19 @@ mod support;
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --all-targets` runs it too, which is not what it is for.
+    // `cargo test --all-targets` runs this binary too.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
     let options = Options::from_env();
     let setup = Setup::start().await;
     let load_before = machine_load();
-    // First, while the proxies have no free memory to hide sessions in.
+    // Before the loads: memory that they free would hide the memory of sessions.
     let idle = sessions::idle(&setup, options.sessions).await;
     let rounds = measure(&setup, &options);
-    let left = sessions::left_behind(&setup);
+    let leaked = sessions::leaked(&setup);
     println!("\n{}", report::loads(&rounds));
-    println!("{}", report::sessions(options.sessions, idle, left));
+    println!("{}", report::sessions(options.sessions, idle, leaked));
     println!(
         "{} rounds of {} s, load of the machine at the start {load_before}, at the end {}",
         options.rounds,
@@ -51,20 +51,20 @@ async fn main() {
     setup.world.stop().await;
 }
 
-/// Every load on both ways, round by round; each round begins with the other way.
+/// Measures every load in both topologies. The order of the topologies alternates from round to round.
 fn measure(setup: &Setup, options: &Options) -> Vec<Rounds> {
     let mut all: Vec<_> =
         Load::ALL.iter().map(|&load| Rounds { load, direct: Vec::new(), chain: Vec::new() }).collect();
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
         for rounds in &mut all {
-            let mut ways = [Way::Direct, Way::Chain];
-            ways.rotate_left(round % 2);
-            for way in ways.into_iter().filter(|way| rounds.load.goes(*way)) {
-                let measured = rounds.load.measure(setup, way, options.time);
-                match way {
-                    Way::Direct => rounds.direct.push(measured),
-                    Way::Chain => rounds.chain.push(measured),
+            let mut topologies = [Topology::Direct, Topology::Chain];
+            topologies.rotate_left(round % 2);
+            for topology in topologies.into_iter().filter(|topology| rounds.load.applies_to(*topology)) {
+                let measured = rounds.load.measure(setup, topology, options.time);
+                match topology {
+                    Topology::Direct => rounds.direct.push(measured),
+                    Topology::Chain => rounds.chain.push(measured),
                 }
             }
         }
@@ -72,7 +72,7 @@ fn measure(setup: &Setup, options: &Options) -> Vec<Rounds> {
     all
 }
 
-/// How many processes were running or wanted to, over the last minute.
+/// The load average of the last minute.
 fn machine_load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split_whitespace().next().unwrap_or("unknown").to_owned()

@@ -1,14 +1,14 @@
-//! How long to measure.
+//! Options of the benchmark.
 
 use std::time::Duration;
 
-/// From the environment, since `cargo bench` has arguments of its own.
+/// Options from environment variables, since `cargo bench` adds its own arguments.
 pub(crate) struct Options {
-    /// How often everything is measured on each way: `BENCH_ROUNDS`.
+    /// The number of rounds: `BENCH_ROUNDS`.
     pub(crate) rounds: usize,
-    /// How long a round of pgbench runs: `BENCH_SECONDS`.
+    /// The duration of a pgbench run: `BENCH_SECONDS`.
     pub(crate) time: Duration,
-    /// Idle sessions at once: `BENCH_SESSIONS`. PostgreSQL has 500 places in the test world.
+    /// The number of idle sessions: `BENCH_SESSIONS`. PostgreSQL allows 500 in the test world.
     pub(crate) sessions: usize,
 }
 
@@ -25,5 +25,5 @@ impl Options {
 fn number(name: &str, default: usize) -> usize {
     let Ok(text) = std::env::var(name) else { return default };
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.unwrap_or_else(|| panic!("{name} is a number above 0, not `{text}`"))
+    number.unwrap_or_else(|| panic!("{name} must be a number above 0, not `{text}`"))
 }

@@ -1,27 +1,27 @@
-//! What the kernel knows about a process (proc(5)).
+//! CPU time and resource usage of a process (proc(5)).
 
 use std::fs;
 use std::ops::Sub;
 use std::time::Duration;
 
-/// Ticks a second in `/proc/PID/stat`: `USER_HZ`, which is 100 on every Linux that Rust runs on.
+/// Ticks in a second in `/proc/PID/stat`: `USER_HZ`, 100 on all platforms of Rust.
 const TICKS: u32 = 100;
 
 /// A process, by its id.
 #[derive(Clone, Copy)]
 pub(crate) struct Process(pub(crate) u32);
 
-/// What a process holds at one moment.
+/// The resource usage of a process at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ResourceUsage {
-    /// In bytes.
+    /// Resident memory in bytes.
     pub(crate) resident: i64,
     pub(crate) descriptors: i64,
     pub(crate) threads: i64,
 }
 
 impl Process {
-    /// Processor time it has used so far, in user and system mode, all threads, ended ones included.
+    /// User and system CPU time so far of all threads, ended ones included.
     pub(crate) fn cpu(self) -> Duration {
         let stat = self.read("stat");
         // The second field is the name in parentheses, which may contain anything.
@@ -30,7 +30,7 @@ impl Process {
         Duration::from_secs(1) * (ticks(11) + ticks(12)) / TICKS
     }
 
-    /// What it holds now.
+    /// The current resource usage.
     pub(crate) fn resource_usage(self) -> ResourceUsage {
         let status = self.read("status");
         let field = |name: &str| -> i64 {

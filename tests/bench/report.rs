@@ -1,4 +1,4 @@
-//! The table: medians of all rounds, and whether the marks are met.
+//! The report: medians of all rounds, and whether they meet the marks.
 
 use std::fmt::Write;
 
@@ -6,15 +6,15 @@ use crate::load::{Load, Measured};
 use crate::process::ResourceUsage;
 use crate::setup::{NARROW, WIDE};
 
-/// Marks, for both layers together unless they say otherwise.
+/// Marks for both layers together, unless noted.
 const MOST_CPU_PER_TRANSACTION: f64 = 80e-6;
 const LEAST_TPS: f64 = 0.25;
 const LEAST_COPY_OUT: f64 = 0.7;
 const MOST_CPU_PER_CONNECTION: f64 = 3e-3;
-/// In bytes, for each layer.
+/// Bytes in each layer.
 const MOST_PER_IDLE_SESSION: i64 = 40 * 1024;
-/// In bytes, for each layer: below this it is the allocator's business, a kilobyte a connection would be a leak.
-const MOST_LEFT_BEHIND: i64 = 512 * 1024;
+/// Bytes in each layer. The allocator accounts for less; a leak of 1 KB in each connection exceeds it.
+const MOST_LEAKED: i64 = 512 * 1024;
 
 /// The rounds of one load.
 pub(crate) struct Rounds {
@@ -23,7 +23,7 @@ pub(crate) struct Rounds {
     pub(crate) chain: Vec<Measured>,
 }
 
-/// The loads.
+/// The table of the loads.
 pub(crate) fn loads(rounds: &[Rounds]) -> String {
     let mut table = String::from(
         "| load | direct TLS | both layers | ratio (spread) | proxy CPU (spread) | mark | met |\n\
@@ -35,22 +35,21 @@ pub(crate) fn loads(rounds: &[Rounds]) -> String {
     table
 }
 
-/// Idle sessions and what 1,000 connections leave behind.
-pub(crate) fn sessions(count: usize, idle: [i64; 2], left: [ResourceUsage; 2]) -> String {
+/// The table of idle sessions and of resources that 1,000 connections leak.
+pub(crate) fn sessions(count: usize, idle: [i64; 2], leaked: [ResourceUsage; 2]) -> String {
     let mut table = String::from("| memory | client | server | mark | met |\n|---|--:|--:|---|---|\n");
     let kib = |bytes: i64| format!("{} KB", bytes.div_euclid(1024));
     let met = idle.iter().all(|bytes| *bytes <= MOST_PER_IDLE_SESSION);
     let (client, server) = (kib(idle[0]), kib(idle[1]));
     writeln!(table, "| one of {count} idle sessions | {client} | {server} | ≤ 40 KB each | {} |", word(met))
         .unwrap();
-    let what = |left: ResourceUsage| {
-        format!("{}, {} descriptors, {} threads", kib(left.resident), left.descriptors, left.threads)
+    let describe = |usage: ResourceUsage| {
+        format!("{}, {} descriptors, {} threads", kib(usage.resident), usage.descriptors, usage.threads)
     };
-    let clean = |left: &ResourceUsage| {
-        left.resident <= MOST_LEFT_BEHIND && left.descriptors <= 0 && left.threads <= 0
-    };
-    let met = left.iter().all(clean);
-    let (client, server) = (what(left[0]), what(left[1]));
+    let clean =
+        |usage: &ResourceUsage| usage.resident <= MOST_LEAKED && usage.descriptors <= 0 && usage.threads <= 0;
+    let met = leaked.iter().all(clean);
+    let (client, server) = (describe(leaked[0]), describe(leaked[1]));
     writeln!(table, "| left by 1,000 connections | {client} | {server} | nothing | {} |", word(met)).unwrap();
     table
 }
@@ -122,7 +121,7 @@ fn word(met: bool) -> &'static str {
     if met { "yes" } else { "**no**" }
 }
 
-/// The median, and the lowest and the highest round, in units of 1/`scale`; empty without rounds.
+/// The median with the lowest and highest round, in units of 1/`scale`; empty without rounds.
 fn spread(rounds: &[f64], scale: f64, decimals: usize, unit: &str) -> String {
     let sorted = sorted(rounds);
     let (Some(lowest), Some(highest)) = (sorted.first(), sorted.last()) else { return String::new() };

@@ -1,4 +1,4 @@
-//! What sessions hold while they are idle, and what they leave behind.
+//! Memory of idle sessions, and resources that connections leak.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -7,22 +7,22 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::load::connect;
 use crate::process::{Process, ResourceUsage};
-use crate::setup::{Setup, USER, Way};
+use crate::setup::{Setup, Topology, USER};
 use crate::support::runtime;
 
-/// Connections at once while many are opened.
-const AT_ONCE: usize = 8;
+/// Concurrent logins while many sessions are opened.
+const CONCURRENT_LOGINS: usize = 8;
 
-/// How long the kernel, PostgreSQL and the proxies get to finish what is under way.
+/// How long the kernel, PostgreSQL and the proxies need to finish pending work.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How long threads for name lookups may stay; tokio's leave after 10 seconds without work.
-const THREADS_LEAVE: Duration = Duration::from_secs(14);
+/// After this long, threads for name lookups have ended: tokio's end after 10 idle seconds.
+const THREADS_END: Duration = Duration::from_secs(14);
 
-/// Bytes that one more idle session makes resident in client and server. For proxies that have served a handful so far:
-/// memory that is free but not given back would hide it.
+/// Resident bytes of one more idle session in client and server. Call it first: memory that earlier sessions freed
+/// would hide it.
 pub(crate) async fn idle(setup: &Setup, sessions: usize) -> [i64; 2] {
-    drop(open(setup, AT_ONCE).await);
+    drop(open(setup, CONCURRENT_LOGINS).await);
     sleep(SETTLE);
     let before = setup.layers().map(Process::resource_usage);
     let open = open(setup, sessions).await;
@@ -30,12 +30,12 @@ pub(crate) async fn idle(setup: &Setup, sessions: usize) -> [i64; 2] {
     let after = setup.layers().map(Process::resource_usage);
     assert_eq!(open.iter().filter(|session| session.is_closed()).count(), 0);
     let sessions = i64::try_from(sessions).unwrap();
-    differences(after, before).map(|held| held.resident / sessions)
+    differences(after, before).map(|usage| usage.resident / sessions)
 }
 
-/// What 1,000 connections leave behind in client and server, after 1,000 others.
-pub(crate) fn left_behind(setup: &Setup) -> [ResourceUsage; 2] {
-    let thousand = || connect(&mut setup.command(Way::Chain, "pgbench"), 8, 125);
+/// Resources that 1,000 connections leak in client and server, after 1,000 others.
+pub(crate) fn leaked(setup: &Setup) -> [ResourceUsage; 2] {
+    let thousand = || connect(&mut setup.command(Topology::Chain, "pgbench"), 8, 125);
     thousand();
     let before = settle(setup);
     thousand();
@@ -45,7 +45,7 @@ pub(crate) fn left_behind(setup: &Setup) -> [ResourceUsage; 2] {
 async fn open(setup: &Setup, sessions: usize) -> Vec<Client> {
     let mut open = Vec::new();
     while open.len() < sessions {
-        let batch = AT_ONCE.min(sessions - open.len());
+        let batch = CONCURRENT_LOGINS.min(sessions - open.len());
         let opening: Vec<_> =
             (0..batch).map(|_| runtime::spawn(session(setup.client.config(USER)))).collect();
         for session in opening {
@@ -55,7 +55,7 @@ async fn open(setup: &Setup, sessions: usize) -> Vec<Client> {
     open
 }
 
-/// A session that has had a query.
+/// Opens a session and runs a query.
 async fn session(config: tokio_postgres::Config) -> Client {
     let (client, connection) = config.connect(NoTls).await.unwrap();
     runtime::spawn(connection);
@@ -63,9 +63,9 @@ async fn session(config: tokio_postgres::Config) -> Client {
     client
 }
 
-/// What the layers hold once the threads that have nothing to do are gone.
+/// The resource usage of the layers after idle threads have ended.
 fn settle(setup: &Setup) -> [ResourceUsage; 2] {
-    sleep(THREADS_LEAVE);
+    sleep(THREADS_END);
     setup.layers().map(Process::resource_usage)
 }
 

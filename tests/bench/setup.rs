@@ -1,4 +1,4 @@
-//! The two ways to one PostgreSQL, and the data in it.
+//! The two topologies of the benchmark with one PostgreSQL, and its data.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,31 +9,31 @@ use crate::support::proxy::Proxy;
 use crate::support::roles::DATABASE;
 use crate::support::world::Running;
 
-/// Logs in with a password in clear inside TLS, as an IAM user does on RDS.
+/// A user with a cleartext password over TLS, like an IAM user on RDS.
 pub(crate) const USER: &str = "by_password";
 
-/// Logs in with a token.
+/// A user with an IAM token.
 pub(crate) const IAM_USER: &str = "alice";
 
-/// Rows of the tables `wide` and `narrow`, and the bytes that COPY makes of a row: 1 KiB and 100 bytes.
+/// Rows of the tables `wide` and `narrow`, and the bytes of a row in COPY: 1 KiB and 100 bytes.
 pub(crate) const WIDE: (u32, u32) = (150_000, 1024);
 pub(crate) const NARROW: (u32, u32) = (1_000_000, 100);
 
 /// How an application reaches the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// PostgreSQL's own TLS.
+pub(crate) enum Topology {
+    /// Directly to PostgreSQL over TLS.
     Direct,
-    /// Client, server, TLS to the same PostgreSQL; in clear up to the server, as over a port-forward.
+    /// Through client and server. TLS only to PostgreSQL, as over a port-forward.
     Chain,
 }
 
-/// Everything that is measured.
+/// The processes under measurement.
 pub(crate) struct Setup {
     pub(crate) world: Running,
     pub(crate) client: Proxy,
-    /// The same for an IAM user of the RDS-like instance.
-    pub iam_client: Proxy,
+    /// A client for the IAM user, with the fake RDS as target.
+    pub(crate) iam_client: Proxy,
 }
 
 impl Setup {
@@ -57,7 +57,7 @@ impl Setup {
 
     fn fill(&self) {
         let table = |name: &str, (rows, width): (u32, u32)| {
-            // A newline, a tab and the number are part of what COPY writes.
+            // The row in COPY includes a newline, a tab and the number.
             let text = format!("repeat(md5(i::text), 32)::varchar({})", width - 9);
             format!(
                 "CREATE UNLOGGED TABLE {name} WITH (autovacuum_enabled = off) AS
@@ -84,40 +84,42 @@ impl Setup {
         output(superuser("psql").args(["-X", "-c", "VACUUM ANALYZE", "-c", "CHECKPOINT"]));
     }
 
-    /// A program that uses libpq.
-    pub(crate) fn command(&self, way: Way, program: &str) -> Command {
+    /// A libpq program that connects in this topology.
+    pub(crate) fn command(&self, topology: Topology, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env("PGHOST", "127.0.0.1").env("PGUSER", USER).env("PGDATABASE", DATABASE);
-        match way {
-            Way::Direct => command
+        match topology {
+            Topology::Direct => command
                 .env("PGPORT", self.world.postgres.port.to_string())
                 .env("PGPASSWORD", self.world.postgres.password(USER))
                 .env("PGSSLMODE", "require"),
-            Way::Chain => command.env("PGPORT", self.client.port().to_string()).env("PGSSLMODE", "disable"),
+            Topology::Chain => {
+                command.env("PGPORT", self.client.port().to_string()).env("PGSSLMODE", "disable")
+            }
         };
         command
     }
 
-    /// The same as an IAM user.
+    /// A libpq program that connects through the chain as the IAM user.
     pub(crate) fn iam_command(&self, program: &str) -> Command {
-        let mut command = self.command(Way::Chain, program);
+        let mut command = self.command(Topology::Chain, program);
         command.env("PGPORT", self.iam_client.port().to_string()).env("PGUSER", IAM_USER);
         command
     }
 
-    /// Both layers.
+    /// Client and server.
     pub(crate) fn layers(&self) -> [Process; 2] {
         [Process(self.client.id()), Process(self.world.server().id())]
     }
 
-    /// Processor time of all proxies so far.
+    /// CPU time of all proxies so far.
     pub(crate) fn cpu(&self) -> Duration {
         let [client, server] = self.layers();
         client.cpu() + server.cpu() + Process(self.iam_client.id()).cpu()
     }
 }
 
-/// What a command prints; it has to succeed.
+/// Runs a command, which must succeed, and returns its output.
 pub(crate) fn output(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let error = String::from_utf8_lossy(&output.stderr);
