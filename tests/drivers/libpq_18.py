@@ -1,4 +1,4 @@
-"""libpq 18 before PostgreSQL 18: TLS without asking, protocol 3.2 with its long cancel keys, and channel binding."""
+"""libpq 18 with PostgreSQL 18: direct TLS, protocol 3.2 with its long cancel keys, and channel binding."""
 
 import os
 import threading
@@ -12,11 +12,11 @@ assert pq.version() >= 180000, pq.version()
 secure = f"host=localhost sslmode=verify-full sslrootcert={CA}"
 
 
-def wait_until_it_sleeps(backend):
-    """A cancel request that comes before the query cancels nothing."""
+def wait_until_the_query_runs(backend):
+    """A cancel request before the query has no effect."""
     with psycopg.connect(secure, autocommit=True) as watcher:
-        sleeps = "select 1 from pg_stat_activity where pid = %s and state = 'active' and query like '%%pg_sleep%%'"
-        while not watcher.execute(sleeps, (backend,)).fetchone():
+        running = "select 1 from pg_stat_activity where pid = %s and state = 'active' and query like '%%pg_sleep%%'"
+        while not watcher.execute(running, (backend,)).fetchone():
             time.sleep(0.1)
 
 
@@ -27,21 +27,21 @@ for options in ("sslnegotiation=direct", "sslnegotiation=postgres"):
         assert connection.pgconn.full_protocol_version == 30002, connection.pgconn.full_protocol_version
 
         def cancel():
-            wait_until_it_sleeps(connection.info.backend_pid)
+            wait_until_the_query_runs(connection.info.backend_pid)
             connection.cancel_safe()
 
         thread = threading.Thread(target=cancel)
         thread.start()
         try:
             connection.execute("select pg_sleep(300)")
-            raise AssertionError("a long sleep was short")
+            raise AssertionError("the sleep was not cancelled")
         except psycopg.errors.QueryCanceled:
             pass
         thread.join()
 
 try:
     psycopg.connect(f"{secure} channel_binding=require")
-    raise AssertionError("channel binding passed a proxy")
+    raise AssertionError("channel binding worked through a proxy")
 except psycopg.OperationalError as error:
     assert "channel binding" in str(error), error
 

@@ -1,4 +1,4 @@
-"""asyncpg: prepared statements of its own, cursors, and a query that is cancelled by a timeout."""
+"""asyncpg: its own prepared statements, cursors, and a query that is cancelled by a timeout."""
 
 import asyncio
 import asyncpg
@@ -12,12 +12,12 @@ async def main():
         assert tuple(row) == (number + 1, "żółw\n" * number, b"\0\xff")
     try:
         await connection.fetch("select 1 / $1::int", 0)
-        raise AssertionError("a division by zero went well")
+        raise AssertionError("a division by zero succeeded")
     except asyncpg.DivisionByZeroError:
         pass
     try:
         await connection.fetch("select pg_sleep(300)", timeout=3)
-        raise AssertionError("a long sleep was short")
+        raise AssertionError("the sleep was not cancelled")
     except asyncio.TimeoutError:
         pass
     async with connection.transaction():

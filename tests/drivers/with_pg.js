@@ -4,12 +4,12 @@ const { Pool } = require("pg");
 
 (async () => {
   const pool = new Pool({ max: 4 });
-  const ask = async (n) => {
+  const check = async (n) => {
     const values = [n, "żółw\n".repeat(n), Buffer.from([0, 255])];
     const { rows } = await pool.query({ name: "ask", text: "select $1::int + 1 as n, $2::text as t, $3::bytea as b", values });
     assert.deepStrictEqual(rows, [{ n: n + 1, t: values[1], b: values[2] }]);
   };
-  await Promise.all(Array.from({ length: 100 }, (_, n) => ask(n)));
+  await Promise.all(Array.from({ length: 100 }, (_, n) => check(n)));
   await assert.rejects(pool.query("select 1 / $1::int", [0]), { code: "22012" });
   await pool.end();
   console.log("ok");

@@ -1,4 +1,4 @@
-"""pg8000: written in Python alone; prepared statements and a large parameter."""
+"""pg8000, a pure Python driver: prepared statements and a large parameter."""
 
 import os
 import pg8000.native
@@ -14,7 +14,7 @@ for number in range(100):
     assert statement.run(n=number, t="żółw\n" * number) == [[number + 1, "żółw\n" * number]]
 try:
     connection.run("select 1 / cast(:n as int)", n=0)
-    raise AssertionError("a division by zero went well")
+    raise AssertionError("a division by zero succeeded")
 except pg8000.exceptions.DatabaseError as error:
     assert error.args[0]["C"] == "22012", error
 assert connection.run("select length(:t)", t="x" * 5_000_000) == [[5_000_000]]

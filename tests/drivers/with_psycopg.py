@@ -12,7 +12,7 @@ with psycopg.connect("", autocommit=True) as connection:
     assert prepared[0] >= 1, prepared
     try:
         connection.execute("select 1 / %s::int", (0,))
-        raise AssertionError("a division by zero went well")
+        raise AssertionError("a division by zero succeeded")
     except psycopg.errors.DivisionByZero:
         pass
     with connection.pipeline():

@@ -36,8 +36,8 @@ async fn a_server_counts_refused_connections_by_reason() {
 
     let by_acl = refusal_of(&world, &world.database("shut").endpoint()).await;
     by_acl.expect("28000", &["closed=yes is in blocked_rds_tags"]);
-    let stranger = refusal_of(&world, "localhost:1").await;
-    stranger.expect("3D000", &["is not known"]);
+    let unknown = refusal_of(&world, "localhost:1").await;
+    unknown.expect("3D000", &["is not known"]);
 
     let endpoint = world.database("db-1").endpoint();
     let (first, messages) = log_in(&world, &endpoint).await.expect("the first login fails");

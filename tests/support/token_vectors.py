@@ -1,4 +1,4 @@
-"""Makes token_vectors.json: IAM tokens from botocore, the reference, at a fixed clock.
+"""Writes token_vectors.json: IAM tokens that botocore, the reference, signs at a fixed time.
 
     python3 -m venv v && v/bin/pip install botocore && v/bin/python tests/support/token_vectors.py
 """

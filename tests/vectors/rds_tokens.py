@@ -1,4 +1,4 @@
-"""Writes rds_tokens.json: what botocore signs for a fixed clock and made-up keys.
+"""Writes rds_tokens.json: IAM tokens that botocore signs at fixed times with invented keys.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install botocore
     /tmp/venv/bin/python tests/vectors/rds_tokens.py > tests/vectors/rds_tokens.json
@@ -16,13 +16,13 @@ ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 SESSION_TOKENS = [None, "IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3Qt+MSJHMEUCIQ==" * 12]
 USERS = ["alice", "a b", "a+b&c%d#e", "日本", "o'neil", "x@y.com", "-._~", "a/b?c=d:e;f,g", 'q"<>\\^`{|}', ""]
-PLACES = [
+ENDPOINTS = [
     ("db-1.abcdefghijkl.us-east-1.rds.amazonaws.com", 5432, "us-east-1"),
     ("prod.cluster-ro-abcdefghijkl.eu-central-1.rds.amazonaws.com", 6543, "eu-central-1"),
     ("db-2.abcdefghijkl.rds.cn-north-1.amazonaws.com.cn", 443, "cn-north-1"),
     ("127.0.0.1", 40123, "ap-southeast-2"),
 ]
-CLOCK = [
+TIMES = [
     datetime.datetime(2024, 2, 29, 23, 59, 58, tzinfo=datetime.timezone.utc),
     datetime.datetime(2031, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc),
 ]
@@ -51,18 +51,18 @@ def sign(host, port, region, user, session_token, now):
 
 def main():
     vectors = [
-        sign(host, port, region, user, session_token, CLOCK[index % 2])
-        for index, (host, port, region) in enumerate(PLACES)
+        sign(host, port, region, user, session_token, TIMES[index % 2])
+        for index, (host, port, region) in enumerate(ENDPOINTS)
         for user in USERS
         for session_token in SESSION_TOKENS
     ]
-    whole = {
+    document = {
         "made_with": f"botocore {botocore.__version__}",
         "access_key": ACCESS_KEY,
         "secret_key": SECRET_KEY,
         "vectors": vectors,
     }
-    json.dump(whole, sys.stdout, indent=1, ensure_ascii=False)
+    json.dump(document, sys.stdout, indent=1, ensure_ascii=False)
     print()
 
 
