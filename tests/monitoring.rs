@@ -1,4 +1,4 @@
-//! The dashboard, the alerts and the page about operations speak of the metrics that the program has, and of all of them.
+//! The dashboard, the alerts and docs/operations.md name existing metrics, and all of them.
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
@@ -17,11 +17,11 @@ const ALERTS: &str = "build/monitoring/alerts.yaml";
 const ALERTS_TEST: &str = "build/monitoring/alerts-test.yaml";
 const PAGE: &str = "docs/operations.md";
 
-/// What Prometheus makes of a histogram.
+/// The suffixes of a histogram's series in Prometheus.
 const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
 
 #[test]
-fn what_is_shown_and_explained_exists() {
+fn named_metrics_exist() {
     let known = metrics_of_the_source();
     assert!(known.len() > 10, "{known:?}");
     for file in [DASHBOARD, ALERTS, ALERTS_TEST, PAGE] {
@@ -33,7 +33,7 @@ fn what_is_shown_and_explained_exists() {
 }
 
 #[test]
-fn every_metric_is_explained_and_shown() {
+fn every_metric_is_documented_and_on_the_dashboard() {
     let known = metrics_of_the_source();
     for file in [PAGE, DASHBOARD] {
         let text = fs::read_to_string(file).unwrap();
@@ -44,7 +44,7 @@ fn every_metric_is_explained_and_shown() {
 }
 
 #[test]
-fn every_reason_and_ending_is_explained() {
+fn every_reason_and_outcome_is_documented() {
     let page = fs::read_to_string(PAGE).unwrap();
     let words = [
         body("src/session/classify.rs", "pub fn reason("),
@@ -61,32 +61,32 @@ fn every_reason_and_ending_is_explained() {
 }
 
 #[test]
-fn alerts_only_ask_for_reasons_that_exist() {
+fn alerts_use_existing_reasons() {
     let source = body("src/session/classify.rs", "pub fn reason(");
     let reasons: BTreeSet<_> = quoted(&source).into_iter().collect();
     let text = fs::read_to_string(ALERTS).unwrap();
-    let asked: Vec<_> = text
+    let used: Vec<_> = text
         .split("reason")
         .skip(1)
         .filter_map(|rest| rest.trim_start_matches(['=', '!', '~']).strip_prefix('"'))
         .filter_map(|rest| rest.split_once('"'))
         .flat_map(|(values, _)| values.split('|'))
         .collect();
-    assert!(asked.contains(&"login_refused"), "{asked:?}");
-    for reason in asked {
-        assert!(reasons.contains(reason), "{ALERTS} asks for the reason {reason}");
+    assert!(used.contains(&"login_refused"), "{used:?}");
+    for reason in used {
+        assert!(reasons.contains(reason), "{ALERTS} uses the unknown reason {reason}");
     }
 }
 
 #[test]
-fn every_alert_is_whole_explained_and_tested() {
+fn every_alert_is_complete_documented_and_tested() {
     let alerts: Value = serde_yaml::from_str(&fs::read_to_string(ALERTS).unwrap()).unwrap();
     let (page, tests) = (fs::read_to_string(PAGE).unwrap(), fs::read_to_string(ALERTS_TEST).unwrap());
     let rules = alerts["groups"][0]["rules"].as_array().unwrap();
     assert!(rules.len() > 5);
     for rule in rules {
         let name = rule["alert"].as_str().unwrap();
-        assert!(!names(rule["expr"].as_str().unwrap()).is_empty(), "{name} asks for nothing");
+        assert!(!names(rule["expr"].as_str().unwrap()).is_empty(), "{name} queries no metric");
         assert!(rule["labels"]["severity"].is_string(), "{name} has no severity");
         for part in ["summary", "description"] {
             assert!(rule["annotations"][part].is_string(), "{name} has no {part}");
@@ -97,11 +97,11 @@ fn every_alert_is_whole_explained_and_tested() {
 }
 
 #[test]
-fn panels_have_numbers_of_their_own_and_ask_for_something() {
+fn panels_have_unique_ids_and_query_metrics() {
     let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD).unwrap()).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
-    let numbers: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
-    assert_eq!(numbers.len(), panels.len());
+    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids.len(), panels.len());
     for panel in panels {
         for target in panel["targets"].as_array().unwrap() {
             assert!(!names(target["expr"].as_str().unwrap()).is_empty(), "{}", panel["title"]);
@@ -109,7 +109,7 @@ fn panels_have_numbers_of_their_own_and_ask_for_something() {
     }
 }
 
-/// The names in the source, outside its tests.
+/// The metric names in the source.
 fn metrics_of_the_source() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect(Path::new("src"), &mut found);
@@ -123,7 +123,7 @@ fn collect(directory: &Path, found: &mut BTreeSet<String>) {
             collect(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
-            // A quotation mark before the name: the crate's own name has the same beginning.
+            // The quotation mark before the name excludes the crate's name, which has the same prefix.
             let quoted = text.split('"').skip(1).filter(|word| word.starts_with(PREFIX));
             found.extend(quoted.flat_map(names));
         }
@@ -139,13 +139,13 @@ fn names(text: &str) -> BTreeSet<String> {
     starts.map(name).filter(|name| name.len() > PREFIX.len()).collect()
 }
 
-/// The name in the program of what Prometheus calls so.
+/// The name of a metric in the source, without the suffix of a histogram's series.
 fn base<'a>(name: &'a str, known: &BTreeSet<String>) -> &'a str {
     let histogram = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
     histogram.filter(|histogram| known.contains(*histogram)).unwrap_or(name)
 }
 
-/// The text of a function, from its name to the line that closes it.
+/// The body of a function up to its closing brace.
 fn body(file: &str, start: &str) -> String {
     let text = fs::read_to_string(file).unwrap();
     let from = &text[text.find(start).unwrap_or_else(|| panic!("{file} has no {start}"))..];

@@ -1,8 +1,7 @@
-//! The Debug output of every type: who can hold text of any kind has to say here why that is no secret.
+//! The Debug output of every type: a table gives the reason why it contains no secret.
 //!
-//! `Secret` has no Debug, so a type that derives it cannot have one inside. What is left are the types with text, bytes or
-//! a value of another crate in a field, and those whose Debug is written by hand. All of them are found in the source; one
-//! that is added, and is not in the table below, fails the test.
+//! `Secret` has no Debug, so a type that derives Debug cannot contain one. The test finds all other types with text, bytes
+//! or a value of another crate in a field, and those with a manual Debug, and fails for one that is not in the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,16 +9,16 @@ use std::path::Path;
 
 use super::rust_files;
 
-/// What is known of a type.
+/// Why the Debug output of a type contains no secret.
 enum Proof {
-    /// What its text is.
+    /// The content of its text.
     Words(&'static str),
     /// The unit test that formats values made of a secret with Debug.
     Test(&'static str),
 }
 use Proof::{Test, Words};
 
-/// File, type, and why its Debug output holds no secret.
+/// File, type, and the reason why its Debug output contains no secret.
 const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/aws/credentials/chain.rs", "Chain", Test("no_debug_output_shows_the_credentials")),
     ("src/aws/credentials/no_credentials.rs", "NoCredentials", Test("no_error_about_credentials_shows_them")),
@@ -84,7 +83,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/wire/startup.rs", "StartupMessage", Test("debug_shows_names_and_no_values")),
 ];
 
-/// Types that hold no text, whatever their value is.
+/// Types without text.
 const HARMLESS: &[&str] = &[
     "Arc",
     "BTreeMap",
@@ -111,15 +110,15 @@ const HARMLESS: &[&str] = &[
 struct Found {
     file: String,
     name: String,
-    /// The types of its fields; nothing where its Debug is written by hand.
+    /// The types of its fields; none for a manual Debug.
     fields: Option<BTreeSet<String>>,
 }
 
 #[test]
-fn no_debug_output_can_hold_a_secret() {
+fn no_debug_output_can_contain_a_secret() {
     let found = types_with_debug();
     let own: BTreeSet<_> = found.iter().map(|found| found.name.as_str()).collect();
-    assert!(own.len() > 70, "the source is not read as it was: {own:?}");
+    assert!(own.len() > 70, "the test finds too few types: {own:?}");
     let is_open = |found: &&Found| {
         found.fields.as_ref().is_none_or(|fields| {
             fields.iter().any(|field| !HARMLESS.contains(&field.as_str()) && !own.contains(field.as_str()))
@@ -128,29 +127,30 @@ fn no_debug_output_can_hold_a_secret() {
     let mut known: BTreeMap<_, _> = KNOWN.iter().map(|(file, name, proof)| ((*file, *name), proof)).collect();
     let all: String =
         rust_files(Path::new("src")).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for Found { file, name, fields } in found.iter().filter(is_open) {
         match known.remove(&(file.as_str(), name.as_str())) {
             None => {
-                faults.push(format!("{file}: say here why the Debug of {name} ({fields:?}) holds no secret"));
+                errors.push(format!(
+                    "{file}: add the reason why the Debug of {name} ({fields:?}) contains no secret"
+                ));
             }
             Some(Words(words)) if fields.is_none() || words.is_empty() => {
-                faults.push(format!("{file}: the Debug of {name} is written by hand and wants a test"));
+                errors.push(format!("{file}: the manual Debug of {name} needs a test"));
             }
             Some(Words(_)) => {}
             Some(Test(test)) => {
-                faults.extend(fault_of_test(&all, test).map(|fault| format!("{file}: {fault}")));
+                errors.extend(error_in_test(&all, test).map(|error| format!("{file}: {error}")));
             }
         }
     }
-    faults.extend(
-        known.keys().map(|(file, name)| format!("{file}: {name} is not there, or needs no word here")),
-    );
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    errors
+        .extend(known.keys().map(|(file, name)| format!("{file}: {name} does not exist or needs no entry")));
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
 }
 
-/// What is wrong with a unit test of that name: it has to be there, and to format something with Debug.
-fn fault_of_test(source: &str, test: &str) -> Option<String> {
+/// Why the unit test does not prove anything: it must exist and format a value with Debug.
+fn error_in_test(source: &str, test: &str) -> Option<String> {
     let Some((_, behind)) = source.split_once(&format!("fn {test}()")) else {
         return Some(format!("there is no test {test}"));
     };
@@ -181,7 +181,7 @@ fn types_with_debug() -> Vec<Found> {
     found
 }
 
-/// The text without comments, attributes of fields and tests.
+/// The text without comments and tests.
 fn production(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     let text: String = lines.flat_map(|line| [line, "\n"]).collect();
@@ -190,7 +190,7 @@ fn production(text: &str) -> String {
     text[..end].to_owned()
 }
 
-/// The name and the field types of the first type in a text that begins behind its `derive`.
+/// The name and field types of the first type in a text that begins after its `derive`.
 fn declaration(text: &str) -> (String, BTreeSet<String>) {
     let (at, is_enum) = [("struct ", false), ("enum ", true)]
         .iter()
@@ -227,7 +227,7 @@ fn without_attributes(body: &str) -> String {
     kept + rest
 }
 
-/// Every word of a body that is a type. Bytes that are more than a number count as `bytes`.
+/// The type names in a body. Byte vectors and slices count as `bytes`.
 fn field_types(body: &str, is_enum: bool) -> BTreeSet<String> {
     let body = body.replace("&'static str", "bool").replace("&'static [", "[");
     let body = body.replace("&'a [u8]", "bytes").replace("Vec<u8>", "bytes").replace("&'a str", "str");

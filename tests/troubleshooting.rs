@@ -1,4 +1,4 @@
-//! The page about errors quotes texts that the program has, and has a row for each that a connection can fail with.
+//! docs/troubleshooting.md quotes existing texts of the program, and has a row for every error of a connection.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the source ends with a panic")]
 
 use std::fs;
@@ -6,14 +6,14 @@ use std::path::Path;
 
 const PAGE: &str = "docs/troubleshooting.md";
 
-/// What the first column is called where it quotes an error.
+/// Titles of a first column that quotes errors.
 const QUOTING: [&str; 3] = ["text", "reason", "line"];
 
-/// Words of the page that stand for what differs from case to case.
+/// Words of the page that stand for variable parts of a text.
 const PLACEHOLDERS: &str = "ARN ACTION ADDRESS ALERT COLUMN COMMAND DATE FILE HOP HOST KEY LABELS LINE MODE N NAME NAMES NAMESPACE ORIGIN \
                             PORT REGION RESOURCE SOURCE TIME URL VALUE VERB";
 
-/// Texts of others that the page quotes: PostgreSQL, RDS, psql, the operating system, the parser of certificates.
+/// Quoted texts of other programs: PostgreSQL, RDS, psql, the operating system, the certificate parser.
 const OF_OTHERS: [&str; 9] = [
     "PAM authentication failed for user",
     "password authentication failed for user",
@@ -26,7 +26,7 @@ const OF_OTHERS: [&str; 9] = [
     "GRANT rds_iam",
 ];
 
-/// Where the program puts texts together: at punctuation, and around what it fills in.
+/// Separators at which the program joins texts, and words around inserted values.
 const SEAMS: [&str; 12] = [
     ": ",
     "; ",
@@ -42,7 +42,7 @@ const SEAMS: [&str; 12] = [
     " target ",
 ];
 
-/// Enums whose every text an application or an operator can read.
+/// Files with errors that applications or operators can receive.
 const EXPLAINED: [&str; 12] = [
     "src/app/run.rs",
     "src/app/start.rs",
@@ -59,19 +59,19 @@ const EXPLAINED: [&str; 12] = [
 ];
 
 #[test]
-fn every_text_that_is_quoted_exists() {
+fn every_quoted_text_exists() {
     let page = fs::read_to_string(PAGE).unwrap();
     let source = source(Path::new("src"));
     let quoted = quoted(&page);
     assert!(quoted.len() > 100, "only {} texts were found", quoted.len());
-    let said = |part: &str| source.contains(part) || OF_OTHERS.iter().any(|text| text.contains(part));
-    let known = |fragment: &String| said(fragment) || parts(fragment).iter().all(|part| said(part));
-    let strangers: Vec<_> = quoted
+    let exists = |part: &str| source.contains(part) || OF_OTHERS.iter().any(|text| text.contains(part));
+    let known = |fragment: &String| exists(fragment) || parts(fragment).iter().all(|part| exists(part));
+    let unknown: Vec<_> = quoted
         .iter()
         .flat_map(|(line, text)| fragments(text).into_iter().map(move |fragment| (line, fragment)))
         .filter(|(_, fragment)| !known(fragment))
         .collect();
-    assert!(strangers.is_empty(), "{PAGE} quotes what no source file says: {strangers:#?}");
+    assert!(unknown.is_empty(), "{PAGE} quotes texts that are not in the source: {unknown:#?}");
 }
 
 #[test]
@@ -84,9 +84,9 @@ fn every_error_has_a_row() {
         assert!(!texts.is_empty(), "{file} has no errors");
         for text in texts {
             let parts = pieces(&text);
-            let told =
+            let documented =
                 |part: &String| page.contains(part.as_str()) || quoted.iter().any(|row| part.contains(row));
-            if !parts.is_empty() && !parts.iter().any(told) {
+            if !parts.is_empty() && !parts.iter().any(documented) {
                 missing.push((file, text));
             }
         }
@@ -95,7 +95,7 @@ fn every_error_has_a_row() {
 }
 
 #[test]
-fn everything_that_time_can_run_out_for_has_a_row() {
+fn every_timeout_has_a_row() {
     let page = fs::read_to_string(PAGE).unwrap();
     let doings: Vec<_> = files(Path::new("src/session")).iter().flat_map(|text| doings(text)).collect();
     assert!(doings.len() >= 9, "only {doings:#?} were found");
@@ -103,7 +103,7 @@ fn everything_that_time_can_run_out_for_has_a_row() {
     assert!(missing.is_empty(), "{PAGE} has no row for {missing:#?}");
 }
 
-/// The code spans in the first cell of every row that quotes an error, with their line.
+/// The code spans in the first cell of every row that quotes an error, with line numbers.
 fn quoted(page: &str) -> Vec<(usize, String)> {
     let mut quoting = false;
     let mut found = Vec::new();
@@ -125,7 +125,7 @@ fn quoted(page: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// What stands between backticks; two of them where the text has some itself.
+/// Texts between backticks, or double backticks around a text with backticks.
 fn spans(cell: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = cell;
@@ -139,7 +139,7 @@ fn spans(cell: &str) -> Vec<String> {
     found
 }
 
-/// What the page says between its placeholders.
+/// The parts of a quoted text between its placeholders.
 fn fragments(text: &str) -> Vec<String> {
     let words = text.replace("0x..", "…");
     let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
@@ -161,13 +161,13 @@ fn fragments(text: &str) -> Vec<String> {
     split(&marked)
 }
 
-/// What the program may have put together.
+/// Splits a fragment at the separators.
 fn parts(fragment: &str) -> Vec<String> {
     let cut = SEAMS.iter().fold(format!(" {fragment} "), |text, seam| text.replace(seam, " \n "));
     cut.lines().map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-/// The pieces of a format string between what is filled in.
+/// The parts of a format string between its arguments.
 fn pieces(text: &str) -> Vec<String> {
     let mut marked = String::new();
     let mut depth = 0;
@@ -185,7 +185,7 @@ fn pieces(text: &str) -> Vec<String> {
     split(&marked)
 }
 
-/// Long enough to be told from chance: at least two words between ellipses and numbers.
+/// The parts between ellipses and numbers that are long enough to be unique: at least two words.
 fn split(marked: &str) -> Vec<String> {
     let ends =
         |letter: char| letter == '…' || letter == '\u{1}' || letter == '\u{2}' || letter.is_ascii_digit();
@@ -195,7 +195,7 @@ fn split(marked: &str) -> Vec<String> {
     trimmed.filter(|part| part.contains(' ') || part.len() > 12).map(str::to_owned).collect()
 }
 
-/// The texts of all `#[error("…")]`, and of what is made by `format!` outside of tests.
+/// The texts of all `#[error("…")]` and `format!` outside of tests.
 fn errors(source: &str) -> Vec<String> {
     let joined = joined(source.split("#[cfg(test)]").next().unwrap_or_default());
     let made = ["#[error(", "format!("].into_iter().flat_map(|start| joined.split(start).skip(1));
@@ -203,7 +203,7 @@ fn errors(source: &str) -> Vec<String> {
     texts.map(|(text, _)| text.to_owned()).collect()
 }
 
-/// What a deadline says that was being done: beside the call, or in a name that it is handed on by.
+/// The activities that timeout errors name: at the call, or in a variable that is passed to it.
 fn doings(source: &str) -> Vec<String> {
     const FAULTS: [&str; 4] = ["Application", "Proxy", "Hop", "Database"];
     let source = joined(source.split("#[cfg(test)]").next().unwrap_or_default());
@@ -213,18 +213,21 @@ fn doings(source: &str) -> Vec<String> {
     let after = |start: &&str| source.split(start).skip(1).map(str::trim_start).collect::<Vec<_>>();
     let called: Vec<_> = calls.iter().flat_map(after).collect();
     for rest in &called {
-        assert!(rest.starts_with(QUOTE) || rest.starts_with("doing,"), "not understood: {rest:.40}");
+        assert!(
+            rest.starts_with(QUOTE) || rest.starts_with("doing,"),
+            "the test cannot parse this call: {rest:.40}"
+        );
     }
     let texts = called.into_iter().chain(names.iter().flat_map(after));
     texts.filter_map(|rest| Some(rest.strip_prefix(QUOTE)?.split_once(QUOTE)?.0.to_owned())).collect()
 }
 
-/// All of the source.
+/// The whole source, see [`joined`].
 fn source(directory: &Path) -> String {
     files(directory).iter().map(|text| joined(text)).collect()
 }
 
-/// The source files of a directory and those below it.
+/// The texts of all source files below a directory.
 fn files(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -238,10 +241,10 @@ fn files(directory: &Path) -> Vec<String> {
     found
 }
 
-/// What ends a string in what [`joined`] returns.
+/// The mark of a string's beginning and end in the result of [`joined`].
 const QUOTE: char = '\u{3}';
 
-/// The same with each string in one piece and without its escapes.
+/// The source with string continuations joined and escapes removed.
 fn joined(source: &str) -> String {
     let mut text = String::new();
     let mut letters = source.chars();
