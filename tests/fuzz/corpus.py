@@ -1,4 +1,4 @@
-"""Writes tests/fuzz/corpus: what psql and PostgreSQL said to each other, answers as the RDS API writes them, configurations.
+"""Writes tests/fuzz/corpus: recorded traffic of psql and PostgreSQL, answers of the RDS API, configurations.
 
     python3 tests/fuzz/corpus.py /usr/lib/postgresql/15/bin
 
@@ -56,7 +56,7 @@ def client_hello(alpn):
 
 
 class Postgres:
-    """A server on loopback with a role for each way to log in."""
+    """A server on loopback with a role for each authentication method."""
 
     ROLES = {"by_scram": "scram-sha-256", "by_md5": "md5", "by_password": "password", "by_trust": "trust"}
 
@@ -99,15 +99,15 @@ class Postgres:
 
 
 def psql(port, user, database, query="select 1"):
-    place = f"host=127.0.0.1 port={port} user={user} dbname={database} sslmode=disable gssencmode=disable"
+    target = f"host=127.0.0.1 port={port} user={user} dbname={database} sslmode=disable gssencmode=disable"
     environment = {**os.environ, "PGPASSWORD": PASSWORD}
-    ended = subprocess.run(["psql", "-Xc", query, place], env=environment, capture_output=True)
+    ended = subprocess.run(["psql", "-Xc", query, target], env=environment, capture_output=True)
     return ended.returncode == 0
 
 
 def record(port, user, database):
-    """What psql sent and what the server sent."""
-    said = [bytearray(), bytearray()]
+    """Returns the bytes that psql sent and those that the server sent."""
+    sent = [bytearray(), bytearray()]
     listener = socket.create_server(("127.0.0.1", 0))
 
     def pump(source, sink, into):
@@ -119,20 +119,20 @@ def record(port, user, database):
     def relay():
         app, _ = listener.accept()
         hop = socket.create_connection(("127.0.0.1", port))
-        other = threading.Thread(target=pump, args=(hop, app, said[1]))
+        other = threading.Thread(target=pump, args=(hop, app, sent[1]))
         other.start()
-        pump(app, hop, said[0])
+        pump(app, hop, sent[0])
         other.join()
 
     relaying = threading.Thread(target=relay)
     relaying.start()
     psql(listener.getsockname()[1], user, database)
     relaying.join()
-    return [bytes(side) for side in said]
+    return [bytes(side) for side in sent]
 
 
 def login_part(stream, is_last):
-    """The messages up to the first of which `is_last` is true."""
+    """The length of the messages before the first whose tag satisfies `is_last`."""
     at = 0
     while at < len(stream) and not is_last(stream[at : at + 1]):
         at += 1 + struct.unpack_from("!I", stream, at + 1)[0]
@@ -142,13 +142,13 @@ def login_part(stream, is_last):
 def conversations(port):
     for user, database in [*((role, "postgres") for role in Postgres.ROLES), ("by_trust", "missing")]:
         name = user if database == "postgres" else "refused"
-        sent, heard = record(port, user, database)
+        sent, received = record(port, user, database)
         first = struct.unpack_from("!I", sent)[0]
         packet, answers = sent[:first], sent[first:]
         answers = answers[: login_part(answers, lambda tag: tag != b"p")]
-        ready = login_part(heard, lambda tag: tag == b"Z")
-        heard = heard[: ready + 6]
-        yield name, packet, answers, heard
+        ready = login_part(received, lambda tag: tag == b"Z")
+        received = received[: ready + 6]
+        yield name, packet, answers, received
 
 
 def aws():
@@ -247,11 +247,11 @@ def main():
     write("negotiate", "http", b"\0GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     with Postgres(sys.argv[1]) as postgres:
-        for name, packet, answers, heard in conversations(postgres.port):
+        for name, packet, answers, received in conversations(postgres.port):
             write("startup", f"psql_{name}", packet)
-            write("backend", name, heard)
-            write("login", f"{name}_relayed", b"\0" + struct.pack("!H", len(answers)) + answers + heard)
-            write("login", f"{name}_ours", b"\x01\0\0" + heard)
+            write("backend", name, received)
+            write("login", f"{name}_relayed", b"\0" + struct.pack("!H", len(answers)) + answers + received)
+            write("login", f"{name}_ours", b"\x01\0\0" + received)
     older = message(b"v", struct.pack("!HHI", 3, 0, 1) + b"_pq_.test_protocol_negotiation\0")
     notice = message(b"N", b"SNOTICE\0VNOTICE\0C00000\0Mwelcome\0\0")
     cleartext = message(b"R", struct.pack("!I", 3))

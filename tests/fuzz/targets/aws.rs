@@ -1,8 +1,7 @@
-//! Discovery with any answers of the RDS API: the SDK's own reading of HTTP status and XML, paging, the errors made of
-//! refusals, and what is taken from a list. Only the connection is not real: bytes go in where an HTTP client would
-//! have read them, so HTTP framing itself is not covered.
+//! Discovery with arbitrary answers of the RDS API: the SDK's parsing of HTTP status and XML, paging, errors, and the
+//! reading of the lists. Only the HTTP client is replaced, so HTTP framing is not covered.
 //!
-//! An input is answers with `----` lines between: the first for DescribeDBInstances, the second for
+//! An input consists of answers separated by `----` lines: the first for DescribeDBInstances, the second for
 //! DescribeDBClusters, the third for DescribeDBClusterEndpoints, then the second pages in the same order. Each begins
 //! with a line with its status.
 
@@ -19,8 +18,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use libfuzzer_sys::fuzz_target;
 use rds_auth_proxy::aws::{Discovery, fuzzing};
-use rds_auth_proxy::net::HostPort;
 use rds_auth_proxy::catalog::{Discover, Discovered};
+use rds_auth_proxy::net::HostPort;
 use tokio::runtime::{Builder, Runtime};
 
 const ACTIONS: [&[u8]; 3] =
@@ -32,14 +31,14 @@ static RDS: LazyLock<Rds> = LazyLock::new(Rds::default);
 static DISCOVERY: LazyLock<Discovery> =
     LazyLock::new(|| RUNTIME.block_on(fuzzing::discovery(RDS.clone())).expect("a region"));
 
-/// The RDS API as the input has it.
+/// An RDS API with the answers of the input.
 #[derive(Clone, Debug, Default)]
 struct Rds(Arc<Mutex<Script>>);
 
 #[derive(Debug, Default)]
 struct Script {
     answers: Vec<Vec<u8>>,
-    asked: [usize; ACTIONS.len()],
+    requests: [usize; ACTIONS.len()],
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -74,12 +73,12 @@ fn answers(data: &[u8]) -> Vec<Vec<u8>> {
 }
 
 impl Script {
-    /// The next answer to this request; the pages of a list go round.
+    /// The next answer to this request. After the last page the first one repeats.
     fn answer(&mut self, request: &[u8]) -> HttpResponse {
         let is = |action: &&[u8]| request.windows(action.len()).any(|bytes| bytes == *action);
-        let action = ACTIONS.iter().position(is).expect("nothing else is asked");
-        let at = (action + ACTIONS.len() * self.asked[action]) % self.answers.len();
-        self.asked[action] += 1;
+        let action = ACTIONS.iter().position(is).expect("discovery sends only these actions");
+        let at = (action + ACTIONS.len() * self.requests[action]) % self.answers.len();
+        self.requests[action] += 1;
         let answer = &self.answers[at];
         let end = answer.iter().position(|byte| *byte == b'\n').unwrap_or(0);
         let (status, body) = answer.split_at(end);

@@ -1,4 +1,4 @@
-//! What a database says during a login, message after message.
+//! The messages of a database during a login.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ fuzz_target!(|stream: &[u8]| {
         rest = behind;
         let (header, body) = message;
         if let Ok(message) = BackendMessage::decode(header.tag, body) {
-            look_at(&message, body);
+            check(&message, body);
         }
     }
 });
@@ -25,13 +25,13 @@ fn next(stream: &[u8]) -> Option<((Header, &[u8]), &[u8])> {
     Some(((header, body), behind))
 }
 
-fn look_at(message: &BackendMessage<'_>, body: &[u8]) {
-    let _shown = format!("{message:?}");
+fn check(message: &BackendMessage<'_>, body: &[u8]) {
+    let _debug = format!("{message:?}");
     let mut again = BytesMut::new();
-    message.encode(&mut again).expect("what was read can be written");
-    assert_eq!(&again[Header::LENGTH..], body, "and is the same");
+    message.encode(&mut again).expect("a decoded message can be encoded");
+    assert_eq!(&again[Header::LENGTH..], body, "encoding restores the message");
     match message {
-        BackendMessage::Error(error) | BackendMessage::Notice(error) => look_into(error.clone()),
+        BackendMessage::Error(error) | BackendMessage::Notice(error) => check_error(error.clone()),
         BackendMessage::Authentication(request) => {
             let sasl = matches!(request, Authentication::Sasl { .. } | Authentication::SaslContinue(_));
             assert!(!sasl || request.expects_answer());
@@ -40,8 +40,8 @@ fn look_at(message: &BackendMessage<'_>, body: &[u8]) {
     }
 }
 
-/// What is read from an error, and the hint that a refused login gains.
-fn look_into(mut error: ErrorResponse) {
+/// Reads the fields of an error and adds the HINT of a refused login.
+fn check_error(mut error: ErrorResponse) {
     let _texts = (error.severity(), error.sqlstate(), error.message(), error.detail(), error.hint());
     error.set_hint("grant rds_iam");
     assert_eq!(error.hint().as_deref(), Some("grant rds_iam"));

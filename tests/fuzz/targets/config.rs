@@ -1,4 +1,4 @@
-//! The configuration: any text, read in both modes.
+//! The configuration: any text, loaded in both modes.
 
 #![no_main]
 
@@ -10,8 +10,8 @@ const SENSITIVE: &str = "hunter2";
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Ok(text) = std::str::from_utf8(data) else { return Corpus::Reject };
-    // A configuration may name any file, and these never end or are no business of a fuzzer.
-    if ["/dev", "/proc", "/sys", ".."].iter().any(|place| text.contains(place)) || text.contains(SENSITIVE) {
+    // A configuration may name any file. Some of these never end, and a fuzzer must not read the others.
+    if ["/dev", "/proc", "/sys", ".."].iter().any(|path| text.contains(path)) || text.contains(SENSITIVE) {
         return Corpus::Reject;
     }
     let [client, server] = [Mode::Client, Mode::Server].map(|mode| fuzzing::read(text, mode));
@@ -19,15 +19,15 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         (Ok(client), Ok(server)) => {
             assert_eq!(client.rds.regions, server.rds.regions);
             assert!(client.limits.max_connections > 0 && !client.limits.handshake_timeout.is_zero());
-            let _shown = format!("{client:?}");
+            let _debug = format!("{client:?}");
         }
         (Err(client), Err(server)) => {
-            let said = client.to_string();
-            assert_eq!(said, server.to_string(), "both modes find the same fault");
-            assert!(said.starts_with("config.yaml"), "the file is named: {said}");
-            assert!(!said.contains(SENSITIVE), "a value from outside is repeated: {said}");
+            let error = client.to_string();
+            assert_eq!(error, server.to_string(), "both modes report the same error");
+            assert!(error.starts_with("config.yaml"), "the error does not name the file: {error}");
+            assert!(!error.contains(SENSITIVE), "the error contains a value of the environment: {error}");
         }
-        _ => panic!("one mode takes what the other refuses"),
+        _ => panic!("one mode accepts a configuration that the other refuses"),
     }
     Corpus::Keep
 });

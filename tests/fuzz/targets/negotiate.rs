@@ -1,8 +1,8 @@
-//! The step `negotiate` over a stream in memory, towards applications of three kinds: bytes as they come, bytes inside a
-//! TLS session after an SSLRequest, and inside one without.
+//! The step `negotiate` over a stream in memory, with three kinds of applications: arbitrary bytes, and bytes inside TLS
+//! after an SSLRequest or with direct TLS.
 //!
-//! The first byte of an input says which: bit 0, TLS is on; bits 1 and 2, the application makes a real TLS
-//! handshake; bits 3 to 5, how many bytes travel at once. The rest is what the application sends.
+//! The first byte of an input holds flags: bit 0, the proxy has TLS; bits 1 and 2, the application makes a real TLS
+//! handshake; bits 3 to 5, the buffer size of the stream. The other bytes are those that the application sends.
 
 #![no_main]
 
@@ -11,19 +11,22 @@ use std::sync::{Arc, LazyLock};
 use libfuzzer_sys::fuzz_target;
 use rds_auth_proxy::net::{Socket, Stream};
 use rds_auth_proxy::session::{Opening, fuzzing};
-use rds_auth_proxy::tls::{Acceptor, ClientIdentity, Connector, SslMode, SelfSigned, ServerIdentity, Settings};
+use rds_auth_proxy::tls::{
+    Acceptor, ClientIdentity, Connector, SelfSigned, ServerIdentity, Settings, SslMode,
+};
 use rds_auth_proxy::wire::encode_ssl_request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::runtime::{Builder, Runtime};
 
-const AT_ONCE: [usize; 8] = [65_536, 1, 2, 3, 5, 8, 64, 4096];
+/// Buffer sizes of the stream, in bytes.
+const BUFFERS: [usize; 8] = [65_536, 1, 2, 3, 5, 8, 64, 4096];
 
-/// With less, a handshake stands still: a rustls client answers the ServerHello with a ChangeCipherSpec of 6 bytes before it
-/// reads on, while the server still writes. No socket is as small.
-const LEAST_FOR_TLS: usize = 8;
+/// The smallest buffer with which a handshake does not deadlock: a rustls client answers the ServerHello with a
+/// ChangeCipherSpec of 6 bytes before it reads on, while the server still writes. Sockets have larger buffers.
+const MIN_FOR_TLS: usize = 8;
 
-/// An SSLRequest or a GSSENCRequest.
-const BARE: usize = 8;
+/// The length of an SSLRequest or a GSSENCRequest.
+const REQUEST: usize = 8;
 
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime without threads"));
@@ -33,17 +36,18 @@ static ACCEPTOR: LazyLock<Acceptor> = LazyLock::new(|| {
 static CONNECTOR: LazyLock<Connector> = LazyLock::new(|| {
     let own = SelfSigned::generate(&["localhost".into()]).expect("a certificate");
     let identity = ClientIdentity::Generated(Arc::new(own));
-    Connector::new(Settings { mode: SslMode::Require, roots: None, identity }).expect("settings without files")
+    Connector::new(Settings { mode: SslMode::Require, roots: None, identity })
+        .expect("settings without files")
 });
 
 #[derive(Clone, Copy, PartialEq)]
 enum Application {
     Bytes,
-    TlsAsked,
-    TlsDirect,
+    RequestedTls,
+    DirectTls,
 }
 
-/// An application that was understood, and the bytes behind what it opened with.
+/// A successful negotiation, and the bytes after its last packet.
 struct Opened {
     in_tls: bool,
     startup: bool,
@@ -53,22 +57,22 @@ struct Opened {
 fuzz_target!(|data: &[u8]| {
     let Some((flags, sent)) = data.split_first() else { return };
     let application = match flags >> 1 & 3 {
-        1 => Application::TlsAsked,
-        2 => Application::TlsDirect,
+        1 => Application::RequestedTls,
+        2 => Application::DirectTls,
         _ => Application::Bytes,
     };
     let acceptor = (flags & 1 == 1 || application != Application::Bytes).then(|| &*ACCEPTOR);
-    let least = if application == Application::Bytes { 1 } else { LEAST_FOR_TLS };
-    let (app, proxy) = duplex(AT_ONCE[usize::from(flags >> 3 & 7)].max(least));
-    let (opened, heard) =
+    let least = if application == Application::Bytes { 1 } else { MIN_FOR_TLS };
+    let (app, proxy) = duplex(BUFFERS[usize::from(flags >> 3 & 7)].max(least));
+    let (opened, received) =
         RUNTIME.block_on(async { tokio::join!(serve(proxy, acceptor), talk(app, application, sent)) });
     if application == Application::Bytes {
-        check_in_clear(sent, opened, &heard, acceptor.is_some());
+        check_cleartext(sent, opened, &received, acceptor.is_some());
     } else if let Some(opened) = opened {
-        assert!(opened.in_tls && heard.is_empty());
+        assert!(opened.in_tls && received.is_empty());
         check_exact(sent, &opened);
     } else {
-        assert!(heard.is_empty() || heard[0] == b'E', "inside TLS there are no answers but errors");
+        assert!(received.is_empty() || received[0] == b'E', "inside TLS the only answer is an error");
     }
 });
 
@@ -77,13 +81,13 @@ async fn serve(socket: DuplexStream, acceptor: Option<&Acceptor>) -> Option<Open
         Ok((app, opening)) => {
             let mut stream = app.into_stream();
             let mut unread = Vec::new();
-            // A TLS session that breaks behind the packet is the next step's matter.
+            // The next step handles a TLS error after the packet.
             let _broken = stream.read_to_end(&mut unread).await;
             let startup = matches!(opening, Opening::Startup(_));
             Some(Opened { in_tls: stream.is_tls(), startup, unread })
         }
         Err((app, failure)) => {
-            let _said = (failure.fault(), failure.reason(), failure.to_string());
+            let _texts = (failure.fault(), failure.reason(), failure.to_string());
             if let (Some(mut app), Some(response)) = (app, failure.response()) {
                 response.encode(app.out());
                 let _gone = app.flush().await;
@@ -93,45 +97,45 @@ async fn serve(socket: DuplexStream, acceptor: Option<&Acceptor>) -> Option<Open
     }
 }
 
-/// Sends everything, and returns what came back to the application.
+/// Sends all bytes. Returns those that the application received.
 async fn talk(mut socket: DuplexStream, application: Application, sent: &[u8]) -> Vec<u8> {
-    if application == Application::TlsAsked {
+    if application == Application::RequestedTls {
         let mut request = Default::default();
         encode_ssl_request(&mut request);
-        socket.write_all(&request).await.expect("the request is read");
-        assert_eq!(socket.read_u8().await.expect("the request is answered"), b'S');
+        socket.write_all(&request).await.expect("the proxy reads the request");
+        assert_eq!(socket.read_u8().await.expect("the proxy answers the request"), b'S');
     }
     let socket = Socket::Tunnel(Box::new(socket));
     let stream = match application {
         Application::Bytes => Stream::Plain(socket),
-        _ => CONNECTOR.connect(socket, "localhost").await.expect("a handshake between friends succeeds"),
+        _ => CONNECTOR.connect(socket, "localhost").await.expect("a valid handshake succeeds"),
     };
     let (mut from, mut to) = split(stream);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     let sending = async {
-        // The proxy may hang up before it has read everything.
+        // The proxy may close before it has read all bytes.
         let _sent = to.write_all(sent).await;
         let _closed = to.shutdown().await;
     };
-    let _both = tokio::join!(sending, from.read_to_end(&mut heard));
-    heard
+    let _both = tokio::join!(sending, from.read_to_end(&mut received));
+    received
 }
 
-fn check_in_clear(sent: &[u8], opened: Option<Opened>, heard: &[u8], tls_on: bool) {
-    let requests = heard.iter().take(2).take_while(|byte| **byte == b'N').count();
+fn check_cleartext(sent: &[u8], opened: Option<Opened>, received: &[u8], tls_on: bool) {
+    let requests = received.iter().take(2).take_while(|byte| **byte == b'N').count();
     let Some(opened) = opened else {
-        assert!(tls_on || heard.get(requests).is_none_or(|byte| *byte == b'E'));
+        assert!(tls_on || received.get(requests).is_none_or(|byte| *byte == b'E'));
         return;
     };
-    assert!(!opened.in_tls, "nobody made a handshake");
-    assert_eq!(requests, heard.len(), "a request is answered with one byte");
-    check_exact(&sent[BARE * requests..], &opened);
+    assert!(!opened.in_tls, "TLS without a handshake");
+    assert_eq!(requests, received.len(), "the answer to a request is one byte");
+    check_exact(&sent[REQUEST * requests..], &opened);
 }
 
-/// The last packet was read to its end and not a byte further.
+/// Checks that the proxy read the last packet to its end and not a byte more.
 fn check_exact(sent: &[u8], opened: &Opened) {
     let word = sent.first_chunk().expect("there was a packet");
     let length = u32::from_be_bytes(*word) as usize;
     assert_eq!(sent[length..], opened.unread[..]);
-    assert!(opened.startup == (sent[4..6] == [0, 3]), "major 3 is a login, all else is not");
+    assert!(opened.startup == (sent[4..6] == [0, 3]), "only major version 3 is a login");
 }

@@ -1,4 +1,4 @@
-//! The first packet of an application, as it comes off the socket.
+//! The first packet of an application.
 
 #![no_main]
 
@@ -16,33 +16,33 @@ fuzz_target!(|packet: &[u8]| {
     let Ok(first) = FirstPacket::decode(body) else { return };
 
     let mut again = BytesMut::new();
-    first.encode(&mut again).expect("what was read can be written");
-    assert_eq!(&again[..], &packet[..4 + length], "and is the same");
-    let _shown = format!("{first:?}");
+    first.encode(&mut again).expect("a decoded packet can be encoded");
+    assert_eq!(&again[..], &packet[..4 + length], "encoding restores the packet");
+    let _debug = format!("{first:?}");
     match first {
         FirstPacket::Startup(startup) => change(startup),
-        FirstPacket::Cancel(request) => pass_on(&request),
+        FirstPacket::Cancel(request) => forward(&request),
         FirstPacket::Ssl | FirstPacket::GssEnc => {}
     }
 });
 
-/// What client and server do with a startup packet.
+/// Changes a startup packet like client and server.
 fn change(mut startup: StartupMessage) {
     let _text = startup.text("application_name");
     let user = startup.get("user").map(<[u8]>::to_vec);
-    startup.set("host", b"db:5432").expect("the value is a fine one");
-    startup.set("password", b"secret").expect("the value is a fine one");
+    startup.set("host", b"db:5432").expect("a valid value");
+    startup.set("password", b"secret").expect("a valid value");
     assert_eq!(startup.get("host"), Some(&b"db:5432"[..]));
     assert_eq!(startup.names().filter(|name| name == "password").count(), 1);
     assert_eq!(startup.remove("password").map(|value| value.expose().to_vec()), Some(b"secret".to_vec()));
     assert!(startup.get("password").is_none() && startup.remove("host").is_some());
-    assert_eq!(startup.get("user").map(<[u8]>::to_vec), user, "the others stay as they were");
+    assert_eq!(startup.get("user").map(<[u8]>::to_vec), user, "other parameters changed");
 }
 
-/// What becomes of a cancel request between client and server.
-fn pass_on(request: &CancelRequest) {
-    let passed =
-        CancelRequest::from_parameter(request.to_parameter().expose()).expect("its own form is read");
+/// Encodes a cancel request like the client and decodes it like the server.
+fn forward(request: &CancelRequest) {
+    let passed = CancelRequest::from_parameter(request.to_parameter().expose())
+        .expect("an encoded cancel request can be decoded");
     assert_eq!(passed.process_id, request.process_id);
     assert_eq!(passed.key.expose(), request.key.expose());
 }
