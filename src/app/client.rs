@@ -85,6 +85,8 @@ async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<Upstrea
         name: format!("the upstream proxy {}", upstream.name),
         transport,
         tls: Arc::clone(&upstream.tls),
+        require_auth: upstream.require_auth,
+        auth_key: format!("upstream_proxies.{}.require_auth", upstream.name),
     };
     Ok(if upstream.aws_auth_only {
         UpstreamMode::AuthOnly(hop)

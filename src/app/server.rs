@@ -34,8 +34,11 @@ pub(crate) async fn prepare(
     supervisor.restart_on_panic("discovery refresh", refresh, |(directory, shutdown)| {
         Box::pin(directory.keep_fresh(shutdown))
     });
-    let engine =
-        Engine::new(Server::new(Arc::clone(&directory)), config.acceptor.clone(), config.limits.clone());
+    let engine = Engine::new(
+        Server::new(Arc::clone(&directory), config.rds.require_iam),
+        config.acceptor.clone(),
+        config.limits.clone(),
+    );
     let (engine, stop) = (Arc::new(engine), config.stop);
     let running = Running {
         file,

@@ -45,6 +45,7 @@ fn from_discovered(found: &Discovered, tls: &DefaultTls) -> Target {
         local_port: found.local_port,
         tls: Arc::clone(&tls.discovered),
         iam: Some(Iam { region: found.region.clone() }),
+        require_auth: None,
     }
 }
 
@@ -60,5 +61,6 @@ fn from_static(target: &StaticTarget, known: Option<Target>, tls: &DefaultTls) -
         local_port: target.local_port.or(local_port),
         tls,
         iam,
+        require_auth: target.require_auth,
     }
 }

@@ -1,6 +1,7 @@
 //! The targets: their tags and access list, the directory that finds them, and the ports to the outside.
 
 mod acl;
+mod auth_methods;
 mod directory;
 mod listing;
 mod merge;
@@ -8,10 +9,13 @@ mod metrics;
 mod port_forward;
 mod ports;
 mod target;
+mod token;
 
 pub use acl::{Acl, Refusal, Tag};
+pub use auth_methods::{AuthMethod, AuthMethods, InvalidAuthMethods};
 pub use directory::{Directory, LookupError};
 pub use metrics::describe;
 pub use port_forward::{Pods, PortForward};
 pub use ports::{Boxed, Dial, Discover, DiscoverError, Inventory, LateRefusal, Mint, MintError, Minted};
 pub use target::{DefaultTls, Discovered, Iam, Policy, StaticTarget, Target};
+pub use token::{TokenError, TokenRule};

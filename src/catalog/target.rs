@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Acl, Tag};
+use super::{Acl, AuthMethods, Tag};
 use crate::net::HostPort;
 use crate::tls::Connector;
 
@@ -21,6 +21,8 @@ pub struct Target {
     pub tls: Arc<Connector>,
     /// Where IAM tokens for it are valid; absent where it has no IAM authentication.
     pub iam: Option<Iam>,
+    /// The login methods that it may use; absent: all, or where its certificate is not verified, those that give nothing away.
+    pub require_auth: Option<AuthMethods>,
 }
 
 /// What a login with an IAM token needs.
@@ -44,6 +46,8 @@ pub struct StaticTarget {
     pub local_port: Option<u16>,
     /// TLS towards it, where the configuration has it.
     pub tls: Option<Arc<Connector>>,
+    /// The login methods that it may use, where the configuration has them.
+    pub require_auth: Option<AuthMethods>,
 }
 
 /// A database that RDS lists, before the access list is applied.

@@ -57,7 +57,8 @@ impl Client {
             UpstreamMode::AuthOnly(_) => self.name_target(&mut startup)?,
             UpstreamMode::Direct => {}
         }
-        Ok(Login { startup, password, identity })
+        // A client does not see what the database behind an upstream proxy requests, so it has only its own word.
+        Ok(Login { startup, password, iam: identity.is_some(), identity, token_rule: None })
     }
 
     /// The configured password, else an IAM token for this user and its signer; neither where the target has no IAM.

@@ -10,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::scalars::{ListenAddress, Parsed, PathText};
 use super::settings::Drain;
+use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
 use crate::tls::SslMode;
 
@@ -70,6 +71,7 @@ pub(super) struct Rds {
     pub(super) enabled: Option<bool>,
     pub(super) regions: Vec<String>,
     pub(super) root_certificate: Option<Parsed<PathText>>,
+    pub(super) require_iam: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -79,6 +81,7 @@ pub(super) struct Upstream {
     pub(super) port_forward: Option<PortForward>,
     pub(super) ssl: Ssl,
     pub(super) aws_auth_only: Option<bool>,
+    pub(super) require_auth: Option<Parsed<AuthMethods>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -112,4 +115,5 @@ pub(super) struct Target {
     pub(super) database: Option<String>,
     pub(super) local_port: Option<Parsed<u16>>,
     pub(super) ssl: Option<Ssl>,
+    pub(super) require_auth: Option<Parsed<AuthMethods>>,
 }

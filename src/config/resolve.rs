@@ -34,7 +34,11 @@ pub(super) fn resolve(raw: RawConfig, mode: Mode, environment: &Environment) -> 
         default_tls,
         limits: limits(&raw.proxy, mode)?,
         stop: timeouts::stop(&raw.proxy)?,
-        rds: Rds { enabled: raw.rds.enabled.unwrap_or(true), regions: raw.rds.regions },
+        rds: Rds {
+            enabled: raw.rds.enabled.unwrap_or(true),
+            regions: raw.rds.regions,
+            require_iam: raw.rds.require_iam.unwrap_or(false),
+        },
         listen: raw.proxy.listen_addr.map_or_else(|| default_listen(mode), |address| address.0.0),
         admin: raw.proxy.admin_addr.map(|address| address.0.0),
         log_level: raw.proxy.log_level.map_or(LevelFilter::INFO, |level| level.0),
@@ -71,6 +75,7 @@ fn static_target(name: String, raw: Target, connectors: &Connectors<'_>) -> Resu
         database: raw.database,
         local_port: raw.local_port.map(|port| port.0),
         tls,
+        require_auth: raw.require_auth.map(|methods| methods.0),
     })
 }
 

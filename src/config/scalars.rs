@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use tracing::level_filters::LevelFilter;
 
 use super::settings::Drain;
+use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
 use crate::tls::SslMode;
 
@@ -111,6 +112,15 @@ impl Scalar for Drain {
 
 impl Scalar for SslMode {
     const EXPECTED: &'static str = "one of disable, prefer, require, verify-ca, verify-full";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Scalar for AuthMethods {
+    const EXPECTED: &'static str =
+        "password, md5, scram-sha-256 or none, several with commas, or all with a `!` to exclude them";
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()

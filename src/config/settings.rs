@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use crate::catalog::{Acl, DefaultTls, PortForward, StaticTarget};
+use crate::catalog::{Acl, AuthMethods, DefaultTls, PortForward, StaticTarget};
 use crate::net::Address;
 use crate::session::Limits;
 use crate::tls::{Acceptor, Connector, ServerIdentity};
@@ -132,6 +132,8 @@ pub struct Rds {
     pub enabled: bool,
     /// The regions to list; empty: the region of the AWS configuration.
     pub regions: Vec<String>,
+    /// Whether targets with IAM authentication accept IAM tokens only.
+    pub require_iam: bool,
 }
 
 /// A server that a client can connect through.
@@ -145,6 +147,8 @@ pub struct Upstream {
     pub tls: Arc<Connector>,
     /// `aws_auth_only`: the client sends it no password, and answers the database's password request itself.
     pub aws_auth_only: bool,
+    /// The login methods that it may use; absent: the default for its TLS.
+    pub require_auth: Option<AuthMethods>,
 }
 
 /// How a client reaches an upstream proxy.

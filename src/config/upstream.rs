@@ -36,7 +36,13 @@ pub(super) fn resolve(
         }
     };
     let tls = connectors.of_section(&section.key("ssl"), &raw.ssl, mode)?;
-    Ok(Upstream { name, transport, tls, aws_auth_only: raw.aws_auth_only.unwrap_or(false) })
+    Ok(Upstream {
+        name,
+        transport,
+        tls,
+        aws_auth_only: raw.aws_auth_only.unwrap_or(false),
+        require_auth: raw.require_auth.map(|methods| methods.0),
+    })
 }
 
 fn port_forward(

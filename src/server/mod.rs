@@ -1,25 +1,26 @@
 //! The role of `server`: every connection goes to the target that the client names, if the directory has it and the access
 //! list allows it.
 
-mod token;
-
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use crate::catalog::Directory;
+use crate::catalog::{Directory, Target, TokenRule};
 use crate::net::HostPort;
+use crate::secret::Secret;
 use crate::session::{Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route};
 use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 
 /// The policy of `server`.
 pub struct Server {
     directory: Arc<Directory>,
+    require_iam: bool,
 }
 
 impl Server {
-    /// A server for the targets of the directory.
+    /// A server for the targets of the directory. With `require_iam` a target with IAM authentication accepts IAM tokens only.
     #[must_use]
-    pub fn new(directory: Arc<Directory>) -> Self {
-        Self { directory }
+    pub fn new(directory: Arc<Directory>, require_iam: bool) -> Self {
+        Self { directory, require_iam }
     }
 }
 
@@ -48,9 +49,29 @@ impl Server {
             let cancel = CancelRequest::from_parameter(cancel.expose()).map_err(Failure::Application)?;
             Action::Cancel(FirstPacket::Cancel(cancel))
         } else {
-            let identity = password.as_ref().and_then(|password| token::access_key_id(password.expose()));
-            Action::Session(Login { startup, password, identity })
+            self.login(startup, password, &target).map(Action::Session)?
         };
         Ok(Route { hop: Hop::database(&target), target: target.name, action })
+    }
+
+    /// Checks a password that is an IAM token, or has to be one, before the database is dialled.
+    fn login(
+        &self,
+        startup: StartupMessage,
+        password: Option<Secret>,
+        target: &Target,
+    ) -> Result<Login, Failure> {
+        let iam = target.iam.as_ref();
+        let rule = TokenRule {
+            address: target.address.clone(),
+            region: iam.map(|iam| iam.region.clone()),
+            user: startup.text("user").unwrap_or_default(),
+            required: self.require_iam && iam.is_some(),
+        };
+        let identity = match &password {
+            Some(password) => rule.check(password.expose(), SystemTime::now()).map_err(Failure::Token)?,
+            None => None,
+        };
+        Ok(Login { startup, password, identity, iam: iam.is_some(), token_rule: Some(rule) })
     }
 }

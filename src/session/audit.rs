@@ -20,7 +20,10 @@ pub(super) struct Record {
     user: String,
     database: String,
     application_name: String,
+    /// The signer of the IAM token, verified by the database.
     identity: String,
+    /// The signer that the token names, not verified.
+    identity_claimed: String,
     app_tls: &'static str,
     hop_tls: &'static str,
     steps: Steps,
@@ -37,6 +40,7 @@ impl Record {
             database: String::new(),
             application_name: String::new(),
             identity: String::new(),
+            identity_claimed: String::new(),
             app_tls: "off",
             hop_tls: "off",
             steps: Steps::new(),
@@ -59,7 +63,7 @@ impl Record {
         self.steps.done("authorize");
         self.target.clone_from(&route.target);
         if let Action::Session(Login { identity: Some(identity), .. }) = &route.action {
-            self.identity.clone_from(identity);
+            self.identity_claimed.clone_from(identity);
         }
     }
 
@@ -68,24 +72,50 @@ impl Record {
         self.hop_tls = hop.stream().tls_version().unwrap_or("off");
     }
 
-    pub(super) fn ready(&mut self) {
+    /// `iam_verified`: the database has verified the IAM token, and so the identity.
+    pub(super) fn ready(&mut self, iam_verified: bool) {
+        if iam_verified {
+            self.identity = std::mem::take(&mut self.identity_claimed);
+        }
         self.steps.done("authenticate");
         metrics::handshake(self.began.elapsed());
         metrics::session_began(&self.target);
-        let Self { peer, target, user, database, application_name, identity, app_tls, hop_tls, .. } = self;
+        let Self {
+            peer,
+            target,
+            user,
+            database,
+            application_name,
+            identity,
+            identity_claimed,
+            app_tls,
+            hop_tls,
+            ..
+        } = self;
         info!(
-            %peer, target, user, database, application_name, identity, app_tls, hop_tls,
+            %peer, target, user, database, application_name, identity, identity_claimed, app_tls, hop_tls,
             handshake_ms = millis(self.began), "session began"
         );
     }
 
     pub(super) fn ended(&self, splice: &Splice, end: &End) {
-        let Self { peer, target, user, database, application_name, identity, app_tls, hop_tls, .. } = self;
+        let Self {
+            peer,
+            target,
+            user,
+            database,
+            application_name,
+            identity,
+            identity_claimed,
+            app_tls,
+            hop_tls,
+            ..
+        } = self;
         let (ended_by, outcome) = ended_by(end);
         metrics::session_ended(target, ended_by, outcome, splice);
         let error = if let End::Broken(_, error) = end { error.to_string() } else { String::new() };
         info!(
-            %peer, target, user, database, application_name, identity, app_tls, hop_tls,
+            %peer, target, user, database, application_name, identity, identity_claimed, app_tls, hop_tls,
             sent = splice.sent(), received = splice.received(), duration_ms = millis(self.began),
             ended_by, outcome, error, "session ended"
         );
@@ -97,7 +127,7 @@ impl Record {
     }
 
     pub(super) fn failed(&self, failure: &Failure) {
-        let Self { peer, target, user, database, application_name, identity, .. } = self;
+        let Self { peer, target, user, database, application_name, identity_claimed, .. } = self;
         let (fault, duration_ms) = (failure.fault().name(), millis(self.began));
         metrics::refused(fault, failure.reason());
         // Port scanners and health checks hang up without sending anything.
@@ -108,12 +138,12 @@ impl Record {
             tracing::debug!(%peer, duration_ms, "dropped before the startup packet");
         } else if is_expected(failure) {
             info!(
-                %peer, target, user, database, application_name, identity, fault, duration_ms,
+                %peer, target, user, database, application_name, identity_claimed, fault, duration_ms,
                 error = %failure, "connection refused"
             );
         } else {
             warn!(
-                %peer, target, user, database, application_name, identity, fault, duration_ms,
+                %peer, target, user, database, application_name, identity_claimed, fault, duration_ms,
                 error = %failure, "connection failed"
             );
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Failure, Opening};
-use crate::catalog::{Dial, Target};
+use crate::catalog::{AuthMethods, Dial, Target, TokenRule};
 use crate::net::Address;
 use crate::secret::Secret;
 use crate::tls::Connector;
@@ -60,14 +60,24 @@ pub struct Login {
     pub startup: StartupMessage,
     /// The answer to the hop's password request. Without it the request is relayed to the application.
     pub password: Option<Secret>,
-    /// The signer of the IAM token that this session logs in with, if it does: an ARN or an access key id.
+    /// The signer of the IAM token that this session logs in with, if it does: an ARN or an access key id. It is a claim until
+    /// the database has verified the token.
     pub identity: Option<String>,
+    /// Whether the target verifies IAM tokens.
+    pub iam: bool,
+    /// What a password of the application must satisfy before it is relayed in clear text.
+    pub token_rule: Option<TokenRule>,
 }
 
 impl Login {
     /// Whether this side sends a password, in the startup packet or as an answer.
     pub(super) fn has_password(&self) -> bool {
-        self.password.is_some() || self.startup.get(PASSWORD).is_some()
+        self.password.is_some() || self.sends_password()
+    }
+
+    /// Whether the startup packet has the password. Then the hop answers the database, and has nothing to request.
+    pub(super) fn sends_password(&self) -> bool {
+        self.startup.get(PASSWORD).is_some()
     }
 }
 
@@ -80,6 +90,10 @@ pub struct Hop {
     pub transport: Transport,
     /// TLS towards it.
     pub tls: Arc<Connector>,
+    /// The login methods that it may use; absent: the default for its TLS.
+    pub require_auth: Option<AuthMethods>,
+    /// The configuration key of `require_auth`, for errors.
+    pub auth_key: String,
 }
 
 impl Hop {
@@ -90,6 +104,8 @@ impl Hop {
             name: format!("the database {} at {}", target.name, target.address),
             transport: Transport::Address(Address::Tcp(target.address.clone())),
             tls: Arc::clone(&target.tls),
+            require_auth: target.require_auth,
+            auth_key: format!("targets.{}.require_auth", target.name),
         }
     }
 }

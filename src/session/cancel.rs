@@ -22,7 +22,7 @@ pub(super) async fn deliver(hop: &Hop, packet: &FirstPacket, limit: Duration) ->
     flush_to_hop(&mut framed, &hop.name).await?;
     // PostgreSQL sends no answer, whatever the result; a server that refuses the target does.
     match timeout(ACTING, framed.read_byte()).await {
-        Ok(Ok(Some(_))) => Err(Failure::CancelRefused { hop: hop.name.clone() }),
+        Ok(Ok(Some(_))) => Err(Failure::CancelRefused(hop.name.clone())),
         _ => Ok(()),
     }
 }

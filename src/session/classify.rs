@@ -18,18 +18,19 @@ impl Failure {
             | Self::CancelWithoutTarget
             | Self::InvalidTarget(_)
             | Self::Startup(_)
-            | Self::Password { .. }
+            | Self::Password(_)
+            | Self::Token(_)
             | Self::Idle(_)
             | Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => Fault::Application,
             Self::Lookup(LookupError::Refused { .. } | LookupError::Stale { .. })
             | Self::Mint(_)
-            | Self::TooManyConnections { .. }
-            | Self::TooManyConnectionsOfPeer { .. }
+            | Self::TooManyConnections(_)
+            | Self::TooManyConnectionsOfPeer(_)
             | Self::PendingDropped
             | Self::ShuttingDown => Fault::Proxy,
             Self::Refused { .. } => Fault::Database,
             Self::Timeout { fault, .. } => *fault,
-            Self::CancelRefused { .. }
+            Self::CancelRefused(_)
             | Self::Unreachable { .. }
             | Self::RefusedLate { .. }
             | Self::HopGone { .. }
@@ -37,10 +38,12 @@ impl Failure {
             | Self::HopProtocol { .. }
             | Self::HopTls { .. }
             | Self::NoTls { .. }
-            | Self::ErrorBeforeTls { .. }
+            | Self::ErrorBeforeTls(_)
             | Self::NotPostgres { .. }
-            | Self::HungUpBeforeTls { .. }
-            | Self::UnaskedSasl { .. }
+            | Self::HungUpBeforeTls(_)
+            | Self::LoginOrder { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::SecondPasswordRequest(_)
             | Self::UnsupportedSasl { .. }
             | Self::UnsupportedMethod { .. }
             | Self::Scram { .. }
@@ -58,35 +61,36 @@ impl Failure {
             | Self::RepeatedRequest(_) => "application_protocol",
             Self::ApplicationGone(_) => "application_gone",
             Self::ApplicationTls(_) => "application_tls",
-            Self::MissingParameter { .. }
-            | Self::InvalidTarget(_)
-            | Self::Startup(_)
-            | Self::Password { .. } => "startup_parameters",
+            Self::MissingParameter { .. } | Self::InvalidTarget(_) | Self::Startup(_) | Self::Password(_) => {
+                "startup_parameters"
+            }
             Self::CancelWithoutTarget => "cancel_without_target",
-            Self::CancelRefused { .. } => "cancel_refused",
+            Self::CancelRefused(_) => "cancel_refused",
             Self::Lookup(LookupError::Refused { .. }) => "target_acl",
             Self::Lookup(
                 LookupError::Unknown { .. } | LookupError::Ambiguous { .. } | LookupError::Stale { .. },
             ) => "unknown_target",
             Self::Mint(_) => "aws_credentials",
-            Self::TooManyConnections { .. } => "max_connections",
-            Self::TooManyConnectionsOfPeer { .. } => "max_connections_per_peer",
+            Self::TooManyConnections(_) => "max_connections",
+            Self::TooManyConnectionsOfPeer(_) => "max_connections_per_peer",
             Self::PendingDropped => "pending_dropped",
             Self::ShuttingDown => "shutdown",
             Self::Idle(_) => "idle_timeout",
             Self::Timeout { .. } => "timeout",
             Self::Unreachable { .. } | Self::RefusedLate { .. } => "unreachable",
             Self::HopGone { .. } | Self::HopLost { .. } => "hop_gone",
-            Self::HopTls { .. }
-            | Self::NoTls { .. }
-            | Self::ErrorBeforeTls { .. }
-            | Self::HungUpBeforeTls { .. } => "hop_tls",
+            Self::HopTls { .. } | Self::NoTls { .. } | Self::ErrorBeforeTls(_) | Self::HungUpBeforeTls(_) => {
+                "hop_tls"
+            }
             Self::HopProtocol { .. }
             | Self::NotPostgres { .. }
-            | Self::UnaskedSasl { .. }
+            | Self::LoginOrder { .. }
+            | Self::SecondPasswordRequest(_)
             | Self::UnsupportedSasl { .. }
             | Self::UnsupportedMethod { .. }
             | Self::EndlessLogin { .. } => "hop_protocol",
+            Self::MethodNotAllowed { .. } => "auth_method",
+            Self::Token(_) => "token",
             Self::Scram { .. } | Self::Refused { .. } => "login_refused",
         }
     }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::message::lost;
 use super::{Failure, Hop, Transport};
+use crate::catalog::{AuthMethod, AuthMethods};
 use crate::net::{Framed, Socket, dial};
 use crate::tls::SslMode;
 use crate::wire::encode_ssl_request;
@@ -17,14 +18,39 @@ pub(super) struct HopStream {
     /// The hop's name in errors.
     pub(super) name: String,
     password_allowed: bool,
+    /// Whether the hop has proved its identity by its certificate.
+    pub(super) verified: bool,
+    methods: AuthMethods,
+    /// The methods are the default, not configured.
+    default_methods: bool,
+    auth_key: String,
 }
 
 impl HopStream {
     /// Never sends a password in clear text, unless the mode says `disable`: then the network between is trusted. This is the
     /// one place that decides it.
     fn new(hop: &Hop, framed: Framed) -> Self {
-        let password_allowed = framed.stream().is_tls() || hop.tls.mode() == SslMode::Disable;
-        Self { framed, name: hop.name.clone(), password_allowed }
+        let (is_tls, trusted_network) = (framed.stream().is_tls(), hop.tls.mode() == SslMode::Disable);
+        let verified = is_tls && hop.tls.verifies();
+        let default = if verified || trusted_network { AuthMethods::ALL } else { AuthMethods::SAFE };
+        Self {
+            framed,
+            name: hop.name.clone(),
+            password_allowed: is_tls || trusted_network,
+            verified,
+            methods: hop.require_auth.unwrap_or(default),
+            default_methods: hop.require_auth.is_none(),
+            auth_key: hop.auth_key.clone(),
+        }
+    }
+
+    /// Fails where the hop may not use this login method.
+    pub(super) fn check_method(&self, method: AuthMethod) -> Result<(), Failure> {
+        if self.methods.allows(method) {
+            return Ok(());
+        }
+        let (hop, key) = (self.name.clone(), self.auth_key.clone());
+        Err(Failure::MethodNotAllowed { hop, method: method.name(), key, unverified: self.default_methods })
     }
 
     /// Fails where a password, ours or the application's, would travel in clear text.
@@ -38,7 +64,15 @@ impl HopStream {
 
     #[cfg(fuzzing)]
     pub(super) fn trusted(framed: Framed, name: &str) -> Self {
-        Self { framed, name: name.to_owned(), password_allowed: true }
+        Self {
+            framed,
+            name: name.to_owned(),
+            password_allowed: true,
+            verified: true,
+            methods: AuthMethods::ALL,
+            default_methods: true,
+            auth_key: String::new(),
+        }
     }
 }
 
@@ -62,9 +96,9 @@ pub(super) async fn connect(hop: &Hop, limit: Duration) -> Result<HopStream, Fai
         }
         Some(b'N') if mode == SslMode::Prefer => Ok(HopStream::new(hop, Framed::new(socket))),
         Some(b'N') => Err(Failure::NoTls { hop: name(), mode }),
-        Some(b'E') => Err(Failure::ErrorBeforeTls { hop: name() }),
+        Some(b'E') => Err(Failure::ErrorBeforeTls(name())),
         Some(byte) => Err(Failure::NotPostgres { hop: name(), byte }),
-        None => Err(Failure::HungUpBeforeTls { hop: name() }),
+        None => Err(Failure::HungUpBeforeTls(name())),
     }
 }
 

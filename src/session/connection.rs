@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::audit::Record;
-use super::authenticate::authenticate;
+use super::authenticate::{LoggedIn, authenticate};
 use super::authorize::CANCEL;
 use super::cancel::{cancel_left_behind, deliver};
 use super::close::{CLOSING, close, leaves_query_behind, reason};
@@ -146,8 +146,9 @@ impl<R: Role> Connection<'_, R> {
             }
             (Action::Session(_), Some(failure)) => Err(failure),
             (Action::Session(login), None) => {
-                let (stream, cancel) = self.log_in(app, &hop, &login, deadline).await?;
-                self.record.ready();
+                let (stream, logged_in) = self.log_in(app, &hop, &login, deadline).await?;
+                self.record.ready(logged_in.iam_verified);
+                let cancel = logged_in.cancel;
                 Ok(Reached::Session(Box::new(Session { stream, hop, cancel })))
             }
         }
@@ -161,7 +162,7 @@ impl<R: Role> Connection<'_, R> {
         hop: &Hop,
         login: &Login,
         deadline: &mut Deadline,
-    ) -> Result<(HopStream, Option<CancelRequest>), Failure> {
+    ) -> Result<(HopStream, LoggedIn), Failure> {
         let mut streams = 1;
         loop {
             match self.try_log_in(app, hop, login, deadline).await {
@@ -183,12 +184,12 @@ impl<R: Role> Connection<'_, R> {
         hop: &Hop,
         login: &Login,
         deadline: &mut Deadline,
-    ) -> Result<(HopStream, Option<CancelRequest>), Failure> {
+    ) -> Result<(HopStream, LoggedIn), Failure> {
         let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
         let mut stream = deadline.within("connecting to the next hop", connect(hop, limit)).await?;
         self.record.connected(&stream.framed);
-        let cancel = authenticate(app, &mut stream, login, deadline).await?;
-        Ok((stream, cancel))
+        let logged_in = authenticate(app, &mut stream, login, deadline).await?;
+        Ok((stream, logged_in))
     }
 
     /// Moves bytes until the session ends, then tells both sides why.

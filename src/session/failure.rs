@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Fault;
-use crate::catalog::{LookupError, MintError};
+use crate::catalog::{LookupError, MintError, TokenError};
 use crate::net::InvalidAddress;
 use crate::tls::{SslMode, TlsError};
 use crate::wire::{DecodeError, EncodeError};
@@ -44,11 +44,8 @@ pub enum Failure {
     #[error("a cancel request names no target; it has to come through `rds-auth-proxy client`")]
     CancelWithoutTarget,
     /// The hop did not pass a cancel request on.
-    #[error("{hop} refused a cancel request; its log has the reason")]
-    CancelRefused {
-        /// The name of the hop.
-        hop: String,
-    },
+    #[error("{0} refused a cancel request; its log has the reason")]
+    CancelRefused(String),
     /// The target's address cannot be read.
     #[error("the startup parameter \"host\" is no target: {0}")]
     InvalidTarget(InvalidAddress),
@@ -62,19 +59,13 @@ pub enum Failure {
     #[error("{0}")]
     Mint(MintError),
     /// All slots are taken.
-    #[error("there are too many connections: max_connections of this proxy is {limit}")]
-    TooManyConnections {
-        /// `max_connections`
-        limit: usize,
-    },
+    #[error("there are too many connections: max_connections of this proxy is {0}")]
+    TooManyConnections(usize),
     /// This address has as many slots as one may have.
     #[error(
-        "there are too many connections from this address: max_connections_per_peer of this proxy is {limit}"
+        "there are too many connections from this address: max_connections_per_peer of this proxy is {0}"
     )]
-    TooManyConnectionsOfPeer {
-        /// `max_connections_per_peer`
-        limit: usize,
-    },
+    TooManyConnectionsOfPeer(usize),
     /// The startup packet did not arrive before newer connections needed the room.
     #[error("dropped before the startup packet: too many pending connections")]
     PendingDropped,
@@ -152,11 +143,8 @@ pub enum Failure {
     },
     /// The hop answered the SSLRequest with an error. Its text came in clear text from an unverified peer, so it is not
     /// shown (as libpq since CVE-2024-10977).
-    #[error("{hop} answered with an error before TLS could begin; its log has it")]
-    ErrorBeforeTls {
-        /// The name of the hop.
-        hop: String,
-    },
+    #[error("{0} answered with an error before TLS could begin; its log has it")]
+    ErrorBeforeTls(String),
     /// The hop answered the SSLRequest with an invalid byte.
     #[error("{hop} does not speak PostgreSQL: it answered an SSLRequest with the byte {byte:#04x}")]
     NotPostgres {
@@ -166,17 +154,37 @@ pub enum Failure {
         byte: u8,
     },
     /// The hop hung up instead of answering the SSLRequest.
-    #[error("{hop} hung up before TLS could begin")]
-    HungUpBeforeTls {
+    #[error("{0} hung up before TLS could begin")]
+    HungUpBeforeTls(String),
+    /// The hop's messages come in an order that PostgreSQL does not have.
+    #[error("{hop} broke the protocol: {reason}")]
+    LoginOrder {
         /// The name of the hop.
         hop: String,
+        /// What is wrong.
+        reason: &'static str,
     },
-    /// A SASL message without a SASL exchange.
-    #[error("{hop} broke the protocol: it continued a SASL exchange that never began")]
-    UnaskedSasl {
+    /// The hop uses a login method that `require_auth` excludes.
+    #[error(
+        "{hop} uses the login method {method}, which {}",
+        if *unverified { "is not allowed where TLS does not verify its certificate".into() } else { format!("{key} excludes") }
+    )]
+    MethodNotAllowed {
         /// The name of the hop.
         hop: String,
+        /// The method's name in `require_auth`.
+        method: &'static str,
+        /// The configuration key.
+        key: String,
+        /// The default for unverified TLS excludes it, not the configuration.
+        unverified: bool,
     },
+    /// The hop has the password already. A second request is an attempt to obtain another one.
+    #[error("{0} requested a password after it had received one; this request is not relayed")]
+    SecondPasswordRequest(String),
+    /// The password must not be sent to this target.
+    #[error("the login is refused before the database is dialled: {0}")]
+    Token(TokenError),
     /// No common SASL mechanism.
     #[error("{hop} offers only the login methods {offered}, none of which can be used here")]
     UnsupportedSasl {
@@ -204,11 +212,8 @@ pub enum Failure {
         reason: String,
     },
     /// The password cannot be sent.
-    #[error("the password cannot be used: {source}")]
-    Password {
-        /// Why.
-        source: EncodeError,
-    },
+    #[error("the password cannot be used: {0}")]
+    Password(EncodeError),
     /// The hop sent too many bytes before the login result.
     #[error("{hop} sent more than {limit} bytes without finishing the login")]
     EndlessLogin {

@@ -1,5 +1,7 @@
 //! The password methods of PostgreSQL, for the side that has the password.
 
+use std::ops::RangeInclusive;
+
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{
     ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
@@ -7,6 +9,7 @@ use postgres_protocol::authentication::sasl::{
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::connect::HopStream;
 use crate::net::Framed;
 use crate::secret::Secret;
 use crate::tls::server_end_point;
@@ -14,9 +17,10 @@ use crate::wire::{
     Authentication, EncodeError, encode_password, encode_sasl_initial_response, encode_sasl_response,
 };
 
-/// The most PBKDF2 rounds that are computed for a server. The default of PostgreSQL is 4,096 (`scram_iterations`); a
-/// hostile server could demand hours of work.
-const MAX_ROUNDS: u32 = 1_000_000;
+/// The PBKDF2 rounds that are computed for a server. The default of PostgreSQL is 4,096 (`scram_iterations`), the least that
+/// RFC 7677 section 4 allows. A hostile server could demand one round, to guess the password from the answer, or hours of
+/// work.
+const ROUNDS: RangeInclusive<u32> = 4096..=1_000_000;
 
 /// A login in progress.
 pub(super) struct Exchange<'a> {
@@ -37,7 +41,7 @@ impl<'a> Exchange<'a> {
     pub(super) async fn answer(
         &mut self,
         request: &Authentication<'_>,
-        hop: &mut Framed,
+        hop: &mut HopStream,
     ) -> Result<bool, Failure> {
         let password = self.password.expose();
         match request {
@@ -45,15 +49,15 @@ impl<'a> Exchange<'a> {
                 return Err(self.failed("it let us in without proving that it knows the password"));
             }
             Authentication::Ok => return Ok(false),
-            Authentication::CleartextPassword => encode_password(password, hop.out()),
+            Authentication::CleartextPassword => encode_password(password, hop.framed.out()),
             Authentication::Md5Password { salt } => {
                 let hash = Zeroizing::new(md5_hash(self.user, password, *salt));
-                encode_password(hash.as_bytes(), hop.out())
+                encode_password(hash.as_bytes(), hop.framed.out())
             }
             Authentication::Sasl { mechanisms } => self.choose(mechanisms, hop)?,
-            Authentication::SaslContinue(data) => self.continue_scram(data, hop).await?,
+            Authentication::SaslContinue(data) => self.continue_scram(data, &mut hop.framed).await?,
             Authentication::SaslFinal(data) => {
-                let scram = self.scram.as_mut().ok_or(Failure::UnaskedSasl { hop: self.hop.to_owned() })?;
+                let Some(scram) = &mut self.scram else { return Err(self.no_exchange()) };
                 let finished = scram.finish(data);
                 finished.map_err(|error| self.failed(&error.to_string()))?;
                 self.proved = true;
@@ -63,27 +67,41 @@ impl<'a> Exchange<'a> {
                 return Err(Failure::UnsupportedMethod { hop: self.hop.to_owned(), code: *code });
             }
         }
-        .map_err(|source| Failure::Password { source })?;
+        .map_err(Failure::Password)?;
         Ok(true)
     }
 
-    fn choose(&mut self, mechanisms: &[&str], hop: &mut Framed) -> Result<Result<(), EncodeError>, Failure> {
-        let binding = server_end_point(hop.stream());
+    /// Chooses the mechanism and its channel binding (RFC 5802 section 6). The flag `y` shows a server that has -PLUS that its
+    /// offer was shortened on the way.
+    fn choose(
+        &mut self,
+        mechanisms: &[&str],
+        hop: &mut HopStream,
+    ) -> Result<Result<(), EncodeError>, Failure> {
+        let stream = hop.framed.stream();
+        let (is_tls, binding) = (stream.is_tls(), server_end_point(stream));
         let has = |name| mechanisms.contains(&name);
         let (mechanism, binding) = match binding {
             Some(hash) if has(SCRAM_SHA_256_PLUS) => {
                 (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash))
             }
-            // Shows a server that has -PLUS that its offer was shortened on the way.
-            Some(_) if has(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
-            None if has(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+            // Without a hash there is no binding. A man in the middle could present such a certificate to switch it off.
+            None if is_tls && has(SCRAM_SHA_256_PLUS) && !hop.verified => {
+                return Err(self.failed(
+                    "its certificate has no hash for channel binding, and TLS does not verify it; set ssl.mode to verify-full",
+                ));
+            }
+            None if has(SCRAM_SHA_256) && (!is_tls || has(SCRAM_SHA_256_PLUS)) => {
+                (SCRAM_SHA_256, ChannelBinding::unsupported())
+            }
+            _ if has(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
             _ => {
                 let offered = mechanisms.join(", ");
                 return Err(Failure::UnsupportedSasl { hop: self.hop.to_owned(), offered });
             }
         };
         let scram = ScramSha256::new(self.password.expose(), binding);
-        let encoded = encode_sasl_initial_response(mechanism, scram.message(), hop.out());
+        let encoded = encode_sasl_initial_response(mechanism, scram.message(), hop.framed.out());
         self.scram = Some(scram);
         Ok(encoded)
     }
@@ -93,9 +111,9 @@ impl<'a> Exchange<'a> {
         data: &[u8],
         hop: &mut Framed,
     ) -> Result<Result<(), EncodeError>, Failure> {
-        let mut scram = self.scram.take().ok_or(Failure::UnaskedSasl { hop: self.hop.to_owned() })?;
-        if rounds(data).is_none_or(|rounds| rounds > MAX_ROUNDS) {
-            return Err(self.failed("it asks for an unreasonable number of SCRAM iterations"));
+        let mut scram = self.scram.take().ok_or_else(|| self.no_exchange())?;
+        if !rounds(data).is_some_and(|rounds| ROUNDS.contains(&rounds)) {
+            return Err(self.failed("it demands fewer than 4,096 or more than 1,000,000 iterations"));
         }
         let data = data.to_vec();
         // Thousands of hash rounds would block the other sessions of this thread.
@@ -108,6 +126,10 @@ impl<'a> Exchange<'a> {
         let encoded = encode_sasl_response(scram.message(), hop.out());
         self.scram = Some(scram);
         Ok(encoded)
+    }
+
+    fn no_exchange(&self) -> Failure {
+        self.failed("it continued an exchange that never began")
     }
 
     fn failed(&self, reason: &str) -> Failure {

@@ -23,7 +23,7 @@ impl Failure {
             self,
             Self::ApplicationGone(_)
                 | Self::CancelWithoutTarget
-                | Self::CancelRefused { .. }
+                | Self::CancelRefused(_)
                 | Self::Refused { .. }
                 | Self::PendingDropped
         ) {
@@ -56,14 +56,14 @@ impl Failure {
             Self::MissingParameter { .. }
             | Self::InvalidTarget(_)
             | Self::Lookup(LookupError::Refused { .. } | LookupError::Stale { .. })
+            | Self::MethodNotAllowed { .. }
+            | Self::Token(_)
             | Self::Mint(_) => SqlState::InvalidAuthorizationSpecification,
-            Self::TooManyConnections { .. } | Self::TooManyConnectionsOfPeer { .. } => {
-                SqlState::TooManyConnections
-            }
+            Self::TooManyConnections(_) | Self::TooManyConnectionsOfPeer(_) => SqlState::TooManyConnections,
             Self::ShuttingDown => SqlState::AdminShutdown,
             Self::Idle(_) => SqlState::IdleSessionTimeout,
             Self::Timeout { .. } | Self::HopGone { .. } | Self::HopLost { .. } => SqlState::ConnectionFailure,
-            Self::Scram { .. } | Self::Password { .. } => SqlState::InvalidPassword,
+            Self::Scram { .. } | Self::Password(_) => SqlState::InvalidPassword,
             Self::Application(DecodeError::UnsupportedMajor { .. })
             | Self::UnsupportedSasl { .. }
             | Self::UnsupportedMethod { .. } => SqlState::FeatureNotSupported,
@@ -71,9 +71,9 @@ impl Failure {
             | Self::RefusedLate { .. }
             | Self::HopTls { .. }
             | Self::NoTls { .. }
-            | Self::ErrorBeforeTls { .. }
+            | Self::ErrorBeforeTls(_)
             | Self::NotPostgres { .. }
-            | Self::HungUpBeforeTls { .. } => SqlState::SqlclientUnableToEstablishSqlconnection,
+            | Self::HungUpBeforeTls(_) => SqlState::SqlclientUnableToEstablishSqlconnection,
             Self::Application(_)
             | Self::ApplicationGone(_)
             | Self::ApplicationTls(_)
@@ -81,11 +81,12 @@ impl Failure {
             | Self::DirectTlsWithoutAlpn
             | Self::RepeatedRequest(_)
             | Self::CancelWithoutTarget
-            | Self::CancelRefused { .. }
+            | Self::CancelRefused(_)
             | Self::Startup(_)
             | Self::PendingDropped
             | Self::HopProtocol { .. }
-            | Self::UnaskedSasl { .. }
+            | Self::LoginOrder { .. }
+            | Self::SecondPasswordRequest(_)
             | Self::EndlessLogin { .. }
             | Self::Refused { .. } => SqlState::ProtocolViolation,
         }
@@ -102,7 +103,11 @@ impl Failure {
             Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Some(CHECK_ADDRESS.into())
             }
-            Self::NotPostgres { .. } | Self::HungUpBeforeTls { .. } => Some(CHECK_ADDRESS.into()),
+            Self::NotPostgres { .. } | Self::HungUpBeforeTls(_) => Some(CHECK_ADDRESS.into()),
+            Self::MethodNotAllowed { method, key, unverified: true, .. } => Some(format!(
+                "Set ssl.mode to verify-full, with a root_certificate if its CA is not public, or allow the method with {key}: \
+                 {method}."
+            )),
             Self::Lookup(LookupError::Unknown { .. }) => Some(
                 "Check the name, that the database has IAM authentication on and the tags of target_acl, \
                  and that the proxy's AWS identity may list it."

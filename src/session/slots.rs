@@ -71,11 +71,11 @@ impl Slots {
 impl Taken {
     fn refuses(&self, limits: &Limits, peer: Option<IpAddr>) -> Option<Failure> {
         if self.all.sessions >= limits.max_connections {
-            return Some(Failure::TooManyConnections { limit: limits.max_connections });
+            return Some(Failure::TooManyConnections(limits.max_connections));
         }
         let limit = limits.max_connections_per_peer?;
         let of_peer = self.peers.get(&peer?).map_or(0, |count| count.sessions);
-        (of_peer >= limit).then_some(Failure::TooManyConnectionsOfPeer { limit })
+        (of_peer >= limit).then_some(Failure::TooManyConnectionsOfPeer(limit))
     }
 
     /// Whether one more may cancel beyond the limits. One address cannot take the room of all others.

@@ -21,7 +21,7 @@ fn an_empty_file_has_all_defaults() {
         assert_eq!(config.log_level, LevelFilter::INFO);
         assert!(config.upstreams.is_empty() && config.targets.is_empty());
         assert!(config.acl.allowed.is_empty() && config.acl.blocked.is_empty());
-        assert_eq!(config.rds, Rds { enabled: true, regions: vec![] });
+        assert_eq!(config.rds, Rds { enabled: true, regions: vec![], require_iam: false });
         assert_eq!(config.default_tls.fixed.mode(), tls::SslMode::Require);
         assert!(!config.default_tls.fixed.verifies());
         assert_eq!(config.default_tls.discovered.mode(), tls::SslMode::VerifyFull);
@@ -114,8 +114,9 @@ fn a_listen_address_may_omit_the_host() {
 
 #[test]
 fn rds_has_regions_and_can_be_off() {
-    let rds = server("rds: {enabled: false, regions: [us-east-1, eu-west-1]}").rds;
-    assert_eq!(rds, Rds { enabled: false, regions: vec!["us-east-1".into(), "eu-west-1".into()] });
+    let rds = server("rds: {enabled: false, regions: [us-east-1, eu-west-1], require_iam: true}").rds;
+    let regions = vec!["us-east-1".into(), "eu-west-1".into()];
+    assert_eq!(rds, Rds { enabled: false, regions, require_iam: true });
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! The part of a login that the application takes part in: a password request and its answer, and the hop's refusal.
+
+use std::time::SystemTime;
+
+use bytes::BufMut;
+use postgres_protocol::authentication::sasl::SCRAM_SHA_256_PLUS;
+
+use super::Failure;
+use super::authenticate::Conversation;
+use super::deadline::Deadline;
+use super::explain::{Circumstances, explain, misses_channel_binding};
+use super::message::read_password;
+use crate::catalog::TokenError;
+use crate::secret::{Secret, make_room};
+use crate::wire::{Authentication, ErrorResponse, Header, decode_password};
+
+impl Conversation<'_> {
+    /// Relays a password request to the application, and the answer to the hop.
+    pub(super) async fn relay_request(
+        &mut self,
+        request: Authentication<'_>,
+        deadline: &mut Deadline,
+    ) -> Result<(), Failure> {
+        if self.login.sends_password() && request.expects_answer() {
+            return Err(Failure::SecondPasswordRequest(self.hop.name.clone()));
+        }
+        let request = match request {
+            Authentication::Sasl { mechanisms } => self.without_binding(&mechanisms)?,
+            Authentication::CleartextPassword | Authentication::Md5Password { .. } => {
+                self.hop.check_password_allowed()?;
+                request
+            }
+            Authentication::Other { code, .. } => {
+                return Err(Failure::UnsupportedMethod { hop: self.hop.name.clone(), code });
+            }
+            Authentication::Ok | Authentication::SaslContinue(_) | Authentication::SaslFinal(_) => request,
+        };
+        self.encode_for_app(&request)?;
+        if !request.expects_answer() {
+            return Ok(());
+        }
+        self.flush_to_app(deadline).await?;
+        let answer = deadline.while_application_answers(read_password(self.app)).await?;
+        self.check_relayed(&request, &answer)?;
+        self.binding_missed |= self.binding_withheld && misses_channel_binding(answer.expose());
+        let out = self.hop.framed.out();
+        make_room(out, answer.len());
+        out.put_slice(answer.expose());
+        self.flush_to_hop(deadline).await
+    }
+
+    /// Checks the application's password where it is an IAM token, or has to be one.
+    fn check_relayed(&self, request: &Authentication<'_>, answer: &Secret) -> Result<(), Failure> {
+        let Some(rule) = &self.login.token_rule else { return Ok(()) };
+        if *request != Authentication::CleartextPassword {
+            return if rule.required { Err(Failure::Token(TokenError::NotAToken)) } else { Ok(()) };
+        }
+        let body = answer.expose().get(Header::LENGTH..).unwrap_or_default();
+        let password = decode_password(body).map_err(Failure::Application)?;
+        rule.check(password.expose(), SystemTime::now()).map(drop).map_err(Failure::Token)
+    }
+
+    /// An application cannot bind its login to the database's TLS session, which is the proxy's: libpq refuses the offer in
+    /// clear text, and over the proxy's TLS it would bind to the wrong certificate.
+    fn without_binding<'m>(&mut self, offered: &[&'m str]) -> Result<Authentication<'m>, Failure> {
+        let mechanisms: Vec<_> =
+            offered.iter().copied().filter(|mechanism| *mechanism != SCRAM_SHA_256_PLUS).collect();
+        if mechanisms.is_empty() {
+            let offered = offered.join(", ");
+            return Err(Failure::UnsupportedSasl { hop: self.hop.name.clone(), offered });
+        }
+        self.binding_withheld = mechanisms.len() < offered.len();
+        Ok(Authentication::Sasl { mechanisms })
+    }
+
+    /// Relays the hop's refusal, with a hint where more is known.
+    pub(super) async fn relay_refusal(
+        &mut self,
+        mut error: ErrorResponse,
+        deadline: &Deadline,
+    ) -> Result<Failure, Failure> {
+        let circumstances = Circumstances {
+            user: &self.user,
+            identity: self.login.identity.as_deref().filter(|_| self.login.iam),
+            binding_missed: self.binding_missed,
+        };
+        explain(&mut error, &circumstances);
+        error.encode(self.app.out());
+        self.flush_to_app(deadline).await?;
+        Ok(Failure::Refused {
+            hop: self.hop.name.clone(),
+            sqlstate: error.sqlstate().unwrap_or_default().into_owned(),
+            message: error.message().unwrap_or_default().into_owned(),
+        })
+    }
+}
