@@ -150,6 +150,9 @@ impl Conversation<'_> {
             | Authentication::Other { .. } => return Ok(()),
         };
         self.cleartext = *request == Authentication::CleartextPassword;
+        if matches!(method, AuthMethod::Password | AuthMethod::Md5) {
+            self.hop.check_password_allowed()?;
+        }
         self.hop.check_method(method)
     }
 

@@ -26,14 +26,14 @@ impl Conversation<'_> {
         }
         let request = match request {
             Authentication::Sasl { mechanisms } => self.without_binding(&mechanisms)?,
-            Authentication::CleartextPassword | Authentication::Md5Password { .. } => {
-                self.hop.check_password_allowed()?;
-                request
-            }
             Authentication::Other { code, .. } => {
                 return Err(Failure::UnsupportedMethod { hop: self.hop.name.clone(), code });
             }
-            Authentication::Ok | Authentication::SaslContinue(_) | Authentication::SaslFinal(_) => request,
+            Authentication::CleartextPassword
+            | Authentication::Md5Password { .. }
+            | Authentication::Ok
+            | Authentication::SaslContinue(_)
+            | Authentication::SaslFinal(_) => request,
         };
         self.encode_for_app(&request)?;
         if !request.expects_answer() {
