@@ -29,6 +29,8 @@ mod login;
 mod passwords;
 /// IAM logins that the database refuses, and the HINT.
 mod refusals;
+/// Logins that give away no more than configured.
+mod strict_login;
 
 // Sessions.
 

@@ -84,7 +84,8 @@ async fn the_databases_error_for_a_wrong_password_passes_unchanged() {
 async fn scram_is_bound_to_the_certificate_of_the_database() {
     let postgres = Postgres::shared().await;
     let port = man_in_the_middle(postgres.port).await;
-    let target = format!("{{host: 'localhost:{port}', database: app, ssl: {{mode: require}}}}");
+    let target =
+        format!("{{host: 'localhost:{port}', database: app, ssl: {{mode: require}}, require_auth: '!md5'}}");
     let world = World::new().with_target("tapped", &target).target("tapped").without_client().start().await;
     for (user, refused) in [("by_password", false), ("by_scram", true)] {
         let client = world.start_client(&["--password", &postgres.password(user)]).await;

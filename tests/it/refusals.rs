@@ -74,13 +74,9 @@ async fn the_server_forwards_the_clients_token_and_never_signs_one() {
     let tampered = format!("{}{last}", &good[..good.len() - 1]);
     let of_the_server = sign(&world.rds().endpoint(), REGION, "alice", &world.server_key, SystemTime::now());
     let expired = token("alice", 1000);
-    let of_another_user = token("by_scram", 0);
-    for (password, reason) in [
-        (&tampered, "signature does not match"),
-        (&of_another_user, "DBUser"),
-        (&expired, "expired"),
-        (&of_the_server, "no policy grants"),
-    ] {
+    for (password, reason) in
+        [(&tampered, "signature does not match"), (&expired, "expired"), (&of_the_server, "no policy grants")]
+    {
         let refusal = log_in(&world, "alice", password).await.unwrap_err();
         assert_eq!(refusal.sqlstate(), "28000");
         assert_eq!(refusal.message(), r#"PAM authentication failed for user "alice""#);

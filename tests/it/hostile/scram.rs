@@ -12,16 +12,23 @@ use crate::support::protocol::read_first;
 async fn four_billion_scram_iterations_are_not_computed() {
     let began = Instant::now();
     let fake = scram_server(|nonce| format!("r={nonce}x,s=c2FsdA==,i=4294967295"), None).await;
-    expect(fake, "disable", "28P01", &["SCRAM", "unreasonable number of SCRAM iterations"]).await;
+    expect(fake, "disable", "28P01", &["SCRAM", "fewer than 4,096 or more than 1,000,000 iterations"]).await;
     // The computation would take hours.
     assert!(began.elapsed() < Duration::from_mins(2));
+}
+
+/// With one iteration, a hostile hop guesses the password from the answer 4,096 times faster.
+#[tokio::test]
+async fn too_few_scram_iterations_get_no_answer() {
+    let fake = scram_server(|nonce| format!("r={nonce}x,s=c2FsdA==,i=4095"), None).await;
+    expect(fake, "disable", "28P01", &["SCRAM", "fewer than 4,096 or more than 1,000,000 iterations"]).await;
 }
 
 #[tokio::test]
 async fn a_login_result_without_proof_of_the_password_is_refused() {
     let fake =
         scram_server(|nonce| format!("r={nonce}x,s=c2FsdA==,i=4096"), Some(authentication(0, b""))).await;
-    expect(fake, "disable", "28P01", &["SCRAM", "without proving that it knows the password"]).await;
+    expect(fake, "disable", "08P01", &["it ended a SASL exchange before its last message"]).await;
 }
 
 #[tokio::test]
@@ -41,7 +48,8 @@ async fn a_wrong_nonce_is_refused() {
 async fn a_sasl_continuation_without_a_beginning_is_refused() {
     for code in [11, 12] {
         let fake = FakeDatabase::answering(authentication(code, b"r=x,s=c2FsdA==,i=4096")).await;
-        expect(fake, "disable", "08P01", &["continued a SASL exchange that never began"]).await;
+        expect(fake, "disable", "08P01", &["it sent a SASL message that does not follow the one before"])
+            .await;
     }
 }
 
