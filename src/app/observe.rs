@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::supervise::Supervisor;
@@ -60,7 +59,8 @@ impl Observer {
             certificates: self.certificates.clone(),
         };
         let admin = Admin { health, recorder: recorder.clone() };
-        supervisor.end_on_panic("admin listener", admin::serve(listener, admin, CancellationToken::new()));
+        let stop = supervisor.stop();
+        supervisor.end_on_panic("admin listener", admin::serve(listener, admin, stop));
         Ok(())
     }
 }

@@ -54,7 +54,10 @@ async fn serve_until_signal<R: Role>(
     let serving = serve(engine, listener, shutdown.clone());
     tokio::pin!(serving);
     let outcome = tokio::select! {
-        () = &mut serving => return Ok(()),
+        () = &mut serving => {
+            supervisor.end().await;
+            return Ok(());
+        }
         () = stop::on_signal(&mut signals, stop, &shutdown) => Ok(()),
         error = supervisor.failed() => {
             shutdown.end();
@@ -62,5 +65,6 @@ async fn serve_until_signal<R: Role>(
         }
     };
     serving.await;
+    supervisor.end().await;
     outcome
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use crate::catalog::Boxed;
@@ -16,10 +18,16 @@ use crate::process::CommandError;
 /// The pause between a panic and the next start of a task.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long listeners may take to answer their last requests when the process ends.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
+
 /// Owns the tasks; they end when it is dropped.
 #[derive(Default)]
 pub(super) struct Supervisor {
     tasks: JoinSet<Result<(), CommandError>>,
+    /// Those that stop in an orderly way.
+    listeners: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Supervisor {
@@ -44,14 +52,29 @@ impl Supervisor {
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
+        let running = self.listeners.token();
         self.tasks.spawn(async move {
-            run(task).await.map_err(|panic| {
+            let ended = run(task).await;
+            drop(running);
+            ended.map_err(|panic| {
                 error!(task = name, panic, "a task panicked; the proxy stops");
                 CommandError::runtime(format!(
                     "the task \"{name}\" panicked ({panic}), which is a fault of rds-auth-proxy: please report it"
                 ))
             })
         });
+    }
+
+    /// Cancelled when the process ends, after the last session.
+    pub(super) fn stop(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Ends all tasks, after the last requests of the listeners.
+    pub(super) async fn end(self) {
+        self.stop.cancel();
+        self.listeners.close();
+        let _ended = timeout(LAST_REQUESTS, self.listeners.wait()).await;
     }
 
     /// Returns after a panic that ends the process, with the error to end with.

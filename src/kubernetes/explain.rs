@@ -7,6 +7,7 @@ use kube::Error;
 use kube::client::AuthError;
 
 use super::error::TunnelError;
+use crate::error_chain::errors;
 
 /// The most characters of a foreign text that one of ours quotes.
 const MAX_QUOTED: usize = 300;
@@ -53,28 +54,17 @@ pub(super) fn quote(text: &str) -> String {
 
 /// The first error of this type among `error` and its sources.
 pub(super) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    chain(error).find_map(|error| error.downcast_ref())
+    errors(error).find_map(|error| error.downcast_ref())
 }
 
 /// The text of the last source, which is the most specific one.
 pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     // The libraries' texts about an end within TLS are for their programmers.
     let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
-    if chain(error).filter_map(|error| error.downcast_ref()).any(is_end) {
+    if errors(error).filter_map(|error| error.downcast_ref()).any(is_end) {
         return "the peer closed the connection".to_owned();
     }
-    chain(error).last().map(|error| quote(&error.to_string())).unwrap_or_default()
-}
-
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| {
-        let error: &'a (dyn StdError + 'static) = *error;
-        // `source()` of an io::Error skips the error that it wraps.
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        }
-    })
+    errors(error).last().map(|error| quote(&error.to_string())).unwrap_or_default()
 }
 
 #[cfg(test)]

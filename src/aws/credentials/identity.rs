@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error_chain;
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Builder;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
-
-use super::no_credentials::causes;
 
 /// The limit for STS. No connection waits for it.
 const STS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,7 +76,10 @@ impl Identities {
         match timeout(STS_TIMEOUT, Box::pin(call.send())).await {
             Ok(Ok(response)) => response.arn,
             Ok(Err(error)) => {
-                debug!(error = causes(&error), "STS did not return the identity of the AWS credentials");
+                debug!(
+                    error = error_chain::text(&error),
+                    "STS did not return the identity of the AWS credentials"
+                );
                 None
             }
             Err(_) => {

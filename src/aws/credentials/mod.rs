@@ -13,4 +13,4 @@ pub(super) use credential_source::CredentialSource;
 pub(super) use files::Files;
 pub(super) use identity::Identities;
 pub(super) use loader::{CredentialLoader, NewConfig};
-pub(super) use no_credentials::{NoCredentials, causes};
+pub(super) use no_credentials::NoCredentials;

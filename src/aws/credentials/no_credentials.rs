@@ -1,12 +1,12 @@
 //! Why there are no usable AWS credentials, and the remedy.
 
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 
 use super::credential_source::{AssumedRole, CredentialSource, through_command_line};
 use crate::catalog::MintError;
+use crate::error_chain;
 use crate::single_flight::FlightError;
 
 /// There are no usable credentials.
@@ -26,7 +26,7 @@ impl NoCredentials {
         role: Option<&AssumedRole>,
         error: &CredentialsError,
     ) -> Self {
-        let detail = causes(error);
+        let detail = error_chain::text(error);
         // A credential_process may print the same word about something else.
         let is_refused = detail.contains("AccessDenied") && !detail.contains("external process");
         if let Some(role) = role.filter(|_| is_refused) {
@@ -129,21 +129,6 @@ impl From<NoCredentials> for MintError {
     fn from(error: NoCredentials) -> Self {
         Self { reason: error.reason, remedy: error.remedy }
     }
-}
-
-/// The messages of an error and of its causes. The SDK's own texts often contain no more than "service error".
-pub(in crate::aws) fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Whether the portal refused the session or its file is missing, as opposed to a network failure.

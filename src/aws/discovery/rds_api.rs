@@ -9,7 +9,8 @@ use aws_sdk_rds::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_rds::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_rds::types::Filter;
 
-use crate::aws::credentials::{CredentialSource, NoCredentials, causes};
+use crate::aws::credentials::{CredentialSource, NoCredentials};
+use crate::error_chain;
 
 /// Entries in a page: the maximum of RDS (Amazon RDS API Reference, `MaxRecords`).
 pub(super) const PAGE_SIZE: i32 = 100;
@@ -92,7 +93,7 @@ pub(super) fn error_text<E>(
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
-    if let Some(no_credentials) = no_credentials(error) {
+    if let Some(no_credentials) = error_chain::find::<NoCredentials>(error) {
         return no_credentials.to_string();
     }
     match error {
@@ -102,10 +103,10 @@ where
         }
         SdkError::DispatchFailure(_) => format!(
             "the RDS API could not be reached ({}); check the network, DNS, the region's name, or the VPC endpoint for RDS",
-            causes(error)
+            error_chain::text(error)
         ),
         SdkError::ResponseError(_) => unreadable(action),
-        _ => format!("{action} could not be sent: {}", causes(error)),
+        _ => format!("{action} could not be sent: {}", error_chain::text(error)),
     }
 }
 
@@ -147,18 +148,6 @@ fn unreadable(action: &str) -> String {
     format!(
         "the response to {action} is not a complete RDS document; check for an HTTP proxy that answers in place of AWS"
     )
-}
-
-/// The reason of our own credential chain, which the SDK wraps several times.
-fn no_credentials(error: &(dyn Error + 'static)) -> Option<NoCredentials> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(no_credentials) = error.downcast_ref::<NoCredentials>() {
-            return Some(no_credentials.clone());
-        }
-        cause = error.source();
-    }
-    None
 }
 
 #[cfg(test)]

@@ -36,6 +36,9 @@ fuzz_target!(|data: &[u8]| {
         tokio::join!(log_in(app_end, hop_end, password), talk(app, app_sends), talk(hop, hop_sends))
     });
     check_app(&app_receives, logged_in);
+    if logged_in {
+        check_order(hop_sends);
+    }
     check_hop(&hop_receives);
 });
 
@@ -81,17 +84,40 @@ fn check_app(received: &[u8], logged_in: bool) {
     assert_eq!(last == b'Z', logged_in);
 }
 
+/// Checks that a login which succeeded had one method, in the order of the PostgreSQL manual, and ended with
+/// `AuthenticationOk`.
+fn check_order(sent: &[u8]) {
+    let mut codes = Vec::new();
+    let mut rest = sent;
+    while let Some((header, behind)) = rest.split_first_chunk() {
+        let header = Header::decode(*header).expect("a message of a login");
+        let (body, behind) = behind.split_at(header.body_length);
+        match header.tag {
+            b'R' => codes.push(u32::from_be_bytes(*body.first_chunk().expect("a code"))),
+            b'Z' => break,
+            _ => {}
+        }
+        rest = behind;
+    }
+    let orders: [&[u32]; 5] = [&[0], &[3, 0], &[5, 0], &[10, 0], &[10, 11, 12, 0]];
+    assert!(orders.contains(&codes.as_slice()), "the login succeeded after {codes:?}");
+}
+
 /// Checks that the database receives the startup packet and answers to password requests, and nothing else.
 fn check_hop(received: &[u8]) {
     let word = received.first_chunk().expect("a startup packet");
     let mut rest = &received[u32::from_be_bytes(*word) as usize..];
+    let mut answers = 0;
     while let Some((header, behind)) = rest.split_first_chunk::<{ Header::LENGTH }>() {
         let [tag, length @ ..] = *header;
         assert_eq!(tag, b'p', "the database receives another message than a password");
         let length = u32::from_be_bytes(length) as usize - 4;
         rest = &behind[length..];
+        answers += 1;
     }
     assert!(rest.is_empty());
+    // SASL has two: the initial response and the proof.
+    assert!(answers <= 2, "the database receives {answers} answers");
 }
 
 fn contains_password(bytes: &[u8]) -> bool {
