@@ -18,6 +18,7 @@ pub(crate) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'stat
         ("proxy.shutdown_delay", old.stop.delay != new.stop.delay),
         ("rds.enabled", old.rds.enabled != new.rds.enabled),
         ("rds.regions", old.rds.regions != new.rds.regions),
+        ("rds.require_iam", old.rds.require_iam != new.rds.require_iam),
     ];
     keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key)
 }
@@ -65,6 +66,7 @@ mod tests {
             (plain, "proxy: {drain_timeout: 31s}", vec!["proxy.drain_timeout"]),
             (plain, "proxy: {shutdown_delay: 1s}", vec!["proxy.shutdown_delay"]),
             (plain, "rds: {enabled: false}", vec!["rds.enabled"]),
+            (plain, "rds: {require_iam: true}", vec!["rds.require_iam"]),
             (plain, "rds: {regions: [eu-west-1]}", vec!["rds.regions"]),
             (plain, own, vec!["proxy.ssl.enabled"]),
             (own, &tls, vec!["proxy.ssl.certificate", "proxy.ssl.private_key"]),
