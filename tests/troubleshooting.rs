@@ -27,9 +27,10 @@ const OF_OTHERS: [&str; 9] = [
 ];
 
 /// Separators at which the program joins texts, and words around inserted values.
-const SEAMS: [&str; 12] = [
+const SEAMS: [&str; 13] = [
     ": ",
     "; ",
+    " which ",
     "\"",
     " while ",
     " among ",
@@ -43,7 +44,7 @@ const SEAMS: [&str; 12] = [
 ];
 
 /// Files with errors that applications or operators can receive.
-const EXPLAINED: [&str; 12] = [
+const EXPLAINED: [&str; 13] = [
     "src/app/run.rs",
     "src/app/start.rs",
     "src/app/supervise.rs",
@@ -53,6 +54,7 @@ const EXPLAINED: [&str; 12] = [
     "src/kubernetes/error.rs",
     "src/session/failure.rs",
     "src/catalog/directory.rs",
+    "src/catalog/token.rs",
     "src/catalog/ports.rs",
     "src/tls/error.rs",
     "src/kubernetes/channel/errors.rs",
