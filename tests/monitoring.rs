@@ -48,8 +48,8 @@ fn every_reason_and_outcome_is_documented() {
     let page = fs::read_to_string(PAGE).unwrap();
     let words = [
         body("src/session/classify.rs", "pub fn reason("),
-        body("src/session/audit.rs", "fn blame("),
-        body("src/session/classify.rs", "pub fn name("),
+        body("src/session/audit.rs", "fn ended_by("),
+        body("src/session/fault.rs", "pub fn name("),
         body("src/kubernetes/error.rs", "pub(super) fn outcome("),
     ];
     let words: BTreeSet<_> = words.iter().flat_map(|body| quoted(body)).collect();
