@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for Shape<'_> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Tree, A::Error> {
-        Err(ours("a YAML tag (`!…`) has no meaning here; remove it"))
+        Err(ours("a YAML tag (`!…`) has no meaning here; remove it, or quote a value that begins with `!`"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {

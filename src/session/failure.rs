@@ -183,7 +183,7 @@ pub enum Failure {
     #[error("{0} requested a password after it had received one; this request is not relayed")]
     SecondPasswordRequest(String),
     /// The password must not be sent to this target.
-    #[error("the login is refused before the database is dialled: {0}")]
+    #[error("the login is refused: {0}")]
     Token(TokenError),
     /// No common SASL mechanism.
     #[error("{hop} offers only the login methods {offered}, none of which can be used here")]

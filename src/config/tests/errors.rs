@@ -58,7 +58,10 @@ fn a_wrong_type_is_reported_with_the_expected_and_the_found_value() {
         "proxy: {max_connections: 1.5}",
         "1:26: proxy.max_connections: expected a whole number of at least 1, found `1.5`",
     );
-    fails("rds: !secret {}", "1:6: rds: a YAML tag (`!…`) has no meaning here; remove it");
+    fails(
+        "rds: !secret {}",
+        "1:6: rds: a YAML tag (`!…`) has no meaning here; remove it, or quote a value that begins with `!`",
+    );
 }
 
 #[test]
