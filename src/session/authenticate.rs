@@ -4,13 +4,12 @@ use bytes::BufMut;
 
 use super::connect::HopStream;
 use super::deadline::Deadline;
-use super::login_state::LoginState;
 use super::message::{FromHop, flush_to_app, flush_to_hop, read_from_hop};
 use super::password::Exchange;
 use super::{Failure, Fault, Login};
 use crate::catalog::AuthMethod;
 use crate::net::Framed;
-use crate::wire::{Authentication, BackendMessage, CancelRequest, Header};
+use crate::wire::{Authentication, BackendMessage, CancelRequest, Header, LoginState};
 
 /// The most bytes that a hop may send before the login is over. PostgreSQL sends some hundred, and the notices of login
 /// triggers.

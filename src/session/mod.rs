@@ -15,7 +15,6 @@
 //! |---|---|
 //! | `limits.rs`, `slots.rs` | how many connections, and which of them count |
 //! | `deadline.rs` | the one deadline of the handshake |
-//! | `login_state.rs` | the order of the hop's messages during a login |
 //! | `message.rs` | whole messages, to and from either side |
 //! | `password.rs` | the password methods, for the side that has the password |
 //! | `relay.rs` | password requests that the application answers |
@@ -44,7 +43,6 @@ mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
 mod limits;
-mod login_state;
 mod message;
 pub mod metrics;
 mod negotiate;

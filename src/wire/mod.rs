@@ -14,6 +14,7 @@
 //! | `header.rs` | tag and length of a tagged message, and the limits of a login: [`Header`] |
 //! | `backend.rs` | the messages of a database during a login: [`BackendMessage`] |
 //! | `authentication.rs` | its authentication requests: [`Authentication`] |
+//! | `login_state.rs` | their order: [`LoginState`] |
 //! | `error_response.rs` | errors and notices: [`ErrorResponse`] |
 //! | `error_fields.rs` | [`Severity`], [`SqlState`] |
 //! | `password_message.rs` | the answers to authentication requests |
@@ -27,6 +28,7 @@ mod error;
 mod error_fields;
 mod error_response;
 mod header;
+mod login_state;
 mod password_message;
 mod reader;
 mod request;
@@ -42,6 +44,7 @@ pub use error::{DecodeError, EncodeError};
 pub use error_fields::{Severity, SqlState};
 pub use error_response::ErrorResponse;
 pub use header::{Header, MAX_LOGIN_MESSAGE};
+pub use login_state::LoginState;
 pub use password_message::{
     MAX_PASSWORD_MESSAGE, SaslInitialResponse, decode_password, encode_password,
     encode_sasl_initial_response, encode_sasl_response, password_body_length,

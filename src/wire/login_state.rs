@@ -1,11 +1,11 @@
 //! The order of a hop's messages during a login. PostgreSQL uses one method, and sends no request after
 //! `AuthenticationOk` (PostgreSQL manual, "Start-up" and "SASL Authentication"); a hop that deviates is hostile or broken.
 
-use crate::wire::Authentication;
+use super::Authentication;
 
 /// How far the authentication at the hop is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LoginState {
+pub enum LoginState {
     /// The hop has sent no authentication message.
     Start,
     /// It has requested a password.
@@ -21,8 +21,11 @@ pub(super) enum LoginState {
 }
 
 impl LoginState {
-    /// The state after this message, or what is wrong with it.
-    pub(super) fn after(self, message: &Authentication<'_>) -> Result<Self, &'static str> {
+    /// The state after this message.
+    ///
+    /// # Errors
+    /// What is wrong with the message, as the end of a sentence.
+    pub fn after(self, message: &Authentication<'_>) -> Result<Self, &'static str> {
         match (self, message) {
             (Self::Done, _) => Err("it sent an authentication message after AuthenticationOk"),
             (
@@ -53,7 +56,8 @@ impl LoginState {
     }
 
     /// Whether the hop has let the session in.
-    pub(super) fn is_done(self) -> bool {
+    #[must_use]
+    pub fn is_done(self) -> bool {
         self == Self::Done
     }
 }
