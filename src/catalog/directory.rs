@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::listing::Listing;
 use super::merge::Merged;
+use super::tls_check::TlsCheck;
 use super::{Discover, DiscoverError, Discovered, Policy, Refusal, Target};
 use crate::net::HostPort;
 use crate::shutdown::Shutdown;
@@ -31,6 +32,7 @@ pub struct Directory {
     on_demand: SingleFlight<()>,
     /// When the last of these began.
     last_on_demand: Mutex<Option<Instant>>,
+    tls_check: TlsCheck,
 }
 
 /// No target could be found.
@@ -75,7 +77,12 @@ impl Directory {
     #[must_use]
     pub fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
         let listing = Arc::new(Listing::new(policy, discover));
-        Self { listing, on_demand: SingleFlight::default(), last_on_demand: Mutex::default() }
+        Self {
+            listing,
+            on_demand: SingleFlight::default(),
+            last_on_demand: Mutex::default(),
+            tls_check: TlsCheck::default(),
+        }
     }
 
     /// Replaces the configuration, for connections to come.
@@ -115,10 +122,17 @@ impl Directory {
         self.find_or_refresh(|merged| find_by_name(merged, name)).await
     }
 
+    /// Reports the targets to which TLS cannot be set up, or is weaker than the default; each once. Reads their files on a thread
+    /// for blocking work.
+    pub fn check_tls(&self, targets: Vec<Target>) {
+        let _runs = self.tls_check.start(targets);
+    }
+
     /// Refreshes at once and then every minute, plus or minus a tenth so that replicas spread their calls, until the proxy
     /// drains.
     pub async fn keep_fresh(&self, shutdown: &Shutdown) {
         if !self.listing.discovers() {
+            self.check_tls(self.targets());
             return;
         }
         loop {
@@ -126,6 +140,7 @@ impl Directory {
                 let targets = self.listing.current().targets.len();
                 warn!(%error, targets, "discovery failed; the last list stays in use");
             }
+            self.check_tls(self.targets());
             let jitter = REFRESH_PERIOD.mul_f64(0.9 + 0.2 * fastrand::f64());
             tokio::select! {
                 () = sleep(jitter) => {}
@@ -139,6 +154,11 @@ impl Directory {
         find: impl Fn(&Merged) -> Result<Target, LookupError>,
     ) -> Result<Target, LookupError> {
         match find(&self.listing.current()) {
+            // RDS may list the host, and then TLS is verified. If the listing fails, the defaults of the configuration apply.
+            Ok(target) if target.tls_open && self.listing.awaits_first() => {
+                let _listed = timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await;
+                find(&self.listing.current())
+            }
             Err(LookupError::Unknown { wanted }) if self.listing.discovers() => {
                 let failed = match timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await {
                     Ok(Ok(())) => self.listing.error(),
@@ -228,9 +248,9 @@ fn refused(merged: &Merged, matches: impl Fn(&Discovered) -> bool) -> Result<(),
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::super::{Acl, Boxed, DefaultTls, Inventory};
+    use super::super::{Acl, Boxed, DefaultTls, Inventory, StaticTarget};
     use super::*;
-    use crate::tls::{ClientIdentity, Connector, SelfSigned, Settings, SslMode};
+    use crate::tls::{ClientIdentity, Overrides, SelfSigned, Settings, SslMode};
 
     /// AWS with one database, which takes its time to answer.
     struct Slow {
@@ -248,30 +268,78 @@ mod tests {
         }
     }
 
-    fn policy() -> Policy {
-        let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
-        let settings = Settings { mode: SslMode::Disable, roots: None, identity };
-        let tls = Arc::new(Connector::new(settings).unwrap());
-        let tls = DefaultTls { fixed: Arc::clone(&tls), discovered: tls };
-        Policy { fixed: Vec::new(), acl: Acl::default(), tls }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn all_connections_to_an_unknown_host_wait_for_the_one_refresh() {
-        let address = HostPort::new("new.example.com", 5432);
+    fn slow() -> Arc<Slow> {
         let database = Discovered {
             name: "new".into(),
-            address: address.clone(),
+            address: HostPort::new("new.example.com", 5432),
             region: "us-east-1".into(),
             database: None,
             local_port: None,
             tags: Vec::new(),
         };
-        let slow = Arc::new(Slow { database, asked: AtomicUsize::new(0) });
+        Arc::new(Slow { database, asked: AtomicUsize::new(0) })
+    }
+
+    fn policy() -> Policy {
+        let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
+        let fixed = Settings { mode: SslMode::Require, roots: None, identity };
+        let tls = DefaultTls { fixed, rds_roots: None };
+        Policy { fixed: Vec::new(), acl: Acl::default(), tls }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_connections_to_an_unknown_host_wait_for_the_one_refresh() {
+        let slow = slow();
+        let address = slow.database.address.clone();
         let directory = Directory::new(policy(), Some(Arc::clone(&slow) as Arc<dyn Discover>));
         let (first, second) = tokio::join!(directory.by_host(&address), directory.by_name("new"));
         assert_eq!((first.unwrap().name, second.unwrap().name), ("new".to_owned(), "new".to_owned()));
         assert_eq!(slow.asked.load(Ordering::Relaxed), 1);
+    }
+
+    /// A target of the configuration at the host that `slow` lists.
+    fn fixed(tls: Overrides) -> StaticTarget {
+        let address = HostPort::new("new.example.com", 5432);
+        StaticTarget {
+            name: "mine".into(),
+            address,
+            database: None,
+            local_port: None,
+            tls,
+            require_auth: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_static_target_without_a_mode_waits_for_the_first_listing() {
+        for (mode, expected, asked) in
+            [(None, SslMode::VerifyFull, 1), (Some(SslMode::Require), SslMode::Require, 0)]
+        {
+            let tls = Overrides { mode, ..Overrides::default() };
+            let policy = Policy { fixed: vec![fixed(tls)], ..policy() };
+            let slow = slow();
+            let directory = Directory::new(policy, Some(Arc::clone(&slow) as Arc<dyn Discover>));
+            let target = directory.by_host(&slow.database.address).await.unwrap();
+            assert_eq!((target.name.as_str(), target.tls.mode()), ("mine", expected));
+            assert_eq!(slow.asked.load(Ordering::Relaxed), asked);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_static_target_survives_a_listing_that_fails() {
+        let policy = Policy { fixed: vec![fixed(Overrides::default())], ..policy() };
+        let directory = Directory::new(policy, Some(Arc::new(Fails)));
+        let target = directory.by_name("mine").await.unwrap();
+        assert_eq!(target.tls.mode(), SslMode::Require);
+    }
+
+    /// AWS that refuses the call.
+    struct Fails;
+
+    impl Discover for Fails {
+        fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>> {
+            Box::pin(async { Err(DiscoverError { region: "us-east-1".into(), reason: "refused".into() }) })
+        }
     }
 
     /// AWS as a bug would have it.

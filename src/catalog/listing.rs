@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::merge::{Merged, merge};
 use super::{Discover, DiscoverError, Discovered, Inventory, Policy, metrics};
+use crate::tls::ConnectorCache;
 
 /// How long one listing may take before it counts as failed.
 const DISCOVERY_DEADLINE: Duration = Duration::from_secs(30);
@@ -21,6 +22,8 @@ pub(super) struct Listing {
     /// Held during a refresh, so that an answer never overwrites a later one.
     refreshing: Mutex<()>,
     state: RwLock<State>,
+    /// The connectors of the targets.
+    connectors: ConnectorCache,
 }
 
 struct State {
@@ -36,14 +39,15 @@ struct State {
 
 impl Listing {
     pub(super) fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
-        let merged = Arc::new(merge(&policy, &[]));
+        let connectors = ConnectorCache::default();
+        let merged = Arc::new(merge(&policy, &[], &connectors));
         let state = State { policy, discovered: Vec::new(), discovered_at: None, error: None, merged };
-        Self { discover, refreshing: Mutex::new(()), state: RwLock::new(state) }
+        Self { discover, refreshing: Mutex::new(()), state: RwLock::new(state), connectors }
     }
 
     pub(super) fn replace(&self, policy: Policy) {
         let mut state = self.state.write();
-        state.merged = Arc::new(merge(&policy, &state.discovered));
+        state.merged = Arc::new(merge(&policy, &state.discovered, &self.connectors));
         state.policy = policy;
     }
 
@@ -54,6 +58,12 @@ impl Listing {
 
     pub(super) fn is_discovered(&self) -> bool {
         !self.discovers() || self.state().discovered_at.is_some()
+    }
+
+    /// Whether the first listing of RDS is still to come, or runs.
+    pub(super) fn awaits_first(&self) -> bool {
+        let state = self.state();
+        self.discovers() && state.discovered_at.is_none() && state.error.is_none()
     }
 
     pub(super) fn measure(&self) {
@@ -89,7 +99,7 @@ impl Listing {
                     metrics::failed();
                     warn!(%error, "discovery failed in a region; its last list stays in use");
                 }
-                let merged = merge(&state.policy, &databases);
+                let merged = merge(&state.policy, &databases, &self.connectors);
                 log_changes(&state.merged, &merged);
                 state.merged = Arc::new(merged);
                 state.discovered = databases;

@@ -9,6 +9,7 @@ mod metrics;
 mod port_forward;
 mod ports;
 mod target;
+mod tls_check;
 mod token;
 
 pub use acl::{Acl, Refusal, Tag};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Acl, AuthMethods, Tag};
 use crate::net::HostPort;
-use crate::tls::Connector;
+use crate::tls::{Connector, Overrides, Roots, Settings, SslMode};
 
 /// A Postgres database that a session can go to.
 #[derive(Clone, Debug)]
@@ -19,10 +19,21 @@ pub struct Target {
     pub local_port: Option<u16>,
     /// TLS towards it.
     pub tls: Arc<Connector>,
+    /// Whether discovery may still decide how TLS verifies: RDS has not listed the host, and the configuration leaves it open.
+    pub tls_open: bool,
     /// Where IAM tokens for it are valid; absent where it has no IAM authentication.
     pub iam: Option<Iam>,
     /// The login methods that it may use; absent: all, or where its certificate is not verified, those that give nothing away.
     pub require_auth: Option<AuthMethods>,
+}
+
+impl Target {
+    /// The TLS mode of a target at a discovered host, if its `ssl` section makes it weaker than the default `verify-full`.
+    #[must_use]
+    pub fn weaker_mode(&self) -> Option<SslMode> {
+        let mode = self.tls.mode();
+        (self.iam.is_some() && mode != SslMode::VerifyFull).then_some(mode)
+    }
 }
 
 /// What a login with an IAM token needs.
@@ -44,8 +55,8 @@ pub struct StaticTarget {
     pub database: Option<String>,
     /// The port the client listens on for it.
     pub local_port: Option<u16>,
-    /// TLS towards it, where the configuration has it.
-    pub tls: Option<Arc<Connector>>,
+    /// What its `ssl` section sets. Every other setting is the default of the place where the host was found.
+    pub tls: Overrides,
     /// The login methods that it may use, where the configuration has them.
     pub require_auth: Option<AuthMethods>,
 }
@@ -81,8 +92,21 @@ pub struct Policy {
 /// TLS for targets that do not configure it.
 #[derive(Clone, Debug)]
 pub struct DefaultTls {
-    /// For targets of the configuration.
-    pub fixed: Arc<Connector>,
-    /// For discovered databases.
-    pub discovered: Arc<Connector>,
+    /// For targets of the configuration. Discovered databases get the client certificate of these settings.
+    pub fixed: Settings,
+    /// `rds.root_certificate`: the roots for discovered databases in all regions, in place of the embedded ones.
+    pub rds_roots: Option<Roots>,
+}
+
+impl DefaultTls {
+    /// For databases that are discovered in this region: verified in full, against the roots of the region.
+    #[must_use]
+    pub fn discovered(&self, region: &str) -> Settings {
+        let embedded = || Roots::Rds { region: region.to_owned() };
+        Settings {
+            mode: SslMode::VerifyFull,
+            roots: Some(self.rds_roots.clone().unwrap_or_else(embedded)),
+            identity: self.fixed.identity.clone(),
+        }
+    }
 }

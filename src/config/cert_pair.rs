@@ -78,6 +78,8 @@ impl CertPair {
             | TlsError::Unreadable { path, .. }
             | TlsError::Unusable { path, .. } => (path, certificate_first),
             TlsError::NoSystemRoots { .. }
+            | TlsError::NoRdsRoots { .. }
+            | TlsError::CaWithoutRoots
             | TlsError::Setup(_)
             | TlsError::Handshake(_)
             | TlsError::OwnCertificate { .. } => return None,

@@ -8,19 +8,22 @@ use super::key_error::KeyError;
 use super::key_path::KeyPath;
 use super::raw::{ProxySsl, Ssl};
 use super::settings::SELF_SIGNED_HOSTS;
-use crate::tls::{ClientIdentity, Connector, Roots, SelfSigned, Settings, SslMode};
+use crate::tls::{ClientIdentity, Connector, Overrides, Roots, SelfSigned, Settings, SslMode, TlsError};
 
 /// Makes connectors that share the client certificate of `proxy.ssl`.
 pub(super) struct Connectors<'a> {
     pub(super) environment: &'a Environment,
-    inherited: Identity,
+    /// The files of the shared certificate; absent if that was generated.
+    pair: Option<CertPair>,
+    identity: ClientIdentity,
 }
 
-/// A client certificate.
-#[derive(Clone)]
-enum Identity {
-    Generated(Arc<SelfSigned>),
-    Files(CertPair),
+/// An `ssl` section.
+struct Section<'a> {
+    path: &'a KeyPath,
+    overrides: Overrides,
+    /// The files of its client certificate.
+    pair: Option<CertPair>,
 }
 
 impl<'a> Connectors<'a> {
@@ -35,75 +38,98 @@ impl<'a> Connectors<'a> {
             certificate: ("client_certificate", ssl.client_certificate.as_ref()),
             private_key: ("client_private_key", ssl.client_private_key.as_ref()),
         };
-        let inherited = if let Some(pair) = raw.files(environment)? {
-            Identity::Files(pair)
+        let pair = raw.files(environment)?;
+        let identity = if let Some(pair) = &pair {
+            pair.client_identity()
         } else {
             let generated = SelfSigned::generate(&SELF_SIGNED_HOSTS.map(String::from))
                 .map_err(|error| KeyError::of_key(section.clone(), error.to_string()))?;
-            Identity::Generated(Arc::new(generated))
+            ClientIdentity::Generated(Arc::new(generated))
         };
-        Ok(Self { environment, inherited })
+        Ok(Self { environment, pair, identity })
     }
 
-    /// The connector of an `ssl` section. Defaults: `mode`, no roots, and the inherited certificate.
+    /// The settings of an absent `ssl` section with this mode: no roots, and the shared certificate.
+    pub(super) fn defaults(&self, mode: SslMode) -> Settings {
+        Settings { mode, roots: None, identity: self.identity.clone() }
+    }
+
+    /// The connector of an `ssl` section whose `mode` has this default.
     pub(super) fn of_section(
         &self,
-        section: &KeyPath,
+        path: &KeyPath,
         ssl: &Ssl,
         mode: SslMode,
     ) -> Result<Arc<Connector>, KeyError> {
-        let identity = self.identity(section, ssl)?;
-        let root = section.key("root_certificate");
-        let roots = cert_pair::file(&root, ssl.root_certificate.as_ref(), self.environment)?.map(Roots::Path);
-        if roots.is_some() && ssl.mode.is_none() && mode == SslMode::Disable {
+        let section = self.section(path, ssl)?;
+        if section.overrides.roots.is_some() && ssl.mode.is_none() && mode == SslMode::Disable {
             let reason = "TLS is off here unless `mode` is set, so this has no effect; \
                           set `mode: verify-full` or `mode: verify-ca` as well";
-            return Err(KeyError::of_key(root, reason));
+            return Err(KeyError::of_key(path.key("root_certificate"), reason));
         }
-        let mode = ssl.mode.as_ref().map_or(mode, |mode| mode.0);
-        connector(mode, roots, &identity, &root)
+        self.load(&section, self.defaults(mode).with(&section.overrides)).map(Arc::new)
     }
 
-    /// A connector with these roots and the inherited certificate; `root` is the key of the roots, for errors.
-    pub(super) fn with_roots(
+    /// What the `ssl` section of a target sets. `discovery` may find the target's host, and the roots of RDS then are the
+    /// default; so only the section's own files are checked here.
+    pub(super) fn overrides(
         &self,
-        mode: SslMode,
-        roots: Option<Roots>,
-        root: &KeyPath,
-    ) -> Result<Arc<Connector>, KeyError> {
-        connector(mode, roots, &self.inherited, root)
+        path: &KeyPath,
+        ssl: &Ssl,
+        discovery: bool,
+    ) -> Result<Overrides, KeyError> {
+        let section = self.section(path, ssl)?;
+        let mut settings = self.defaults(SslMode::Require).with(&section.overrides);
+        if discovery && settings.roots.is_none() {
+            settings.mode = SslMode::Require;
+        }
+        self.load(&section, settings)?;
+        Ok(section.overrides)
     }
 
-    fn identity(&self, section: &KeyPath, ssl: &Ssl) -> Result<Identity, KeyError> {
+    /// Checks that these settings can be used, with the shared certificate; `root` is the key of their roots.
+    pub(super) fn check(&self, settings: Settings, root: &KeyPath) -> Result<(), KeyError> {
+        let connector = Connector::new(settings);
+        connector.load().map_err(|error| key_error(self.pair.as_ref(), root, &error))
+    }
+
+    fn section<'p>(&self, path: &'p KeyPath, ssl: &Ssl) -> Result<Section<'p>, KeyError> {
+        let pair = self.pair_of(path, ssl)?;
+        let root = path.key("root_certificate");
+        let roots = cert_pair::file(&root, ssl.root_certificate.as_ref(), self.environment)?.map(Roots::Path);
+        let mode = ssl.mode.as_ref().map(|mode| mode.0);
+        let identity = pair.as_ref().map(CertPair::client_identity);
+        Ok(Section { path, overrides: Overrides { mode, roots, identity }, pair })
+    }
+
+    fn pair_of(&self, path: &KeyPath, ssl: &Ssl) -> Result<Option<CertPair>, KeyError> {
         let certificate = match (&ssl.client_certificate, &ssl.client_cert) {
             (Some(_), Some(_)) => {
                 let reason = "`client_certificate` and `client_cert` are the same key; remove one of the two";
-                return Err(KeyError::of_key(section.key("client_cert"), reason));
+                return Err(KeyError::of_key(path.key("client_cert"), reason));
             }
             (None, Some(short)) => ("client_cert", Some(short)),
             (long, None) => ("client_certificate", long.as_ref()),
         };
         let private_key = ("client_private_key", ssl.client_private_key.as_ref());
-        let own = RawCertPair { section, certificate, private_key }.files(self.environment)?;
-        Ok(own.map_or_else(|| self.inherited.clone(), Identity::Files))
+        RawCertPair { section: path, certificate, private_key }.files(self.environment)
+    }
+
+    fn load(&self, section: &Section<'_>, settings: Settings) -> Result<Connector, KeyError> {
+        let connector = Connector::new(settings);
+        connector.load().map_err(|error| {
+            if matches!(error, TlsError::CaWithoutRoots) {
+                return KeyError::of_key(section.path.key("mode"), error.to_string());
+            }
+            let pair = section.pair.as_ref().or(self.pair.as_ref());
+            key_error(pair, &section.path.key("root_certificate"), &error)
+        })?;
+        Ok(connector)
     }
 }
 
-fn connector(
-    mode: SslMode,
-    roots: Option<Roots>,
-    identity: &Identity,
-    root: &KeyPath,
-) -> Result<Arc<Connector>, KeyError> {
-    let client_identity = match identity {
-        Identity::Generated(own) => ClientIdentity::Generated(Arc::clone(own)),
-        Identity::Files(pair) => pair.client_identity(),
-    };
-    Connector::new(Settings { mode, roots, identity: client_identity }).map(Arc::new).map_err(|error| {
-        let key = match identity {
-            Identity::Files(pair) => pair.key_of(&error).unwrap_or(root),
-            Identity::Generated(_) => root,
-        };
-        KeyError::of_value(key.clone(), error.to_string())
-    })
+/// The error at the key that names the file: one of the pair, else the roots.
+fn key_error(pair: Option<&CertPair>, root: &KeyPath, error: &TlsError) -> KeyError {
+    let key = pair.and_then(|pair| pair.key_of(error)).unwrap_or(root);
+    KeyError::of_value(key.clone(), error.to_string())
 }

@@ -26,7 +26,9 @@ pub(super) fn resolve(raw: RawConfig, mode: Mode, environment: &Environment) -> 
     let upstreams = raw.upstream_proxies.into_iter().map(|(name, entry)| {
         upstream::resolve(name, entry, &connectors).map(|upstream| (upstream.name.clone(), upstream))
     });
-    let targets = raw.targets.into_iter().map(|(name, entry)| static_target(name, entry, &connectors));
+    let discovery = raw.rds.enabled.unwrap_or(true);
+    let targets =
+        raw.targets.into_iter().map(|(name, entry)| static_target(name, entry, &connectors, discovery));
     Ok(Config {
         acceptor: acceptor(&section, &raw.proxy.ssl, environment)?,
         upstreams: upstreams.collect::<Result<_, _>>()?,
@@ -35,7 +37,7 @@ pub(super) fn resolve(raw: RawConfig, mode: Mode, environment: &Environment) -> 
         limits: limits(&raw.proxy, mode)?,
         stop: timeouts::stop(&raw.proxy)?,
         rds: Rds {
-            enabled: raw.rds.enabled.unwrap_or(true),
+            enabled: discovery,
             regions: raw.rds.regions,
             require_iam: raw.rds.require_iam.unwrap_or(false),
         },
@@ -59,22 +61,30 @@ pub(super) fn addresses(raw: RawConfig) -> Addresses {
 fn default_tls(raw: &RawConfig, connectors: &Connectors<'_>) -> Result<DefaultTls, KeyError> {
     let root = KeyPath::of(&["rds", "root_certificate"]);
     let path = cert_pair::file(&root, raw.rds.root_certificate.as_ref(), connectors.environment)?;
-    let roots = path.map_or(Roots::RdsBundle, Roots::Path);
-    Ok(DefaultTls {
-        fixed: connectors.with_roots(SslMode::Require, None, &KeyPath::of(&["targets"]))?,
-        discovered: connectors.with_roots(SslMode::VerifyFull, Some(roots), &root)?,
-    })
+    let tls = DefaultTls { fixed: connectors.defaults(SslMode::Require), rds_roots: path.map(Roots::Path) };
+    let mut checked = tls.fixed.clone();
+    // The embedded ones depend on the region, and need no check.
+    if let Some(roots) = &tls.rds_roots {
+        (checked.mode, checked.roots) = (SslMode::VerifyFull, Some(roots.clone()));
+    }
+    connectors.check(checked, &root)?;
+    Ok(tls)
 }
 
-fn static_target(name: String, raw: Target, connectors: &Connectors<'_>) -> Result<StaticTarget, KeyError> {
+fn static_target(
+    name: String,
+    raw: Target,
+    connectors: &Connectors<'_>,
+    discovery: bool,
+) -> Result<StaticTarget, KeyError> {
     let section = KeyPath::of(&["targets", &name, "ssl"]);
-    let tls = raw.ssl.map(|ssl| connectors.of_section(&section, &ssl, SslMode::Require)).transpose()?;
+    let tls = raw.ssl.map(|ssl| connectors.overrides(&section, &ssl, discovery)).transpose()?;
     Ok(StaticTarget {
         name,
         address: raw.host.0,
         database: raw.database,
         local_port: raw.local_port.map(|port| port.0),
-        tls,
+        tls: tls.unwrap_or_default(),
         require_auth: raw.require_auth.map(|methods| methods.0),
     })
 }

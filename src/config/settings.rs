@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use crate::catalog::{Acl, AuthMethods, DefaultTls, PortForward, StaticTarget};
 use crate::net::Address;
 use crate::session::Limits;
-use crate::tls::{Acceptor, Connector, ServerIdentity};
+use crate::tls::{Acceptor, ClientIdentity, Connector, ServerIdentity};
 
 /// The names in certificates that are generated at start.
 pub const SELF_SIGNED_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
@@ -72,11 +72,10 @@ impl Config {
     /// The certificate files in use, each once.
     #[must_use]
     pub fn certificates(&self) -> Vec<PathBuf> {
-        let upstreams = self.upstreams.values().map(|upstream| &upstream.tls);
-        let targets = self.targets.iter().filter_map(|target| target.tls.as_ref());
-        let defaults = [&self.default_tls.fixed, &self.default_tls.discovered];
-        let client_certificates =
-            upstreams.chain(targets).chain(defaults).filter_map(|tls| tls.certificate());
+        let upstreams = self.upstreams.values().filter_map(|upstream| upstream.tls.certificate());
+        let targets = self.targets.iter().filter_map(|target| target.tls.identity.as_ref());
+        let identities = targets.chain([&self.default_tls.fixed.identity]);
+        let client_certificates = upstreams.chain(identities.filter_map(ClientIdentity::certificate));
         let mut files: Vec<_> = client_certificates.map(Path::to_owned).collect();
         match self.acceptor.as_ref().map(Acceptor::identity) {
             Some(ServerIdentity::Files { certificate, .. }) => files.push(certificate.clone()),

@@ -44,7 +44,8 @@ impl Acceptor {
         };
         let identity = Arc::new(identity);
         let loaded = Arc::clone(&identity);
-        let config = Reload::new(paths, move || server_config(&loaded))?;
+        let config = Reload::new(paths, move || server_config(&loaded));
+        config.load()?;
         Ok(Self { identity, config })
     }
 
@@ -57,7 +58,7 @@ impl Acceptor {
     /// Makes the TLS handshake; `first` is its beginning, which was already read. An application that offers protocols by
     /// ALPN must offer `postgresql`.
     pub async fn accept(&self, socket: Socket, first: &[u8]) -> Result<Stream, TlsError> {
-        let acceptor = tokio_rustls::TlsAcceptor::from(self.config.current().await);
+        let acceptor = tokio_rustls::TlsAcceptor::from(self.config.current().await?);
         let stream = acceptor
             .accept(ReadAhead::new(socket, first))
             .await

@@ -12,67 +12,46 @@ use super::client_cert_resolver::ClientCertResolver;
 use super::reload::Reload;
 use super::roots::LoadedRoots;
 use super::verify::{Verification, Verifier};
-use super::{ALPN, Roots, SelfSigned, SslMode, TlsError, pem, provider};
+use super::{ALPN, ClientIdentity, Roots, Settings, SslMode, TlsError, pem, provider};
 use crate::net::{ReadAhead, Socket, Stream};
 
-/// What a connector demands of a server, and which certificate it sends.
-#[derive(Clone)]
-pub struct Settings {
-    /// How much TLS.
-    pub mode: SslMode,
-    /// The trusted roots; absent: none were configured, and a mode that verifies uses the system's roots.
-    pub roots: Option<Roots>,
-    /// The certificate for a server that requests one.
-    pub identity: ClientIdentity,
-}
-
-/// A client certificate.
-#[derive(Clone)]
-pub enum ClientIdentity {
-    /// Generated at start, in no server's list of roots: some servers require a certificate and accept any.
-    Generated(Arc<SelfSigned>),
-    /// From PEM files.
-    Files {
-        /// The certificate, with its chain.
-        certificate: PathBuf,
-        /// Its private key.
-        private_key: PathBuf,
-    },
-}
-
-/// Makes TLS handshakes with servers. The next connection uses changed files.
+/// Makes TLS handshakes with servers. It reads its files before the first handshake, and the next connection uses changed files.
 pub struct Connector {
-    mode: SslMode,
-    verification: Verification,
-    certificate: Option<PathBuf>,
+    settings: Settings,
     config: Arc<Reload<ClientConfig>>,
 }
 
 impl Connector {
-    /// Loads every file that the settings name.
-    pub fn new(settings: Settings) -> Result<Self, TlsError> {
-        let mode = settings.mode;
-        let verification = verification(&settings);
-        let mut paths = settings.roots.as_ref().map(Roots::paths).unwrap_or_default();
-        let mut own_certificate = None;
-        if let ClientIdentity::Files { certificate, private_key } = &settings.identity {
-            paths.extend([certificate.clone(), private_key.clone()]);
-            own_certificate = Some(certificate.clone());
-        }
-        let config = Reload::new(paths, move || client_config(&settings, verification))?;
-        Ok(Self { mode, verification, certificate: own_certificate, config })
+    /// With these settings. Reads no file.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let made_of = settings.clone();
+        let config = Reload::new(settings.paths(), move || client_config(&made_of));
+        Self { settings, config }
+    }
+
+    /// Reads every file that the settings name, unless that is done: an error here is that of each handshake. It belongs on
+    /// a thread for blocking work once the proxy serves connections.
+    pub fn load(&self) -> Result<(), TlsError> {
+        self.config.load()
+    }
+
+    /// What it demands.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// How much TLS it demands.
     #[must_use]
     pub fn mode(&self) -> SslMode {
-        self.mode
+        self.settings.mode
     }
 
     /// Whether it checks the certificate of the server against roots.
     #[must_use]
     pub fn verifies(&self) -> bool {
-        match self.verification {
+        match self.settings.verification() {
             Verification::Ca | Verification::CaAndName => true,
             Verification::None => false,
         }
@@ -81,7 +60,7 @@ impl Connector {
     /// The file of the client certificate; absent if that was generated at start.
     #[must_use]
     pub fn certificate(&self) -> Option<&Path> {
-        self.certificate.as_deref()
+        self.settings.identity.certificate()
     }
 
     /// Makes the TLS handshake. `host` is the dialled name: the connector sends it (SNI) unless it is an IP address, and
@@ -90,7 +69,7 @@ impl Connector {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             TlsError::Handshake(format!("\"{host}\" is not a name that a certificate can have"))
         })?;
-        let connector = tokio_rustls::TlsConnector::from(self.config.current().await);
+        let connector = tokio_rustls::TlsConnector::from(self.config.current().await?);
         let stream = connector
             .connect(name, ReadAhead::new(socket, &[]))
             .await
@@ -101,27 +80,18 @@ impl Connector {
 
 impl fmt::Debug for Connector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Connector({}, {:?})", self.mode, self.verification)
+        write!(formatter, "Connector({}, {:?})", self.settings.mode, self.settings.verification())
     }
 }
 
-fn verification(settings: &Settings) -> Verification {
-    match settings.mode {
-        SslMode::VerifyFull => Verification::CaAndName,
-        SslMode::VerifyCa => Verification::Ca,
-        // As in libpq: a configured root turns verification on (PostgreSQL manual, "sslmode").
-        SslMode::Require if settings.roots.is_some() => Verification::Ca,
-        SslMode::Require | SslMode::Prefer | SslMode::Disable => Verification::None,
-    }
-}
-
-fn client_config(settings: &Settings, verification: Verification) -> Result<ClientConfig, TlsError> {
+fn client_config(settings: &Settings) -> Result<ClientConfig, TlsError> {
     let provider = provider();
-    let roots = match verification {
-        Verification::None => LoadedRoots::empty(),
-        Verification::Ca | Verification::CaAndName => {
-            settings.roots.as_ref().unwrap_or(&Roots::System).load()?
-        }
+    let verification = settings.verification();
+    let roots = match (verification, &settings.roots) {
+        (Verification::None, _) => LoadedRoots::empty(),
+        (Verification::Ca | Verification::CaAndName, Some(roots)) => roots.load()?,
+        (Verification::Ca, None) => return Err(TlsError::CaWithoutRoots),
+        (Verification::CaAndName, None) => Roots::System.load()?,
     };
     let verifier = Verifier::new(verification, roots, Arc::clone(&provider));
     let (chain, key, source) = match &settings.identity {
@@ -151,6 +121,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+    use crate::tls::SelfSigned;
 
     #[tokio::test]
     async fn debug_shows_no_key() {
@@ -158,9 +129,9 @@ mod tests {
         let (_, key) = own.chain().unwrap();
         let settings =
             Settings { mode: SslMode::VerifyFull, roots: None, identity: ClientIdentity::Generated(own) };
-        let connector = Connector::new(settings).unwrap();
+        let connector = Connector::new(settings);
         // The settings of rustls too: one that printed its keys would fail this test.
-        let printed = format!("{connector:?} {connector:#?} {:?}", connector.config.current().await);
+        let printed = format!("{connector:?} {connector:#?} {:?}", connector.config.current().await.unwrap());
         assert!(
             printed.contains("Connector(verify-full, CaAndName)") && printed.contains("Verifier("),
             "{printed}"

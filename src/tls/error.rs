@@ -43,6 +43,21 @@ pub enum TlsError {
         /// The errors of the places that were read.
         reason: String,
     },
+    /// The binary has no RDS roots of this region.
+    #[error(
+        "this program contains no root certificates of RDS in the region {region}; set rds.root_certificate to the bundle \
+         that AWS publishes for it"
+    )]
+    NoRdsRoots {
+        /// The region.
+        region: String,
+    },
+    /// `verify-ca` without a configured root: everybody can get a certificate from the system's roots for some name.
+    #[error(
+        "the TLS mode verify-ca needs a root_certificate: any certificate of a public CA would satisfy it; set \
+         root_certificate, or mode to verify-full"
+    )]
+    CaWithoutRoots,
     /// TLS could not be set up.
     #[error("TLS cannot be set up: {0}")]
     Setup(String),

@@ -3,20 +3,25 @@
 mod acceptor;
 mod client_cert_resolver;
 mod connector;
+mod connector_cache;
+mod embedded_roots;
 mod error;
 mod pem;
 mod reload;
 mod roots;
 mod self_signed;
+mod settings;
 mod ssl_mode;
 mod verify;
 mod x509;
 
 pub use acceptor::{Acceptor, ServerIdentity};
-pub use connector::{ClientIdentity, Connector, Settings};
+pub use connector::Connector;
+pub use connector_cache::ConnectorCache;
 pub use error::{PemItem, TlsError};
 pub use roots::Roots;
 pub use self_signed::SelfSigned;
+pub use settings::{ClientIdentity, Overrides, Settings};
 pub use ssl_mode::{SslMode, UnknownSslMode};
 pub use x509::{CertificateExpiry, server_end_point};
 

@@ -26,10 +26,12 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct Reload<T> {
     paths: Vec<PathBuf>,
     make: Box<dyn Fn() -> Result<T, TlsError> + Send + Sync>,
-    /// The value in use. Never locked while a file is read.
-    value: Mutex<Arc<T>>,
-    /// Locked while a check runs, so that there is one at a time.
-    last_check: Arc<AsyncMutex<Check>>,
+    /// The value in use; absent until it is made for the first time. Never locked while a file is read.
+    value: Mutex<Option<Arc<T>>>,
+    /// Never locked while a file is read.
+    last_check: Mutex<Check>,
+    /// Held while the files are read for a connection, so that one thread at a time does so.
+    reading: Arc<AsyncMutex<()>>,
 }
 
 struct Check {
@@ -38,45 +40,74 @@ struct Check {
 }
 
 impl<T: Send + Sync + 'static> Reload<T> {
-    /// Makes the value for the first time, so that a mistake is an error at start. Reads files.
+    /// A value that is made when it is needed.
     pub(super) fn new(
         paths: Vec<PathBuf>,
         make: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
-    ) -> Result<Arc<Self>, TlsError> {
-        let check = Check { at: Instant::now(), stamps: stamps(&paths) };
-        let value = Mutex::new(Arc::new(make()?));
-        let last_check = Arc::new(AsyncMutex::new(check));
-        Ok(Arc::new(Self { paths, make: Box::new(make), value, last_check }))
+    ) -> Arc<Self> {
+        let last_check = Mutex::new(Check { at: Instant::now(), stamps: Vec::new() });
+        let (value, reading) = (Mutex::default(), Arc::default());
+        Arc::new(Self { paths, make: Box::new(make), value, last_check, reading })
     }
 
-    /// The value of the files as they are now.
-    pub(super) async fn current(self: &Arc<Self>) -> Arc<T> {
-        if !self.paths.is_empty() {
+    /// Makes the value unless there is one. Reads files.
+    pub(super) fn load(&self) -> Result<(), TlsError> {
+        if self.value.lock().is_some() {
+            return Ok(());
+        }
+        // From before the files are read: a change in between is noticed later.
+        let check = Check { at: Instant::now(), stamps: stamps(&self.paths) };
+        *self.value.lock() = Some(Arc::new((self.make)()?));
+        *self.last_check.lock() = check;
+        Ok(())
+    }
+
+    /// The value of the files as they are now. Fails only if there was none before.
+    pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<T>, TlsError> {
+        if self.value.lock().is_none() {
+            self.first_load().await?;
+        } else if !self.paths.is_empty() {
             let _in_time = timeout(MAX_WAIT, self.check()).await;
         }
-        Arc::clone(&self.value.lock())
+        let value = self.value.lock().clone();
+        value.ok_or_else(|| TlsError::Setup("the certificates are not loaded".into()))
+    }
+
+    /// There is no older value to use, so the connection waits until its deadline.
+    async fn first_load(self: &Arc<Self>) -> Result<(), TlsError> {
+        let held = Arc::clone(&self.reading).lock_owned().await;
+        let files = Arc::clone(self);
+        let load = move || {
+            let _held = held;
+            files.load()
+        };
+        spawn_blocking(load).await.unwrap_or_else(|error| Err(TlsError::Setup(error.to_string())))
     }
 
     async fn check(self: &Arc<Self>) {
-        let mut last = Arc::clone(&self.last_check).lock_owned().await;
-        if last.at.elapsed() < RECHECK {
+        let held = Arc::clone(&self.reading).lock_owned().await;
+        if self.last_check.lock().at.elapsed() < RECHECK {
             return;
         }
         // The blocking work holds the lock and stores the value: it completes even if this connection does not wait for it.
         let files = Arc::clone(self);
-        let _ended = spawn_blocking(move || files.load_if_changed(&mut last)).await;
+        let look = move || {
+            let _held = held;
+            files.load_if_changed();
+        };
+        let _ended = spawn_blocking(look).await;
     }
 
-    fn load_if_changed(&self, last: &mut Check) {
-        last.at = Instant::now();
-        let stamps = stamps(&self.paths);
-        if stamps == last.stamps {
+    fn load_if_changed(&self) {
+        let now = Check { at: Instant::now(), stamps: stamps(&self.paths) };
+        let changed = now.stamps != self.last_check.lock().stamps;
+        *self.last_check.lock() = now;
+        if !changed {
             return;
         }
-        last.stamps = stamps;
         match (self.make)() {
             Ok(value) => {
-                *self.value.lock() = Arc::new(value);
+                *self.value.lock() = Some(Arc::new(value));
                 info!(files = ?self.paths, "certificate files changed and were loaded again");
             }
             Err(error) => {
@@ -109,8 +140,8 @@ mod tests {
     use super::*;
 
     impl<T> Reload<T> {
-        async fn expire_check(&self) {
-            self.last_check.lock().await.at -= RECHECK;
+        fn expire_check(&self) {
+            self.last_check.lock().at -= RECHECK;
         }
     }
 
@@ -125,18 +156,35 @@ mod tests {
         let file = directory.path().join("value");
         fs::write(&file, "1").unwrap();
         let path = file.clone();
-        let reload = Reload::new(vec![file.clone()], move || number(&path)).unwrap();
-        assert_eq!(*reload.current().await, 1);
-        let change = async |text: &str| {
+        let reload = Reload::new(vec![file.clone()], move || number(&path));
+        reload.load().unwrap();
+        assert_eq!(*reload.current().await.unwrap(), 1);
+        let change = |text: &str| {
             fs::write(&file, text).unwrap();
-            reload.expire_check().await;
+            reload.expire_check();
         };
-        change("22").await;
-        assert_eq!(*reload.current().await, 22);
-        change("bad").await;
-        assert_eq!(*reload.current().await, 22, "the old value stays");
-        change("4444").await;
-        assert_eq!(*reload.current().await, 4444);
+        change("22");
+        assert_eq!(*reload.current().await.unwrap(), 22);
+        change("bad");
+        assert_eq!(*reload.current().await.unwrap(), 22, "the old value stays");
+        change("4444");
+        assert_eq!(*reload.current().await.unwrap(), 4444);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_appears_late_is_used_by_the_next_connection() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("value");
+        let path = file.clone();
+        let reload = Reload::new(vec![file.clone()], move || {
+            fs::read_to_string(&path).map_err(|error| TlsError::Setup(error.to_string()))
+        });
+        assert!(reload.load().is_err() && reload.current().await.is_err());
+        fs::write(&file, "1").unwrap();
+        assert_eq!(*reload.current().await.unwrap(), "1");
+        fs::write(&file, "22").unwrap();
+        reload.expire_check();
+        assert_eq!(*reload.current().await.unwrap(), "22");
     }
 
     #[tokio::test]
@@ -150,13 +198,13 @@ mod tests {
         let reload = Reload::new(vec![file.clone()], move || {
             counted.fetch_add(1, Ordering::Relaxed);
             number(&path)
-        })
-        .unwrap();
+        });
+        reload.load().unwrap();
         fs::write(&file, "22").unwrap();
-        assert_eq!(*reload.current().await, 1, "the files were looked at less than a second ago");
-        reload.expire_check().await;
+        assert_eq!(*reload.current().await.unwrap(), 1, "the files were looked at less than a second ago");
+        reload.expire_check();
         let (first, second) = tokio::join!(reload.current(), reload.current());
-        assert_eq!((*first, *second), (22, 22));
+        assert_eq!((*first.unwrap(), *second.unwrap()), (22, 22));
         assert_eq!(reads.load(Ordering::Relaxed), 2);
     }
 
@@ -172,13 +220,17 @@ mod tests {
         let reload = Reload::new(vec![file.clone()], move || {
             response.lock().recv().unwrap();
             number(&path)
-        })
-        .unwrap();
+        });
+        reload.load().unwrap();
         fs::write(&file, "22").unwrap();
-        reload.expire_check().await;
-        assert_eq!(*reload.current().await, 1, "the value in use");
+        reload.expire_check();
+        assert_eq!(*reload.current().await.unwrap(), 1, "the value in use");
         respond.send(()).unwrap();
         // This waits until the check has ended, which no connection waited for.
-        assert_eq!(*reload.current().await, 22, "the check completes without the connection that began it");
+        assert_eq!(
+            *reload.current().await.unwrap(),
+            22,
+            "the check completes without the connection that began it"
+        );
     }
 }

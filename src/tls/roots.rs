@@ -8,20 +8,21 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-use super::{PemItem, TlsError, pem};
-
-/// The RDS roots of the regions that docs/security.md names, and the Amazon roots that RDS Proxy endpoints chain to.
-/// `build/ca/refresh.sh` updates the file.
-/// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>
-const RDS_BUNDLE: &[u8] = include_bytes!("../../build/ca/rds-bundle.pem");
+use super::{PemItem, TlsError, embedded_roots, pem};
 
 /// Where trusted roots come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Roots {
     /// The roots of the operating system.
     System,
-    /// The roots of RDS that are embedded in the binary.
-    RdsBundle,
+    /// The roots of RDS in one region, embedded in the binary. They sign the certificates of DB instances and clusters.
+    Rds {
+        /// The AWS region, such as `us-east-1`.
+        region: String,
+    },
+    /// The public roots of Amazon, embedded in the binary. They sign the certificates of RDS Proxy endpoints, not of DB
+    /// instances: everybody can get a certificate from them.
+    Amazon,
     /// A PEM file, or a directory of PEM files.
     Path(PathBuf),
 }
@@ -40,14 +41,15 @@ impl Roots {
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         match self {
             Self::Path(path) => vec![path.clone()],
-            Self::System | Self::RdsBundle => Vec::new(),
+            Self::System | Self::Rds { .. } | Self::Amazon => Vec::new(),
         }
     }
 
     pub(super) fn load(&self) -> Result<LoadedRoots, TlsError> {
         let certificates = match self {
             Self::System => system()?,
-            Self::RdsBundle => pem::certificates_in(RDS_BUNDLE),
+            Self::Rds { region } => embedded_roots::of_rds(region)?,
+            Self::Amazon => embedded_roots::of_amazon(),
             Self::Path(path) => from_path(path)?,
         };
         let mut store = RootCertStore::empty();
@@ -56,7 +58,7 @@ impl Roots {
         let label = format!("the {added} root certificates of {self}");
         let pinned = match self {
             Self::Path(_) => certificates,
-            Self::System | Self::RdsBundle => Vec::new(),
+            Self::System | Self::Rds { .. } | Self::Amazon => Vec::new(),
         };
         Ok(LoadedRoots { store: Arc::new(store), pinned, label })
     }
@@ -77,7 +79,8 @@ impl fmt::Display for Roots {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System => formatter.write_str("the system"),
-            Self::RdsBundle => formatter.write_str("the embedded RDS bundle"),
+            Self::Rds { region } => write!(formatter, "RDS in {region}"),
+            Self::Amazon => formatter.write_str("Amazon"),
             Self::Path(path) => write!(formatter, "{}", path.display()),
         }
     }
@@ -119,13 +122,6 @@ fn from_path(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_embedded_root_is_usable() {
-        let count = RDS_BUNDLE.windows(27).filter(|window| window == b"-----BEGIN CERTIFICATE-----").count();
-        assert!(count > 80, "{count}");
-        assert_eq!(Roots::RdsBundle.load().unwrap().store.len(), count);
-    }
 
     #[test]
     fn a_directory_provides_the_roots_of_all_its_files() {

@@ -1,12 +1,14 @@
 //! Generated certificates.
 
+use std::hash::{Hash, Hasher};
+
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TlsError;
 use crate::secret::Secret;
 
-/// A self-signed certificate with its key (ECDSA P-256).
+/// A self-signed certificate with its key (ECDSA P-256). Equal ones have the same certificate.
 pub struct SelfSigned {
     /// The certificate, as PEM.
     pub certificate_pem: String,
@@ -14,6 +16,20 @@ pub struct SelfSigned {
     pub key_pem: Secret,
     certificate: CertificateDer<'static>,
     key: Secret,
+}
+
+impl PartialEq for SelfSigned {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificate == other.certificate
+    }
+}
+
+impl Eq for SelfSigned {}
+
+impl Hash for SelfSigned {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.certificate.hash(state);
+    }
 }
 
 impl SelfSigned {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// libpq's `sslmode`: how much TLS a connection demands (PostgreSQL manual, "SSL Support").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SslMode {
     /// No TLS.
     Disable,
@@ -28,6 +28,15 @@ pub struct UnknownSslMode {
 impl SslMode {
     /// The names of all modes, for error messages.
     pub const NAMES: [&'static str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+
+    /// Whether it verifies certificates, whatever roots are configured.
+    #[must_use]
+    pub fn verifies(self) -> bool {
+        match self {
+            Self::VerifyCa | Self::VerifyFull => true,
+            Self::Disable | Self::Prefer | Self::Require => false,
+        }
+    }
 
     /// Its name in the configuration.
     #[must_use]

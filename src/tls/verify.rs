@@ -203,3 +203,65 @@ fn name_of(name: &GeneralName<'_>) -> Option<String> {
 fn untrusted(reason: String) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Untrusted(reason)))))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+    use rustls::RootCertStore;
+
+    use super::*;
+    use crate::tls::{embedded_roots, provider};
+
+    struct Authority {
+        pem: String,
+        issuer: Issuer<'static, KeyPair>,
+    }
+
+    impl Authority {
+        fn new(name: &str) -> Self {
+            let mut params = CertificateParams::default();
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let key = KeyPair::generate().unwrap();
+            let pem = params.self_signed(&key).unwrap().pem();
+            Self { pem, issuer: Issuer::new(params, key) }
+        }
+
+        fn issue(&self, name: &str) -> CertificateDer<'static> {
+            let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap().der().clone()
+        }
+    }
+
+    /// The verifier of a database in this region, with the roots of a bundle.
+    fn verifier(bundle: &str, region: &str) -> Verifier {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(embedded_roots::in_bundle(bundle.as_bytes(), region).unwrap());
+        let label = format!("the roots of {region}");
+        let roots = LoadedRoots { store: Arc::new(store), pinned: Vec::new(), label };
+        Verifier::new(Verification::CaAndName, roots, provider())
+    }
+
+    #[test]
+    fn the_roots_of_a_region_vouch_for_databases_of_that_region_only() {
+        let name = "db-1.abc.us-east-1.rds.amazonaws.com";
+        let authority = |region: &str| Authority::new(&format!("Amazon RDS {region} Root CA RSA2048 G1"));
+        let [home, other, preview] = ["us-east-1", "eu-west-1", "Preview us-east-1"].map(authority);
+        let public = Authority::new("Amazon Root CA 1");
+        let bundle: String =
+            [&home, &other, &preview, &public].iter().map(|authority| authority.pem.as_str()).collect();
+        let verifier = verifier(&bundle, "us-east-1");
+        let server_name = ServerName::try_from(name).unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
+        let verify = |authority: &Authority| {
+            verifier.verify_server_cert(&authority.issue(name), &[], &server_name, &[], now)
+        };
+        verify(&home).unwrap();
+        for stranger in [&other, &preview, &public] {
+            let error = verify(stranger).unwrap_err().to_string();
+            assert!(error.contains("which is not among the roots of us-east-1"), "{error}");
+        }
+    }
+}

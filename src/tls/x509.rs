@@ -1,4 +1,4 @@
-//! What the proxy reads in certificates: the digest for channel binding, and the expiry date.
+//! What the proxy reads in certificates: the digest for channel binding, the expiry date and the name.
 
 use std::path::{Path, PathBuf};
 
@@ -57,6 +57,13 @@ pub fn server_end_point(stream: &Stream) -> Option<Vec<u8>> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let algorithm = signature_hash(&parsed)?;
     Some(digest::digest(algorithm, certificate).as_ref().to_vec())
+}
+
+/// The common name of the certificate's subject.
+pub(super) fn common_name(certificate: &[u8]) -> Option<String> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?;
+    Some(name.to_owned())
 }
 
 fn signature_hash(certificate: &X509Certificate<'_>) -> Option<&'static digest::Algorithm> {

@@ -49,6 +49,8 @@ mod unresponsive;
 
 /// Invalid bytes and renegotiation inside TLS.
 mod inside_tls;
+/// TLS from the server to static targets at discovered hosts.
+mod static_tls;
 /// TLS from the server to the database.
 mod tls;
 /// TLS from the client to the server.

@@ -11,9 +11,10 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use tempfile::TempDir;
 
+use super::super::Config;
 use super::{client, error};
 use crate::net::{Address, HostPort, dial};
-use crate::tls::{Acceptor, Connector, SelfSigned, ServerIdentity};
+use crate::tls::{Acceptor, Connector, Roots, SelfSigned, ServerIdentity, Settings, SslMode};
 
 /// A directory with `a.pem` and `a.key`, `b.pem` and `b.key`, and `text.pem`, which has no certificate.
 struct Files(TempDir);
@@ -62,17 +63,18 @@ targets:
     let [a, b] = ["a.pem", "b.pem"].map(|name| files.certificate(name));
     assert_eq!(presented(&config.upstreams["inherits"].tls).await, a);
     assert_eq!(presented(&config.upstreams["own"].tls).await, b);
-    assert_eq!(presented(config.targets[0].tls.as_ref().unwrap()).await, a);
-    assert_eq!(presented(config.targets[1].tls.as_ref().unwrap()).await, b);
-    assert_eq!(presented(&config.default_tls.fixed).await, a);
+    assert_eq!(presented(&of_target(&config, 0)).await, a);
+    assert_eq!(presented(&of_target(&config, 1)).await, b);
+    assert_eq!(presented(&Connector::new(config.default_tls.fixed.clone())).await, a);
+    assert_eq!(presented(&Connector::new(discovered(&config).with(&config.targets[1].tls))).await, b);
 }
 
 #[tokio::test]
 async fn one_generated_certificate_is_used_for_all() {
     let config = client("upstream_proxies: {up: {host: 'a:1'}}\ntargets: {db: {host: 'a:1', ssl: {}}}");
     let first = presented(&config.upstreams["up"].tls).await;
-    assert_eq!(presented(config.targets[0].tls.as_ref().unwrap()).await, first);
-    assert_eq!(presented(&config.default_tls.fixed).await, first);
+    assert_eq!(presented(&of_target(&config, 0)).await, first);
+    assert_eq!(presented(&Connector::new(config.default_tls.fixed.clone())).await, first);
     let other = client("upstream_proxies: {up: {host: 'a:1'}}");
     assert_ne!(presented(&other.upstreams["up"].tls).await, first);
 }
@@ -91,7 +93,11 @@ rds: {root_certificate: '@b.pem'}
     ));
     let verifies = |name: &str| config.upstreams[name].tls.verifies();
     assert_eq!((verifies("plain"), verifies("rooted"), verifies("tunnel")), (false, true, true));
-    assert!(config.default_tls.discovered.verifies());
+    let discovered = config.default_tls.discovered("us-east-1");
+    assert_eq!(
+        (discovered.mode, discovered.roots),
+        (SslMode::VerifyFull, Some(Roots::Path(files.path("b.pem"))))
+    );
 }
 
 #[test]
@@ -182,8 +188,18 @@ fn a_file_that_cannot_be_used_is_reported_with_its_key() {
     }
 }
 
+/// The connector of a target that discovery does not find.
+fn of_target(config: &Config, index: usize) -> Connector {
+    Connector::new(config.default_tls.fixed.with(&config.targets[index].tls))
+}
+
+/// TLS towards a discovered database, unverified so that any server may answer.
+fn discovered(config: &Config) -> Settings {
+    Settings { mode: SslMode::Require, roots: None, ..config.default_tls.discovered("us-east-1") }
+}
+
 /// The certificate that the connector sends to a server that requests one.
-async fn presented(connector: &Arc<Connector>) -> Vec<u8> {
+async fn presented(connector: &Connector) -> Vec<u8> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let accepting = tokio::spawn(async move {

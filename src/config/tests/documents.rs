@@ -73,7 +73,7 @@ targets:
     assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
     assert_eq!(config.acl.allowed[0].to_string(), "rds_proxy_enabled=true");
     assert_eq!(config.acl.blocked[0].to_string(), "rds_proxy_disabled=true");
-    assert_eq!(config.targets[0].tls.as_ref().unwrap().mode(), tls::SslMode::Prefer);
+    assert_eq!(config.targets[0].tls.mode, Some(tls::SslMode::Prefer));
 }
 
 /// Blocks with one of the sections are whole configurations; others are Helm values or Kubernetes objects. The certificate

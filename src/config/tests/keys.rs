@@ -22,9 +22,11 @@ fn an_empty_file_has_all_defaults() {
         assert!(config.upstreams.is_empty() && config.targets.is_empty());
         assert!(config.acl.allowed.is_empty() && config.acl.blocked.is_empty());
         assert_eq!(config.rds, Rds { enabled: true, regions: vec![], require_iam: false });
-        assert_eq!(config.default_tls.fixed.mode(), tls::SslMode::Require);
-        assert!(!config.default_tls.fixed.verifies());
-        assert_eq!(config.default_tls.discovered.mode(), tls::SslMode::VerifyFull);
+        assert_eq!(config.default_tls.fixed.mode, tls::SslMode::Require);
+        assert!(config.default_tls.fixed.roots.is_none());
+        let discovered = config.default_tls.discovered("eu-west-1");
+        assert_eq!(discovered.mode, tls::SslMode::VerifyFull);
+        assert_eq!(discovered.roots, Some(tls::Roots::Rds { region: "eu-west-1".into() }));
         let limits = Limits {
             max_connections: 1000,
             max_connections_per_peer: None,
@@ -207,10 +209,10 @@ targets:
     let [a, b, c] = <[_; 3]>::try_from(targets).unwrap();
     assert_eq!(a.address.to_string(), "db.example.com:5433");
     assert_eq!((a.database.as_deref(), a.local_port), (Some("app"), Some(54000)));
-    assert_eq!(a.tls.unwrap().mode(), tls::SslMode::Disable);
-    assert!(b.database.is_none() && b.local_port.is_none() && b.tls.is_none());
+    assert_eq!(a.tls.mode, Some(tls::SslMode::Disable));
+    assert!(b.database.is_none() && b.local_port.is_none() && b.tls.mode.is_none());
     assert_eq!(c.local_port, Some(54001));
-    assert_eq!(c.tls.unwrap().mode(), tls::SslMode::Require);
+    assert_eq!(c.tls.mode, None);
 }
 
 #[test]
@@ -219,7 +221,7 @@ fn every_tls_mode_is_parsed_by_its_name() {
         let text = format!("targets: {{db: {{host: 'db:5432', ssl: {{mode: {name}}}}}}}");
         for mode in [Mode::Client, Mode::Server] {
             let config = read(&text, mode).unwrap();
-            assert_eq!(config.targets[0].tls.as_ref().unwrap().mode().name(), name);
+            assert_eq!(config.targets[0].tls.mode.unwrap().name(), name);
         }
     }
 }
