@@ -187,6 +187,33 @@ mod tests {
         assert_eq!(*reload.current().await.unwrap(), "22");
     }
 
+    /// Nix and `OSTree` give every file the same modification time and replace a link.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_that_moves_to_files_of_equal_size_and_time_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for (version, text) in [("a", "1"), ("b", "2")] {
+            fs::create_dir(path(version)).unwrap();
+            fs::write(path(version).join("value"), text).unwrap();
+            for changed in [path(version).join("value"), path(version)] {
+                fs::File::open(changed).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+            }
+        }
+        let point_to = |version: &str| {
+            std::os::unix::fs::symlink(version, path("next")).unwrap();
+            fs::rename(path("next"), path("link")).unwrap();
+        };
+        point_to("a");
+        let file = path("link").join("value");
+        // The link is a directory of files, as with `root_certificate`.
+        let reload = Reload::new(vec![path("link")], move || number(&file)).unwrap();
+        assert_eq!(*reload.current().await, 1);
+        point_to("b");
+        reload.expire_check().await;
+        assert_eq!(*reload.current().await, 2);
+    }
+
     #[tokio::test]
     async fn files_are_read_once_for_many_connections() {
         let directory = tempfile::tempdir().unwrap();

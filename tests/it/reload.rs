@@ -1,7 +1,7 @@
 //! Changes of configuration, certificates and log level while a proxy runs.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 use tokio::net::TcpStream;
@@ -74,6 +74,41 @@ async fn a_changed_configuration_applies_to_new_connections() {
     world.psql("alice", "select 1").await.expect("a changed file has no effect without a signal");
     server.wait_for_log(TAKEN_AWAY).await;
     drop(running);
+    world.stop().await;
+}
+
+/// Nix and `OSTree` give every file the same modification time and replace a link.
+#[tokio::test]
+async fn a_link_that_moves_to_a_configuration_of_equal_size_and_time_counts() {
+    let world = World::new()
+        .with_instance(Instance::new("db-1").tag("team", "a"))
+        .with_server("proxy: {target_acl: {blocked_rds_tags: [{name: team, value: b}]}}")
+        .without_server()
+        .without_client()
+        .start()
+        .await;
+    let (link, next) = (world.directory.join("server.yaml"), world.directory.join("next"));
+    let open = fs::read_to_string(&link).unwrap();
+    assert!(open.contains("value: b"), "{open}");
+    for (name, text) in [("1.yaml", &open), ("2.yaml", &open.replace("value: b", "value: a"))] {
+        let file = world.directory.join(name);
+        fs::write(&file, text).unwrap();
+        fs::File::options().write(true).open(file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+    let point_to = |name: &str| {
+        std::os::unix::fs::symlink(name, &next).unwrap();
+        fs::rename(&next, &link).unwrap();
+    };
+    point_to("1.yaml");
+    let server = world.start_proxy(world.server_launch()).await;
+    let host = world.rds().endpoint();
+    let parameters = [("user", "by_trust"), ("database", "app"), ("host", &*host)];
+    Raw::log_in(server.port(), &parameters).await.unwrap();
+
+    point_to("2.yaml");
+    server.wait_for_log("the configuration was loaded again").await;
+    let refused = Raw::log_in(server.port(), &parameters).await.map(drop).unwrap_err();
+    refused.expect("28000", &["its RDS tag team=a is in blocked_rds_tags"]);
     world.stop().await;
 }
 
