@@ -276,6 +276,7 @@ mod tests {
             database: None,
             local_port: None,
             tags: Vec::new(),
+            related: Vec::new(),
         };
         Arc::new(Slow { database, asked: AtomicUsize::new(0) })
     }

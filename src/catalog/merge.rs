@@ -23,7 +23,7 @@ pub(super) fn merge(policy: &Policy, discovered: &[Discovered], connectors: &Con
     let mut refused = Vec::new();
     for found in discovered {
         let listed = fixed.iter().any(|target| target.address == found.address);
-        match acl.check(&found.tags) {
+        match acl.check(&found.tags, &found.related) {
             Err(refusal) if !listed => refused.push((found.clone(), refusal)),
             _ => drop(targets.insert(found.address.clone(), from_discovered(found, policy, connectors))),
         }

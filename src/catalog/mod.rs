@@ -12,7 +12,7 @@ mod target;
 mod tls_check;
 mod token;
 
-pub use acl::{Acl, Refusal, Tag};
+pub use acl::{Acl, Refusal, Related, RelatedKind, Tag};
 pub use auth_methods::{AuthMethod, AuthMethods, InvalidAuthMethods};
 pub use directory::{Directory, LookupError};
 pub use metrics::describe;

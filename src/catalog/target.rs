@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Acl, AuthMethods, Tag};
+use super::{Acl, AuthMethods, Related, Tag};
 use crate::net::HostPort;
 use crate::tls::{Connector, Overrides, Roots, Settings, SslMode};
 
@@ -76,6 +76,8 @@ pub struct Discovered {
     pub local_port: Option<u16>,
     /// Its tags, for the access list.
     pub tags: Vec<Tag>,
+    /// Other resources whose blocked tags apply to it.
+    pub related: Vec<Arc<Related>>,
 }
 
 /// The configuration of targets.

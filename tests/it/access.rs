@@ -3,7 +3,7 @@
 use tokio::net::TcpListener;
 
 use crate::support::builder::World;
-use crate::support::instance::Instance;
+use crate::support::instance::{Cluster, Instance};
 use crate::support::raw::{Raw, Refusal};
 use crate::support::world::Running;
 
@@ -49,6 +49,59 @@ async fn rds_tags_decide_which_databases_the_server_allows() {
         assert_eq!(rds.connections(), 0, "the server connected to {name}");
     }
     world.server().wait_for_log("skipped an RDS database that the target_acl refuses").await;
+    world.stop().await;
+}
+
+const BLOCKED: &str = "proxy: {target_acl: {blocked_rds_tags: [{name: frozen, value: 'true'}]}}";
+
+/// The server refuses this database without a connection to it, and names the resource with the tag.
+async fn expect_refused(world: &Running, database: &str, reason: &str) {
+    let rds = world.database(database);
+    let refusal =
+        log_in(world, &rds.endpoint()).await.map(|()| panic!("{database} was reached")).unwrap_err();
+    refusal.expect("28000", &["is not allowed by the target_acl of this proxy", reason]);
+    world.server().wait_for_log(&reason.replace('"', r#"\""#)).await;
+    assert_eq!(rds.connections(), 0, "the server dialled {database}");
+}
+
+#[tokio::test]
+async fn a_blocked_tag_of_a_cluster_blocks_its_instances_too() {
+    let world = World::new()
+        .with_instance("db-1")
+        .with_instance(Instance::new("aurora-instance-2").in_cluster("aurora"))
+        .with_cluster(Cluster::new("aurora").tag_of_cluster("frozen", "true"))
+        .with_server(BLOCKED)
+        .without_client()
+        .start()
+        .await;
+    let of_cluster = r#"the RDS tag frozen=true of its cluster "aurora" is in blocked_rds_tags"#;
+    for instance in ["aurora-instance-1", "aurora-instance-2"] {
+        expect_refused(&world, instance, of_cluster).await;
+    }
+    for endpoint in ["aurora/writer", "aurora/reader", "aurora/custom"] {
+        expect_refused(&world, endpoint, "its RDS tag frozen=true is in blocked_rds_tags").await;
+    }
+    log_in(&world, &world.database("db-1").endpoint()).await.unwrap();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_blocked_tag_of_an_instance_blocks_the_endpoints_that_can_lead_to_it() {
+    let world = World::new()
+        .with_instance(Instance::new("aurora-instance-2").in_cluster("aurora").tag("frozen", "true"))
+        .with_cluster(Cluster::new("aurora").custom_member("aurora-instance-1"))
+        .with_server(BLOCKED)
+        .without_client()
+        .start()
+        .await;
+    expect_refused(&world, "aurora-instance-2", "its RDS tag frozen=true is in blocked_rds_tags").await;
+    let leads_there = r#"it can lead to the instance "aurora-instance-2", whose RDS tag frozen=true is in blocked_rds_tags"#;
+    for endpoint in ["aurora/writer", "aurora/reader"] {
+        expect_refused(&world, endpoint, leads_there).await;
+    }
+    for other in ["aurora-instance-1", "aurora/custom"] {
+        log_in(&world, &world.database(other).endpoint()).await.unwrap();
+    }
     world.stop().await;
 }
 

@@ -38,6 +38,8 @@ pub struct Cluster {
     pub(super) name: String,
     pub(super) region: String,
     tags: Vec<(String, String)>,
+    instance_tags: Vec<(String, String)>,
+    custom_members: Vec<String>,
     iam: bool,
 }
 
@@ -109,6 +111,12 @@ impl Instance {
         Self { created: false, ..self }
     }
 
+    /// A further instance of a cluster.
+    #[must_use]
+    pub fn in_cluster(self, cluster: &str) -> Self {
+        Self { cluster: Some(cluster.to_owned()), engine: "aurora-postgresql".to_owned(), iam: false, ..self }
+    }
+
     /// Sets the answer to an `SSLRequest`.
     #[must_use]
     pub fn encryption(self, encryption: Encryption) -> Self {
@@ -160,13 +168,40 @@ impl Instance {
 impl Cluster {
     /// A cluster with the defaults.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), region: REGION.to_owned(), tags: Vec::new(), iam: true }
+        Self {
+            name: name.to_owned(),
+            region: REGION.to_owned(),
+            tags: Vec::new(),
+            instance_tags: Vec::new(),
+            custom_members: Vec::new(),
+            iam: true,
+        }
     }
 
     /// Adds a tag to the cluster and its instance.
     #[must_use]
-    pub fn tag(mut self, key: &str, value: &str) -> Self {
+    pub fn tag(self, key: &str, value: &str) -> Self {
+        self.tag_of_cluster(key, value).tag_of_instance(key, value)
+    }
+
+    /// Adds a tag to the cluster alone.
+    #[must_use]
+    pub fn tag_of_cluster(mut self, key: &str, value: &str) -> Self {
         self.tags.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds a tag to the instance alone.
+    #[must_use]
+    pub fn tag_of_instance(mut self, key: &str, value: &str) -> Self {
+        self.instance_tags.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The custom endpoint leads to this instance only.
+    #[must_use]
+    pub fn custom_member(mut self, instance: &str) -> Self {
+        self.custom_members.push(instance.to_owned());
         self
     }
 
@@ -193,7 +228,7 @@ impl Cluster {
         let member = format!("{}-instance-1", self.name);
         let instance = Instance {
             engine: "aurora-postgresql".to_owned(),
-            tags: self.tags.clone(),
+            tags: self.instance_tags.clone(),
             iam: false,
             cluster: Some(self.name.clone()),
             ..Instance::new(&member).in_region(&self.region)
@@ -222,7 +257,11 @@ impl Cluster {
             port,
             writer: Some(writer),
             reader: Some(reader),
-            custom: vec![CustomEndpoint { identifier: format!("{}-custom", self.name), address: custom }],
+            custom: vec![CustomEndpoint {
+                identifier: format!("{}-custom", self.name),
+                address: custom,
+                members: self.custom_members.clone(),
+            }],
             database: Some(DATABASE.to_owned()),
             iam: self.iam,
             tags: self.tags.clone(),

@@ -48,6 +48,8 @@ pub struct DbCluster {
 pub struct CustomEndpoint {
     pub identifier: String,
     pub address: String,
+    /// The instances in it; empty: all of the cluster.
+    pub members: Vec<String>,
 }
 
 /// An entry of a paged list in the RDS API.
@@ -136,11 +138,13 @@ impl DbCluster {
     /// All endpoints, as `DescribeDBClusterEndpoints` lists them.
     pub fn endpoints(&self) -> Vec<DbClusterEndpoint> {
         let builtin = [("WRITER", &self.writer), ("READER", &self.reader)];
-        let builtin = builtin.into_iter().filter_map(|(kind, address)| {
-            Some(DbClusterEndpoint::new(self, kind, None, address.as_deref()?))
-        });
-        let custom = self.custom.iter().map(|endpoint| {
-            DbClusterEndpoint::new(self, "CUSTOM", Some(&endpoint.identifier), &endpoint.address)
+        let builtin = builtin
+            .into_iter()
+            .filter_map(|(kind, address)| Some(DbClusterEndpoint::new(self, kind, address.as_deref()?)));
+        let custom = self.custom.iter().map(|endpoint| DbClusterEndpoint {
+            identifier: Some(endpoint.identifier.clone()),
+            members: endpoint.members.clone(),
+            ..DbClusterEndpoint::new(self, "CUSTOM", &endpoint.address)
         });
         builtin.chain(custom).collect()
     }
@@ -166,17 +170,19 @@ pub struct DbClusterEndpoint {
     kind: &'static str,
     identifier: Option<String>,
     address: String,
+    members: Vec<String>,
 }
 
 impl DbClusterEndpoint {
-    fn new(cluster: &DbCluster, kind: &'static str, identifier: Option<&str>, address: &str) -> Self {
+    fn new(cluster: &DbCluster, kind: &'static str, address: &str) -> Self {
         Self {
             cluster: cluster.identifier.clone(),
             region: cluster.region.clone(),
             engine: cluster.engine.clone(),
             kind,
-            identifier: identifier.map(str::to_owned),
+            identifier: None,
             address: address.to_owned(),
+            members: Vec::new(),
         }
     }
 
@@ -208,6 +214,8 @@ impl Listed for DbClusterEndpoint {
         if let Some(identifier) = &self.identifier {
             xml += &element("DBClusterEndpointIdentifier", identifier);
             xml += &element("CustomEndpointType", "ANY");
+            let members: String = self.members.iter().map(|member| element("member", member)).collect();
+            xml += &wrap("StaticMembers", &members);
             xml += &element("DBClusterEndpointArn", &arn(&self.region, "cluster-endpoint", identifier));
         }
         wrap("DBClusterEndpointList", &xml)

@@ -1,16 +1,18 @@
 //! The endpoints of Aurora clusters and Multi-AZ DB clusters.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::types::{DbCluster, DbClusterEndpoint, Filter};
+use aws_sdk_rds::types::{DbCluster, DbClusterEndpoint, DbInstance, Filter};
 
 use super::endpoint::{address, region_of};
 use super::rds_api::{PAGE_SIZE, Page, all_pages, engines, error_text};
+use super::related;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
-use crate::catalog::Discovered;
+use crate::catalog::{Discovered, Related};
 
 /// The Postgres clusters of a region, with their custom endpoints.
 pub(super) struct Clusters {
@@ -52,86 +54,126 @@ async fn custom_endpoints(
     .await
 }
 
+/// One endpoint of a cluster.
+struct Endpoint<'a> {
+    name: String,
+    host: Option<&'a str>,
+    /// The instances that it can lead to.
+    leads_to: Vec<Arc<Related>>,
+}
+
 impl Clusters {
-    /// Whether IAM authentication is on for the cluster; absent for a cluster that was not listed.
-    pub(super) fn iam(&self, cluster: &str) -> Option<bool> {
-        let cluster = self.clusters.iter().find(|known| known.db_cluster_identifier() == Some(cluster))?;
-        Some(has_iam(cluster))
+    /// The cluster of this identifier; absent if it was not listed.
+    pub(super) fn find(&self, id: &str) -> Option<&DbCluster> {
+        self.clusters.iter().find(|known| known.db_cluster_identifier() == Some(id))
     }
 
-    /// The endpoints that accept IAM tokens. Adds a remark for each of the others.
-    pub(super) fn usable(&self, region: &str, remarks: &mut BTreeMap<String, Remark>) -> Vec<Discovered> {
-        self.clusters.iter().flat_map(|cluster| self.usable_endpoints(cluster, region, remarks)).collect()
-    }
-
-    fn usable_endpoints(
+    /// The endpoints that accept IAM tokens. Adds a remark for each of the others. `instances` are those of the region.
+    pub(super) fn usable(
         &self,
-        cluster: &DbCluster,
+        instances: &[DbInstance],
         region: &str,
         remarks: &mut BTreeMap<String, Remark>,
     ) -> Vec<Discovered> {
-        let id = cluster.db_cluster_identifier().unwrap_or_default();
-        // The list has no entry for a cluster, so remarks about it go to its writer.
-        let writer = format!("{id}:writer");
-        let skip = if id.is_empty() {
-            Some(Remark::Incomplete("identifier"))
-        } else if has_iam(cluster) {
-            None
-        } else {
-            Some(Remark::IamOff)
-        };
-        if let Some(remark) = skip {
-            remarks.insert(writer, remark);
-            return Vec::new();
-        }
-        let local_port = local_port(&writer, &tags(cluster.tag_list()), remarks);
         let mut found = Vec::new();
-        for (name, host) in self.endpoints(cluster, id) {
-            let local_port = local_port.filter(|_| name == writer);
-            match describe(cluster, &name, host, region) {
-                Ok(database) => found.push(Discovered { local_port, ..database }),
-                Err(remark) => {
-                    remarks.insert(name, remark);
-                }
+        for cluster in &self.clusters {
+            let id = cluster.db_cluster_identifier().unwrap_or_default();
+            if let Some(remark) = unusable(cluster) {
+                // The list has no entry for a cluster, so remarks about it go to its writer.
+                remarks.insert(writer(id), remark);
+                continue;
             }
+            let members = related::members(cluster, instances);
+            found.extend(usable_endpoints(cluster, self.endpoints(cluster, id, members), region, remarks));
         }
         found
     }
 
-    /// Names and hosts. A cluster without reader instances has no reader endpoint, which needs no remark.
-    fn endpoints<'a>(&'a self, cluster: &'a DbCluster, id: &str) -> Vec<(String, Option<&'a str>)> {
-        let mut endpoints = vec![(format!("{id}:writer"), cluster.endpoint())];
-        if let Some(reader) = cluster.reader_endpoint() {
-            endpoints.push((format!("{id}:reader"), Some(reader)));
-        }
+    /// A cluster without reader instances has no reader endpoint, which needs no remark.
+    fn endpoints<'a>(
+        &'a self,
+        cluster: &'a DbCluster,
+        id: &str,
+        members: Vec<Arc<Related>>,
+    ) -> Vec<Endpoint<'a>> {
+        let mut endpoints = Vec::new();
         // The request filters for custom endpoints. An API that ignores the filter would list the others twice.
         let custom = self.custom.iter().filter(|endpoint| {
             endpoint.db_cluster_identifier() == Some(id)
                 && endpoint.endpoint_type().is_none_or(|kind| kind.eq_ignore_ascii_case("custom"))
         });
         for endpoint in custom {
-            if let Some(name) = endpoint.db_cluster_endpoint_identifier() {
-                endpoints.push((format!("{id}:custom:{name}"), endpoint.endpoint()));
-            }
+            let Some(name) = endpoint.db_cluster_endpoint_identifier() else { continue };
+            let leads_to = members.iter().filter(|member| related::leads_to(endpoint, member));
+            let leads_to = leads_to.map(Arc::clone).collect();
+            endpoints.push(Endpoint {
+                name: format!("{id}:custom:{name}"),
+                host: endpoint.endpoint(),
+                leads_to,
+            });
         }
+        if let Some(reader) = cluster.reader_endpoint() {
+            let name = format!("{id}:reader");
+            endpoints.push(Endpoint { name, host: Some(reader), leads_to: members.clone() });
+        }
+        endpoints.push(Endpoint { name: writer(id), host: cluster.endpoint(), leads_to: members });
         endpoints
     }
 }
 
-/// One endpoint, with the port, tags and database of its cluster. The local port is left out: it applies to the writer
-/// only, because two listeners cannot share it.
-fn describe(cluster: &DbCluster, name: &str, host: Option<&str>, region: &str) -> Result<Discovered, Remark> {
+fn usable_endpoints(
+    cluster: &DbCluster,
+    endpoints: Vec<Endpoint<'_>>,
+    region: &str,
+    remarks: &mut BTreeMap<String, Remark>,
+) -> Vec<Discovered> {
+    let writer = writer(cluster.db_cluster_identifier().unwrap_or_default());
+    let local_port = local_port(&writer, &tags(cluster.tag_list()), remarks);
+    let mut found = Vec::new();
+    for endpoint in endpoints {
+        let name = endpoint.name.clone();
+        // Two listeners cannot share the local port.
+        let local_port = local_port.filter(|_| name == writer);
+        match describe(cluster, endpoint, region) {
+            Ok(database) => found.push(Discovered { local_port, ..database }),
+            Err(remark) => {
+                remarks.insert(name, remark);
+            }
+        }
+    }
+    found
+}
+
+/// One endpoint, with the port, tags and database of its cluster, and without a local port.
+fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, region: &str) -> Result<Discovered, Remark> {
     let tags = tags(cluster.tag_list());
     Ok(Discovered {
-        name: name.to_owned(),
-        address: address(host, cluster.port())?,
+        name: endpoint.name,
+        address: address(endpoint.host, cluster.port())?,
         region: region_of(cluster.db_cluster_arn(), region)?,
         database: database(&tags, cluster.database_name()),
         local_port: None,
         tags,
+        related: endpoint.leads_to,
     })
 }
 
-fn has_iam(cluster: &DbCluster) -> bool {
+fn writer(id: &str) -> String {
+    format!("{id}:writer")
+}
+
+/// Why a cluster as a whole cannot be used.
+fn unusable(cluster: &DbCluster) -> Option<Remark> {
+    if cluster.db_cluster_identifier().is_none_or(str::is_empty) {
+        Some(Remark::Incomplete("identifier"))
+    } else if has_iam(cluster) {
+        None
+    } else {
+        Some(Remark::IamOff)
+    }
+}
+
+/// Whether IAM authentication is on for the cluster and its members.
+pub(super) fn has_iam(cluster: &DbCluster) -> bool {
     cluster.iam_database_authentication_enabled().unwrap_or(false)
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::DbInstance;
 
-use super::clusters::Clusters;
+use super::clusters::{Clusters, has_iam};
 use super::endpoint::{address, region_of};
 use super::rds_api::{PAGE_SIZE, Page, all_pages, engines, error_text};
+use super::related;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
@@ -56,8 +57,8 @@ fn describe(
     let endpoint = instance.endpoint().ok_or(Remark::NoEndpoint)?;
     let address = address(endpoint.address(), endpoint.port())?;
     // The cluster decides for its members, and a member may report it late or not at all.
-    let of_cluster = instance.db_cluster_identifier().and_then(|cluster| clusters.iam(cluster));
-    if !of_cluster.or(instance.iam_database_authentication_enabled()).unwrap_or(false) {
+    let cluster = instance.db_cluster_identifier().and_then(|cluster| clusters.find(cluster));
+    if !cluster.map(has_iam).or(instance.iam_database_authentication_enabled()).unwrap_or(false) {
         return Err(Remark::IamOff);
     }
     let tags = tags(instance.tag_list());
@@ -68,5 +69,6 @@ fn describe(
         database: database(&tags, instance.db_name()),
         local_port: local_port(name, &tags, remarks),
         tags,
+        related: cluster.map(related::of_cluster).into_iter().collect(),
     })
 }

@@ -4,6 +4,7 @@ mod clusters;
 mod endpoint;
 mod instances;
 mod rds_api;
+mod related;
 mod skipped;
 mod tags;
 
@@ -131,7 +132,7 @@ async fn query(region: &str, client: &Client, chain: &Chain) -> Result<RegionLis
         tokio::try_join!(instances::list(client, &source), clusters::list(client, &source))?;
     let mut remarks = BTreeMap::new();
     let mut databases = instances::usable(&instances, &clusters, region, &mut remarks);
-    databases.extend(clusters.usable(region, &mut remarks));
+    databases.extend(clusters.usable(&instances, region, &mut remarks));
     let remarks = remarks.into_iter().map(|(name, remark)| (format!("{name} in {region}"), remark));
     Ok(RegionList { databases, remarks: remarks.collect() })
 }

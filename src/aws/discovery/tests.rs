@@ -140,6 +140,7 @@ async fn an_instance_is_listed_with_all_its_properties() {
         database: Some("reports".into()),
         local_port: Some(54001),
         tags: tags.to_vec(),
+        related: Vec::new(),
     };
     assert_eq!(found, [expected], "the host is in lower case");
     let calls = fake_aws.calls();
@@ -238,6 +239,9 @@ async fn clusters_have_writer_reader_and_custom_endpoints() {
         "prod.cluster-abc.us-east-1.rds.amazonaws.com",
     ];
     assert_eq!(hosts, expected);
+    let related =
+        |index: usize| found[index].related.iter().map(|other| other.name.as_str()).collect::<Vec<_>>();
+    assert_eq!(related(1), ["prod"], "an instance has the blocked tags of its cluster too");
     for endpoint in &found[2..] {
         assert_eq!(endpoint.address.port, 5432);
         assert_eq!(endpoint.database.as_deref(), Some("orders"));
@@ -252,6 +256,64 @@ async fn clusters_have_writer_reader_and_custom_endpoints() {
     let filter = calls.iter().find(|call| call.action() == "DescribeDBClusterEndpoints").unwrap();
     assert_eq!(filter.parameter("Filters.Filter.1.Name"), "db-cluster-endpoint-type");
     assert_eq!(filter.parameter("Filters.Filter.1.Values.Value.1"), "custom");
+}
+
+/// A custom endpoint with a list of members, `StaticMembers` or `ExcludedMembers`.
+fn custom_of(name: &str, list: &str, members: &[&str]) -> String {
+    let mut xml = String::new();
+    for member in members {
+        write!(xml, "<member>{member}</member>").unwrap();
+    }
+    let end = "</DBClusterEndpointList>";
+    custom("prod", name).replace(end, &format!("<{list}>{xml}</{list}>{end}"))
+}
+
+#[tokio::test]
+async fn an_endpoint_has_the_blocked_tags_of_every_instance_that_it_can_lead_to() {
+    let fake_aws = FakeAws::start(|call| {
+        let members = [
+            instance(&Instance { id: "prod-1", cluster: Some("prod"), ..PLAIN }),
+            // Only in the cluster's list, and skipped itself.
+            instance(&Instance { id: "prod-2", endpoint: false, tags: &[("frozen", "true")], ..PLAIN }),
+            instance(&Instance { id: "lone", ..PLAIN }),
+        ];
+        let listed = "<DBClusterMembers><DBClusterMember><DBInstanceIdentifier>prod-2</DBInstanceIdentifier>\
+                      </DBClusterMember></DBClusterMembers></DBCluster>";
+        let cluster = cluster("prod", "aurora-postgresql", true, true).replace("</DBCluster>", listed);
+        let custom = [
+            custom_of("all", "StaticMembers", &[]),
+            custom_of("first", "StaticMembers", &["prod-1"]),
+            custom_of("second", "StaticMembers", &["PROD-2", "prod-9"]),
+            custom_of("but-second", "ExcludedMembers", &["prod-2"]),
+            custom_of("but-first", "ExcludedMembers", &["prod-1"]),
+        ];
+        account(call, &members.concat(), &cluster, &custom.concat())
+    })
+    .await;
+    let found = discover(&fake_aws, &[]).await.0.unwrap();
+    let related: Vec<_> = found
+        .iter()
+        .map(|database| {
+            let names: Vec<_> = database.related.iter().map(|other| other.name.as_str()).collect();
+            (database.name.as_str(), names.join(" "))
+        })
+        .collect();
+    let both = || "prod-1 prod-2".to_owned();
+    let expected = [
+        ("lone", String::new()),
+        ("prod-1", "prod".into()),
+        ("prod:custom:all", both()),
+        ("prod:custom:but-first", "prod-2".into()),
+        ("prod:custom:but-second", "prod-1".into()),
+        ("prod:custom:first", "prod-1".into()),
+        ("prod:custom:second", "prod-2".into()),
+        ("prod:reader", both()),
+        ("prod:writer", both()),
+    ];
+    assert_eq!(related, expected);
+    let frozen = Tag { name: "frozen".into(), value: "true".into() };
+    assert_eq!(found[8].related[1].tags, [frozen]);
+    assert_eq!(found[1].related[0].tags[0].name, "team", "the tags of the cluster");
 }
 
 #[tokio::test]

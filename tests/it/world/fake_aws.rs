@@ -102,7 +102,11 @@ async fn clusters_have_three_kinds_of_endpoints() {
         port: 5432,
         writer: Some("writer".into()),
         reader: Some("reader".into()),
-        custom: vec![CustomEndpoint { identifier: "reports".into(), address: "custom".into() }],
+        custom: vec![CustomEndpoint {
+            identifier: "reports".into(),
+            address: "custom".into(),
+            members: vec!["aurora-2".into()],
+        }],
         database: Some("app".into()),
         iam: true,
         tags: vec![("k".into(), "v".into())],
@@ -126,7 +130,9 @@ async fn clusters_have_three_kinds_of_endpoints() {
         .map(|endpoint| (endpoint.endpoint_type().unwrap(), endpoint.endpoint().unwrap()))
         .collect();
     assert_eq!(kinds, [("WRITER", "writer"), ("READER", "reader"), ("CUSTOM", "custom")]);
-    assert_eq!(endpoints.db_cluster_endpoints()[2].db_cluster_endpoint_identifier(), Some("reports"));
+    let custom = &endpoints.db_cluster_endpoints()[2];
+    assert_eq!(custom.db_cluster_endpoint_identifier(), Some("reports"));
+    assert_eq!(custom.static_members(), ["aurora-2"]);
 }
 
 #[tokio::test]
