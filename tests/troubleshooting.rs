@@ -53,7 +53,7 @@ const EXPLAINED: [&str; 13] = [
     "src/process/runtime.rs",
     "src/kubernetes/error.rs",
     "src/session/failure.rs",
-    "src/catalog/directory.rs",
+    "src/catalog/lookup.rs",
     "src/catalog/token.rs",
     "src/catalog/ports.rs",
     "src/tls/error.rs",

@@ -102,7 +102,12 @@ pub(super) fn directory(config: &Config, aws: Option<&Aws>) -> Result<Arc<Direct
 
 /// The part of the configuration that concerns targets.
 pub(super) fn policy(config: &Config) -> Policy {
-    Policy { fixed: config.targets.clone(), acl: config.acl.clone(), tls: config.default_tls.clone() }
+    Policy {
+        fixed: config.targets.clone(),
+        acl: config.acl.clone(),
+        tls: config.default_tls.clone(),
+        max_age: config.rds.max_age,
+    }
 }
 
 /// Binds a listener and logs its address, `purpose` being the message. The address has the real port.

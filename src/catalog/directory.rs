@@ -8,9 +8,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
 use super::listing::Listing;
+use super::lookup::{find_by_host, find_by_name};
 use super::merge::Merged;
 use super::tls_check::TlsCheck;
-use super::{Discover, DiscoverError, Discovered, Policy, Refusal, Target};
+use super::{Discover, DiscoverError, LookupError, Policy, Target};
 use crate::net::HostPort;
 use crate::shutdown::Shutdown;
 use crate::single_flight::{FlightError, InFlight, SingleFlight};
@@ -33,43 +34,6 @@ pub struct Directory {
     /// When the last of these began.
     last_on_demand: Mutex<Option<Instant>>,
     tls_check: TlsCheck,
-}
-
-/// No target could be found.
-#[derive(Debug, thiserror::Error)]
-pub enum LookupError {
-    /// Neither the configuration nor RDS has it.
-    #[error("the target \"{wanted}\" is not known: it is neither in `targets` nor a discovered RDS database")]
-    Unknown {
-        /// The requested host or name.
-        wanted: String,
-    },
-    /// RDS lists it, the access list refuses it.
-    #[error("the target \"{name}\" is not allowed by the target_acl of this proxy: {refusal}")]
-    Refused {
-        /// Its name in RDS.
-        name: String,
-        /// The tag that decided.
-        refusal: Refusal,
-    },
-    /// It is not in the list, and the list may be out of date.
-    #[error(
-        "the target \"{wanted}\" is not known, and the list of RDS databases may be out of date: {source}"
-    )]
-    Stale {
-        /// The requested host or name.
-        wanted: String,
-        /// Why the refresh failed.
-        source: DiscoverError,
-    },
-    /// Several databases have the name, for example in two regions.
-    #[error("the target \"{name}\" is not unique; use one of the addresses: {addresses}")]
-    Ambiguous {
-        /// The requested name.
-        name: String,
-        /// The addresses that have it, separated by commas.
-        addresses: String,
-    },
 }
 
 impl Directory {
@@ -112,7 +76,7 @@ impl Directory {
         self.listing.refresh().await
     }
 
-    /// The target at this address. An unknown address causes a refresh, at most every 10 seconds.
+    /// The target at this address. An unknown address, or a list that is too old, causes a refresh, at most every 10 seconds.
     pub async fn by_host(&self, address: &HostPort) -> Result<Target, LookupError> {
         self.find_or_refresh(|merged| find_by_host(merged, address)).await
     }
@@ -141,6 +105,7 @@ impl Directory {
                 warn!(%error, targets, "discovery failed; the last list stays in use");
             }
             self.check_tls(self.targets());
+            self.listing.warn_if_too_old();
             let jitter = REFRESH_PERIOD.mul_f64(0.9 + 0.2 * fastrand::f64());
             tokio::select! {
                 () = sleep(jitter) => {}
@@ -159,15 +124,18 @@ impl Directory {
                 let _listed = timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await;
                 find(&self.listing.current())
             }
-            Err(LookupError::Unknown { wanted }) if self.listing.discovers() => {
+            Err(LookupError::Unknown { .. } | LookupError::TooOld { .. }) if self.listing.discovers() => {
                 let failed = match timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await {
                     Ok(Ok(())) => self.listing.error(),
                     Ok(Err(error)) => Some(crashed(&error)),
                     Err(_) => Some(DiscoverError::timed_out(LOOKUP_TIMEOUT)),
                 };
                 match (find(&self.listing.current()), failed) {
-                    (Err(LookupError::Unknown { .. }), Some(source)) => {
+                    (Err(LookupError::Unknown { wanted }), Some(source)) => {
                         Err(LookupError::Stale { wanted, source })
+                    }
+                    (Err(LookupError::TooOld { name, region, age, max_age, .. }), source) => {
+                        Err(LookupError::TooOld { name, region, age, max_age, source: source.map(Box::new) })
                     }
                     (found, _) => found,
                 }
@@ -210,45 +178,13 @@ fn crashed(error: &FlightError) -> DiscoverError {
     }
 }
 
-fn find_by_host(merged: &Merged, address: &HostPort) -> Result<Target, LookupError> {
-    if let Some(target) = merged.targets.iter().find(|target| target.address == *address) {
-        return Ok(target.clone());
-    }
-    refused(merged, |database| database.address == *address)?;
-    Err(LookupError::Unknown { wanted: address.to_string() })
-}
-
-fn find_by_name(merged: &Merged, name: &str) -> Result<Target, LookupError> {
-    let named: Vec<_> = merged.targets.iter().filter(|target| target.name == name).collect();
-    match named.as_slice() {
-        [target] => return Ok((*target).clone()),
-        [] => {}
-        several => {
-            let addresses: Vec<_> = several.iter().map(|target| target.address.to_string()).collect();
-            return Err(LookupError::Ambiguous { name: name.into(), addresses: addresses.join(", ") });
-        }
-    }
-    if let Ok(address) = name.parse() {
-        return find_by_host(merged, &address);
-    }
-    refused(merged, |database| database.name == name)?;
-    Err(LookupError::Unknown { wanted: name.into() })
-}
-
-fn refused(merged: &Merged, matches: impl Fn(&Discovered) -> bool) -> Result<(), LookupError> {
-    match merged.refused.iter().find(|(database, _)| matches(database)) {
-        Some((database, refusal)) => {
-            Err(LookupError::Refused { name: database.name.clone(), refusal: refusal.clone() })
-        }
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use super::super::{Acl, Boxed, DefaultTls, Inventory, StaticTarget};
+    use tokio::time::advance;
+
+    use super::super::{Acl, Boxed, DefaultTls, Discovered, Inventory, ListedAt, StaticTarget};
     use super::*;
     use crate::tls::{ClientIdentity, Overrides, SelfSigned, Settings, SslMode};
 
@@ -263,35 +199,23 @@ mod tests {
             self.asked.fetch_add(1, Ordering::Relaxed);
             Box::pin(async {
                 sleep(Duration::from_secs(3)).await;
-                Ok(Inventory { databases: vec![self.database.clone()], failed: Vec::new() })
+                let databases = vec![self.database.clone()];
+                Ok(Inventory { databases, failed: Vec::new(), listed_at: ListedAt::now() })
             })
         }
-    }
-
-    fn slow() -> Arc<Slow> {
-        let database = Discovered {
-            name: "new".into(),
-            address: HostPort::new("new.example.com", 5432),
-            region: "us-east-1".into(),
-            database: None,
-            local_port: None,
-            tags: Vec::new(),
-            related: Vec::new(),
-        };
-        Arc::new(Slow { database, asked: AtomicUsize::new(0) })
     }
 
     fn policy() -> Policy {
         let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
         let fixed = Settings { mode: SslMode::Require, roots: None, identity };
         let tls = DefaultTls { fixed, rds_roots: None };
-        Policy { fixed: Vec::new(), acl: Acl::default(), tls }
+        Policy { fixed: Vec::new(), acl: Acl::default(), tls, max_age: None }
     }
 
     #[tokio::test(start_paused = true)]
     async fn all_connections_to_an_unknown_host_wait_for_the_one_refresh() {
-        let slow = slow();
-        let address = slow.database.address.clone();
+        let (address, database) = (address("new"), database("new"));
+        let slow = Arc::new(Slow { database, asked: AtomicUsize::new(0) });
         let directory = Directory::new(policy(), Some(Arc::clone(&slow) as Arc<dyn Discover>));
         let (first, second) = tokio::join!(directory.by_host(&address), directory.by_name("new"));
         assert_eq!((first.unwrap().name, second.unwrap().name), ("new".to_owned(), "new".to_owned()));
@@ -318,7 +242,7 @@ mod tests {
         {
             let tls = Overrides { mode, ..Overrides::default() };
             let policy = Policy { fixed: vec![fixed(tls)], ..policy() };
-            let slow = slow();
+            let slow = Arc::new(Slow { database: database("new"), asked: AtomicUsize::new(0) });
             let directory = Directory::new(policy, Some(Arc::clone(&slow) as Arc<dyn Discover>));
             let target = directory.by_host(&slow.database.address).await.unwrap();
             assert_eq!((target.name.as_str(), target.tls.mode()), ("mine", expected));
@@ -357,5 +281,81 @@ mod tests {
         let directory = Directory::new(policy(), Some(Arc::new(Panics)));
         let error = directory.by_name("new").await.unwrap_err();
         assert!(matches!(error, LookupError::Stale { .. }) && error.to_string().contains("boom"), "{error}");
+    }
+
+    /// RDS with these databases, which can fail.
+    #[derive(Default)]
+    struct Switched {
+        databases: Mutex<Vec<Discovered>>,
+        fails: AtomicBool,
+    }
+
+    impl Discover for Switched {
+        fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>> {
+            Box::pin(async {
+                if self.fails.load(Ordering::Relaxed) {
+                    let reason = "no policy".into();
+                    return Err(DiscoverError { region: "us-east-1".into(), reason });
+                }
+                let databases = self.databases.lock().clone();
+                Ok(Inventory { databases, failed: Vec::new(), listed_at: ListedAt::now() })
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn targets_of_a_list_that_is_too_old_are_refused_until_a_refresh_succeeds() {
+        let (listed, pinned) = (address("db-1"), address("db-2"));
+        let rds = Arc::new(Switched::default());
+        let list = || *rds.databases.lock() = vec![database("db-1"), database("db-2")];
+        list();
+        let fixed = StaticTarget {
+            name: "pinned".into(),
+            address: pinned.clone(),
+            database: None,
+            local_port: None,
+            tls: Overrides::default(),
+            require_auth: None,
+        };
+        let policy = Policy { fixed: vec![fixed], max_age: Some(Duration::from_hours(24)), ..policy() };
+        let directory = Directory::new(policy.clone(), Some(Arc::clone(&rds) as Arc<dyn Discover>));
+        directory.refresh().await.unwrap();
+        rds.fails.store(true, Ordering::Relaxed);
+        advance(Duration::from_hours(24)).await;
+        directory.by_host(&listed).await.unwrap();
+
+        advance(Duration::from_mins(90)).await;
+        for name in ["db-1", &listed.to_string()] {
+            let error = directory.by_name(name).await.unwrap_err().to_string();
+            let expected = "the target \"db-1\" is refused: the list of RDS databases of us-east-1 is 1day 1h 30m old, more than \
+                            rds.max_age (1day): the RDS databases of us-east-1 could not be listed: no policy";
+            assert_eq!(error, expected);
+        }
+        assert_eq!(directory.by_host(&pinned).await.unwrap().name, "pinned");
+        directory.replace(Policy { max_age: None, ..policy.clone() });
+        directory.by_host(&listed).await.expect("a changed configuration counts");
+        directory.replace(policy);
+
+        rds.fails.store(false, Ordering::Relaxed);
+        list();
+        advance(UNKNOWN_HOST_PERIOD).await;
+        directory.by_host(&listed).await.expect("the lookup refreshes the list");
+    }
+
+    fn address(name: &str) -> HostPort {
+        HostPort::new(&format!("{name}.example.com"), 5432)
+    }
+
+    fn database(name: &str) -> Discovered {
+        Discovered {
+            name: name.into(),
+            address: address(name),
+            region: "us-east-1".into(),
+            database: None,
+            local_port: None,
+            tags: Vec::new(),
+            related: Vec::new(),
+            listed_at: ListedAt::now(),
+        }
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::merge::{Merged, merge};
-use super::{Discover, DiscoverError, Discovered, Inventory, Policy, metrics};
+use super::{Discover, DiscoverError, Discovered, Inventory, ListedAt, Policy, metrics};
 use crate::tls::ConnectorCache;
 
 /// How long one listing may take before it counts as failed.
@@ -28,9 +28,9 @@ pub(super) struct Listing {
 
 struct State {
     policy: Policy,
-    /// The last list of RDS, and its time.
+    /// The last list of RDS, and the time of its oldest part.
     discovered: Vec<Discovered>,
-    discovered_at: Option<Instant>,
+    listed_at: Option<ListedAt>,
     /// Why the list may be out of date: a later refresh failed, or a region in the last one.
     error: Option<DiscoverError>,
     /// The result of policy and list.
@@ -41,7 +41,7 @@ impl Listing {
     pub(super) fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
         let connectors = ConnectorCache::default();
         let merged = Arc::new(merge(&policy, &[], &connectors));
-        let state = State { policy, discovered: Vec::new(), discovered_at: None, error: None, merged };
+        let state = State { policy, discovered: Vec::new(), listed_at: None, error: None, merged };
         Self { discover, refreshing: Mutex::new(()), state: RwLock::new(state), connectors }
     }
 
@@ -57,18 +57,28 @@ impl Listing {
     }
 
     pub(super) fn is_discovered(&self) -> bool {
-        !self.discovers() || self.state().discovered_at.is_some()
+        !self.discovers() || self.state().listed_at.is_some()
     }
 
     /// Whether the first listing of RDS is still to come, or runs.
     pub(super) fn awaits_first(&self) -> bool {
         let state = self.state();
-        self.discovers() && state.discovered_at.is_none() && state.error.is_none()
+        self.discovers() && state.listed_at.is_none() && state.error.is_none()
     }
 
     pub(super) fn measure(&self) {
         let state = self.state();
-        metrics::state(state.merged.targets.len(), state.discovered_at.map(|at| at.elapsed()));
+        let reachable = state.merged.targets.len() - state.merged.expired().count();
+        metrics::state(reachable, state.listed_at.map(ListedAt::age));
+    }
+
+    /// Logs how many targets are refused because their list is too old.
+    pub(super) fn warn_if_too_old(&self) {
+        let current = self.current();
+        let targets = current.expired().count();
+        if targets > 0 {
+            warn!(targets, "the list of RDS databases is older than rds.max_age; its targets are refused");
+        }
     }
 
     pub(super) fn current(&self) -> Arc<Merged> {
@@ -94,7 +104,7 @@ impl Listing {
         let found = found.unwrap_or_else(|_| Err(DiscoverError::timed_out(DISCOVERY_DEADLINE)));
         let mut state = self.state.write();
         match found {
-            Ok(Inventory { databases, failed }) => {
+            Ok(Inventory { databases, failed, listed_at }) => {
                 for error in &failed {
                     metrics::failed();
                     warn!(%error, "discovery failed in a region; its last list stays in use");
@@ -103,7 +113,7 @@ impl Listing {
                 log_changes(&state.merged, &merged);
                 state.merged = Arc::new(merged);
                 state.discovered = databases;
-                state.discovered_at = Some(Instant::now());
+                state.listed_at = Some(listed_at);
                 state.error = failed.into_iter().next();
                 Ok(())
             }

@@ -1,6 +1,7 @@
 //! Merges static and discovered targets into one list.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{Discovered, Iam, Policy, Refusal, StaticTarget, Target};
 use crate::net::HostPort;
@@ -13,12 +14,27 @@ pub(super) struct Merged {
     pub(super) targets: Vec<Target>,
     /// The databases that the access list refuses.
     pub(super) refused: Vec<(Discovered, Refusal)>,
+    /// As in the policy.
+    pub(super) max_age: Option<Duration>,
+}
+
+impl Merged {
+    /// The age of the list that has this target, where it is greater than `max_age`.
+    pub(super) fn too_old(&self, target: &Target) -> Option<(Duration, Duration)> {
+        let (age, max_age) = (target.listed_at?.age(), self.max_age?);
+        (age > max_age).then_some((age, max_age))
+    }
+
+    /// The targets whose list is too old.
+    pub(super) fn expired(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().filter(|target| self.too_old(target).is_some())
+    }
 }
 
 /// A static target at the address of a discovered database keeps its IAM and its TLS, and replaces only the keys that it sets.
 /// The operator lists it, so the access list does not apply.
 pub(super) fn merge(policy: &Policy, discovered: &[Discovered], connectors: &ConnectorCache) -> Merged {
-    let Policy { fixed, acl, .. } = policy;
+    let Policy { fixed, acl, max_age, .. } = policy;
     let mut targets: HashMap<HostPort, Target> = HashMap::new();
     let mut refused = Vec::new();
     for found in discovered {
@@ -34,7 +50,7 @@ pub(super) fn merge(policy: &Policy, discovered: &[Discovered], connectors: &Con
     }
     let mut targets: Vec<_> = targets.into_values().collect();
     targets.sort_by(|a, b| (&a.name, &a.address).cmp(&(&b.name, &b.address)));
-    Merged { targets, refused }
+    Merged { targets, refused, max_age: *max_age }
 }
 
 fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCache) -> Target {
@@ -47,6 +63,7 @@ fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCa
         tls_open: false,
         iam: Some(Iam { region: found.region.clone() }),
         require_auth: None,
+        listed_at: Some(found.listed_at),
     }
 }
 
@@ -71,6 +88,7 @@ fn from_static(
         tls_open: iam.is_none() && target.tls.leaves_verification_open(),
         iam,
         require_auth: target.require_auth,
+        listed_at: None,
     }
 }
 
@@ -90,6 +108,8 @@ mod tests {
             database: None,
             local_port: None,
             tags: Vec::new(),
+            related: Vec::new(),
+            listed_at: super::super::ListedAt::now(),
         }
     }
 
@@ -108,7 +128,7 @@ mod tests {
     fn policy(fixed: Vec<StaticTarget>, rds_roots: Option<Roots>) -> Policy {
         let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
         let settings = Settings { mode: SslMode::Require, roots: None, identity };
-        Policy { fixed, acl: Acl::default(), tls: DefaultTls { fixed: settings, rds_roots } }
+        Policy { fixed, acl: Acl::default(), tls: DefaultTls { fixed: settings, rds_roots }, max_age: None }
     }
 
     /// The mode and the roots of each target, by name.

@@ -13,7 +13,7 @@ const TARGETS: &str = "rds_auth_proxy_targets";
 pub fn describe() {
     describe_counter!(REFRESHES, "Listings of the RDS databases that began.");
     describe_counter!(FAILURES, "Listings of the RDS databases that failed; the last list stays in use.");
-    describe_gauge!(AGE, Unit::Seconds, "Since the last listing of the RDS databases that succeeded.");
+    describe_gauge!(AGE, Unit::Seconds, "Age of the oldest list of RDS databases among the regions.");
     describe_gauge!(TARGETS, "Targets that can be reached.");
     counter!(FAILURES).absolute(0);
 }

@@ -3,7 +3,9 @@
 mod acl;
 mod auth_methods;
 mod directory;
+mod listed_at;
 mod listing;
+mod lookup;
 mod merge;
 mod metrics;
 mod port_forward;
@@ -14,7 +16,9 @@ mod token;
 
 pub use acl::{Acl, Refusal, Related, RelatedKind, Tag};
 pub use auth_methods::{AuthMethod, AuthMethods, InvalidAuthMethods};
-pub use directory::{Directory, LookupError};
+pub use directory::Directory;
+pub use listed_at::ListedAt;
+pub use lookup::LookupError;
 pub use metrics::describe;
 pub use port_forward::{Pods, PortForward};
 pub use ports::{Boxed, Dial, Discover, DiscoverError, Inventory, LateRefusal, Mint, MintError, Minted};

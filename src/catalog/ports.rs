@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::net::{HostPort, Socket};
 use crate::secret::Secret;
 
-use super::Discovered;
+use super::{Discovered, ListedAt};
 
 /// A future that a port returns.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,6 +27,8 @@ pub struct Inventory {
     pub databases: Vec<Discovered>,
     /// The errors of the regions that failed.
     pub failed: Vec<DiscoverError>,
+    /// When the oldest of the regions' lists was made. A region that was never listed does not count.
+    pub listed_at: ListedAt,
 }
 
 /// The databases could not be listed.

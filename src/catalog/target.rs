@@ -1,8 +1,9 @@
 //! The targets of configuration and discovery.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Acl, AuthMethods, Related, Tag};
+use super::{Acl, AuthMethods, ListedAt, Related, Tag};
 use crate::net::HostPort;
 use crate::tls::{Connector, Overrides, Roots, Settings, SslMode};
 
@@ -25,6 +26,8 @@ pub struct Target {
     pub iam: Option<Iam>,
     /// The login methods that it may use; absent: all, or where its certificate is not verified, those that give nothing away.
     pub require_auth: Option<AuthMethods>,
+    /// When RDS listed it; absent for a target of the configuration.
+    pub listed_at: Option<ListedAt>,
 }
 
 impl Target {
@@ -78,6 +81,8 @@ pub struct Discovered {
     pub tags: Vec<Tag>,
     /// Other resources whose blocked tags apply to it.
     pub related: Vec<Arc<Related>>,
+    /// When RDS listed it.
+    pub listed_at: ListedAt,
 }
 
 /// The configuration of targets.
@@ -89,6 +94,8 @@ pub struct Policy {
     pub acl: Acl,
     /// TLS for targets that do not configure it.
     pub tls: DefaultTls,
+    /// The greatest age of a list of RDS databases that is used; absent: any.
+    pub max_age: Option<Duration>,
 }
 
 /// TLS for targets that do not configure it.

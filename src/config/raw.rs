@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
-use super::scalars::{ListenAddress, Parsed, PathText};
+use super::scalars::{ListenAddress, MaxAge, Parsed, PathText};
 use super::settings::Drain;
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
@@ -72,6 +72,7 @@ pub(super) struct Rds {
     pub(super) regions: Vec<String>,
     pub(super) root_certificate: Option<Parsed<PathText>>,
     pub(super) require_iam: Option<bool>,
+    pub(super) max_age: Option<Parsed<MaxAge>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -40,6 +40,7 @@ pub(super) fn resolve(raw: RawConfig, mode: Mode, environment: &Environment) -> 
             enabled: discovery,
             regions: raw.rds.regions,
             require_iam: raw.rds.require_iam.unwrap_or(false),
+            max_age: timeouts::max_age(raw.rds.max_age.map(|age| age.0))?,
         },
         listen: raw.proxy.listen_addr.map_or_else(|| default_listen(mode), |address| address.0.0),
         admin: raw.proxy.admin_addr.map(|address| address.0.0),

@@ -49,6 +49,10 @@ impl<T: Scalar> Visitor<'_> for ScalarVisitor<T> {
 #[derive(Clone)]
 pub(super) struct ListenAddress(pub(super) Address);
 
+/// A greatest age; absent: any.
+#[derive(Clone, Copy)]
+pub(super) struct MaxAge(pub(super) Option<Duration>);
+
 /// The path of a file, not yet expanded.
 #[derive(Clone)]
 pub(super) struct PathText(pub(super) String);
@@ -107,6 +111,14 @@ impl Scalar for Drain {
 
     fn read(text: &str) -> Option<Self> {
         if text == "forever" { Some(Self::Forever) } else { Duration::read(text).map(Self::After) }
+    }
+}
+
+impl Scalar for MaxAge {
+    const EXPECTED: &'static str = "a duration with its unit, such as 30m or 24h, or forever";
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "forever" { Some(Self(None)) } else { Duration::read(text).map(|age| Self(Some(age))) }
     }
 }
 

@@ -133,6 +133,8 @@ pub struct Rds {
     pub regions: Vec<String>,
     /// Whether targets with IAM authentication accept IAM tokens only.
     pub require_iam: bool,
+    /// The greatest age of a list that is used; absent: any.
+    pub max_age: Option<Duration>,
 }
 
 /// A server that a client can connect through.

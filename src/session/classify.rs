@@ -22,7 +22,9 @@ impl Failure {
             | Self::Token(_)
             | Self::Idle(_)
             | Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => Fault::Application,
-            Self::Lookup(LookupError::Refused { .. } | LookupError::Stale { .. })
+            Self::Lookup(
+                LookupError::Refused { .. } | LookupError::Stale { .. } | LookupError::TooOld { .. },
+            )
             | Self::Mint(_)
             | Self::TooManyConnections(_)
             | Self::TooManyConnectionsOfPeer(_)
@@ -67,6 +69,7 @@ impl Failure {
             Self::CancelWithoutTarget => "cancel_without_target",
             Self::CancelRefused(_) => "cancel_refused",
             Self::Lookup(LookupError::Refused { .. }) => "target_acl",
+            Self::Lookup(LookupError::TooOld { .. }) => "list_too_old",
             Self::Lookup(
                 LookupError::Unknown { .. } | LookupError::Ambiguous { .. } | LookupError::Stale { .. },
             ) => "unknown_target",

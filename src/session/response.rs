@@ -44,6 +44,10 @@ impl Failure {
                 "the target \"{wanted}\" is not known, and the list of RDS databases may be out of date; the log of \
                  the proxy has the reason"
             ),
+            Self::Lookup(LookupError::TooOld { name, .. }) => format!(
+                "the target \"{name}\" is refused: the list of RDS databases is older than rds.max_age; the log of the proxy \
+                 has the reason"
+            ),
             _ => self.to_string(),
         }
     }
@@ -55,7 +59,9 @@ impl Failure {
             }
             Self::MissingParameter { .. }
             | Self::InvalidTarget(_)
-            | Self::Lookup(LookupError::Refused { .. } | LookupError::Stale { .. })
+            | Self::Lookup(
+                LookupError::Refused { .. } | LookupError::Stale { .. } | LookupError::TooOld { .. },
+            )
             | Self::MethodNotAllowed { .. }
             | Self::Token(_)
             | Self::Mint(_) => SqlState::InvalidAuthorizationSpecification,

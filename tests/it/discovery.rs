@@ -204,6 +204,51 @@ async fn static_targets_work_when_aws_fails_at_the_start() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_too_old_admits_static_targets_only() {
+    let world = World::new()
+        .with_instance("db-1")
+        .with_instance("db-2")
+        .with_server("targets: {pinned: {host: <db-2>}}")
+        .with_server("targets: {fixed: {host: <postgres>, ssl: {mode: disable}}}")
+        .with_server("{rds: {max_age: 3s}, proxy: {admin_addr: '127.0.0.1:0'}}")
+        .without_client()
+        .start()
+        .await;
+    let server = world.server();
+    server.wait_for_log("the list of targets changed").await;
+    let host = world.database("db-1").endpoint();
+    log_in(&world, &host).await.unwrap();
+
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied));
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    let before = world.database("db-1").connections();
+    for _ in 0..2 {
+        let refusal = log_in(&world, &host).await.unwrap_err();
+        refusal.expect("28000", &["the target \"db-1\" is refused", "is older than rds.max_age"]);
+        let told = refusal.message();
+        assert!(!told.contains("us-east-1") && !told.contains("rds:"), "only the log has the reason: {told}");
+    }
+    assert_eq!(world.database("db-1").connections(), before, "the server dials no refused target");
+    server.wait_for_log("the list of RDS databases of us-east-1 is ").await;
+    server.wait_for_log("s old, more than rds.max_age (3s)").await;
+    server.wait_for_log("may not call rds:DescribeDBInstances").await;
+    let refused = "rds_auth_proxy_refused_total{fault=\"proxy\",reason=\"list_too_old\"} 2";
+    until_counted(server, &[refused, "rds_auth_proxy_targets 2"]).await;
+    for target in [world.database("db-2").endpoint(), format!("localhost:{}", world.postgres.port)] {
+        log_in(&world, &target).await.expect("a target of the configuration stays");
+    }
+
+    world.aws.recover();
+    let again = async {
+        while log_in(&world, &host).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), again).await.expect("a lookup refreshes the list");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_without_databases_prints_the_reason() {
     let world = World::new().without_server().without_client().start().await;
     world.aws.fail(Rule::every(AwsFailure::AccessDenied));

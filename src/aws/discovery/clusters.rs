@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbCluster, DbClusterEndpoint, DbInstance, Filter};
 
-use super::endpoint::{address, region_of};
+use super::endpoint::{Origin, address, region_of};
 use super::rds_api::{PAGE_SIZE, Page, all_pages, engines, error_text};
 use super::related;
 use super::skipped::Remark;
@@ -72,7 +72,7 @@ impl Clusters {
     pub(super) fn usable(
         &self,
         instances: &[DbInstance],
-        region: &str,
+        origin: Origin<'_>,
         remarks: &mut BTreeMap<String, Remark>,
     ) -> Vec<Discovered> {
         let mut found = Vec::new();
@@ -84,7 +84,7 @@ impl Clusters {
                 continue;
             }
             let members = related::members(cluster, instances);
-            found.extend(usable_endpoints(cluster, self.endpoints(cluster, id, members), region, remarks));
+            found.extend(usable_endpoints(cluster, self.endpoints(cluster, id, members), origin, remarks));
         }
         found
     }
@@ -124,7 +124,7 @@ impl Clusters {
 fn usable_endpoints(
     cluster: &DbCluster,
     endpoints: Vec<Endpoint<'_>>,
-    region: &str,
+    origin: Origin<'_>,
     remarks: &mut BTreeMap<String, Remark>,
 ) -> Vec<Discovered> {
     let writer = writer(cluster.db_cluster_identifier().unwrap_or_default());
@@ -134,7 +134,7 @@ fn usable_endpoints(
         let name = endpoint.name.clone();
         // Two listeners cannot share the local port.
         let local_port = local_port.filter(|_| name == writer);
-        match describe(cluster, endpoint, region) {
+        match describe(cluster, endpoint, origin) {
             Ok(database) => found.push(Discovered { local_port, ..database }),
             Err(remark) => {
                 remarks.insert(name, remark);
@@ -145,16 +145,17 @@ fn usable_endpoints(
 }
 
 /// One endpoint, with the port, tags and database of its cluster, and without a local port.
-fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, region: &str) -> Result<Discovered, Remark> {
+fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, origin: Origin<'_>) -> Result<Discovered, Remark> {
     let tags = tags(cluster.tag_list());
     Ok(Discovered {
         name: endpoint.name,
         address: address(endpoint.host, cluster.port())?,
-        region: region_of(cluster.db_cluster_arn(), region)?,
+        region: region_of(cluster.db_cluster_arn(), origin.region)?,
         database: database(&tags, cluster.database_name()),
         local_port: None,
         tags,
         related: endpoint.leads_to,
+        listed_at: origin.listed_at,
     })
 }
 

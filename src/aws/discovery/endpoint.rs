@@ -1,7 +1,17 @@
 //! The address and the region of an RDS endpoint, checked.
 
 use super::skipped::Remark;
+use crate::catalog::ListedAt;
 use crate::net::HostPort;
+
+/// Where and when a database was listed.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    /// The queried region.
+    pub(super) region: &'a str,
+    /// The time before the first call: a later change may be missing.
+    pub(super) listed_at: ListedAt,
+}
 
 /// The address of an endpoint. RDS omits it while it creates the database.
 pub(super) fn address(host: Option<&str>, port: Option<i32>) -> Result<HostPort, Remark> {

@@ -6,7 +6,7 @@ use aws_sdk_rds::Client;
 use aws_sdk_rds::types::DbInstance;
 
 use super::clusters::{Clusters, has_iam};
-use super::endpoint::{address, region_of};
+use super::endpoint::{Origin, address, region_of};
 use super::rds_api::{PAGE_SIZE, Page, all_pages, engines, error_text};
 use super::related;
 use super::skipped::Remark;
@@ -30,13 +30,13 @@ pub(super) async fn list(client: &Client, source: &CredentialSource) -> Result<V
 pub(super) fn usable(
     instances: &[DbInstance],
     clusters: &Clusters,
-    region: &str,
+    origin: Origin<'_>,
     remarks: &mut BTreeMap<String, Remark>,
 ) -> Vec<Discovered> {
     let mut found = Vec::new();
     for instance in instances {
         let name = instance.db_instance_identifier().unwrap_or_default();
-        match describe(instance, clusters, region, remarks) {
+        match describe(instance, clusters, origin, remarks) {
             Ok(database) => found.push(database),
             Err(remark) => {
                 remarks.insert(name.to_owned(), remark);
@@ -49,7 +49,7 @@ pub(super) fn usable(
 fn describe(
     instance: &DbInstance,
     clusters: &Clusters,
-    region: &str,
+    origin: Origin<'_>,
     remarks: &mut BTreeMap<String, Remark>,
 ) -> Result<Discovered, Remark> {
     let name = instance.db_instance_identifier().filter(|name| !name.is_empty());
@@ -65,10 +65,11 @@ fn describe(
     Ok(Discovered {
         name: name.to_owned(),
         address,
-        region: region_of(instance.db_instance_arn(), region)?,
+        region: region_of(instance.db_instance_arn(), origin.region)?,
         database: database(&tags, instance.db_name()),
         local_port: local_port(name, &tags, remarks),
         tags,
         related: cluster.map(related::of_cluster).into_iter().collect(),
+        listed_at: origin.listed_at,
     })
 }

@@ -19,7 +19,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use super::credentials::Chain;
-use crate::catalog::{Boxed, Discover, DiscoverError, Discovered, Inventory};
+use crate::catalog::{Boxed, Discover, DiscoverError, Discovered, Inventory, ListedAt};
+use endpoint::Origin;
 use rds_api::RejectTruncated;
 use skipped::{Remark, ReportedRemarks};
 
@@ -39,7 +40,9 @@ pub struct Discovery {
 struct RegionList {
     databases: Vec<Discovered>,
     remarks: BTreeMap<String, Remark>,
+    listed_at: ListedAt,
 }
+
 
 impl Discovery {
     pub(super) fn new(config: &SdkConfig, regions: &[String], chain: Arc<Chain>) -> Self {
@@ -77,19 +80,22 @@ impl Discovery {
         {
             return Err(first.clone());
         }
-        Ok(Inventory { databases: self.merge(listed), failed })
+        let (databases, listed_at) = self.merge(listed);
+        Ok(Inventory { databases, failed, listed_at })
     }
 
-    /// Replaces the lists of these regions. Returns the databases of all regions.
-    fn merge(&self, listed: Vec<(String, RegionList)>) -> Vec<Discovered> {
+    /// Replaces the lists of these regions. Returns the databases of all regions, and the time of the oldest list.
+    fn merge(&self, listed: Vec<(String, RegionList)>) -> (Vec<Discovered>, ListedAt) {
         let mut last = self.last.lock();
         last.extend(listed);
+        let times = last.values().map(|region| region.listed_at);
+        let oldest = times.max_by_key(|listed_at| listed_at.age()).unwrap_or_else(ListedAt::now);
         let remarks = last.values().flat_map(|region| region.remarks.clone()).collect();
         let mut found: Vec<_> = last.values().flat_map(|region| region.databases.clone()).collect();
         drop(last);
         self.reported.report(remarks);
         found.sort_by(|left, right| (&left.name, &left.address).cmp(&(&right.name, &right.address)));
-        found
+        (found, oldest)
     }
 }
 
@@ -125,16 +131,17 @@ async fn list_region(
 }
 
 async fn query(region: &str, client: &Client, chain: &Chain) -> Result<RegionList, String> {
+    let origin = Origin { region, listed_at: ListedAt::now() };
     // Before any call, because the SDK's error for missing credentials hides their cause.
     chain.current().await.map_err(|error| error.to_string())?;
     let source = chain.credential_source();
     let (instances, clusters) =
         tokio::try_join!(instances::list(client, &source), clusters::list(client, &source))?;
     let mut remarks = BTreeMap::new();
-    let mut databases = instances::usable(&instances, &clusters, region, &mut remarks);
-    databases.extend(clusters.usable(&instances, region, &mut remarks));
+    let mut databases = instances::usable(&instances, &clusters, origin, &mut remarks);
+    databases.extend(clusters.usable(&instances, origin, &mut remarks));
     let remarks = remarks.into_iter().map(|(name, remark)| (format!("{name} in {region}"), remark));
-    Ok(RegionList { databases, remarks: remarks.collect() })
+    Ok(RegionList { databases, remarks: remarks.collect(), listed_at: origin.listed_at })
 }
 
 #[cfg(test)]

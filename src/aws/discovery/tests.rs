@@ -141,6 +141,7 @@ async fn an_instance_is_listed_with_all_its_properties() {
         local_port: Some(54001),
         tags: tags.to_vec(),
         related: Vec::new(),
+        listed_at: found[0].listed_at,
     };
     assert_eq!(found, [expected], "the host is in lower case");
     let calls = fake_aws.calls();
@@ -338,6 +339,7 @@ async fn a_failed_region_keeps_its_last_list_and_the_others_are_updated() {
     .await;
     let regions = ["us-east-1".to_owned(), "eu-west-1".to_owned()];
     let discovery = fake_aws.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
+    let mut west_listed_at = None;
     for (number, found, failed) in [
         (0, &["east"][..], &["eu-west-1"][..]),
         (1, &["east", "west"], &[]),
@@ -348,6 +350,18 @@ async fn a_failed_region_keeps_its_last_list_and_the_others_are_updated() {
         assert_eq!(names(&inventory.databases), found, "stage {number}");
         let regions: Vec<_> = inventory.failed.iter().map(|error| &error.region).collect();
         assert_eq!(regions, failed, "stage {number}");
+        if let [east, west] = inventory.databases.as_slice() {
+            let before = west_listed_at.replace(west.listed_at);
+            assert_eq!(
+                before.is_some_and(|before| before == west.listed_at),
+                number == 2,
+                "it keeps its time"
+            );
+            assert_ne!(east.listed_at, west.listed_at);
+            if number == 2 {
+                assert_eq!(inventory.listed_at, west.listed_at, "the oldest list counts");
+            }
+        }
     }
     stage.store(3, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(discovery.discover().await.unwrap_err().region, "eu-west-1", "the first by name");

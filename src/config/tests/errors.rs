@@ -130,6 +130,22 @@ fn durations_have_a_maximum() {
 }
 
 #[test]
+fn the_age_of_a_list_has_a_minimum_a_maximum_and_a_word_for_any() {
+    fails(
+        "rds: {max_age: 24}",
+        "1:16: rds.max_age: expected a duration with its unit, such as 30m or 24h, or forever, found `24`",
+    );
+    fails(
+        "rds:\n  max_age: 0",
+        "2:12: rds.max_age: every list is older than that; write a duration such as 24h, or forever for no limit",
+    );
+    fails(
+        "rds:\n  max_age: 2y",
+        "2:12: rds.max_age: this is too long; write at most 1y, or forever for no limit",
+    );
+}
+
+#[test]
 fn an_unknown_mode_comes_with_the_list_of_modes() {
     fails(
         "targets:\n  db:\n    host: db:5432\n    ssl:\n      mode: verify_full\n",

@@ -21,7 +21,8 @@ fn an_empty_file_has_all_defaults() {
         assert_eq!(config.log_level, LevelFilter::INFO);
         assert!(config.upstreams.is_empty() && config.targets.is_empty());
         assert!(config.acl.allowed.is_empty() && config.acl.blocked.is_empty());
-        assert_eq!(config.rds, Rds { enabled: true, regions: vec![], require_iam: false });
+        let max_age = Some(Duration::from_hours(24));
+        assert_eq!(config.rds, Rds { enabled: true, regions: vec![], require_iam: false, max_age });
         assert_eq!(config.default_tls.fixed.mode, tls::SslMode::Require);
         assert!(config.default_tls.fixed.roots.is_none());
         let discovered = config.default_tls.discovered("eu-west-1");
@@ -116,9 +117,13 @@ fn a_listen_address_may_omit_the_host() {
 
 #[test]
 fn rds_has_regions_and_can_be_off() {
-    let rds = server("rds: {enabled: false, regions: [us-east-1, eu-west-1], require_iam: true}").rds;
+    let rds =
+        server("rds: {enabled: false, regions: [us-east-1, eu-west-1], require_iam: true, max_age: 1h 30m}")
+            .rds;
     let regions = vec!["us-east-1".into(), "eu-west-1".into()];
-    assert_eq!(rds, Rds { enabled: false, regions, require_iam: true });
+    let max_age = Some(Duration::from_mins(90));
+    assert_eq!(rds, Rds { enabled: false, regions, require_iam: true, max_age });
+    assert_eq!(client("rds: {max_age: forever}").rds.max_age, None);
 }
 
 #[test]

@@ -30,6 +30,7 @@ proxy.config is merged over it.
 {{- $rds := dict "enabled" $values.rds.enabled -}}
 {{- if $values.rds.regions -}}{{- $_ := set $rds "regions" $values.rds.regions -}}{{- end -}}
 {{- if $values.rds.rootCertificate -}}{{- $_ := set $rds "root_certificate" $values.rds.rootCertificate -}}{{- end -}}
+{{- if $values.rds.maxAge -}}{{- $_ := set $rds "max_age" (toString $values.rds.maxAge) -}}{{- end -}}
 {{- $config := dict "proxy" $proxy "rds" $rds -}}
 {{- if $values.targets -}}{{- $_ := set $config "targets" $values.targets -}}{{- end -}}
 {{- range $key, $owner := dict

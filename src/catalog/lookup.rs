@@ -1,0 +1,113 @@
+//! Finds a target in the list, or the reason why it is not to be had.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::merge::Merged;
+use super::{DiscoverError, Discovered, Refusal, Target};
+use crate::net::HostPort;
+
+/// No target could be found.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// Neither the configuration nor RDS has it.
+    #[error("the target \"{wanted}\" is not known: it is neither in `targets` nor a discovered RDS database")]
+    Unknown {
+        /// The requested host or name.
+        wanted: String,
+    },
+    /// RDS lists it, the access list refuses it.
+    #[error("the target \"{name}\" is not allowed by the target_acl of this proxy: {refusal}")]
+    Refused {
+        /// Its name in RDS.
+        name: String,
+        /// The tag that decided.
+        refusal: Refusal,
+    },
+    /// It is not in the list, and the list may be out of date.
+    #[error(
+        "the target \"{wanted}\" is not known, and the list of RDS databases may be out of date: {source}"
+    )]
+    Stale {
+        /// The requested host or name.
+        wanted: String,
+        /// Why the refresh failed.
+        source: DiscoverError,
+    },
+    /// RDS listed it too long ago.
+    #[error(
+        "the target \"{name}\" is refused: the list of RDS databases of {region} is {} old, more than rds.max_age ({}){}",
+        in_words(*age),
+        in_words(*max_age),
+        source.as_ref().map(|source| format!(": {source}")).unwrap_or_default()
+    )]
+    TooOld {
+        /// Its name in RDS.
+        name: String,
+        /// Its region.
+        region: String,
+        /// The age of the list.
+        age: Duration,
+        /// The configured limit.
+        max_age: Duration,
+        /// Why the refresh failed.
+        source: Option<Box<DiscoverError>>,
+    },
+    /// Several databases have the name, for example in two regions.
+    #[error("the target \"{name}\" is not unique; use one of the addresses: {addresses}")]
+    Ambiguous {
+        /// The requested name.
+        name: String,
+        /// The addresses that have it, separated by commas.
+        addresses: String,
+    },
+}
+
+/// The target at this address.
+pub(super) fn find_by_host(merged: &Merged, address: &HostPort) -> Result<Target, LookupError> {
+    if let Some(target) = merged.targets.iter().find(|target| target.address == *address) {
+        return admit(merged, target);
+    }
+    refused(merged, |database| database.address == *address)?;
+    Err(LookupError::Unknown { wanted: address.to_string() })
+}
+
+/// The target of this name, or at this address.
+pub(super) fn find_by_name(merged: &Merged, name: &str) -> Result<Target, LookupError> {
+    let named: Vec<_> = merged.targets.iter().filter(|target| target.name == name).collect();
+    match named.as_slice() {
+        [target] => return admit(merged, target),
+        [] => {}
+        several => {
+            let addresses: Vec<_> = several.iter().map(|target| target.address.to_string()).collect();
+            return Err(LookupError::Ambiguous { name: name.into(), addresses: addresses.join(", ") });
+        }
+    }
+    if let Ok(address) = name.parse() {
+        return find_by_host(merged, &address);
+    }
+    refused(merged, |database| database.name == name)?;
+    Err(LookupError::Unknown { wanted: name.into() })
+}
+
+fn admit(merged: &Merged, target: &Target) -> Result<Target, LookupError> {
+    let Some((age, max_age)) = merged.too_old(target) else { return Ok(target.clone()) };
+    let region = target.iam.as_ref().map(|iam| iam.region.clone()).unwrap_or_default();
+    Err(LookupError::TooOld { name: target.name.clone(), region, age, max_age, source: None })
+}
+
+fn refused(merged: &Merged, matches: impl Fn(&Discovered) -> bool) -> Result<(), LookupError> {
+    match merged.refused.iter().find(|(database, _)| matches(database)) {
+        Some((database, refusal)) => {
+            Err(LookupError::Refused { name: database.name.clone(), refusal: refusal.clone() })
+        }
+        None => Ok(()),
+    }
+}
+
+/// A duration as in the configuration, to the second.
+fn in_words(duration: Duration) -> impl fmt::Display {
+    // A limit below a second stays as it is.
+    let whole = Duration::from_secs(duration.as_secs());
+    humantime::format_duration(if whole.is_zero() { duration } else { whole })
+}
