@@ -7,9 +7,14 @@ use std::fmt::{self, Display, Formatter, Write};
 pub(crate) struct Sanitized<T>(pub(crate) T);
 
 /// Whether a terminal may execute the character or end a line at it: the control characters of ASCII and of ISO 8859-1
-/// (ECMA-48), the separators of lines and paragraphs, and the marks that change the writing direction (Unicode, UAX #9).
+/// (ECMA-48), the separators of lines and paragraphs, and the marks that change the writing direction (Unicode, UAX #9,
+/// property `Bidi_Control`).
 pub(super) fn is_control(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let separator_or_mark = matches!(
+        character,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    character.is_control() || separator_or_mark
 }
 
 impl<T: Display> Display for Sanitized<T> {
@@ -45,6 +50,7 @@ mod tests {
             ("\u{1b}[31mred\u{9b}0m\u{7f}", "\\u{1b}[31mred\\u{9b}0m\\u{7f}"),
             ("\u{202e}txet\u{2069}\u{2028}", "\\u{202e}txet\\u{2069}\\u{2028}"),
             ("\0\t\u{7}", "\\u{0}\\t\\u{7}"),
+            ("a\u{200e}b\u{200f}c\u{61c}", "a\\u{200e}b\\u{200f}c\\u{61c}"),
         ] {
             assert_eq!(Sanitized(text).to_string(), expected);
         }

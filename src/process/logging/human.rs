@@ -8,6 +8,7 @@ use tracing_subscriber::field::{RecordFields, VisitOutput};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
 
+use super::shorten::shorten;
 use crate::error_chain;
 use crate::process::Sanitized;
 
@@ -39,6 +40,7 @@ impl Visit for Values<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.record_debug(field, &format_args!("{}", Sanitized(format_args!("{value:?}"))));
+        let text = Sanitized(format_args!("{value:?}")).to_string();
+        self.0.record_debug(field, &format_args!("{}", shorten(field, &text)));
     }
 }

@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::shorten::{shorten, shorten_text};
 use crate::process::sanitize::is_control;
 
 /// Names that every line has; a field of the same name is left out. The source of a line is its `module`, because a
@@ -65,6 +66,7 @@ where
         let Some(text) = extensions.get::<FormattedFields<JsonFields>>() else { continue };
         let outer: Map<String, Value> = serde_json::from_str(&text.fields).unwrap_or_default();
         for (name, value) in outer.into_iter().filter(|(name, _)| name != "message") {
+            let value = value.as_str().map_or_else(|| value.clone(), |text| Value::from(shorten_text(text)));
             fields.0.entry(name).or_insert(value);
         }
     }
@@ -98,6 +100,7 @@ impl Fields {
         let name = field.name();
         self.0.insert(name.strip_prefix("r#").unwrap_or(name).to_owned(), value.into());
     }
+
 }
 
 impl Visit for Fields {
@@ -118,10 +121,10 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.put(field, shorten(field, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+        self.put(field, shorten(field, &format!("{value:?}")));
     }
 }

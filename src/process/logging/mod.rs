@@ -3,6 +3,7 @@
 mod filter;
 mod human;
 mod json;
+mod shorten;
 
 use std::io;
 use std::time::SystemTime;

@@ -73,7 +73,7 @@ fn a_human_line_is_short_and_plain() {
 }
 
 /// Ends the line, looks like another one, and is full of control characters for the terminal, 8-bit ones too.
-const FORGERY: &str = "no\r\n2030-01-01T00:00:00Z  INFO forged\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2028}";
+const FORGERY: &str = "no\r\n2030-01-01T00:00:00Z  INFO forged\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2028}\u{200e}\u{200f}\u{61c}";
 
 fn log_forgery() {
     let span = info_span!("connection", peer = %FORGERY, name = FORGERY);
@@ -98,6 +98,28 @@ fn no_value_begins_a_line_or_controls_the_terminal() {
         } else {
             assert_eq!(text.matches(r"no\r\n2030-01-01T00:00:00Z").count(), 8 + 3, "{text}");
         }
+    }
+}
+
+/// A text as long as a message of a database may be.
+fn log_long_text() {
+    let long = "€".repeat(20_000);
+    let span = info_span!("connection", peer = %long, name = long);
+    let _inside = span.enter();
+    let error = io::Error::other(long.clone());
+    let cause: &(dyn std::error::Error + 'static) = &error;
+    info!(display = %long, debug = ?error, text = long, cause, "{long}");
+}
+
+#[test]
+fn no_value_is_longer_than_a_kibibyte() {
+    for format in [Format::Human, Format::Json] {
+        let text = logged(format, "trace", log_long_text);
+        assert_eq!(text.matches('…').count(), 7, "{format:?}: {text}");
+        assert!(text.len() < 7 * 1100, "{format:?}: {} bytes", text.len());
+        let names = vec!["db"; 1000];
+        let text = logged(format, "trace", || info!(targets = ?names, "the list of targets changed"));
+        assert_eq!(text.matches("db").count(), 1000, "a list of names is whole");
     }
 }
 
