@@ -19,4 +19,5 @@ pub async fn serve<R: Role>(engine: Arc<Engine<R>>, listener: Listener, shutdown
         connection.instrument(info_span!("connection", id))
     })
     .await;
+    engine.refusals.flush();
 }

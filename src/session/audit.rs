@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use tracing::{info, warn};
+use tracing::{Span, debug, info};
 
 use super::metrics::{self, Connection, Steps};
+use super::refusal_log::{RefusalLog, RefusedConnection};
 use super::splice::{End, Splice};
 use super::{Action, Failure, Fault, Login, Opening, Request, Route};
 use crate::net::{Framed, Peer};
@@ -126,26 +127,31 @@ impl Record {
         info!(peer = %self.peer, target = self.target, duration_ms = millis(self.began), "cancel request delivered");
     }
 
-    pub(super) fn failed(&self, failure: &Failure) {
-        let Self { peer, target, user, database, application_name, identity_claimed, .. } = self;
-        let (fault, duration_ms) = (failure.fault().name(), millis(self.began));
-        metrics::refused(fault, failure.reason());
+    pub(super) fn failed(&self, failure: &Failure, log: &RefusalLog) {
+        let (fault, reason) = (failure.fault().name(), failure.reason());
+        let (peer, duration_ms) = (self.peer, millis(self.began));
+        metrics::refused(fault, reason);
         // Port scanners and health checks hang up without sending anything.
-        if matches!(failure, Failure::ApplicationGone(_)) && user.is_empty() {
-            tracing::debug!(%peer, duration_ms, "hung up without a startup packet");
+        if matches!(failure, Failure::ApplicationGone(_)) && self.user.is_empty() {
+            debug!(%peer, duration_ms, "hung up without a startup packet");
         } else if matches!(failure, Failure::PendingDropped) {
             // The engine logs how many there are.
-            tracing::debug!(%peer, duration_ms, "dropped before the startup packet");
-        } else if is_expected(failure) {
-            info!(
-                %peer, target, user, database, application_name, identity_claimed, fault, duration_ms,
-                error = %failure, "connection refused"
-            );
+            debug!(%peer, duration_ms, "dropped before the startup packet");
         } else {
-            warn!(
-                %peer, target, user, database, application_name, identity_claimed, fault, duration_ms,
-                error = %failure, "connection failed"
-            );
+            log.add(RefusedConnection {
+                peer,
+                target: self.target.clone(),
+                user: self.user.clone(),
+                database: self.database.clone(),
+                application_name: self.application_name.clone(),
+                identity_claimed: self.identity_claimed.clone(),
+                fault,
+                reason,
+                duration_ms,
+                error: failure.to_string(),
+                expected: is_expected(failure),
+                span: Span::current(),
+            });
         }
     }
 }

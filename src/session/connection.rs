@@ -68,7 +68,7 @@ pub(super) async fn serve_connection<R: Role>(
         Ok((app, Reached::Session(session))) => Box::pin(connection.splice(app, *session, shutdown)).await,
         Ok((_app, Reached::Cancelled)) => connection.record.cancelled(),
         Err(Refused { app, failure }) => {
-            connection.record.failed(&failure);
+            connection.record.failed(&failure, &engine.refusals);
             let Some(app) = app else { return };
             tokio::select! {
                 () = close(app, failure.response()) => {}

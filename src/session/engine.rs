@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use tracing::warn;
 
+use super::refusal_log::RefusalLog;
 use super::slots::Slots;
 use super::{Limits, Role, metrics};
 use crate::net::{Peer, Pending, PendingPermit};
@@ -23,6 +24,7 @@ pub struct Engine<R> {
     /// TLS towards applications; absent where it is off.
     pub(super) acceptor: Option<Acceptor>,
     pub(super) slots: Slots,
+    pub(super) refusals: RefusalLog,
     limits: RwLock<Arc<Limits>>,
     pending: Pending,
     dropped: Mutex<Dropped>,
@@ -38,6 +40,7 @@ impl<R: Role> Engine<R> {
             role,
             acceptor,
             slots: Slots::default(),
+            refusals: RefusalLog::default(),
             limits: RwLock::new(Arc::new(limits)),
             pending: Pending::default(),
             dropped: Mutex::default(),

@@ -24,6 +24,7 @@
 //! | `failure.rs`, `fault.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `audit.rs`, `metrics.rs` | log lines and metrics of a connection |
+//! | `refusal_log.rs` | one log line and a count for refusals of one kind |
 
 mod accept;
 mod audit;
@@ -47,6 +48,7 @@ mod message;
 pub mod metrics;
 mod negotiate;
 mod password;
+mod refusal_log;
 mod relay;
 mod response;
 mod slots;

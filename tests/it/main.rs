@@ -91,6 +91,8 @@ mod secrets;
 mod commands;
 /// Counters of refused connections and of cancel requests.
 mod counters;
+/// What peers can write into the log.
+mod log;
 /// Probes, metrics, audit lines and the health check.
 mod operations;
 /// Changes of configuration, certificates and log level while a proxy runs.

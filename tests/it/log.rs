@@ -1,0 +1,113 @@
+//! What peers can write into the log: how many lines, how long, and which characters.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::operations::{ADMIN, lines, until_counted};
+use crate::support::builder::World;
+use crate::support::fake_database::FakeDatabase;
+use crate::support::proxy::Proxy;
+use crate::support::raw::{Raw, V3_0, message, startup};
+
+/// Logs in at the server, which refuses it.
+async fn refused(server: &Proxy, parameters: &[(&str, &str)]) {
+    assert!(Raw::log_in(server.port(), parameters).await.is_err());
+}
+
+/// The number of refusals that the lines with this message report.
+fn reported(server: &Proxy, message: &str) -> u64 {
+    lines(server, message).iter().map(|line| line["repeated"].as_u64().unwrap_or(1)).sum()
+}
+
+#[tokio::test]
+async fn refusals_of_one_kind_share_a_line_and_metrics_count_all() {
+    let mut world = World::new().with_server(ADMIN).without_client().start().await;
+    let server = world.server();
+    server.wait_for_log("the list of targets changed").await;
+    let unknown = [("user", "by_trust"), ("host", "localhost:1")];
+    for _ in 0..40 {
+        refused(server, &unknown).await;
+    }
+    refused(server, &[("user", "by_trust")]).await;
+    let counted = |reason: &str, count: u32| {
+        format!("rds_auth_proxy_refused_total{{fault=\"application\",reason=\"{reason}\"}} {count}")
+    };
+    until_counted(server, &[&counted("unknown_target", 40), &counted("startup_parameters", 1)]).await;
+    let of = |text: &str| -> Vec<Value> {
+        let all = lines(server, "connection refused").into_iter();
+        all.filter(|line| line["error"].as_str().unwrap().contains(text)).collect()
+    };
+    assert_eq!(of("is not known").len(), 1, "{}", server.log());
+    assert_eq!(of("the startup packet has no \"host\"").len(), 1, "another reason has its line");
+
+    server.wait_for_log("\"repeated\":").await;
+    let line = of("is not known").pop().unwrap();
+    assert_eq!((&line["repeated"], &line["fault"]), (&39.into(), &"application".into()), "{line}");
+    assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:") && line["id"].is_u64(), "{line}");
+    assert_eq!(reported(server, "connection refused"), 41);
+
+    // The window of the last line runs: the stop writes the rest.
+    refused(server, &unknown).await;
+    refused(server, &unknown).await;
+    world.proxy_mut("server").stop().await;
+    assert_eq!(reported(world.server(), "connection refused"), 43, "{}", world.server().log());
+}
+
+#[tokio::test]
+async fn a_text_of_a_peer_is_cut_and_cannot_turn_the_writing_direction() {
+    let text = format!("SFATAL\0C28000\0M\u{200e}\u{200f}\u{61c}no{}\0\0", "!".repeat(50_000));
+    let fake = FakeDatabase::answering(message(b'E', text.as_bytes())).await;
+    let user = format!("al\u{61c}ice{}", "x".repeat(8000));
+    let world = World::new()
+        .with_target("fake", &fake.target("disable"))
+        .target("fake")
+        .with_client_flag("--direct")
+        .start()
+        .await;
+    let host = format!("localhost:{}", fake.port);
+    refused(world.server(), &[("user", &user), ("host", &host)]).await;
+    refused(world.client(), &[("user", &user)]).await;
+    for proxy in [world.server(), world.client()] {
+        proxy.wait_for_log("connection refused").await;
+        let log = proxy.log();
+        let line = log.lines().find(|line| line.contains("connection refused")).unwrap();
+        assert!(line.contains("refused the login: \\u") && line.contains("no!!!"), "{line}");
+        assert!(line.len() < 3000, "{} bytes: {line}", line.len());
+        for mark in ['\u{200e}', '\u{200f}', '\u{61c}'] {
+            assert!(!log.contains(mark), "{}", mark.escape_unicode());
+        }
+    }
+    let line = lines(world.server(), "connection refused").pop().unwrap();
+    let error = line["error"].as_str().unwrap();
+    assert!(error.len() <= 1024 + '…'.len_utf8() && error.ends_with("!!…"), "{error}");
+    assert!(line["user"].as_str().unwrap().starts_with("al\u{61c}ice"), "JSON keeps the text");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_application_that_retries_in_a_loop_does_not_hide_another_one() {
+    let world = World::new().without_client().start().await;
+    let server = world.server();
+    let unreachable = |host: &'static str| [("user", "by_trust"), ("host", host)];
+    for _ in 0..5 {
+        refused(server, &unreachable("localhost:1")).await;
+    }
+    // Another loopback address is another peer.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.9:0".parse().unwrap()).unwrap();
+    let stream = socket.connect(([127, 0, 0, 1], server.port()).into()).await.unwrap();
+    let mut other = Raw::over(stream);
+    other.send(&startup(V3_0, &unreachable("localhost:1"))).await;
+    other.refused().await;
+    let told = async {
+        while !lines(server, "connection refused")
+            .iter()
+            .any(|line| line["peer"].as_str().unwrap().starts_with("127.0.0.9:"))
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), told).await.expect("the other peer has its line at once");
+    world.stop().await;
+}
