@@ -20,6 +20,12 @@ impl ListedAt {
         Self { monotonic: Instant::now(), wall_clock: SystemTime::now() }
     }
 
+    /// The earlier one of two.
+    #[must_use]
+    pub fn older(self, other: Self) -> Self {
+        if self.age() < other.age() { other } else { self }
+    }
+
     /// The time since then; where the two clocks differ, the longer one.
     #[must_use]
     pub fn age(self) -> Duration {

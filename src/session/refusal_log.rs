@@ -229,8 +229,11 @@ mod tests {
             assert!(kinds.add(one(), start).is_none());
         }
         assert!(kinds.ended(start + INTERVAL / 2).is_empty());
-        for other in [refused(2, "db-1", "login_refused"), refused(1, "db-2", "login_refused"), refused(1, "db-1", "timeout")]
-        {
+        for other in [
+            refused(2, "db-1", "login_refused"),
+            refused(1, "db-2", "login_refused"),
+            refused(1, "db-1", "timeout"),
+        ] {
             assert!(kinds.add(other, start).is_some(), "another peer, target or reason has its line");
         }
         let lines = kinds.ended(start + INTERVAL);
@@ -247,11 +250,15 @@ mod tests {
     fn many_kinds_share_a_line_of_each_reason() {
         let (mut kinds, now) = (Kinds::default(), Instant::now());
         let targets: Vec<_> = (0..10_000).map(|number| format!("db-{number}")).collect();
-        let written = targets.iter().filter(|target| kinds.add(refused(1, target, "timeout"), now).is_some()).count();
+        let written =
+            targets.iter().filter(|target| kinds.add(refused(1, target, "timeout"), now).is_some()).count();
         assert_eq!(written, MAX_KINDS + 1);
         assert_eq!(kinds.windows.len(), MAX_KINDS + 1);
         assert!(kinds.add(refused(1, "db-0", "timeout"), now).is_none(), "a known kind keeps its count");
-        assert!(kinds.add(refused(1, "db-9999", "login_refused"), now).is_some(), "another reason has its line");
+        assert!(
+            kinds.add(refused(1, "db-9999", "login_refused"), now).is_some(),
+            "another reason has its line"
+        );
         let counted: u64 = kinds.ended(now + INTERVAL).iter().map(|line| line.1).sum();
         assert_eq!(counted, 10_000 - 257 + 1);
     }

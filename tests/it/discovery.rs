@@ -324,6 +324,97 @@ async fn rds_tags_set_the_database_and_the_local_port() {
     world.stop().await;
 }
 
+/// The policy that the Go program documents: rds:DescribeDBInstances and rds:ListTagsForResource.
+#[tokio::test]
+async fn a_policy_without_the_cluster_calls_costs_cluster_endpoints_and_one_warning() {
+    let denied = "may not call rds:DescribeDBClusters; allow rds:DescribeDBInstances";
+    for (failure, reason) in [
+        (AwsFailure::AccessDenied, denied),
+        (AwsFailure::Unknown, "does not know rds:DescribeDBClusters (status 400)"),
+        (AwsFailure::Throttling, "AWS throttles rds:DescribeDBClusters"),
+    ] {
+        let world = World::new()
+            .with_instance("db-1")
+            .with_cluster(Cluster::new("aurora").tag_of_cluster("frozen", "true"))
+            .with_server("proxy: {target_acl: {blocked_rds_tags: [{name: frozen, value: 'true'}]}}")
+            .with_server(ADMIN)
+            .without_server()
+            .without_client()
+            .start()
+            .await;
+        world.aws.fail(Rule::every(failure).of("DescribeDBClusters"));
+        world.aws.fail(Rule::every(failure).of("DescribeDBClusterEndpoints"));
+        let server = world.start_proxy(world.server_launch()).await;
+        until_ready(&server, 200).await;
+        for target in ["db-1", "aurora-instance-1"] {
+            log_in_at(&server, &world.database(target).endpoint()).await.unwrap();
+            logs_in(&world.start_client(&["--direct", "--target", target]).await).await;
+        }
+        let refusal = log_in_at(&server, &world.database("aurora/writer").endpoint()).await.unwrap_err();
+        refusal.expect("3D000", &["is not known: it is neither in `targets` nor a discovered RDS database"]);
+
+        let warnings: Vec<_> = warnings(&server);
+        let [warning] = warnings.as_slice() else { panic!("one warning: {warnings:#?}") };
+        assert_eq!(warning["action"], "rds:DescribeDBClusters", "{warning}");
+        assert!(warning["reason"].as_str().unwrap().contains(reason), "{warning}");
+        until_counted(&server, &["rds_auth_proxy_discovery_failures_total 0"]).await;
+        assert_eq!(world.aws.requests("DescribeDBClusterEndpoints"), 0, "no cluster needs it");
+
+        // The instance's own tags decide.
+        world.aws.change_instance("aurora-instance-1", |instance| {
+            instance.tags = vec![("frozen".into(), "true".into())];
+        });
+        let restarted = world.start_proxy(world.server_launch()).await;
+        until_ready(&restarted, 200).await;
+        let refusal = log_in_at(&restarted, &world.database("aurora-instance-1").endpoint()).await;
+        refusal.unwrap_err().expect("28000", &["its RDS tag frozen=true is in blocked_rds_tags"]);
+        world.stop().await;
+    }
+}
+
+/// The warnings of a server about RDS.
+fn warnings(server: &Proxy) -> Vec<serde_json::Value> {
+    let log = server.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let about_rds = |line: &serde_json::Value| {
+        line["level"] == "WARN" && line["module"].as_str().unwrap().starts_with("rds_auth_proxy::aws")
+            || line["message"].as_str().unwrap().contains("discovery failed")
+    };
+    lines.filter(about_rds).collect()
+}
+
+#[tokio::test]
+async fn a_policy_without_the_call_for_custom_endpoints_costs_them_alone() {
+    let world = World::new().with_cluster("aurora").without_server().without_client().start().await;
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied).of("DescribeDBClusterEndpoints"));
+    let server = world.start_proxy(world.server_launch()).await;
+    server.wait_for_log("the list of targets changed").await;
+    for target in ["aurora-instance-1", "aurora/writer", "aurora/reader"] {
+        log_in_at(&server, &world.database(target).endpoint()).await.unwrap();
+    }
+    let refusal = log_in_at(&server, &world.database("aurora/custom").endpoint()).await.unwrap_err();
+    assert_eq!(refusal.sqlstate(), "3D000");
+    let warnings = warnings(&server);
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert_eq!(warnings[0]["action"], "rds:DescribeDBClusterEndpoints");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn throttled_cluster_calls_are_retried_with_back_off() {
+    let world = World::new().with_cluster("aurora").without_server().without_client().start().await;
+    for action in ["DescribeDBClusters", "DescribeDBClusterEndpoints"] {
+        world.aws.fail(Rule::every(AwsFailure::Throttling).of(action).times(2));
+    }
+    let client = world.start_client(&["--direct", "--target", "aurora:custom:aurora-custom"]).await;
+    logs_in(&client).await;
+    for action in ["DescribeDBClusters", "DescribeDBClusterEndpoints"] {
+        assert_eq!(world.aws.requests(action), 3, "{action}: twice throttled, then answered");
+    }
+    assert!(!client.log().contains("an RDS call is not available"), "{}", client.log());
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn throttled_aws_requests_are_retried() {
     let world = World::new().without_server().without_client().start().await;

@@ -9,6 +9,8 @@ pub enum AwsFailure {
     Throttling,
     /// No policy allows the call.
     AccessDenied,
+    /// The endpoint does not know the action.
+    Unknown,
     /// The credentials have expired.
     Expired,
     /// Status 500; the SDK retries.

@@ -294,6 +294,10 @@ fn error_reply(failure: AwsFailure, action: &str) -> ErrorReply {
             );
             ErrorReply(StatusCode::FORBIDDEN, "AccessDenied", text)
         }
+        AwsFailure::Unknown => {
+            let text = format!("The action {action} is not valid for this web service.");
+            ErrorReply(StatusCode::BAD_REQUEST, "InvalidAction", text)
+        }
         AwsFailure::Expired => {
             let text = "The security token included in the request is expired";
             ErrorReply(StatusCode::FORBIDDEN, "ExpiredToken", text.into())

@@ -6,49 +6,66 @@ use std::sync::Arc;
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbCluster, DbClusterEndpoint, DbInstance, Filter};
 
-use super::endpoint::{Origin, address, region_of};
-use super::rds_api::{PAGE_SIZE, Page, all_pages, engines, error_text};
+use super::answer::{Answer, Unavailable};
+use super::call_error::CallError;
+use super::endpoint::{address, region_of};
+use super::rds_api::{PAGE_SIZE, Page, all_pages, engines};
 use super::related;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
-use crate::catalog::{Discovered, Related};
+use crate::catalog::{Discovered, ListedAt, Related};
 
-/// The Postgres clusters of a region, with their custom endpoints.
+/// The Postgres clusters of a region, with their custom endpoints. An answer that is older than the others stands in for a
+/// call that is refused, unknown or throttled now.
+#[derive(Clone, Default)]
 pub(super) struct Clusters {
-    clusters: Vec<DbCluster>,
-    custom: Vec<DbClusterEndpoint>,
+    clusters: Answer<DbCluster>,
+    custom: Answer<DbClusterEndpoint>,
+    /// Whether the clusters are those of the last listing.
+    current: bool,
 }
 
 /// All Postgres clusters that the AWS identity may list. Only Aurora has custom endpoints, so they are queried only if
-/// there is an Aurora cluster that accepts IAM tokens.
-pub(super) async fn list(client: &Client, source: &CredentialSource) -> Result<Clusters, String> {
-    let clusters = all_pages(|marker| async {
+/// there is an Aurora cluster that accepts IAM tokens. The calls are optional: one that is refused, unknown or throttled
+/// keeps its answer in `last`.
+pub(super) async fn list(
+    client: &Client,
+    source: &CredentialSource,
+    last: Clusters,
+) -> Result<(Clusters, Vec<Unavailable>), CallError> {
+    let (mut found, mut unavailable) = (last, Vec::new());
+    found.current =
+        found.clusters.replace("rds:DescribeDBClusters", &mut unavailable, clusters(client, source)).await?;
+    let mut clusters = found.clusters.entries.iter();
+    if clusters.any(|cluster| cluster.engine() == Some("aurora-postgresql") && has_iam(cluster)) {
+        let listed = custom_endpoints(client, source);
+        found.custom.replace("rds:DescribeDBClusterEndpoints", &mut unavailable, listed).await?;
+    }
+    Ok((found, unavailable))
+}
+
+async fn clusters(client: &Client, source: &CredentialSource) -> Result<Vec<DbCluster>, CallError> {
+    all_pages(|marker| async {
         let request =
             client.describe_db_clusters().filters(engines()).max_records(PAGE_SIZE).set_marker(marker);
-        let response =
-            request.send().await.map_err(|error| error_text("rds:DescribeDBClusters", source, &error))?;
+        let failed = |error| CallError::new("rds:DescribeDBClusters", source, &error);
+        let response = request.send().await.map_err(failed)?;
         Ok(Page { entries: response.db_clusters.unwrap_or_default(), next: response.marker })
     })
-    .await?;
-    let any_aurora =
-        clusters.iter().any(|cluster| cluster.engine() == Some("aurora-postgresql") && has_iam(cluster));
-    let custom = if any_aurora { custom_endpoints(client, source).await? } else { Vec::new() };
-    Ok(Clusters { clusters, custom })
+    .await
 }
 
 async fn custom_endpoints(
     client: &Client,
     source: &CredentialSource,
-) -> Result<Vec<DbClusterEndpoint>, String> {
+) -> Result<Vec<DbClusterEndpoint>, CallError> {
     all_pages(|marker| async {
         let custom = Filter::builder().name("db-cluster-endpoint-type").values("custom").build();
         let request =
             client.describe_db_cluster_endpoints().filters(custom).max_records(PAGE_SIZE).set_marker(marker);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| error_text("rds:DescribeDBClusterEndpoints", source, &error))?;
+        let failed = |error| CallError::new("rds:DescribeDBClusterEndpoints", source, &error);
+        let response = request.send().await.map_err(failed)?;
         Ok(Page { entries: response.db_cluster_endpoints.unwrap_or_default(), next: response.marker })
     })
     .await
@@ -58,6 +75,7 @@ async fn custom_endpoints(
 struct Endpoint<'a> {
     name: String,
     host: Option<&'a str>,
+    listed_at: ListedAt,
     /// The instances that it can lead to.
     leads_to: Vec<Arc<Related>>,
 }
@@ -65,18 +83,23 @@ struct Endpoint<'a> {
 impl Clusters {
     /// The cluster of this identifier; absent if it was not listed.
     pub(super) fn find(&self, id: &str) -> Option<&DbCluster> {
-        self.clusters.iter().find(|known| known.db_cluster_identifier() == Some(id))
+        self.clusters.entries.iter().find(|known| known.db_cluster_identifier() == Some(id))
+    }
+
+    /// Whether the last listing had all clusters.
+    pub(super) fn are_current(&self) -> bool {
+        self.current
     }
 
     /// The endpoints that accept IAM tokens. Adds a remark for each of the others. `instances` are those of the region.
     pub(super) fn usable(
         &self,
         instances: &[DbInstance],
-        origin: Origin<'_>,
+        region: &str,
         remarks: &mut BTreeMap<String, Remark>,
     ) -> Vec<Discovered> {
         let mut found = Vec::new();
-        for cluster in &self.clusters {
+        for cluster in self.clusters.entries.iter() {
             let id = cluster.db_cluster_identifier().unwrap_or_default();
             if let Some(remark) = unusable(cluster) {
                 // The list has no entry for a cluster, so remarks about it go to its writer.
@@ -84,7 +107,7 @@ impl Clusters {
                 continue;
             }
             let members = related::members(cluster, instances);
-            found.extend(usable_endpoints(cluster, self.endpoints(cluster, id, members), origin, remarks));
+            found.extend(usable_endpoints(cluster, self.endpoints(cluster, id, members), region, remarks));
         }
         found
     }
@@ -96,27 +119,28 @@ impl Clusters {
         id: &str,
         members: Vec<Arc<Related>>,
     ) -> Vec<Endpoint<'a>> {
+        let listed_at = self.clusters.listed_at;
         let mut endpoints = Vec::new();
         // The request filters for custom endpoints. An API that ignores the filter would list the others twice.
-        let custom = self.custom.iter().filter(|endpoint| {
+        let custom = self.custom.entries.iter().filter(|endpoint| {
             endpoint.db_cluster_identifier() == Some(id)
                 && endpoint.endpoint_type().is_none_or(|kind| kind.eq_ignore_ascii_case("custom"))
         });
         for endpoint in custom {
             let Some(name) = endpoint.db_cluster_endpoint_identifier() else { continue };
             let leads_to = members.iter().filter(|member| related::leads_to(endpoint, member));
-            let leads_to = leads_to.map(Arc::clone).collect();
             endpoints.push(Endpoint {
                 name: format!("{id}:custom:{name}"),
                 host: endpoint.endpoint(),
-                leads_to,
+                listed_at: listed_at.older(self.custom.listed_at),
+                leads_to: leads_to.map(Arc::clone).collect(),
             });
         }
         if let Some(reader) = cluster.reader_endpoint() {
             let name = format!("{id}:reader");
-            endpoints.push(Endpoint { name, host: Some(reader), leads_to: members.clone() });
+            endpoints.push(Endpoint { name, host: Some(reader), listed_at, leads_to: members.clone() });
         }
-        endpoints.push(Endpoint { name: writer(id), host: cluster.endpoint(), leads_to: members });
+        endpoints.push(Endpoint { name: writer(id), host: cluster.endpoint(), listed_at, leads_to: members });
         endpoints
     }
 }
@@ -124,7 +148,7 @@ impl Clusters {
 fn usable_endpoints(
     cluster: &DbCluster,
     endpoints: Vec<Endpoint<'_>>,
-    origin: Origin<'_>,
+    region: &str,
     remarks: &mut BTreeMap<String, Remark>,
 ) -> Vec<Discovered> {
     let writer = writer(cluster.db_cluster_identifier().unwrap_or_default());
@@ -134,7 +158,7 @@ fn usable_endpoints(
         let name = endpoint.name.clone();
         // Two listeners cannot share the local port.
         let local_port = local_port.filter(|_| name == writer);
-        match describe(cluster, endpoint, origin) {
+        match describe(cluster, endpoint, region) {
             Ok(database) => found.push(Discovered { local_port, ..database }),
             Err(remark) => {
                 remarks.insert(name, remark);
@@ -145,17 +169,17 @@ fn usable_endpoints(
 }
 
 /// One endpoint, with the port, tags and database of its cluster, and without a local port.
-fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, origin: Origin<'_>) -> Result<Discovered, Remark> {
+fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, region: &str) -> Result<Discovered, Remark> {
     let tags = tags(cluster.tag_list());
     Ok(Discovered {
         name: endpoint.name,
         address: address(endpoint.host, cluster.port())?,
-        region: region_of(cluster.db_cluster_arn(), origin.region)?,
+        region: region_of(cluster.db_cluster_arn(), region)?,
         database: database(&tags, cluster.database_name()),
         local_port: None,
         tags,
         related: endpoint.leads_to,
-        listed_at: origin.listed_at,
+        listed_at: endpoint.listed_at,
     })
 }
 

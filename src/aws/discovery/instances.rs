@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::DbInstance;
 
+use super::call_error::CallError;
 use super::clusters::{Clusters, has_iam};
 use super::endpoint::{Origin, address, region_of};
-use super::rds_api::{PAGE_SIZE, Page, all_pages, engines, error_text};
+use super::rds_api::{PAGE_SIZE, Page, all_pages, engines};
 use super::related;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
@@ -15,12 +16,12 @@ use crate::aws::credentials::CredentialSource;
 use crate::catalog::Discovered;
 
 /// All Postgres instances that the AWS identity may list.
-pub(super) async fn list(client: &Client, source: &CredentialSource) -> Result<Vec<DbInstance>, String> {
+pub(super) async fn list(client: &Client, source: &CredentialSource) -> Result<Vec<DbInstance>, CallError> {
     all_pages(|marker| async {
         let request =
             client.describe_db_instances().filters(engines()).max_records(PAGE_SIZE).set_marker(marker);
-        let response =
-            request.send().await.map_err(|error| error_text("rds:DescribeDBInstances", source, &error))?;
+        let failed = |error| CallError::new("rds:DescribeDBInstances", source, &error);
+        let response = request.send().await.map_err(failed)?;
         Ok(Page { entries: response.db_instances.unwrap_or_default(), next: response.marker })
     })
     .await
@@ -56,9 +57,15 @@ fn describe(
     let name = name.ok_or(Remark::Incomplete("identifier"))?;
     let endpoint = instance.endpoint().ok_or(Remark::NoEndpoint)?;
     let address = address(endpoint.address(), endpoint.port())?;
-    // The cluster decides for its members, and a member may report it late or not at all.
     let cluster = instance.db_cluster_identifier().and_then(|cluster| clusters.find(cluster));
-    if !cluster.map(has_iam).or(instance.iam_database_authentication_enabled()).unwrap_or(false) {
+    let has_iam = match cluster {
+        // The cluster decides for its members, and a member may report it late or not at all.
+        Some(cluster) => has_iam(cluster),
+        // The cluster cannot be queried: the database decides.
+        None if instance.db_cluster_identifier().is_some() && !clusters.are_current() => true,
+        None => instance.iam_database_authentication_enabled().unwrap_or(false),
+    };
+    if !has_iam {
         return Err(Remark::IamOff);
     }
     let tags = tags(instance.tag_list());

@@ -1,5 +1,7 @@
 //! The port `Discover`: lists the Postgres databases that accept IAM tokens, region by region.
 
+mod answer;
+mod call_error;
 mod clusters;
 mod endpoint;
 mod instances;
@@ -20,6 +22,8 @@ use tokio::time::timeout;
 
 use super::credentials::Chain;
 use crate::catalog::{Boxed, Discover, DiscoverError, Discovered, Inventory, ListedAt};
+use answer::{ReportedCalls, Unavailable};
+use clusters::Clusters;
 use endpoint::Origin;
 use rds_api::RejectTruncated;
 use skipped::{Remark, ReportedRemarks};
@@ -32,6 +36,7 @@ pub struct Discovery {
     regions: Vec<(String, Client)>,
     chain: Arc<Chain>,
     reported: ReportedRemarks,
+    reported_calls: ReportedCalls,
     /// The last list of each region, by its name.
     last: Mutex<BTreeMap<String, RegionList>>,
 }
@@ -41,8 +46,11 @@ struct RegionList {
     databases: Vec<Discovered>,
     remarks: BTreeMap<String, Remark>,
     listed_at: ListedAt,
+    /// For the next listing.
+    clusters: Clusters,
+    /// The calls that could not be made.
+    unavailable: Vec<Unavailable>,
 }
-
 
 impl Discovery {
     pub(super) fn new(config: &SdkConfig, regions: &[String], chain: Arc<Chain>) -> Self {
@@ -57,6 +65,7 @@ impl Discovery {
             regions: names.iter().map(client).collect(),
             chain,
             reported: ReportedRemarks::default(),
+            reported_calls: ReportedCalls::default(),
             last: Mutex::default(),
         }
     }
@@ -64,7 +73,8 @@ impl Discovery {
     async fn list_all(&self) -> Result<Inventory, DiscoverError> {
         let mut tasks = JoinSet::new();
         for (region, client) in &self.regions {
-            tasks.spawn(list_region(region.clone(), client.clone(), Arc::clone(&self.chain)));
+            let last = self.last.lock().get(region).map(|last| last.clusters.clone()).unwrap_or_default();
+            tasks.spawn(list_region(region.clone(), client.clone(), Arc::clone(&self.chain), last));
         }
         let mut listed = Vec::new();
         let mut failed = Vec::new();
@@ -86,6 +96,9 @@ impl Discovery {
 
     /// Replaces the lists of these regions. Returns the databases of all regions, and the time of the oldest list.
     fn merge(&self, listed: Vec<(String, RegionList)>) -> (Vec<Discovered>, ListedAt) {
+        for (region, list) in &listed {
+            self.reported_calls.report(region, &list.unavailable);
+        }
         let mut last = self.last.lock();
         last.extend(listed);
         let times = last.values().map(|region| region.listed_at);
@@ -116,9 +129,10 @@ async fn list_region(
     region: String,
     client: Client,
     chain: Arc<Chain>,
+    last: Clusters,
 ) -> Result<(String, RegionList), DiscoverError> {
     let listed =
-        timeout(REGION_TIMEOUT, Box::pin(query(&region, &client, &chain))).await.unwrap_or_else(|_| {
+        timeout(REGION_TIMEOUT, Box::pin(query(&region, &client, &chain, last))).await.unwrap_or_else(|_| {
             Err(format!(
                 "RDS did not answer within {} s; check the network, or the VPC endpoint for RDS",
                 REGION_TIMEOUT.as_secs()
@@ -130,18 +144,24 @@ async fn list_region(
     }
 }
 
-async fn query(region: &str, client: &Client, chain: &Chain) -> Result<RegionList, String> {
+async fn query(region: &str, client: &Client, chain: &Chain, last: Clusters) -> Result<RegionList, String> {
     let origin = Origin { region, listed_at: ListedAt::now() };
     // Before any call, because the SDK's error for missing credentials hides their cause.
     chain.current().await.map_err(|error| error.to_string())?;
     let source = chain.credential_source();
-    let (instances, clusters) =
-        tokio::try_join!(instances::list(client, &source), clusters::list(client, &source))?;
+    let listed = tokio::try_join!(instances::list(client, &source), clusters::list(client, &source, last));
+    let (instances, (clusters, unavailable)) = listed.map_err(|error| error.text)?;
     let mut remarks = BTreeMap::new();
     let mut databases = instances::usable(&instances, &clusters, origin, &mut remarks);
-    databases.extend(clusters.usable(&instances, origin, &mut remarks));
+    databases.extend(clusters.usable(&instances, region, &mut remarks));
     let remarks = remarks.into_iter().map(|(name, remark)| (format!("{name} in {region}"), remark));
-    Ok(RegionList { databases, remarks: remarks.collect(), listed_at: origin.listed_at })
+    Ok(RegionList {
+        databases,
+        remarks: remarks.collect(),
+        listed_at: origin.listed_at,
+        clusters,
+        unavailable,
+    })
 }
 
 #[cfg(test)]

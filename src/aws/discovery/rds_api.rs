@@ -1,12 +1,10 @@
-//! Calls of the RDS API: pages, truncated responses, and the texts of errors.
+//! Calls of the RDS API: pages and truncated responses.
 
-use std::error::Error;
 use std::future::Future;
 
-use aws_sdk_rds::config::http::HttpResponse;
 use aws_sdk_rds::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_rds::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_rds::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_rds::error::BoxError;
 use aws_sdk_rds::types::Filter;
 
 use crate::aws::credentials::{CredentialSource, NoCredentials};
@@ -18,9 +16,6 @@ pub(super) const PAGE_SIZE: i32 = 100;
 /// The limit for the pages of a list: ten thousand entries, far above the quotas of RDS.
 const MAX_PAGES: usize = 100;
 
-/// The actions that discovery needs in the IAM policy.
-const ACTIONS: &str = "rds:DescribeDBInstances, rds:DescribeDBClusters and rds:DescribeDBClusterEndpoints";
-
 /// One page, and the marker of the next one.
 pub(super) struct Page<T> {
     pub(super) entries: Vec<T>,
@@ -28,9 +23,9 @@ pub(super) struct Page<T> {
 }
 
 /// The entries of all pages, or an error: never an incomplete list. `fetch` gets the marker of the page.
-pub(super) async fn all_pages<T, F>(fetch: impl Fn(Option<String>) -> F) -> Result<Vec<T>, String>
+pub(super) async fn all_pages<T, F>(fetch: impl Fn(Option<String>) -> F) -> Result<Vec<T>, CallError>
 where
-    F: Future<Output = Result<Page<T>, String>>,
+    F: Future<Output = Result<Page<T>, CallError>>,
 {
     let mut entries = Vec::new();
     let mut marker: Option<String> = None;
@@ -40,12 +35,14 @@ where
         match page.next.filter(|next| !next.is_empty()) {
             None => return Ok(entries),
             Some(next) if marker.as_ref() == Some(&next) => {
-                return Err("AWS returned the same page twice; an incomplete list is not used".into());
+                return Err(CallError::fatal(
+                    "AWS returned the same page twice; an incomplete list is not used",
+                ));
             }
             Some(next) => marker = Some(next),
         }
     }
-    Err(format!("AWS returned more than {MAX_PAGES} pages; an incomplete list is not used"))
+    Err(CallError::fatal(format!("AWS returned more than {MAX_PAGES} pages; an incomplete list is not used")))
 }
 
 /// The engines with the Postgres protocol and IAM authentication.
@@ -84,78 +81,11 @@ fn is_complete(document: &[u8]) -> bool {
     last.starts_with(b"/") && last.ends_with(b"Response>")
 }
 
-/// Why a call of `action`, such as `rds:DescribeDBInstances`, failed, and what to do.
-pub(super) fn error_text<E>(
-    action: &str,
-    source: &CredentialSource,
-    error: &SdkError<E, HttpResponse>,
-) -> String
-where
-    E: Error + ProvideErrorMetadata + 'static,
-{
-    if let Some(no_credentials) = error_chain::find::<NoCredentials>(error) {
-        return no_credentials.to_string();
-    }
-    match error {
-        SdkError::ServiceError(refusal) => refusal_text(action, source, refusal.err()),
-        SdkError::TimeoutError(_) => {
-            format!("{action} was not answered in time; check the network, or the VPC endpoint for RDS")
-        }
-        SdkError::DispatchFailure(_) => format!(
-            "the RDS API could not be reached ({}); check the network, DNS, the region's name, or the VPC endpoint for RDS",
-            error_chain::text(error)
-        ),
-        SdkError::ResponseError(_) => unreadable(action),
-        _ => format!("{action} could not be sent: {}", error_chain::text(error)),
-    }
-}
-
-fn refusal_text(action: &str, source: &CredentialSource, error: &impl ProvideErrorMetadata) -> String {
-    let code = error.code().unwrap_or_default();
-    let message = error.message().unwrap_or("no message");
-    match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
-            format!(
-                "the AWS identity may not call {action}; allow {ACTIONS} in its IAM policy (AWS: {message})"
-            )
-        }
-        "ExpiredToken" | "ExpiredTokenException" => NoCredentials::refused_as_expired(source).to_string(),
-        "InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure" | "OptInRequired" => format!(
-            "AWS does not know the credentials of {source}, or the region is not enabled for the account; {}",
-            source.remedy()
-        ),
-        "RequestExpired" | "RequestTimeTooSkewed" => {
-            "AWS rejects the time in the request; set the clock of this machine".into()
-        }
-        // The message is left out, because it quotes the signed request.
-        "SignatureDoesNotMatch" | "IncompleteSignature" => format!(
-            "AWS rejects the signature: the secret key of {source} does not belong to its access key, or the clock of \
-             this machine is wrong; {}",
-            source.remedy()
-        ),
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
-            format!(
-                "AWS throttles {action} for this account; the next refresh tries again, fewer replicas send fewer calls"
-            )
-        }
-        // A response that does not come from RDS has no code, even with status 200.
-        "" => unreadable(action),
-        _ => format!("{action} failed with {code}: {message}"),
-    }
-}
-
-fn unreadable(action: &str) -> String {
-    format!(
-        "the response to {action} is not a complete RDS document; check for an HTTP proxy that answers in place of AWS"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::ready;
 
     use super::*;
-    use crate::aws::fake_aws::aws_with;
 
     #[tokio::test]
     async fn endless_lists_are_refused() {
@@ -163,9 +93,9 @@ mod tests {
             let number: usize = marker.map_or(0, |marker| marker.parse().unwrap());
             ready(Ok(Page { entries: vec![number], next: Some((number + 1).to_string()) }))
         };
-        assert!(all_pages(next).await.unwrap_err().contains("more than 100 pages"));
+        assert!(all_pages(next).await.unwrap_err().text.contains("more than 100 pages"));
         let same = |_| ready(Ok(Page { entries: vec![1], next: Some("again".into()) }));
-        assert!(all_pages(same).await.unwrap_err().contains("twice"));
+        assert!(all_pages(same).await.unwrap_err().text.contains("twice"));
     }
 
     #[tokio::test]
@@ -173,19 +103,9 @@ mod tests {
         let second_fails = |marker: Option<String>| {
             ready(match marker {
                 None => Ok(Page { entries: vec![1], next: Some("2".into()) }),
-                Some(_) => Err("no".to_owned()),
+                Some(_) => Err(CallError::fatal("no")),
             })
         };
-        assert_eq!(all_pages(second_fails).await, Err("no".to_owned()));
-    }
-
-    #[tokio::test]
-    async fn missing_credentials_are_found_in_the_errors_of_the_sdk() {
-        let aws = aws_with("http://127.0.0.1:1", Some("us-east-1"), None).await;
-        let client = aws_sdk_rds::Client::new(&aws.config);
-        let error = client.describe_db_instances().send().await.unwrap_err();
-        let text = error_text("rds:DescribeDBInstances", &CredentialSource::Environment, &error);
-        assert!(text.starts_with("no AWS credentials were found"), "{text}");
-        assert!(text.contains("service account"), "the remedy is that of the credentials: {text}");
+        assert_eq!(all_pages(second_fails).await.unwrap_err().text, "no");
     }
 }

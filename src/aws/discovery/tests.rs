@@ -407,11 +407,11 @@ async fn a_response_truncated_anywhere_is_rejected() {
 #[tokio::test]
 async fn errors_of_rds_come_with_a_remedy() {
     let denied = reason_of(|call| match call.action() {
-        "DescribeDBClusters" => failure(403, "AccessDenied", "no"),
+        "DescribeDBInstances" => failure(403, "AccessDenied", "no"),
         _ => account(call, &instance(&PLAIN), "", ""),
     })
     .await;
-    for part in ["may not call rds:DescribeDBClusters", "rds:DescribeDBInstances", "IAM policy"] {
+    for part in ["may not call rds:DescribeDBInstances", "rds:DescribeDBClusters", "IAM policy"] {
         assert!(denied.contains(part), "{denied}");
     }
     let throttled = reason_of(|_| failure(400, "Throttling", "Rate exceeded")).await;
@@ -424,6 +424,142 @@ async fn errors_of_rds_come_with_a_remedy() {
     assert!(signature.contains("clock") && !signature.contains("canonical"), "{signature}");
     let malformed = reason_of(|_| (200, "<html>log in to the hotel network</html>".into())).await;
     assert!(malformed.contains("HTTP proxy"), "{malformed}");
+}
+
+/// An account with an instance, and an Aurora cluster with an instance that reports IAM authentication as off.
+fn aurora(call: &Call) -> Response {
+    let member = Instance { id: "prod-1", iam: false, cluster: Some("prod"), ..PLAIN };
+    let instances = [instance(&PLAIN), instance(&member)];
+    let cluster = cluster("prod", "aurora-postgresql", true, true);
+    account(call, &instances.concat(), &cluster, &custom("prod", "batch"))
+}
+
+/// Answers that say nothing about other calls: the API of AWS, and endpoints that lack a call.
+const UNAVAILABLE: [(u16, &str, &str); 9] = [
+    (403, "AccessDenied", "may not call rds:DescribeDB"),
+    (400, "UnauthorizedOperation", "may not call rds:DescribeDB"),
+    (400, "Throttling", "AWS throttles rds:DescribeDB"),
+    (400, "RequestLimitExceeded", "AWS throttles rds:DescribeDB"),
+    (400, "InvalidAction", "does not know rds:DescribeDB"),
+    (501, "InternalFailure", "does not know rds:DescribeDB"),
+    (500, "", "does not know rds:DescribeDB"),
+    (404, "", "does not know rds:DescribeDB"),
+    (405, "", "does not know rds:DescribeDB"),
+];
+
+fn unavailable(status: u16, code: &str) -> Response {
+    if code.is_empty() { (status, "<h1>no such page</h1>".into()) } else { failure(status, code, "no") }
+}
+
+#[tokio::test]
+async fn a_cluster_call_that_is_refused_unknown_or_throttled_costs_its_endpoints_only() {
+    let all = ["db-1", "prod-1", "prod:custom:batch", "prod:reader", "prod:writer"];
+    for (action, rest) in [
+        ("DescribeDBClusters", vec!["db-1", "prod-1"]),
+        ("DescribeDBClusterEndpoints", vec!["db-1", "prod-1", "prod:reader", "prod:writer"]),
+    ] {
+        for (status, code, reason) in UNAVAILABLE {
+            let broken = Arc::new(std::sync::atomic::AtomicBool::new(true));
+            let now = Arc::clone(&broken);
+            let fake_aws = FakeAws::start(move |call| {
+                let breaks = call.action() == action && now.load(std::sync::atomic::Ordering::SeqCst);
+                if breaks { unavailable(status, code) } else { aurora(call) }
+            })
+            .await;
+            let (found, discovery) = discover(&fake_aws, &[]).await;
+            assert_eq!(names(&found.unwrap()), rest, "{action} {status} {code}");
+            let calls = discovery.reported_calls.calls();
+            assert_eq!(calls.len(), 1, "{calls:?}");
+            assert_eq!(calls[0].0, format!("rds:{action}"));
+            assert!(calls[0].1.contains(reason), "{calls:?}");
+
+            broken.store(false, std::sync::atomic::Ordering::SeqCst);
+            assert_eq!(names(&discovery.discover().await.unwrap().databases), all);
+            assert!(discovery.reported_calls.calls().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_other_failure_of_a_cluster_call_fails_the_region() {
+    for (status, body) in [
+        failure(500, "InternalFailure", "sorry"),
+        failure(503, "ServiceUnavailable", "sorry"),
+        (502, "<h1>bad gateway</h1>".into()),
+        (200, "<h1>log in to the hotel network</h1>".into()),
+        failure(403, "ExpiredToken", "expired"),
+    ] {
+        for action in ["DescribeDBClusters", "DescribeDBClusterEndpoints"] {
+            let body = body.clone();
+            let answer = move |call: &Call| {
+                if call.action() == action { (status, body.clone()) } else { aurora(call) }
+            };
+            let fake_aws = FakeAws::start(answer).await;
+            let (found, discovery) = discover(&fake_aws, &[]).await;
+            assert!(found.is_err(), "{action} {status}: the tags of the clusters are not known");
+            assert!(discovery.reported_calls.calls().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_last_clusters_stand_in_for_a_call_that_is_throttled_later() {
+    let stage = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let now = Arc::clone(&stage);
+    let fake_aws =
+        FakeAws::start(move |call| match (now.load(std::sync::atomic::Ordering::SeqCst), call.action()) {
+            (0, _) => aurora(call),
+            (_, "DescribeDBInstances") => {
+                let [known, new] = ["prod", "new"].map(|cluster| {
+                    let id = format!("{cluster}-2");
+                    instance(&Instance { id: &id, iam: false, cluster: Some(cluster), ..PLAIN })
+                });
+                response(call.action(), "DBInstances", &(known + &new), "")
+            }
+            (_, _) => failure(400, "Throttling", "slow"),
+        })
+        .await;
+    let (first, discovery) = discover(&fake_aws, &[]).await;
+    let first = first.unwrap();
+    stage.store(1, std::sync::atomic::Ordering::SeqCst);
+    let second = discovery.discover().await.unwrap();
+    let expected = ["new-2", "prod-2", "prod:custom:batch", "prod:reader", "prod:writer"];
+    assert_eq!(
+        names(&second.databases),
+        expected,
+        "the database decides about IAM in a cluster that is not known"
+    );
+    let [new, known, endpoints @ ..] = second.databases.as_slice() else { panic!("{expected:?}") };
+    assert_eq!((new.related.len(), known.related[0].name.as_str()), (0, "prod"));
+    for (endpoint, before) in endpoints.iter().zip(&first[2..]) {
+        assert_eq!(endpoint.listed_at, before.listed_at, "{} grows old", endpoint.name);
+        assert_eq!(endpoint.related[0].name, "prod-2", "its instances are those of now");
+    }
+    assert_eq!(known.listed_at, second.listed_at);
+    assert_ne!(known.listed_at, first[0].listed_at);
+}
+
+#[tokio::test]
+async fn a_throttled_page_is_retried_alone() {
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let fake_aws = FakeAws::start(move |call| match (call.action(), call.parameter("Marker")) {
+        ("DescribeDBClusters", "") => {
+            response(call.action(), "DBClusters", &cluster("a", "aurora-postgresql", true, false), "2")
+        }
+        ("DescribeDBClusters", _) if calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 => {
+            failure(400, "Throttling", "slow")
+        }
+        ("DescribeDBClusters", _) => {
+            response(call.action(), "DBClusters", &cluster("b", "aurora-postgresql", true, false), "")
+        }
+        _ => account(call, "", "", ""),
+    })
+    .await;
+    assert_eq!(names(&discover(&fake_aws, &[]).await.0.unwrap()), ["a:writer", "b:writer"]);
+    let pages = fake_aws.calls();
+    let pages: Vec<_> = pages.iter().filter(|call| call.action() == "DescribeDBClusters").collect();
+    let markers: Vec<_> = pages.iter().map(|call| call.parameter("Marker")).collect();
+    assert_eq!(markers, ["", "2", "2"]);
 }
 
 #[tokio::test]

@@ -100,7 +100,6 @@ impl Fields {
         let name = field.name();
         self.0.insert(name.strip_prefix("r#").unwrap_or(name).to_owned(), value.into());
     }
-
 }
 
 impl Visit for Fields {

@@ -73,7 +73,8 @@ fn a_human_line_is_short_and_plain() {
 }
 
 /// Ends the line, looks like another one, and is full of control characters for the terminal, 8-bit ones too.
-const FORGERY: &str = "no\r\n2030-01-01T00:00:00Z  INFO forged\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2028}\u{200e}\u{200f}\u{61c}";
+const FORGERY: &str =
+    "no\r\n2030-01-01T00:00:00Z  INFO forged\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2028}\u{200e}\u{200f}\u{61c}";
 
 fn log_forgery() {
     let span = info_span!("connection", peer = %FORGERY, name = FORGERY);

@@ -1,0 +1,147 @@
+//! Why a call of the RDS API failed, what to do, and whether other calls can succeed nevertheless.
+
+use std::error::Error;
+
+use aws_sdk_rds::config::http::HttpResponse;
+use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
+
+use crate::aws::credentials::{CredentialSource, NoCredentials, causes};
+
+/// The actions that discovery needs in the IAM policy.
+const ACTIONS: &str = "rds:DescribeDBInstances, rds:DescribeDBClusters and rds:DescribeDBClusterEndpoints";
+
+/// The identity may not make the call (Amazon RDS API Reference, "Common Errors").
+const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
+
+/// The account makes too many calls. The SDK has retried these codes, with exponential back-off.
+const THROTTLED: [&str; 6] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+];
+
+/// An endpoint that is not AWS, or an older one, lacks the call.
+const UNKNOWN: [&str; 4] =
+    ["InvalidAction", "UnknownOperationException", "UnsupportedOperation", "NotImplemented"];
+
+/// A call that failed.
+#[derive(Debug)]
+pub(super) struct CallError {
+    /// Why, and what to do.
+    pub(super) text: String,
+    /// The call is refused, unknown or throttled, which says nothing about other calls.
+    pub(super) only_this_call: bool,
+}
+
+impl CallError {
+    /// The error of a call of `action`, such as `rds:DescribeDBInstances`.
+    pub(super) fn new<E>(action: &str, source: &CredentialSource, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        let code = error.code().unwrap_or_default();
+        let only_this_call = DENIED.contains(&code) || THROTTLED.contains(&code) || is_unknown(error);
+        Self { text: error_text(action, source, error), only_this_call }
+    }
+
+    /// An error that other calls share.
+    pub(super) fn fatal(text: impl Into<String>) -> Self {
+        Self { text: text.into(), only_this_call: false }
+    }
+}
+
+/// Whether the endpoint does not know the call. An endpoint that is not AWS may answer with a status alone.
+fn is_unknown<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    match (error.code().unwrap_or_default(), status) {
+        (_, Some(501)) => true,
+        ("", status) => matches!(status, Some(404 | 405 | 500)),
+        (code, _) => UNKNOWN.contains(&code),
+    }
+}
+
+fn error_text<E>(action: &str, source: &CredentialSource, error: &SdkError<E, HttpResponse>) -> String
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    if let Some(no_credentials) = error_chain::find::<NoCredentials>(error) {
+        return no_credentials.to_string();
+    }
+    match error {
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) if is_unknown(error) => {
+            let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+            format!(
+                "the endpoint of the RDS API does not know {action} (status {status}), or an HTTP proxy answers in its place"
+            )
+        }
+        SdkError::ServiceError(refusal) => refusal_text(action, source, refusal.err()),
+        SdkError::TimeoutError(_) => {
+            format!("{action} was not answered in time; check the network, or the VPC endpoint for RDS")
+        }
+        SdkError::DispatchFailure(_) => format!(
+            "the RDS API could not be reached ({}); check the network, DNS, the region's name, or the VPC endpoint for RDS",
+            error_chain::text(error)
+        ),
+        SdkError::ResponseError(_) => unreadable(action),
+        _ => format!("{action} could not be sent: {}", error_chain::text(error)),
+    }
+}
+
+fn refusal_text(action: &str, source: &CredentialSource, error: &impl ProvideErrorMetadata) -> String {
+    let code = error.code().unwrap_or_default();
+    let message = error.message().unwrap_or("no message");
+    match code {
+        _ if DENIED.contains(&code) => {
+            format!(
+                "the AWS identity may not call {action}; allow {ACTIONS} in its IAM policy (AWS: {message})"
+            )
+        }
+        _ if THROTTLED.contains(&code) => {
+            format!(
+                "AWS throttles {action} for this account; the next refresh tries again, fewer replicas send fewer calls"
+            )
+        }
+        "ExpiredToken" | "ExpiredTokenException" => NoCredentials::refused_as_expired(source).to_string(),
+        "InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure" | "OptInRequired" => format!(
+            "AWS does not know the credentials of {source}, or the region is not enabled for the account; {}",
+            source.remedy()
+        ),
+        "RequestExpired" | "RequestTimeTooSkewed" => {
+            "AWS rejects the time in the request; set the clock of this machine".into()
+        }
+        // The message is left out, because it quotes the signed request.
+        "SignatureDoesNotMatch" | "IncompleteSignature" => format!(
+            "AWS rejects the signature: the secret key of {source} does not belong to its access key, or the clock of \
+             this machine is wrong; {}",
+            source.remedy()
+        ),
+        // A response that does not come from RDS has no code, even with status 200.
+        "" => unreadable(action),
+        _ => format!("{action} failed with {code}: {message}"),
+    }
+}
+
+fn unreadable(action: &str) -> String {
+    format!(
+        "the response to {action} is not a complete RDS document; check for an HTTP proxy that answers in place of AWS"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::fake_aws::aws_with;
+
+    #[tokio::test]
+    async fn missing_credentials_are_found_in_the_errors_of_the_sdk() {
+        let aws = aws_with("http://127.0.0.1:1", Some("us-east-1"), None).await;
+        let client = aws_sdk_rds::Client::new(&aws.config);
+        let error = client.describe_db_instances().send().await.unwrap_err();
+        let text = CallError::new("rds:DescribeDBInstances", &CredentialSource::Environment, &error).text;
+        assert!(text.starts_with("no AWS credentials were found"), "{text}");
+        assert!(text.contains("service account"), "the remedy is that of the credentials: {text}");
+    }
+}
