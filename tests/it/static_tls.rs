@@ -1,8 +1,8 @@
 //! Static targets at hosts that discovery finds too: they keep the TLS of discovered databases, key by key.
 
+use crate::support::builder::World;
 use crate::support::certificates::{Authority, Validity};
 use crate::support::instance::Instance;
-use crate::support::plan::World;
 use crate::support::raw::{Raw, Refusal};
 use crate::support::scratch::random_text;
 use crate::support::world::Running;

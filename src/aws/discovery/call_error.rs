@@ -5,7 +5,8 @@ use std::error::Error;
 use aws_sdk_rds::config::http::HttpResponse;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 
-use crate::aws::credentials::{CredentialSource, NoCredentials, causes};
+use crate::aws::credentials::{CredentialSource, NoCredentials};
+use crate::error_chain;
 
 /// The actions that discovery needs in the IAM policy.
 const ACTIONS: &str = "rds:DescribeDBInstances, rds:DescribeDBClusters and rds:DescribeDBClusterEndpoints";

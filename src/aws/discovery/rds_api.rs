@@ -7,8 +7,7 @@ use aws_sdk_rds::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_rds::error::BoxError;
 use aws_sdk_rds::types::Filter;
 
-use crate::aws::credentials::{CredentialSource, NoCredentials};
-use crate::error_chain;
+use super::call_error::CallError;
 
 /// Entries in a page: the maximum of RDS (Amazon RDS API Reference, `MaxRecords`).
 pub(super) const PAGE_SIZE: i32 = 100;
