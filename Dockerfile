@@ -52,7 +52,9 @@ COPY src src
 COPY build/ca build/ca
 RUN RDS_AUTH_PROXY_BUILD_COMMIT="$(printf %.12s "$REVISION")" RDS_AUTH_PROXY_BUILD_DATE="${CREATED%%T*}" \
         cargo build --release --locked --target "$(cat /target)" \
-    && install -D "target/$(cat /target)/release/rds-auth-proxy" /out/rds-auth-proxy
+    && install -D "target/$(cat /target)/release/rds-auth-proxy" /out/rds-auth-proxy \
+    && install -d /out/bin \
+    && ln -s /usr/local/bin/rds-auth-proxy /out/bin/rds-auth-proxy
 
 FROM ${RUNTIME_IMAGE} AS server
 ARG RUNTIME_IMAGE
@@ -67,6 +69,10 @@ LABEL org.opencontainers.image.title="rds-auth-proxy" \
       org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 COPY --from=build /out/rds-auth-proxy /usr/local/bin/rds-auth-proxy
+# The path and the home directory of the Go program's image: manifests say `command: ["/bin/rds-auth-proxy"]` and mount AWS
+# files at /.aws. Without HOME it would depend on the uid.
+COPY --from=build /out/bin/ /bin/
+ENV HOME=/
 COPY build/ca/rds-bundle.pem /etc/rds-auth-proxy/rds-bundle.pem
 # The directory of config.yaml without --configfile.
 WORKDIR /etc/rds-auth-proxy

@@ -133,7 +133,7 @@ build() { # build TARGET CONTEXT TAG ARCH
     options+=(--build-arg RUST_IMAGE="$(pinned "${rust%-*}-$4")" --build-arg RUNTIME_IMAGE="$(pinned "$runtime")")
     options+=(--build-arg POSTGRES_IMAGE="$(pinned "$debian")")
     options+=(--build-arg VERSION=0.0.0-test --build-arg REVISION="$revision" --build-arg CREATED=2001-02-03T04:05:06Z)
-    if [ "$4" = "$arch" ]; then use_program "$binary" build rds-auth-proxy; fi
+    if [ "$4" = "$arch" ]; then use_program "$binary" build rds-auth-proxy && link_program; fi
     use_program "$world" world-build world
     if [ -z "$binary" ] || [ -z "$world" ]; then prepare_cargo "$4"; fi
     [ "$arch" != "$native" ] || echo "${options[*]}" > "$work/build-options"   # for build/compose-test.sh
@@ -150,6 +150,13 @@ use_program() {
     mkdir -p "$work/$2/out"
     install "$1" "$work/$2/out/$3"
     options+=(--build-context "$2=$work/$2")
+}
+
+# The link that the stage `build` makes beside the program.
+link_program() {
+    [ -n "$binary" ] || return 0
+    mkdir -p "$work/build/out/bin"
+    ln -sf /usr/local/bin/rds-auth-proxy "$work/build/out/bin/rds-auth-proxy"
 }
 
 # Mounts the toolchain and the downloaded crates of this machine, so that the build needs no network.
@@ -259,11 +266,16 @@ check_image() {
     cmp -s "$mount/etc/rds-auth-proxy/rds-bundle.pem" build/ca/rds-bundle.pem || fail "the RDS bundle in the image differs from build/ca/rds-bundle.pem"
     [ "$(find "$mount" -xdev -type f -perm /111 ! -name '*.so*' -printf '%P ')" = 'usr/local/bin/rds-auth-proxy ' ] \
         || fail "the image has other programs: $(find "$mount" -xdev -type f -perm /111 ! -name '*.so*')"
+    [ "$(readlink "$mount/bin/rds-auth-proxy")" = /usr/local/bin/rds-auth-proxy ] || fail "/bin/rds-auth-proxy is no link to the program"
     # The architecture of the program (elf(5), e_machine).
     [ "$(od -An -tx1 -j18 -N2 "$mount/usr/local/bin/rds-auth-proxy")" = " $machine" ] || fail "the program is not for $arch"
     [ -z "$(find "$mount/etc/rds-auth-proxy" "$mount/usr/local" -perm /022 ! -type l)" ] || fail "other users may write to files of the image"
     pod image unmount "$image" > /dev/null
     ok "the image has one program, for $arch, and the bundle; no file is writable"
+    # As the chart of the Go program starts it.
+    pod run --rm --pull never --arch "$arch" --network none --read-only --entrypoint /bin/rds-auth-proxy "$image" version > /dev/null \
+        || fail "/bin/rds-auth-proxy does not start"
+    ok "the path of the Go program's image starts the program"
     if [ -z "$binary" ]; then
         pod run --rm --pull never --arch "$arch" --network none "$image" version | grep -q "commit ${revision:0:12}, 2001-02-03" \
             || fail "the program does not print its commit"

@@ -10,7 +10,7 @@
 //! | 3 | `session` | the engine: the steps of one connection, one file per step |
 //! | 2 | `catalog` | the targets, who may reach them, and the ports to the outside |
 //! | 1 | `net`, `tls` | sockets with policy, exact reads; connectors, roots, certificates |
-//! | 0 | `wire`, `error_chain`, `secret`, `shutdown`, `single_flight`, `stamp` | bytes to values and back, causes of errors, secrets, the order to stop, shared computations, changed files |
+//! | 0 | `wire`, `error_chain`, `file_access`, `secret`, `shutdown`, `single_flight`, `stamp` | bytes to values and back, causes of errors, files that cannot be read, secrets, the order to stop, shared computations, changed files |
 //!
 //! `docs/architecture.md` follows one connection through them.
 
@@ -35,6 +35,7 @@ pub mod net;
 pub mod tls;
 
 pub mod error_chain;
+pub mod file_access;
 pub mod secret;
 pub mod shutdown;
 pub mod single_flight;

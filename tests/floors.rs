@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Lowest floor first. Modules on one floor do not import each other.
 const FLOORS: &[&[&str]] = &[
-    &["wire", "error_chain", "secret", "shutdown", "single_flight", "stamp"],
+    &["wire", "error_chain", "file_access", "secret", "shutdown", "single_flight", "stamp"],
     &["net", "tls"],
     &["catalog"],
     &["session"],

@@ -40,6 +40,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 
+use tracing::warn;
+
 use credentials::{Chain, CredentialLoader, Files, Identities, NewConfig};
 use region::{find_region, is_region, with_region};
 use untraced::untraced;
@@ -95,7 +97,9 @@ impl Aws {
     /// targets needs none; each use reports them. If environment and profile name no region, the first of `regions`
     /// (those of the configuration) is the one for the credentials' own calls, such as assuming a role.
     pub async fn load(regions: &[String]) -> Self {
-        let loader = CredentialLoader { new_config: Arc::new(new_config), files: Files::of_this_process() };
+        let files = Files::of_this_process();
+        warn_of_denied(files.clone()).await;
+        let loader = CredentialLoader { new_config: Arc::new(new_config), files };
         Self::with(loader, find_region(regions).await).await
     }
 
@@ -140,6 +144,15 @@ impl Aws {
     fn own_region(&self) -> Result<String, AwsError> {
         let region = self.region.as_ref().map(Region::to_string);
         region.ok_or_else(|| AwsError::NoRegion { profile: self.profile.clone() })
+    }
+}
+
+/// The SDK would use other credentials instead, without an error. The image of the Go program ran as root and could read every
+/// file.
+async fn warn_of_denied(files: Files) {
+    let denied = tokio::task::spawn_blocking(move || files.denied()).await.unwrap_or_default();
+    for error in denied {
+        warn!(%error, "AWS credentials in a file are not used");
     }
 }
 

@@ -137,8 +137,8 @@ mod tests {
         merged.targets.iter().map(|target| (target.name.as_str(), target.tls.mode(), of(target))).collect()
     }
 
-    fn rds(region: &str) -> Option<Roots> {
-        Some(Roots::Rds { region: region.into() })
+    fn rds(region: &str) -> Roots {
+        Roots::Rds { region: region.into() }
     }
 
     #[test]
@@ -157,8 +157,8 @@ mod tests {
         assert_eq!(
             tls(&merged),
             [
-                ("my-a", SslMode::VerifyFull, rds("eu-west-1")),
-                ("my-b", SslMode::VerifyCa, rds("eu-west-1")),
+                ("my-a", SslMode::VerifyFull, Some(rds("eu-west-1"))),
+                ("my-b", SslMode::VerifyCa, Some(rds("eu-west-1"))),
                 ("my-c", SslMode::Disable, None),
                 ("my-d", SslMode::VerifyFull, Some(own)),
                 ("my-e", SslMode::Require, None),
@@ -175,7 +175,7 @@ mod tests {
         let cache = ConnectorCache::default();
         let merged = merge(&policy(Vec::new(), None), &found, &cache);
         let roots: Vec<_> = tls(&merged).into_iter().map(|(_, _, roots)| roots).collect();
-        assert_eq!(roots, [rds("eu-west-1"), rds("us-east-1"), rds("us-east-1")]);
+        assert_eq!(roots, [Some(rds("eu-west-1")), Some(rds("us-east-1")), Some(rds("us-east-1"))]);
         let own = Some(Roots::Path("rds.pem".into()));
         let merged = merge(&policy(Vec::new(), own.clone()), &found, &cache);
         assert!(tls(&merged).into_iter().all(|(_, mode, roots)| mode == SslMode::VerifyFull && roots == own));

@@ -21,6 +21,8 @@ pub use listed_at::ListedAt;
 pub use lookup::LookupError;
 pub use metrics::describe;
 pub use port_forward::{Pods, PortForward};
-pub use ports::{Boxed, Dial, Discover, DiscoverError, Inventory, LateRefusal, Mint, MintError, Minted};
+pub use ports::{
+    Boxed, Dial, Discover, DiscoverError, Inventory, LateRefusal, Mint, MintError, Minted, TunnelStream,
+};
 pub use target::{DefaultTls, Discovered, Iam, Policy, StaticTarget, Target};
 pub use token::{TokenError, TokenRule};

@@ -84,7 +84,17 @@ pub struct MintError {
 pub trait Dial: Send + Sync {
     /// A new stream, independent of all others, or the reason why there is none: either within `limit`. A pod may still refuse
     /// the stream: its first read then fails with a [`LateRefusal`].
-    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Socket>>;
+    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<TunnelStream>>;
+}
+
+/// A stream of a tunnel.
+pub struct TunnelStream {
+    /// The stream, without TLS inside it.
+    pub socket: Socket,
+    /// Whether the tunnel encrypts by itself and its entrance has proved its identity, so that a password may pass without
+    /// TLS inside: nothing between this machine and the cluster can read the stream or pose as its other end. Each stream has
+    /// its own answer, because the credentials of a tunnel may change while it is in use.
+    pub verified: bool,
 }
 
 /// A pod refused a stream after it was opened. The pod has received nothing, so another stream may work. It travels inside

@@ -1,10 +1,10 @@
 //! The database password of `--password` or `--password-file`.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::args::ClientArguments;
+use crate::file_access;
 use crate::process::CommandError;
 use crate::secret::Secret;
 
@@ -48,7 +48,7 @@ fn from_file(path: &Path) -> Result<Secret, CommandError> {
 fn read(path: &Path) -> io::Result<Secret> {
     let limit = LONGEST + 1;
     let mut bytes = Vec::with_capacity(limit + 1);
-    let read = File::open(path)?.take(limit as u64).read_to_end(&mut bytes);
+    let read = file_access::open(path)?.take(limit as u64).read_to_end(&mut bytes);
     let secret = Secret::new(bytes);
     read.map(|_| secret)
 }

@@ -54,7 +54,8 @@ impl<'a> Connectors<'a> {
         Settings { mode, roots: None, identity: self.identity.clone() }
     }
 
-    /// The connector of an `ssl` section whose `mode` has this default.
+    /// The connector of an `ssl` section whose `mode` has this default. Roots without a mode demand verification, which `prefer`
+    /// does not do: they mean at least `require`, and so `verify-ca`.
     pub(super) fn of_section(
         &self,
         path: &KeyPath,
@@ -62,11 +63,8 @@ impl<'a> Connectors<'a> {
         mode: SslMode,
     ) -> Result<Arc<Connector>, KeyError> {
         let section = self.section(path, ssl)?;
-        if section.overrides.roots.is_some() && ssl.mode.is_none() && mode == SslMode::Disable {
-            let reason = "TLS is off here unless `mode` is set, so this has no effect; \
-                          set `mode: verify-full` or `mode: verify-ca` as well";
-            return Err(KeyError::of_key(path.key("root_certificate"), reason));
-        }
+        let rooted = section.overrides.roots.is_some();
+        let mode = if rooted && mode == SslMode::Prefer { SslMode::Require } else { mode };
         self.load(&section, self.defaults(mode).with(&section.overrides)).map(Arc::new)
     }
 

@@ -1,12 +1,12 @@
 //! Replaces `${fromEnv:NAME}` and `${fromFile:/path}` in values.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use super::environment::Environment;
 use super::key_error::KeyError;
 use super::key_path::{KeyPath, Step};
 use super::tree::Tree;
+use crate::file_access;
 
 /// The values that came from outside the file. They may be secret, so errors do not repeat them.
 #[derive(Debug, Default)]
@@ -92,7 +92,7 @@ fn look_up(source: &str, argument: &str, environment: &Environment) -> Result<St
         }),
         "fromFile" => {
             let path = environment.path(argument).map_err(|unset| unset.reason())?;
-            let read = fs::read_to_string(&path);
+            let read = file_access::read_to_string(&path);
             let text = read
                 .map_err(|error| format!("the file of ${{fromFile:{argument}}} cannot be read: {error}"))?;
             Ok(text.trim_end_matches(['\n', '\r']).to_owned())

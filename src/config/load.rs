@@ -1,6 +1,5 @@
 //! Loads a configuration file: runs all steps, from the text to the settings.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,6 +11,7 @@ use super::key_error::KeyError;
 use super::raw::RawConfig;
 use super::settings::{Addresses, Config, Mode};
 use super::{locate, parse, resolve};
+use crate::file_access;
 
 /// The configuration of the file, with the certificates that it names: a bad certificate is an error at start.
 ///
@@ -43,7 +43,8 @@ pub fn load_addresses(path: &Path) -> Result<Addresses, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+    file_access::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// As [`load`], with the text of the file; errors name `path`.

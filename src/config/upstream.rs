@@ -23,8 +23,8 @@ pub(super) fn resolve(
         (Some(host), None) => (UpstreamTransport::Host(host.0), SslMode::Require),
         (None, Some(forward)) => {
             let forward = port_forward(&section.key("port_forward"), forward, connectors)?;
-            // The tunnel has TLS to the Kubernetes API.
-            (UpstreamTransport::PortForward(forward), SslMode::Disable)
+            // The tunnel has TLS to the Kubernetes API, so a server without TLS is no danger, and one with TLS uses it.
+            (UpstreamTransport::PortForward(forward), SslMode::Prefer)
         }
         (Some(_), Some(_)) => {
             let reason = "`host` and `port_forward` exclude each other; remove one of them";

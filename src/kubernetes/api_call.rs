@@ -8,8 +8,19 @@ use kube::core::Status;
 use tokio::time::timeout;
 
 use super::cluster::Access;
-use super::error::TunnelError;
+use super::error::{Rule, TunnelError};
 use super::explain::{credentials_error, find, innermost, quote};
+
+const LIST_PODS: Rule = Rule { resource: "pods", verbs: r#"["get", "list"]"#, values: ROLE };
+const GET_SERVICE: Rule = Rule {
+    resource: "services",
+    verbs: r#"["get"]"#,
+    values: "rbac.create, rbac.portforwardSubjects and service.enabled",
+};
+/// Websockets open with a GET (`get`). Kubernetes 1.35 and later also check `create`, as for the POST of older clients.
+pub(super) const PORT_FORWARD: Rule =
+    Rule { resource: "pods/portforward", verbs: r#"["get", "create"]"#, values: ROLE };
+const ROLE: &str = "rbac.create and rbac.portforwardSubjects";
 
 /// A call of the Kubernetes API.
 #[derive(Clone, Copy)]
@@ -83,26 +94,23 @@ fn explain_status(status: &Status, access: &Access, call: ApiCall<'_>) -> Tunnel
     }
 }
 
-/// Reads `User "U" cannot VERB resource "R" in API group "" in the namespace "N"`, the wording of the RBAC authorizer
-/// (`ForbiddenMessage` in apiserver/pkg/endpoints/handlers/responsewriters/errors.go). Where another authorizer words
-/// it differently, the values of the call itself stand in.
+/// Reads `User "U" cannot VERB resource "R" in API group "" in the namespace "N"`, the wording of the API server for every
+/// authorizer (`ForbiddenMessage` in apiserver/pkg/endpoints/handlers/responsewriters/errors.go). Where a proxy before it
+/// words it differently, the values of the call itself stand in, if it needs one verb only.
 fn forbidden(message: &str, access: &Access, call: ApiCall<'_>) -> TunnelError {
-    let (verb, resource, verbs) = match call {
-        ApiCall::ListPods => ("list", "pods", "[\"get\", \"list\"]"),
-        ApiCall::GetService(_) => ("get", "services", "[\"get\"]"),
-        ApiCall::PortForward { .. } => ("get", "pods/portforward", "[\"get\", \"create\"]"),
+    let verb = between(message, "cannot ", " ");
+    let (verb, rule) = match call {
+        ApiCall::ListPods => (verb.unwrap_or("list"), LIST_PODS),
+        ApiCall::GetService(_) => (verb.unwrap_or("get"), GET_SERVICE),
+        ApiCall::PortForward { pod } => match verb {
+            Some(verb) => (verb, PORT_FORWARD),
+            None => return TunnelError::Denied { pod: pod.to_owned(), reason: quote(message) },
+        },
     };
     let user =
         between(message, "User \"", "\"").map_or_else(|| "you".to_owned(), |user| format!("user {user}"));
-    let verb = between(message, "cannot ", " ").unwrap_or(verb);
     let namespace = between(message, "in the namespace \"", "\"").unwrap_or(&access.namespace);
-    TunnelError::Forbidden {
-        user: quote(&user),
-        verb: quote(verb),
-        resource: resource.to_owned(),
-        namespace: quote(namespace),
-        verbs,
-    }
+    TunnelError::Forbidden { user: quote(&user), verb: quote(verb), namespace: quote(namespace), rule }
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {

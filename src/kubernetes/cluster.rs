@@ -27,7 +27,7 @@ pub(super) struct Access {
     /// The command of the credential plugin, for texts.
     pub(super) plugin: Option<String>,
     /// Whether TLS or the loopback address proves that the API server is the right one.
-    verified: bool,
+    pub(super) verified: bool,
     /// Wall-clock time, which goes on while a laptop sleeps.
     built: SystemTime,
 }

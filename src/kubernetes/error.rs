@@ -39,9 +39,13 @@ pub(super) enum TunnelError {
     )]
     Unauthorized { server: String },
     #[error(
-        "Kubernetes does not let {user} {verb} {resource} in namespace {namespace}; its role there lacks the rule {{apiGroups: [\"\"], resources: [\"{resource}\"], verbs: {verbs}}}"
+        "Kubernetes does not let {user} {verb} {} in namespace {namespace}; its role there lacks the rule {{apiGroups: [\"\"], resources: [\"{}\"], verbs: {}}}, which the Helm chart grants by {}", rule.resource, rule.resource, rule.verbs, rule.values
     )]
-    Forbidden { user: String, verb: String, resource: String, namespace: String, verbs: &'static str },
+    Forbidden { user: String, verb: String, namespace: String, rule: Rule },
+    #[error(
+        "Kubernetes denies a port-forward to pod {pod}: {reason}; RBAC allows it, so ask for an exception from the admission policy that denies it"
+    )]
+    Denied { pod: String, reason: String },
     #[error(
         "no pod was reached within {} s; the credential plugin of the kubeconfig or the API server is slow: see how long `kubectl get pods` takes in a terminal, then connect again", .after.as_secs()
     )]
@@ -78,6 +82,16 @@ pub(super) enum TunnelError {
     PortRefused { pod: String, port: u16, reason: String },
 }
 
+/// A rule of a role that the tunnel needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub(super) resource: &'static str,
+    /// The verbs, as a YAML list.
+    pub(super) verbs: &'static str,
+    /// The values of the Helm chart with which its role has this rule.
+    pub(super) values: &'static str,
+}
+
 /// When a failed attempt is worth another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
@@ -104,6 +118,7 @@ impl TunnelError {
             | Self::PluginFailed { .. }
             | Self::PluginSilent { .. }
             | Self::Forbidden { .. }
+            | Self::Denied { .. }
             | Self::Slow { .. }
             | Self::Refused { .. }
             | Self::NoWebsocket { .. }
@@ -129,7 +144,7 @@ impl TunnelError {
                 "credential_plugin"
             }
             Self::Unauthorized { .. } => "unauthorized",
-            Self::Forbidden { .. } => "forbidden",
+            Self::Forbidden { .. } | Self::Denied { .. } => "forbidden",
             Self::Unreachable { .. }
             | Self::Refused { .. }
             | Self::Busy { .. }
@@ -145,9 +160,10 @@ impl TunnelError {
     fn kind(&self) -> io::ErrorKind {
         match self {
             Self::PluginSilent { .. } | Self::Slow { .. } => io::ErrorKind::TimedOut,
-            Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::PluginFailed { .. } => {
-                io::ErrorKind::PermissionDenied
-            }
+            Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::Denied { .. }
+            | Self::PluginFailed { .. } => io::ErrorKind::PermissionDenied,
             Self::PortRefused { .. } => io::ErrorKind::ConnectionRefused,
             Self::NoPod { .. } | Self::NoService { .. } | Self::NoContext { .. } | Self::NoKubeconfig => {
                 io::ErrorKind::NotFound

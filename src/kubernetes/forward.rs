@@ -35,7 +35,7 @@ pub async fn forward(listener: Listener, tunnel: Arc<dyn Dial>, shutdown: Shutdo
 async fn join(accepted: Accepted, tunnel: Arc<dyn Dial>) {
     let Accepted { mut socket, peer } = accepted;
     let mut stream = match tunnel.dial(OPEN_TIMEOUT).await {
-        Ok(stream) => stream,
+        Ok(stream) => stream.socket,
         Err(error) => {
             return warn!(?peer, %error, "closed a forwarded connection: cannot open a stream to a pod");
         }

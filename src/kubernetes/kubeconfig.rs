@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use super::connector::is_local;
 use super::error::TunnelError;
 use crate::catalog::PortForward;
+use crate::file_access::explained;
 use crate::stamp::Stamp;
 
 /// A cluster and credentials for it.
@@ -95,7 +96,9 @@ fn read_one(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
 /// Leaves out the text of the parser, which may quote the file and with it a token.
 fn unreadable(path: &Path, error: &KubeconfigError) -> TunnelError {
     let reason = match error {
-        KubeconfigError::ReadConfig(error, _) => error.to_string(),
+        KubeconfigError::ReadConfig(error, _) => {
+            explained(path, io::Error::new(error.kind(), error.to_string())).to_string()
+        }
         KubeconfigError::Parse(_) => "it is not valid YAML or not a kubeconfig".to_owned(),
         other => other.to_string(),
     };

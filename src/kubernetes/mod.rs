@@ -11,6 +11,7 @@
 //! | `open` | opens the websocket to one pod |
 //! | `channel` | that websocket as a stream of bytes |
 //! | `keepalive` | pings, and when silence means that the path is dead |
+//! | `access_review` | which right is missing where a refused port-forward does not name it |
 //! | `api_call` | calls of the Kubernetes API, and what a failed one means |
 //! | `cluster` | the client for the API, built when first needed and again when its credentials expire |
 //! | `kubeconfig` | address and credentials of the cluster, found as kubectl does |
@@ -21,9 +22,10 @@
 //! | `metrics` | the metrics |
 //! | `timeouts` | the time limits |
 //!
-//! Imports go one way: `tunnel` → `open`, `pods` → `api_call` → `cluster` → `kubeconfig` → `connector`, and `open` →
-//! `channel` → `keepalive`. Each of them may use `explain`, `error`, `metrics` and `timeouts`.
+//! Imports go one way: `tunnel` → `open`, `pods` → `api_call` → `cluster` → `kubeconfig` → `connector`, `open` →
+//! `access_review` → `api_call`, and `open` → `channel` → `keepalive`. Each of them may use `explain`, `error`, `metrics` and `timeouts`.
 
+mod access_review;
 mod api_call;
 mod channel;
 mod cluster;

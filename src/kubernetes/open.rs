@@ -10,6 +10,7 @@ use kube::{Error, Resource};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use super::access_review::missing_right;
 use super::api_call::{ApiCall, response};
 use super::channel::{Channel, websocket_config};
 use super::cluster::Access;
@@ -28,7 +29,14 @@ pub(super) async fn open(
         let request = request.portforward(pod, &[port]).map_err(Error::BuildRequest)?;
         access.client.connect(request).await
     };
-    let connection = response(access, ApiCall::PortForward { pod }, timeouts.answer, request).await?;
+    let connection = match response(access, ApiCall::PortForward { pod }, timeouts.answer, request).await {
+        Ok(connection) => connection,
+        Err(denied @ TunnelError::Denied { .. }) => {
+            // The list of the pods and this request may have taken two answers.
+            return Err(missing_right(access, pod, timeouts.answer / 3, denied).await);
+        }
+        Err(error) => return Err(error),
+    };
     // The websocket has read nothing yet, so it can be replaced by one with smaller buffers.
     let socket = connection.into_stream().into_inner();
     let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(websocket_config())).await;

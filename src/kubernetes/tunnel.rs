@@ -17,7 +17,7 @@ use super::open::open;
 use super::pods::{candidates, diagnose, label_selector};
 use super::timeouts::Timeouts;
 use crate::catalog::PortForward;
-use crate::catalog::{Boxed, Dial};
+use crate::catalog::{Boxed, Dial, TunnelStream};
 use crate::net::Socket;
 
 type PodStream = Channel<TokioIo<Upgraded>>;
@@ -53,7 +53,7 @@ impl Tunnel {
         self
     }
 
-    async fn open(&self, limit: Duration) -> Result<PodStream, TunnelError> {
+    async fn open(&self, limit: Duration) -> Result<TunnelStream, TunnelError> {
         let timeouts = self.timeouts.within(limit);
         let mut last = None;
         let opened = timeout(limit, self.open_with_retries(&timeouts, &mut last)).await;
@@ -66,13 +66,18 @@ impl Tunnel {
         &self,
         timeouts: &Timeouts,
         last: &mut Option<TunnelError>,
-    ) -> Result<PodStream, TunnelError> {
+    ) -> Result<TunnelStream, TunnelError> {
         let start = Instant::now();
         let mut retried = false;
         loop {
             let access = self.cluster.access(timeouts).await?;
             let error = match self.attempt(&access, timeouts).await {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => {
+                    return Ok(TunnelStream {
+                        socket: Socket::Tunnel(Box::new(stream)),
+                        verified: access.verified,
+                    });
+                }
                 Err(error) => error,
             };
             debug!(%error, "cannot open a stream to a pod");
@@ -123,13 +128,13 @@ impl Tunnel {
 }
 
 impl Dial for Tunnel {
-    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<Socket>> {
+    fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<TunnelStream>> {
         Box::pin(async move {
             let start = Instant::now();
             let opened = self.open(limit).await;
             let stream = opened.inspect_err(|error| metrics::count_failed_dial(error.outcome()))?;
             metrics::count_dial(start.elapsed());
-            Ok(Socket::Tunnel(Box::new(stream)))
+            Ok(stream)
         })
     }
 }

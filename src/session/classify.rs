@@ -40,6 +40,7 @@ impl Failure {
             | Self::HopProtocol { .. }
             | Self::HopTls { .. }
             | Self::NoTls { .. }
+            | Self::UnverifiedTunnel(_)
             | Self::ErrorBeforeTls(_)
             | Self::NotPostgres { .. }
             | Self::HungUpBeforeTls(_)
@@ -82,9 +83,11 @@ impl Failure {
             Self::Timeout { .. } => "timeout",
             Self::Unreachable { .. } | Self::RefusedLate { .. } => "unreachable",
             Self::HopGone { .. } | Self::HopLost { .. } => "hop_gone",
-            Self::HopTls { .. } | Self::NoTls { .. } | Self::ErrorBeforeTls(_) | Self::HungUpBeforeTls(_) => {
-                "hop_tls"
-            }
+            Self::HopTls { .. }
+            | Self::NoTls { .. }
+            | Self::UnverifiedTunnel(_)
+            | Self::ErrorBeforeTls(_)
+            | Self::HungUpBeforeTls(_) => "hop_tls",
             Self::HopProtocol { .. }
             | Self::NotPostgres { .. }
             | Self::LoginOrder { .. }

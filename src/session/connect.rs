@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::message::lost;
 use super::{Failure, Hop, Transport};
-use crate::catalog::{AuthMethod, AuthMethods};
+use crate::catalog::{AuthMethod, AuthMethods, TunnelStream};
 use crate::net::{Framed, Socket, dial};
 use crate::tls::SslMode;
 use crate::wire::encode_ssl_request;
@@ -17,7 +17,7 @@ pub(super) struct HopStream {
     pub(super) framed: Framed,
     /// The hop's name in errors.
     pub(super) name: String,
-    password_allowed: bool,
+    passwords: Passwords,
     /// Whether the hop has proved its identity by its certificate.
     pub(super) verified: bool,
     methods: AuthMethods,
@@ -26,17 +26,43 @@ pub(super) struct HopStream {
     auth_key: String,
 }
 
+/// Whether a password may travel to the hop, and otherwise why not.
+#[derive(Clone, Copy)]
+enum Passwords {
+    Allowed,
+    /// Without TLS it would be in clear text.
+    NoTls,
+    /// Without TLS it would be in clear text for an impostor of the tunnel's entrance.
+    UnverifiedTunnel,
+}
+
+/// How a hop was reached, before TLS.
+#[derive(Clone, Copy)]
+enum Path {
+    /// By its address.
+    Network,
+    /// Through a tunnel whose entrance is verified or not.
+    Tunnel { verified: bool },
+}
+
 impl HopStream {
-    /// Never sends a password in clear text, unless the mode says `disable`: then the network between is trusted. This is the
-    /// one place that decides it.
-    fn new(hop: &Hop, framed: Framed) -> Self {
-        let (is_tls, trusted_network) = (framed.stream().is_tls(), hop.tls.mode() == SslMode::Disable);
+    /// Never sends a password in clear text, except where the network between is trusted: the mode says `disable`, or the path
+    /// is a tunnel that encrypts, to a cluster that has proved its identity. This is the one place that decides it.
+    fn new(hop: &Hop, framed: Framed, path: Path) -> Self {
+        let is_tls = framed.stream().is_tls();
+        let trusted_network =
+            hop.tls.mode() == SslMode::Disable || matches!(path, Path::Tunnel { verified: true });
         let verified = is_tls && hop.tls.verifies();
         let default = if verified || trusted_network { AuthMethods::ALL } else { AuthMethods::SAFE };
+        let passwords = match path {
+            _ if is_tls || trusted_network => Passwords::Allowed,
+            Path::Network => Passwords::NoTls,
+            Path::Tunnel { .. } => Passwords::UnverifiedTunnel,
+        };
         Self {
             framed,
             name: hop.name.clone(),
-            password_allowed: is_tls || trusted_network,
+            passwords,
             verified,
             methods: hop.require_auth.unwrap_or(default),
             default_methods: hop.require_auth.is_none(),
@@ -55,11 +81,13 @@ impl HopStream {
 
     /// Fails where a password, ours or the application's, would travel in clear text.
     pub(super) fn check_password_allowed(&self) -> Result<(), Failure> {
-        if self.password_allowed {
-            return Ok(());
+        let hop = self.name.clone();
+        match self.passwords {
+            Passwords::Allowed => Ok(()),
+            // TLS was not demanded, else there would be no connection in clear text.
+            Passwords::NoTls => Err(Failure::NoTls { hop, mode: SslMode::Prefer }),
+            Passwords::UnverifiedTunnel => Err(Failure::UnverifiedTunnel(hop)),
         }
-        // TLS was not demanded, else there would be no connection in clear text.
-        Err(Failure::NoTls { hop: self.name.clone(), mode: SslMode::Prefer })
     }
 
     #[cfg(fuzzing)]
@@ -67,7 +95,7 @@ impl HopStream {
         Self {
             framed,
             name: name.to_owned(),
-            password_allowed: true,
+            passwords: Passwords::Allowed,
             verified: true,
             methods: AuthMethods::ALL,
             default_methods: true,
@@ -78,27 +106,35 @@ impl HopStream {
 
 /// Opens a connection to the hop within `limit`, then makes the TLS that the hop's mode demands.
 pub(super) async fn connect(hop: &Hop, limit: Duration) -> Result<HopStream, Failure> {
-    let reached = match &hop.transport {
-        Transport::Address(address) => dial(address, limit).await,
-        Transport::Tunnel { dial, .. } => dial.dial(limit).await,
-    };
-    let mut socket = reached.map_err(|source| Failure::Unreachable { hop: hop.name.clone(), source })?;
+    let reached = reach(hop, limit).await;
+    let (mut socket, path) =
+        reached.map_err(|source| Failure::Unreachable { hop: hop.name.clone(), source })?;
     let mode = hop.tls.mode();
     if mode == SslMode::Disable {
-        return Ok(HopStream::new(hop, Framed::new(socket)));
+        return Ok(HopStream::new(hop, Framed::new(socket), path));
     }
     let name = || hop.name.clone();
     match request_tls(&mut socket).await.map_err(|source| lost(&hop.name, source))? {
         Some(b'S') => {
             let encrypted = hop.tls.connect(socket, hop.transport.host()).await;
             let stream = encrypted.map_err(|source| Failure::HopTls { hop: name(), source })?;
-            Ok(HopStream::new(hop, Framed::new(stream)))
+            Ok(HopStream::new(hop, Framed::new(stream), path))
         }
-        Some(b'N') if mode == SslMode::Prefer => Ok(HopStream::new(hop, Framed::new(socket))),
+        Some(b'N') if mode == SslMode::Prefer => Ok(HopStream::new(hop, Framed::new(socket), path)),
         Some(b'N') => Err(Failure::NoTls { hop: name(), mode }),
         Some(b'E') => Err(Failure::ErrorBeforeTls(name())),
         Some(byte) => Err(Failure::NotPostgres { hop: name(), byte }),
         None => Err(Failure::HungUpBeforeTls(name())),
+    }
+}
+
+async fn reach(hop: &Hop, limit: Duration) -> std::io::Result<(Socket, Path)> {
+    match &hop.transport {
+        Transport::Address(address) => Ok((dial(address, limit).await?, Path::Network)),
+        Transport::Tunnel { dial, .. } => {
+            let TunnelStream { socket, verified } = dial.dial(limit).await?;
+            Ok((socket, Path::Tunnel { verified }))
+        }
     }
 }
 

@@ -141,6 +141,11 @@ pub enum Failure {
         /// The mode it is configured with.
         mode: SslMode,
     },
+    /// The hop has no TLS, and an impostor of the tunnel's entrance could read a password.
+    #[error(
+        "{0} has TLS turned off, and the kubeconfig does not verify the API server: a password could reach an impostor"
+    )]
+    UnverifiedTunnel(String),
     /// The hop answered the SSLRequest with an error. Its text came in clear text from an unverified peer, so it is not
     /// shown (as libpq since CVE-2024-10977).
     #[error("{0} answered with an error before TLS could begin; its log has it")]

@@ -77,6 +77,7 @@ impl Failure {
             | Self::RefusedLate { .. }
             | Self::HopTls { .. }
             | Self::NoTls { .. }
+            | Self::UnverifiedTunnel(_)
             | Self::ErrorBeforeTls(_)
             | Self::NotPostgres { .. }
             | Self::HungUpBeforeTls(_) => SqlState::SqlclientUnableToEstablishSqlconnection,
@@ -103,6 +104,10 @@ impl Failure {
             Self::Mint(error) => Some(error.remedy.clone()),
             Self::NoTls { hop, .. } => Some(format!(
                 "Turn TLS on at {hop}, or set its ssl mode to disable if the network between is trusted."
+            )),
+            Self::UnverifiedTunnel(hop) => Some(format!(
+                "Give the kubeconfig the CA of the cluster in place of insecure-skip-tls-verify or http://, turn TLS on at \
+                 {hop}, or set its ssl mode to disable if the network between is trusted."
             )),
             Self::HopGone { hop, .. } => Some(format!("The log of {hop} has the reason.")),
             Self::HopTls { source: TlsError::OwnCertificate { .. }, .. } => Some(SHOW_CERTIFICATE.into()),

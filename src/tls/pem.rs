@@ -1,12 +1,12 @@
 //! PEM files: certificates and keys.
 
-use std::fs;
 use std::path::Path;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::{PemItem, TlsError};
+use crate::file_access;
 
 /// All certificates in a file, in their order. A file without any is an error.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -31,11 +31,13 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
 }
 
 fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Unreadable { what, path: path.to_owned(), source })
+    file_access::read(path).map_err(|source| TlsError::Unreadable { what, path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

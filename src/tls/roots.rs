@@ -107,14 +107,19 @@ fn from_path(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         files.push(entry.map_err(unreadable)?.path());
     }
     files.sort();
-    let found: Vec<_> = files
-        .iter()
-        .filter(|file| file.is_file())
-        .filter_map(|file| pem::certificates(file).ok())
-        .flatten()
-        .collect();
+    let mut found = Vec::new();
+    let mut unreadable = None;
+    for file in files.iter().filter(|file| file.is_file()) {
+        match pem::certificates(file) {
+            Ok(certificates) => found.extend(certificates),
+            Err(error @ TlsError::Unreadable { .. }) => unreadable = Some(error),
+            // Directories of certificates have other files too.
+            Err(_) => {}
+        }
+    }
     if found.is_empty() {
-        return Err(TlsError::Empty { what: PemItem::Certificate, path: path.to_owned() });
+        let empty = TlsError::Empty { what: PemItem::Certificate, path: path.to_owned() };
+        return Err(unreadable.unwrap_or(empty));
     }
     Ok(found)
 }

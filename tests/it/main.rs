@@ -101,3 +101,5 @@ mod reload;
 mod session_outcome;
 /// Notifications to systemd.
 mod systemd;
+/// Files that the process may not read.
+mod unreadable;

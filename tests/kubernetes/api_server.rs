@@ -42,6 +42,7 @@ pub(crate) struct Cluster {
     pub(crate) certificate: bool,
     /// Resources that are refused with 403, and the message.
     pub(crate) forbidden: BTreeMap<String, String>,
+    pub(crate) rights: Rights,
     /// How many lists are still answered with 429.
     pub(crate) busy: usize,
     /// The delay of each answer.
@@ -54,6 +55,17 @@ pub(crate) struct Cluster {
     pub(crate) no_websocket: bool,
     /// The paths of all requests.
     pub(crate) requests: Vec<String>,
+}
+
+/// The rights of the user `dev`.
+#[derive(Default)]
+pub(crate) struct Rights {
+    /// The verbs of its role on each resource. `None` allows everything.
+    pub(crate) role: Option<BTreeMap<&'static str, &'static [&'static str]>>,
+    /// Whether a websocket needs `create` too, as from Kubernetes 1.35 on.
+    pub(crate) websockets_need_create: bool,
+    /// Answers access reviews with 404, as a proxy before the API server may do.
+    pub(crate) no_reviews: bool,
 }
 
 #[derive(Clone)]
@@ -130,6 +142,7 @@ impl ApiServer {
 
 struct Request {
     path: String,
+    body: Vec<u8>,
     query: BTreeMap<String, String>,
     headers: BTreeMap<String, String>,
 }
@@ -174,7 +187,10 @@ async fn read<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Resul
     });
     let headers = lines[1..].iter().filter_map(|line| line.split_once(':'));
     let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
-    Ok(Some(Request { path: path.to_owned(), query: query.collect(), headers: headers.collect() }))
+    let headers: BTreeMap<_, _> = headers.collect();
+    let mut body = vec![0; headers.get("content-length").map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).await?;
+    Ok(Some(Request { path: path.to_owned(), body, query: query.collect(), headers }))
 }
 
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, code: u16, value: &Value) -> std::io::Result<()> {
@@ -214,10 +230,16 @@ impl Cluster {
             ["api", "v1", "namespaces", _, "pods"] => "pods",
             ["api", "v1", "namespaces", _, "services", _] => "services",
             ["api", "v1", "namespaces", _, "pods", _, "portforward"] => "pods/portforward",
+            ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] if !self.rights.no_reviews => {
+                return Answer::Json(201, self.review(&request.body));
+            }
             _ => return status(404, "the server could not find the requested resource"),
         };
         if let Some(message) = self.forbidden.get(resource) {
             return status(403, message.clone());
+        }
+        if let Some(message) = self.lacks_right(resource, parts.get(5).copied()) {
+            return status(403, message);
         }
         match resource {
             "pods" if self.busy > 0 => {
@@ -236,6 +258,40 @@ impl Cluster {
             _ if self.no_websocket => Answer::Json(200, json!({})),
             _ => self.forward(parts[5]),
         }
+    }
+
+    fn allows(&self, verb: &str, resource: &str) -> bool {
+        self.rights
+            .role
+            .as_ref()
+            .is_none_or(|role| role.get(resource).is_some_and(|verbs| verbs.contains(&verb)))
+    }
+
+    /// The message of a 403, word for word as Kubernetes 1.33 and 1.35 have it. That of 1.35 for the second check names no
+    /// verb: RBAC gives no reason.
+    fn lacks_right(&self, resource: &str, name: Option<&str>) -> Option<String> {
+        let verb = if resource == "pods" { "list" } else { "get" };
+        let kind = resource.split('/').next().unwrap();
+        let object = name.map_or_else(|| kind.to_owned(), |name| format!("{kind} \"{name}\""));
+        if !self.allows(verb, resource) {
+            return Some(format!(
+                "{object} is forbidden: User \"dev\" cannot {verb} resource \"{resource}\" in API group \"\" in the \
+                 namespace \"apps\""
+            ));
+        }
+        let checked_again = self.rights.websockets_need_create && resource == "pods/portforward";
+        (checked_again && !self.allows("create", resource)).then(|| format!("{object} is forbidden: "))
+    }
+
+    fn review(&self, body: &[u8]) -> Value {
+        let mut review: Value = serde_json::from_slice(body).unwrap();
+        let attributes = &review["spec"]["resourceAttributes"];
+        assert_eq!(attributes["namespace"], "apps");
+        let word = |name: &str| attributes[name].as_str().unwrap();
+        let resource = format!("{}/{}", word("resource"), word("subresource"));
+        let allowed = self.allows(word("verb"), &resource);
+        review["status"] = json!({"allowed": allowed});
+        review
     }
 
     fn authenticates(&self, request: &Request, certified: bool) -> bool {

@@ -12,7 +12,7 @@ const MANY: u64 = 100_000_000;
 async fn a_hundred_megabytes_reach_the_pod() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let mut stream = world.tunnel().dial(LIMIT).await.unwrap();
+    let mut stream = world.tunnel().dial(LIMIT).await.unwrap().socket;
     stream.write_all(b"U").await.unwrap();
     stream.write_u64(MANY).await.unwrap();
     send(&mut stream, MANY).await.unwrap();
@@ -25,7 +25,7 @@ async fn a_hundred_megabytes_reach_the_pod() {
 async fn a_hundred_megabytes_arrive_from_the_pod() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let mut stream = world.tunnel().dial(LIMIT).await.unwrap();
+    let mut stream = world.tunnel().dial(LIMIT).await.unwrap().socket;
     stream.write_all(b"D").await.unwrap();
     stream.write_u64(MANY).await.unwrap();
     stream.flush().await.unwrap();
@@ -37,7 +37,7 @@ async fn a_hundred_megabytes_arrive_from_the_pod() {
 async fn a_reply_after_a_local_close_still_arrives() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let mut stream = world.tunnel().dial(LIMIT).await.unwrap();
+    let mut stream = world.tunnel().dial(LIMIT).await.unwrap().socket;
     let amount = 50_000_000;
     stream.write_all(b"L").await.unwrap();
     stream.write_u64(amount).await.unwrap();

@@ -6,8 +6,8 @@ use rds_auth_proxy::catalog::{Pods, PortForward};
 use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 use serde_json::json;
 
-use super::api_server::Port;
-use super::world::{LIMIT, World, pod, refusal_timeouts, short_timeouts};
+use super::api_server::{Port, Rights};
+use super::world::{LIMIT, World, name, pod, refusal_timeouts, short_timeouts};
 
 async fn refusal_of(settings: PortForward) -> String {
     let tunnel = Tunnel::with_timeouts(settings, short_timeouts());
@@ -72,13 +72,68 @@ async fn a_missing_rbac_rule_is_quoted() {
             world.refusal().await,
             format!(
                 "Kubernetes does not let user dev {verb} {resource} in namespace apps; its role there lacks the rule \
-                 {{apiGroups: [\"\"], resources: [\"{resource}\"], verbs: {verbs}}}"
+                 {{apiGroups: [\"\"], resources: [\"{resource}\"], verbs: {verbs}}}, which the Helm chart grants by \
+                 rbac.create and rbac.portforwardSubjects"
             )
         );
     }
     world.api.cluster().forbidden = [("pods".to_owned(), "no".to_owned())].into();
     let text = world.refusal().await;
     assert!(text.starts_with("Kubernetes does not let you list pods in namespace apps; "), "{text}");
+}
+
+/// The chart of the Go program grants `create` alone, which is what its POST needs; a websocket needs `get`. Kubernetes 1.35
+/// checks `create` afterwards, and does not name it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_missing_verb_of_a_port_forward_is_named() {
+    type Verbs = &'static [&'static str];
+    // The verbs of the role, whether the cluster is new, whether it answers no access reviews, and what the text names.
+    let cases: [(Verbs, bool, bool, &str); 7] = [
+        (&["create"], false, false, "user dev get"),
+        (&["create"], true, false, "user dev get"),
+        (&[], true, false, "user dev get"),
+        (&["get"], true, false, "you create"),
+        (&["get"], true, true, "you get or create"),
+        (&["get"], false, false, ""),
+        (&["get", "create"], true, false, ""),
+    ];
+    for (verbs, new, no_reviews, named) in cases {
+        let world = World::new().await;
+        let _backend = world.pod("p").await;
+        let pods: Verbs = &["get", "list"];
+        world.api.cluster().rights = Rights {
+            role: Some([("pods", pods), ("pods/portforward", verbs)].into()),
+            websockets_need_create: new,
+            no_reviews,
+        };
+        if named.is_empty() {
+            assert_eq!(name(&*world.tunnel()).await, "p");
+            continue;
+        }
+        assert_eq!(
+            world.refusal().await,
+            format!(
+                "Kubernetes does not let {named} pods/portforward in namespace apps; its role there lacks the rule \
+                 {{apiGroups: [\"\"], resources: [\"pods/portforward\"], verbs: [\"get\", \"create\"]}}, which the Helm \
+                 chart grants by rbac.create and rbac.portforwardSubjects"
+            ),
+            "{verbs:?} {new}"
+        );
+    }
+}
+
+/// An admission policy may forbid port-forwards; then no role helps.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admission_policy_is_quoted() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let message = "admission webhook \"no-forwards.example.com\" denied the request: use the VPN.".to_owned();
+    world.api.cluster().forbidden = [("pods/portforward".to_owned(), message)].into();
+    assert_eq!(
+        world.refusal().await,
+        "Kubernetes denies a port-forward to pod p: admission webhook \"no-forwards.example.com\" denied the request: \
+         use the VPN; RBAC allows it, so ask for an exception from the admission policy that denies it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,4 +300,17 @@ async fn a_missing_context_is_reported() {
     let settings = PortForward { kube_config: Some("/nowhere/config".into()), ..world.settings() };
     let text = refusal_of(settings).await;
     assert!(text.starts_with("the kubeconfig cannot be used: /nowhere/config: No such file"), "{text}");
+}
+
+/// A password may pass a stream without TLS inside only where no impostor can pose as the cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_says_whether_its_cluster_was_verified() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let tunnel = world.tunnel();
+    assert!(tunnel.dial(LIMIT).await.unwrap().verified);
+    let text = std::fs::read_to_string(world.kube_config()).unwrap();
+    let insecure = text.replace("certificate-authority: ca.pem", "insecure-skip-tls-verify: true");
+    std::fs::write(world.kube_config(), insecure).unwrap();
+    assert!(!tunnel.dial(LIMIT).await.unwrap().verified);
 }

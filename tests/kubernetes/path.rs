@@ -103,7 +103,8 @@ async fn a_dead_path_is_detected_and_the_next_connection_works() {
 async fn a_session_without_a_reader_stays_open() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let mut session = Tunnel::with_timeouts(world.settings(), ping_timeouts()).dial(LIMIT).await.unwrap();
+    let mut session =
+        Tunnel::with_timeouts(world.settings(), ping_timeouts()).dial(LIMIT).await.unwrap().socket;
     let amount = 20_000_000;
     session.write_all(b"D").await.unwrap();
     session.write_u64(amount).await.unwrap();
@@ -127,7 +128,8 @@ async fn a_session_without_a_reader_stays_open() {
 async fn a_pod_that_does_not_read_keeps_its_session() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let mut session = Tunnel::with_timeouts(world.settings(), ping_timeouts()).dial(LIMIT).await.unwrap();
+    let mut session =
+        Tunnel::with_timeouts(world.settings(), ping_timeouts()).dial(LIMIT).await.unwrap().socket;
     let amount = 40_000_000;
     session.write_all(b"W").await.unwrap();
     session.write_u64(amount).await.unwrap();
@@ -344,7 +346,8 @@ async fn child_that_dials() {
         local_port: None,
     };
     match Tunnel::with_timeouts(settings.clone(), short_timeouts()).dial(LIMIT).await {
-        Ok(mut stream) => {
+        Ok(stream) => {
+            let mut stream = stream.socket;
             stream.write_all(b"E").await.unwrap();
             echo(&mut stream, "pa55word").await.unwrap();
             println!("reached {}", name(&Tunnel::with_timeouts(settings, short_timeouts())).await);

@@ -300,7 +300,7 @@ async fn a_late_refusal_is_reported_as_a_refusal() {
     let mut backend = world.pod("p").await;
     backend.close().await;
     world.api.cluster().dial_delay = Duration::from_secs(3);
-    let mut stream = world.tunnel().dial(LIMIT).await.unwrap();
+    let mut stream = world.tunnel().dial(LIMIT).await.unwrap().socket;
     let error = stream.read(&mut [0]).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
     assert!(error.to_string().starts_with("pod p refuses connections on port 8000: "), "{error}");

@@ -125,7 +125,7 @@ pub(crate) async fn echo(stream: &mut Socket, text: &str) -> std::io::Result<()>
 
 /// A stream to an echo server that has answered once.
 pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Socket> {
-    let mut stream = tunnel.dial(LIMIT).await?;
+    let mut stream = tunnel.dial(LIMIT).await?.socket;
     stream.write_all(b"E").await?;
     echo(&mut stream, "hello").await?;
     Ok(stream)
@@ -133,7 +133,7 @@ pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Socket> {
 
 /// The name of the pod at the other end of a new stream.
 pub(crate) async fn name(tunnel: &dyn Dial) -> String {
-    let mut stream = tunnel.dial(LIMIT).await.unwrap();
+    let mut stream = tunnel.dial(LIMIT).await.unwrap().socket;
     stream.write_all(b"N").await.unwrap();
     stream.flush().await.unwrap();
     let mut name = String::new();

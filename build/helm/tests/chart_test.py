@@ -6,6 +6,7 @@ import sys
 
 import documents
 import files
+import go_chart
 import golden
 import refusals
 import rules
@@ -45,6 +46,8 @@ def cases(helm: Helm):
     yield "plain manifests are up to date", lambda: golden.compare_plain(helm)
     yield "plain manifests pass kustomize and the schemas", lambda: schemas.check(helm, helm.kustomize())
     yield "plain manifests are consistent", lambda: rules.check(helm.kustomize(), None)
+    for name, check in go_chart.cases(helm):
+        yield f"Go chart: {name}", check
     for name, arguments, expected in refusals.CASES:
         yield f"refused: {name}", lambda a=arguments, e=expected: refusals.check(helm, a, e)
     for position, text in documents.blocks(ROOT):

@@ -32,7 +32,6 @@ def check(rendered: list[dict], notes: str | None) -> list[str]:
 
     name = deployment["metadata"]["name"]
     labels = pod["metadata"]["labels"]
-    rule(labels["app.kubernetes.io/name"] == name, "clients select app.kubernetes.io/name=DEPLOYMENT")
     for selector in selectors(rendered):
         rule(selector.items() <= labels.items(), f"a selector does not match the pods: {selector}")
     if notes is not None:
@@ -66,7 +65,8 @@ def check(rendered: list[dict], notes: str | None) -> list[str]:
     rule(grace > needed, f"the kubelet kills the pod after {grace} s, but it may drain for {needed} s")
     if "HorizontalPodAutoscaler" in by_kind:
         rule("replicas" not in deployment["spec"], "both the autoscaler and the Deployment set replicas")
-    return faults + restricted(pod["spec"]) + portforward(by_kind) + certificates(rendered, name)
+    wanted = {name, labels["app.kubernetes.io/name"], "rds-auth-proxy"}
+    return faults + restricted(pod["spec"]) + portforward(by_kind) + certificates(rendered, wanted)
 
 
 def client(notes: dict, deployment: dict, server: dict) -> list[str]:
@@ -74,7 +74,7 @@ def client(notes: dict, deployment: dict, server: dict) -> list[str]:
     tunnel = notes["upstream_proxies"]["default"]["port_forward"]
     hosts = {name: target["host"] for name, target in server.get("targets", {}).items()}
     holds = {
-        "another deployment": tunnel["deployment"] == deployment["metadata"]["name"],
+        "other pods": tunnel["deployment"] == deployment["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"],
         "another namespace": tunnel["namespace"] == deployment["metadata"]["namespace"],
         "another port": server["proxy"]["listen_addr"].endswith(f":{tunnel['remote_port']}"),
         "other targets": {name: target["host"] for name, target in notes.get("targets", {}).items()} == hosts,
@@ -146,6 +146,8 @@ def restricted(pod: dict) -> list[str]:
 
 
 def portforward(by_kind: dict[str, dict]) -> list[str]:
+    if "Role" not in by_kind:
+        return []
     rules = by_kind["Role"]["rules"]
     granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
     wanted = {
@@ -157,12 +159,12 @@ def portforward(by_kind: dict[str, dict]) -> list[str]:
     return [] if granted == wanted else [f"the role grants {sorted(granted ^ wanted)} too much or too little"]
 
 
-def certificates(rendered: list[dict], name: str) -> list[str]:
+def certificates(rendered: list[dict], names: set[str]) -> list[str]:
     """With verify-full, clients verify the name of the Deployment or Service, or else rds-auth-proxy (src/app/tunnel.rs)."""
     servers = [item for item in rendered if item["kind"] == "Certificate" and "server auth" in item["spec"]["usages"]]
     return [
         f"the certificate {item['metadata']['name']} is not for {wanted}"
         for item in servers
-        for wanted in (name, "rds-auth-proxy")
+        for wanted in sorted(names)
         if wanted not in item["spec"]["dnsNames"]
     ]

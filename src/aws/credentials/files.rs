@@ -4,8 +4,10 @@
 //! environment variables".
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::file_access;
 use crate::stamp::Stamp;
 
 /// The files and variables of this process.
@@ -22,6 +24,16 @@ pub(in crate::aws) struct Files {
     pub(in crate::aws) profile: String,
     /// Whether the environment has keys, which take precedence over every profile.
     pub(super) keys_in_environment: bool,
+    /// The tokens of a service account (IRSA) and of a container (EKS Pod Identity).
+    pub(super) tokens: Vec<PathBuf>,
+}
+
+/// A file that this process may not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the AWS file {} cannot be read: {reason}", path.display())]
+pub(in crate::aws) struct Denied {
+    path: PathBuf,
+    reason: String,
 }
 
 /// The state of the files at one moment. It differs after one of them was written.
@@ -54,7 +66,23 @@ impl Files {
             profile: set("AWS_PROFILE")
                 .map_or_else(|| "default".into(), |name| name.to_string_lossy().into_owned()),
             keys_in_environment: set("AWS_ACCESS_KEY_ID").is_some() && set("AWS_SECRET_ACCESS_KEY").is_some(),
+            tokens: ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]
+                .into_iter()
+                .filter_map(|name| set(name).map(PathBuf::from))
+                .collect(),
         }
+    }
+
+    /// The error of each file that exists and that this process may not read. The SDK skips such files and looks for
+    /// credentials elsewhere. Reads the files.
+    pub(in crate::aws) fn denied(&self) -> Vec<Denied> {
+        let files = [&self.config, &self.credentials].into_iter().chain(&self.tokens);
+        let denied = files.filter_map(|path| {
+            let error = file_access::open(path).err()?;
+            (error.kind() == ErrorKind::PermissionDenied)
+                .then(|| Denied { path: path.clone(), reason: error.to_string() })
+        });
+        denied.collect()
     }
 
     /// Files that do not exist.
@@ -72,6 +100,7 @@ impl Files {
             sessions: vec![directory.to_path_buf()],
             profile: profile.into(),
             keys_in_environment: false,
+            tokens: Vec::new(),
         }
     }
 

@@ -27,13 +27,15 @@ pub(in crate::aws) struct CredentialLoader {
 impl CredentialLoader {
     /// Credentials that are valid now, from a new chain. Takes as long as a `credential_process` takes.
     pub(super) async fn load(&self) -> Result<Credentials, NoCredentials> {
-        let mut credentials = untraced(Box::pin(self.provide())).await.map_err(|error| {
-            NoCredentials::not_loaded(
-                &self.credential_source(),
-                AssumedRole::read(&self.files).as_ref(),
-                &error,
-            )
-        })?;
+        let mut credentials =
+            untraced(Box::pin(self.provide())).await.map_err(|error| match self.files.denied().first() {
+                Some(denied) => NoCredentials::denied(denied),
+                None => NoCredentials::not_loaded(
+                    &self.credential_source(),
+                    AssumedRole::read(&self.files).as_ref(),
+                    &error,
+                ),
+            })?;
         if credentials.expiry().is_none() && !self.files.keys_in_environment {
             *credentials.expiry_mut() = saml2aws_expiry(&self.files, credentials.access_key_id());
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::provider::error::CredentialsError;
 
 use super::credential_source::{AssumedRole, CredentialSource, through_command_line};
+use super::files::Denied;
 use crate::catalog::MintError;
 use crate::error_chain;
 use crate::single_flight::FlightError;
@@ -57,6 +58,11 @@ impl NoCredentials {
             }
         };
         Self { reason, remedy: source.remedy() }
+    }
+
+    /// The chain returned none, and this process may not read a file that may have them.
+    pub(super) fn denied(file: &Denied) -> Self {
+        Self { reason: file.to_string(), remedy: "correct the rights of that file".into() }
     }
 
     /// STS refuses the role. A missing MFA code looks like any other refusal.

@@ -20,7 +20,7 @@ use crate::catalog::{Discovered, ListedAt, Related};
 /// call that is refused, unknown or throttled now.
 #[derive(Clone, Default)]
 pub(super) struct Clusters {
-    clusters: Answer<DbCluster>,
+    listed: Answer<DbCluster>,
     custom: Answer<DbClusterEndpoint>,
     /// Whether the clusters are those of the last listing.
     current: bool,
@@ -36,8 +36,8 @@ pub(super) async fn list(
 ) -> Result<(Clusters, Vec<Unavailable>), CallError> {
     let (mut found, mut unavailable) = (last, Vec::new());
     found.current =
-        found.clusters.replace("rds:DescribeDBClusters", &mut unavailable, clusters(client, source)).await?;
-    let mut clusters = found.clusters.entries.iter();
+        found.listed.replace("rds:DescribeDBClusters", &mut unavailable, clusters(client, source)).await?;
+    let mut clusters = found.listed.entries.iter();
     if clusters.any(|cluster| cluster.engine() == Some("aurora-postgresql") && has_iam(cluster)) {
         let listed = custom_endpoints(client, source);
         found.custom.replace("rds:DescribeDBClusterEndpoints", &mut unavailable, listed).await?;
@@ -83,7 +83,7 @@ struct Endpoint<'a> {
 impl Clusters {
     /// The cluster of this identifier; absent if it was not listed.
     pub(super) fn find(&self, id: &str) -> Option<&DbCluster> {
-        self.clusters.entries.iter().find(|known| known.db_cluster_identifier() == Some(id))
+        self.listed.entries.iter().find(|known| known.db_cluster_identifier() == Some(id))
     }
 
     /// Whether the last listing had all clusters.
@@ -99,7 +99,7 @@ impl Clusters {
         remarks: &mut BTreeMap<String, Remark>,
     ) -> Vec<Discovered> {
         let mut found = Vec::new();
-        for cluster in self.clusters.entries.iter() {
+        for cluster in self.listed.entries.iter() {
             let id = cluster.db_cluster_identifier().unwrap_or_default();
             if let Some(remark) = unusable(cluster) {
                 // The list has no entry for a cluster, so remarks about it go to its writer.
@@ -119,7 +119,7 @@ impl Clusters {
         id: &str,
         members: Vec<Arc<Related>>,
     ) -> Vec<Endpoint<'a>> {
-        let listed_at = self.clusters.listed_at;
+        let listed_at = self.listed.listed_at;
         let mut endpoints = Vec::new();
         // The request filters for custom endpoints. An API that ignores the filter would list the others twice.
         let custom = self.custom.entries.iter().filter(|endpoint| {

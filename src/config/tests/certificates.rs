@@ -88,6 +88,8 @@ upstream_proxies:
   plain: {host: 'a:1', ssl: {mode: require}}
   rooted: {host: 'a:1', ssl: {root_certificate: '@a.pem'}}
   tunnel: {port_forward: {deployment: d}, ssl: {mode: verify-full, root_certificate: '@'}}
+  rooted-tunnel: {port_forward: {deployment: d}, ssl: {root_certificate: '@a.pem'}}
+  prefers: {port_forward: {deployment: d}, ssl: {mode: prefer, root_certificate: '@a.pem'}}
 rds: {root_certificate: '@b.pem'}
 ",
     ));
@@ -98,6 +100,10 @@ rds: {root_certificate: '@b.pem'}
         (discovered.mode, discovered.roots),
         (SslMode::VerifyFull, Some(Roots::Path(files.path("b.pem"))))
     );
+    // Roots without a mode demand verification. A written `prefer` counts as it is.
+    let tls = |name: &str| (config.upstreams[name].tls.mode(), config.upstreams[name].tls.verifies());
+    assert_eq!(tls("rooted-tunnel"), (SslMode::Require, true));
+    assert_eq!(tls("prefers"), (SslMode::Prefer, false));
 }
 
 #[test]

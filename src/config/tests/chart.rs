@@ -13,7 +13,7 @@ use crate::config::{Config, UpstreamTransport};
 use crate::tls;
 
 /// The values files; `build/chart-test.sh` writes the golden files.
-const VALUES: [&str; 4] = ["in-cluster", "irsa", "production", "tls"];
+const VALUES: [&str; 5] = ["go-chart", "in-cluster", "irsa", "production", "tls"];
 
 fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("build").join(path)
@@ -93,7 +93,7 @@ fn a_server_of_the_chart_reads_its_configuration() {
 /// With `verify-full` a client requires the name with which it finds the pods.
 #[test]
 fn the_certificate_has_the_name_that_the_tunnel_requires() {
-    for name in ["in-cluster", "tls"] {
+    for name in ["go-chart", "in-cluster", "tls"] {
         let config = client(&golden(name, "client"));
         let Pods::Deployment(demanded) = &tunnel(&config).0.pods else { panic!("{name}") };
         let manifests = rendered(name);
@@ -116,8 +116,9 @@ fn the_plain_manifests_have_a_valid_configuration() {
 #[test]
 fn the_notes_of_the_chart_are_a_valid_client_configuration() {
     for (name, deployment, mode) in [
+        ("go-chart", "rds-auth-proxy", tls::SslMode::Require),
         ("in-cluster", "pg-gate", tls::SslMode::Require),
-        ("irsa", "rds-auth-proxy", tls::SslMode::Disable),
+        ("irsa", "rds-auth-proxy", tls::SslMode::Prefer),
         ("production", "db-gate", tls::SslMode::Require),
         ("tls", "rds-auth-proxy", tls::SslMode::Require),
     ] {

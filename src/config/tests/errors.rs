@@ -188,11 +188,6 @@ fn contradictions_name_both_keys() {
         "targets:\n  a:\n    host: a:1\n    ssl: {client_cert: c, client_certificate: c}\n",
         "4:11: targets.a.ssl.client_cert: `client_certificate` and `client_cert` are the same key; remove one of the two",
     );
-    fails(
-        "upstream_proxies:\n  default:\n    port_forward: {deployment: d}\n    ssl: {root_certificate: ca.pem}\n",
-        "4:11: upstream_proxies.default.ssl.root_certificate: TLS is off here unless `mode` is set, so this \
-         has no effect; set `mode: verify-full` or `mode: verify-ca` as well",
-    );
 }
 
 #[test]

@@ -158,6 +158,8 @@ upstream_proxies:
     ssl: {mode: preferred}
   served:
     port_forward: {service: proxy, local_port: 8002, remote_port: 9001}
+  with-config:
+    port_forward: {kube_config: ~/.kube/config, deployment: rds-auth-proxy}
 "#,
     )
     .upstreams;
@@ -178,7 +180,7 @@ upstream_proxies:
         remote_port: 8000,
     };
     assert_eq!(upstreams["tunnel"].transport, UpstreamTransport::PortForward(plain.clone()));
-    assert_eq!(tls_mode("tunnel"), tls::SslMode::Disable);
+    assert_eq!(tls_mode("tunnel"), tls::SslMode::Prefer);
     let named = PortForward {
         kube_config: Some("/home/someone/.kube/config".into()),
         context: Some("dev".into()),
@@ -196,6 +198,8 @@ upstream_proxies:
         ..plain
     };
     assert_eq!(upstreams["served"].transport, UpstreamTransport::PortForward(served));
+    // In the Go program the default depends on `kube_config`.
+    assert_eq!(tls_mode("with-config"), tls::SslMode::Prefer);
 }
 
 #[test]

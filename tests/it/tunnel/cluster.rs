@@ -43,6 +43,12 @@ impl Cluster {
         )
     }
 
+    /// The same with this `ssl` section, for another upstream proxy than `default`.
+    pub(super) fn upstream_with(&self, name: &str, ssl: &str) -> String {
+        let upstream = self.upstream(name);
+        format!("{}, ssl: {ssl}}}}}", upstream.strip_suffix("}}").unwrap())
+    }
+
     /// Adds a ready pod in which `server` runs.
     pub(super) fn add(&self, name: &str, server: &Proxy) {
         self.add_pod(name, Port::Listener(SocketAddr::from(([127, 0, 0, 1], server.port()))));

@@ -101,13 +101,21 @@ async fn quick_cases() -> Vec<Case> {
         Case::new(
             "may-not-list",
             forbidden("pods", "list"),
-            "its role there lacks the rule {apiGroups: [\"\"], resources: [\"pods\"], verbs: [\"get\", \"list\"]}",
+            "its role there lacks the rule {apiGroups: [\"\"], resources: [\"pods\"], verbs: [\"get\", \"list\"]}, which \
+             the Helm chart grants by rbac.create and rbac.portforwardSubjects",
         )
         .await,
         Case::new(
             "may-not-forward",
-            forbidden("pods/portforward", "create"),
-            "{apiGroups: [\"\"], resources: [\"pods/portforward\"], verbs: [\"get\", \"create\"]}",
+            async |cluster: &Cluster| {
+                cluster.add_pod("p", Port::Gone);
+                let pods: &[&str] = &["get", "list"];
+                let role = [("pods", pods), ("pods/portforward", &["create"])];
+                cluster.api.cluster().rights.role = Some(role.into());
+                "Kubernetes does not let user dev get pods/portforward in namespace apps".into()
+            },
+            "{apiGroups: [\"\"], resources: [\"pods/portforward\"], verbs: [\"get\", \"create\"]}, which the Helm chart \
+             grants by rbac.create and rbac.portforwardSubjects",
         )
         .await,
         Case::new(

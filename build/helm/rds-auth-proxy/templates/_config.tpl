@@ -33,6 +33,7 @@ proxy.config is merged over it.
 {{- if $values.rds.maxAge -}}{{- $_ := set $rds "max_age" (toString $values.rds.maxAge) -}}{{- end -}}
 {{- $config := dict "proxy" $proxy "rds" $rds -}}
 {{- if $values.targets -}}{{- $_ := set $config "targets" $values.targets -}}{{- end -}}
+{{- include "rds-auth-proxy.check-targets" $values.targets -}}
 {{- range $key, $owner := dict
       "listen_addr" "proxy.listenHost and proxy.port"
       "admin_addr" "proxy.admin"
@@ -60,7 +61,7 @@ client_certificate: /etc/rds-auth-proxy/client-tls/tls.crt
 client_private_key: /etc/rds-auth-proxy/client-tls/tls.key
 {{- else if $ssl.clientCertificatePath }}
 client_certificate: {{ $ssl.clientCertificatePath | quote }}
-client_private_key: {{ required "proxy.ssl.clientCertificatePath needs proxy.ssl.clientPrivateKey beside it" $ssl.clientPrivateKey | quote }}
+client_private_key: {{ required "proxy.ssl.clientCertificatePath needs proxy.ssl.clientPrivateKey beside it" (coalesce $ssl.clientPrivateKey $ssl.clientPrivateKeyPath) | quote }}
 {{- end }}
 {{- end -}}
 

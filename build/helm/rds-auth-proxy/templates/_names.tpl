@@ -1,4 +1,4 @@
-{{/* The name of all objects and the pod label app.kubernetes.io/name. A label value has at most 63 characters. */}}
+{{/* The name of all objects. A label value has at most 63 characters. */}}
 {{- define "rds-auth-proxy.fullname" -}}
 {{- $chart := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -16,9 +16,14 @@
 {{- printf "%s-%s" (include "rds-auth-proxy.fullname" .root | trunc $room | trimSuffix "-") .suffix -}}
 {{- end -}}
 
+{{/* The pod label app.kubernetes.io/name. */}}
+{{- define "rds-auth-proxy.name-label" -}}
+{{- default (include "rds-auth-proxy.fullname" .) .Values.deployment.nameLabel -}}
+{{- end -}}
+
 {{/* The labels that select the pods; clients use the first one. Do not change them: selectors are immutable. */}}
 {{- define "rds-auth-proxy.selector" -}}
-app.kubernetes.io/name: {{ include "rds-auth-proxy.fullname" . }}
+app.kubernetes.io/name: {{ include "rds-auth-proxy.name-label" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
