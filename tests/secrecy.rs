@@ -23,6 +23,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/aws/credentials/chain.rs", "Chain", Test("no_debug_output_shows_the_credentials")),
     ("src/aws/credentials/no_credentials.rs", "NoCredentials", Test("no_error_about_credentials_shows_them")),
     ("src/aws/credentials/files.rs", "Files", Words("paths and the name of a profile")),
+    ("src/aws/credentials/files.rs", "Denied", Words("a path, and the owner and mode of its file")),
     ("src/aws/mod.rs", "AwsError", Words("names of a profile and a region")),
     ("src/aws/credentials/credential_source.rs", "CredentialSource", Words("names of profiles")),
     (
@@ -76,6 +77,9 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ),
     ("src/tls/connector.rs", "Connector", Test("debug_shows_no_key")),
     ("src/tls/error.rs", "TlsError", Test("no_error_shows_a_key")),
+    ("src/tls/roots.rs", "Roots", Words("a path and the name of a region")),
+    ("src/tls/settings.rs", "Overrides", Test("debug_shows_neither_files_nor_keys")),
+    ("src/tls/settings.rs", "Settings", Test("debug_shows_neither_files_nor_keys")),
     ("src/tls/ssl_mode.rs", "UnknownSslMode", Words("what was to be a mode")),
     ("src/tls/verify.rs", "Untrusted", Words("a sentence about a certificate")),
     ("src/tls/verify.rs", "Verifier", Test("debug_shows_no_key")),

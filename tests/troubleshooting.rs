@@ -14,13 +14,14 @@ const PLACEHOLDERS: &str = "ARN ACTION ADDRESS ALERT COLUMN COMMAND DATE FILE HO
                             PORT REGION RESOURCE SOURCE TIME URL VALUE VERB";
 
 /// Quoted texts of other programs: PostgreSQL, RDS, psql, the operating system, the certificate parser.
-const OF_OTHERS: [&str; 9] = [
+const OF_OTHERS: [&str; 10] = [
     "PAM authentication failed for user",
     "password authentication failed for user",
     "no pg_hba.conf entry for host",
     "database \"NAME\" does not exist",
     "server does not support SSL, but SSL was required",
     "Connection refused",
+    "Permission denied (os error",
     "Address already in use",
     "failed to lookup address",
     "GRANT rds_iam",

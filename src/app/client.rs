@@ -14,7 +14,6 @@ use crate::net::{Address, HostPort};
 use crate::process::CommandError;
 use crate::secret::Secret;
 use crate::session::{Engine, Hop, Transport};
-use crate::tls::SslMode;
 
 /// The targets to choose from, and the AWS edge behind them.
 pub(crate) struct Catalog {
@@ -50,9 +49,11 @@ pub(crate) async fn prepare(
     selection: Selection,
 ) -> Result<Prepared<Client>, CommandError> {
     let Selection { target, upstream, password } = selection;
-    let upstream_mode = match upstream {
-        Some(upstream) => upstream_mode(&upstream, &mut start).await?,
-        None => UpstreamMode::Direct,
+    let upstream_mode = if let Some(upstream) = upstream {
+        upstream_mode(&upstream, &mut start).await?
+    } else {
+        catalog.directory.check_tls(vec![target.clone()]);
+        UpstreamMode::Direct
     };
     let Start { config, observer, mut supervisor, shutdown, .. } = start;
     if let Some(aws) = catalog.aws.clone() {
@@ -69,11 +70,8 @@ pub(crate) async fn prepare(
 }
 
 async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<UpstreamMode, CommandError> {
-    if upstream.tls.mode() == SslMode::Require && !upstream.tls.verifies() {
-        warn!(
-            upstream = upstream.name,
-            "TLS to this upstream proxy encrypts but does not verify the server; set ssl.mode to verify-full"
-        );
+    if let Some(warning) = upstream.tls_warning() {
+        warn!(upstream = upstream.name, "{warning}");
     }
     let transport = match &upstream.transport {
         UpstreamTransport::Host(address) => Transport::Address(address.clone()),

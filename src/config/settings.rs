@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use crate::catalog::{Acl, AuthMethods, DefaultTls, PortForward, StaticTarget};
-use crate::net::Address;
+use crate::net::{Address, HostPort};
 use crate::session::Limits;
-use crate::tls::{Acceptor, ClientIdentity, Connector, ServerIdentity};
+use crate::tls::{Acceptor, ClientIdentity, Connector, ServerIdentity, SslMode};
 
 /// The names in certificates that are generated at start.
 pub const SELF_SIGNED_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
@@ -150,6 +151,44 @@ pub struct Upstream {
     pub aws_auth_only: bool,
     /// The login methods that it may use; absent: the default for its TLS.
     pub require_auth: Option<AuthMethods>,
+}
+
+impl Upstream {
+    /// The weakness of its TLS, for a warning at the start; absent where the certificate is verified. Without a mode that
+    /// encrypts in any case, a tunnel or this machine itself protects the connection.
+    #[must_use]
+    pub fn tls_warning(&self) -> Option<&'static str> {
+        if self.tls.verifies() {
+            return None;
+        }
+        let protected = match &self.transport {
+            UpstreamTransport::Host(address) => is_local(address),
+            UpstreamTransport::PortForward(_) => true,
+        };
+        match self.tls.mode() {
+            SslMode::Disable | SslMode::Prefer if protected => None,
+            SslMode::Disable => Some(
+                "the network can read tokens and data on the way to this upstream proxy; set ssl.mode to verify-full",
+            ),
+            SslMode::Prefer => Some(
+                "TLS to this upstream proxy is optional and does not verify the server; set ssl.mode to verify-full",
+            ),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Some(
+                "TLS to this upstream proxy encrypts but does not verify the server; set ssl.mode to verify-full",
+            ),
+        }
+    }
+}
+
+/// Whether connections to the address stay on this machine.
+fn is_local(address: &Address) -> bool {
+    match address {
+        Address::Unix(_) => true,
+        Address::Tcp(HostPort { host, .. }) => {
+            let ip = host.parse().map(|ip: IpAddr| ip.to_canonical());
+            host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+        }
+    }
 }
 
 /// How a client reaches an upstream proxy.

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn debug_shows_neither_files_nor_keys() {
         let settings = discovered();
         let overrides = Overrides { identity: Some(settings.identity.clone()), ..Overrides::default() };
         let printed = format!("{settings:?} {overrides:?}");

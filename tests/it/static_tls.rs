@@ -72,7 +72,7 @@ async fn a_client_certificate_leaves_verification_and_iam_as_discovered() {
     assert_eq!(world.psql("alice", "select current_user").await.unwrap(), "alice");
     let login = world.rds().logins().pop().unwrap();
     assert!(login.certificate && login.token.is_some(), "{login:?}");
-    assert!(!world.server().stderr.text().contains("weakens the TLS"));
+    assert!(!world.server().log().contains("weakens the TLS"));
     world.stop().await;
 }
 
@@ -90,7 +90,7 @@ async fn tls_that_cannot_be_set_up_costs_one_target() {
     let Err(refusal) = Raw::log_in(world.server().port(), &parameters).await else { panic!("let in") };
     refusal.expect("08001", &["the TLS mode verify-ca needs a root_certificate"]);
     assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
-    assert_eq!(world.server().stderr.text().matches(line).count(), 1);
+    assert_eq!(world.server().log().matches(line).count(), 1);
     world.stop().await;
 }
 

@@ -107,6 +107,53 @@ rds: {root_certificate: '@b.pem'}
 }
 
 #[test]
+fn tls_that_does_not_verify_an_upstream_proxy_is_reported() {
+    let warning = |transport: &str, mode: &str| {
+        let yaml = format!("upstream_proxies: {{up: {{{transport}, ssl: {{mode: {mode}}}}}}}");
+        client(&yaml).upstreams["up"].tls_warning()
+    };
+    let weak = [
+        ("require", "encrypts but does not verify"),
+        ("prefer", "is optional and does not verify"),
+        ("disable", "the network can read tokens"),
+    ];
+    for (mode, text) in weak {
+        for host in ["host: 'proxy.example.com:8000'", "host: '10.0.0.1:8000'"] {
+            let warning = warning(host, mode).unwrap();
+            assert!(warning.contains(text) && warning.ends_with("set ssl.mode to verify-full"), "{warning}");
+        }
+    }
+    for host in ["localhost:8000", "127.0.0.2:8000", "[::1]:8000", "unix:/run/proxy.sock"] {
+        let host = format!("host: '{host}'");
+        assert_eq!((warning(&host, "prefer"), warning(&host, "disable")), (None, None), "{host}");
+        assert!(warning(&host, "require").is_some());
+    }
+    let tunnel = "port_forward: {deployment: d}";
+    assert_eq!((warning(tunnel, "prefer"), warning(tunnel, "disable")), (None, None));
+    assert!(warning("host: 'proxy.example.com:8000'", "verify-full").is_none());
+}
+
+#[test]
+fn verify_ca_needs_a_root() {
+    let reason = "the TLS mode verify-ca needs a root_certificate";
+    for (text, position) in [
+        (
+            "upstream_proxies:\n  a: {host: 'a:1', ssl: {mode: verify-ca}}\n",
+            "2:26: upstream_proxies.a.ssl.mode: ",
+        ),
+        (
+            "rds: {enabled: false}\ntargets:\n  a: {host: 'a:1', ssl: {mode: verify-ca}}\n",
+            "3:26: targets.a.ssl.mode: ",
+        ),
+    ] {
+        let error = error(text);
+        assert!(error.contains(position) && error.contains(reason), "{error}");
+    }
+    // Discovery may find the host of a static target; then the roots are those of RDS.
+    client("targets: {a: {host: 'a:1', ssl: {mode: verify-ca}}}");
+}
+
+#[test]
 fn the_certificate_for_applications_comes_from_files() {
     let files = Files::new();
     let config =
