@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{self, Path, PathBuf};
+use std::time::SystemTime;
 
 use super::args::GenCertArguments;
 use super::output;
@@ -20,7 +21,7 @@ pub(super) fn run(arguments: &GenCertArguments) -> Result<(), CommandError> {
         NewFile::write(&arguments.certificate, Readers::Everybody, generated.certificate_pem.as_bytes())?;
     key.keep();
     certificate.keep();
-    output::print(explanation(arguments, &hosts))
+    output::print(explanation(arguments, &hosts, generated.valid_until))
 }
 
 fn hosts(typed: &[String]) -> Result<Vec<String>, CommandError> {
@@ -113,7 +114,8 @@ const PROTECTION: &str = if cfg!(unix) {
     "which every user with access to its directory can read"
 };
 
-fn explanation(arguments: &GenCertArguments, hosts: &[String]) -> String {
+fn explanation(arguments: &GenCertArguments, hosts: &[String], valid_until: SystemTime) -> String {
+    let valid_until = humantime::format_rfc3339_seconds(valid_until);
     let certificate = quoted(&arguments.certificate);
     let key = quoted(&arguments.key);
     let host = hosts.first().map_or("rds-auth-proxy", String::as_str);
@@ -137,6 +139,13 @@ upstream_proxies:
     ssl:
       mode: verify-full
       root_certificate: {certificate}
+
+The certificate is valid until {valid_until}. To renew it before that day:
+
+1. Run this command with two other paths.
+2. On each client, append the new certificate to the file in root_certificate.
+3. On the server, replace both files. It reads them without a restart.
+4. On each client, remove the old certificate from the file.
 ",
         arguments.certificate.display(),
         hosts.join(", "),
@@ -205,11 +214,13 @@ mod tests {
     fn the_explanation_can_be_pasted_into_a_configuration() {
         let directory = tempfile::tempdir().unwrap();
         let arguments = arguments(&directory);
-        let text = explanation(&arguments, &["proxy.internal".to_owned()]);
+        let text = explanation(&arguments, &["proxy.internal".to_owned()], SystemTime::UNIX_EPOCH);
         let server = text.split_once("configuration:\n").unwrap().1.split_once("On each").unwrap().0;
         let server: serde_json::Value = serde_yaml::from_str(server).unwrap();
         assert_eq!(server["proxy"]["ssl"]["private_key"], arguments.key.to_str().unwrap());
         let client = text.split_once("proxy.internal:\n").unwrap().1;
+        let (client, renewal) = client.split_once("The certificate is valid until ").unwrap();
+        assert!(renewal.starts_with("1970-01-01T00:00:00Z. To renew it"), "{renewal}");
         let client: serde_json::Value = serde_yaml::from_str(client).unwrap();
         let root = &client["upstream_proxies"]["default"]["ssl"]["root_certificate"];
         assert_eq!(*root, arguments.certificate.to_str().unwrap());
