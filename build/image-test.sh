@@ -277,7 +277,7 @@ check_image() {
         || fail "/bin/rds-auth-proxy does not start"
     ok "the path of the Go program's image starts the program"
     if [ -z "$binary" ]; then
-        pod run --rm --pull never --arch "$arch" --network none "$image" version | grep -q "commit ${revision:0:12}, 2001-02-03" \
+        pod run --rm --pull never --arch "$arch" --network none "$image" version | tr '\n' ' ' | grep -q "commit: ${revision:0:12} date: 2001-02-03" \
             || fail "the program does not print its commit"
         ok "the program prints its commit"
     fi

@@ -1,5 +1,5 @@
 //! The command line of the real program, where it needs neither a database nor AWS.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;
@@ -94,10 +94,69 @@ fn every_shell_has_a_completion_script() {
     }
 }
 
+/// Go program: cmd/completion.go.
+#[test]
+fn completion_without_a_shell_prints_bash_and_zsh() {
+    let [bash, zsh, both] =
+        [&["completion", "bash"][..], &["completion", "zsh"], &["completion"]].map(|line| stdout(&run(line)));
+    assert!(both.starts_with(&bash) && both.ends_with(&zsh), "{both}");
+}
+
+/// A line of `~/.bash_profile` that works with the Go program.
+#[cfg(target_os = "linux")]
+#[test]
+fn bash_reads_the_completion_without_a_shell() {
+    let line = format!(
+        "source <('{}' completion); complete -p rds-auth-proxy",
+        env!("CARGO_BIN_EXE_rds-auth-proxy")
+    );
+    let output = Command::new("bash").args(["--norc", "-c", &line]).output().unwrap();
+    assert!(output.status.success() && stderr(&output).is_empty(), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("complete "), "{}", stdout(&output));
+}
+
+/// Go program: cmd/root.go has no `Run`, so cobra prints the help.
+#[test]
+fn no_arguments_mean_help() {
+    let output = run(&[]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let text = stdout(&output);
+    assert!(text.contains("Usage: rds-auth-proxy") && text.contains("  server "), "{text}");
+    assert_eq!(text, stdout(&run(&["--help"])));
+}
+
+/// As spf13/cobra and spf13/pflag read the arguments: flags in any place, the last one counts, an empty one is not set.
+#[test]
+fn arguments_of_the_go_program_are_read_as_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let errors = |line: &[&str]| {
+        let output = program(line).current_dir(&directory).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line:?}");
+        stderr(&output)
+    };
+    for line in [
+        &["server", "--configfile", "a.yaml", "--configfile=b.yaml"][..],
+        &["--configfile", "b.yaml", "server"],
+        &["--configfile=b.yaml", "client", "--password", "-x"],
+        &["client", "--target", "", "--configfile", "b.yaml", "--password", "", "--proxy-target="],
+    ] {
+        assert!(errors(line).ends_with("was found; looked for b.yaml\n"), "{line:?}: {}", errors(line));
+    }
+    for line in
+        [&["server", "--configfile", ""][..], &["client", "--configfile="], &["--configfile", "", "server"]]
+    {
+        assert!(errors(line).contains("looked for ./config.yaml"), "{line:?}: {}", errors(line));
+    }
+}
+
 #[test]
 fn version_has_a_text_and_a_json_form() {
     let text = stdout(&run(&["version"]));
-    assert!(text.starts_with(&format!("rds-auth-proxy {} (commit ", env!("CARGO_PKG_VERSION"))), "{text}");
+    let lines: Vec<_> = text.lines().collect();
+    // Go program: cmd/version.go.
+    assert_eq!(lines[0], format!("rds-auth-proxy: {}", env!("CARGO_PKG_VERSION")));
+    assert!(lines[1].starts_with("commit: ") && lines[2].starts_with("date: "), "{text}");
+    assert_eq!(lines.len(), 3, "{text}");
     let json: serde_json::Value =
         serde_json::from_slice(&run(&["version", "--output", "json"]).stdout).unwrap();
     assert_eq!(json["name"], "rds-auth-proxy");
@@ -123,7 +182,7 @@ fn usage_errors_go_to_stderr_with_code_2() {
         (&["gen-cert"], "--certificate <PATH>"),
         (&["gen-cert", "--certificate", "same", "--key", "same"], "must be two files"),
         (&["client", "--password", "hunter2", "--password-file", "f"], "cannot be used with"),
-        (&[], "Usage:"),
+        (&["server", "word"], "unexpected argument 'word'"),
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -166,11 +225,58 @@ fn help_does_not_show_the_password_of_the_environment() {
 }
 
 #[test]
-fn an_invalid_logging_variable_is_a_usage_error() {
-    for (name, value) in [("LOG_LEVEL", "loud"), ("RUST_LOG", "a=b=c")] {
-        let output = program(&["server"]).env(name, value).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{name}");
-        assert!(stderr(&output).starts_with(&format!("error: {name} is \"{value}\"")), "{}", stderr(&output));
+fn an_invalid_filter_is_a_usage_error() {
+    let output = program(&["server"]).env("RUST_LOG", "a=b=c").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("error: RUST_LOG is \"a=b=c\""), "{}", stderr(&output));
+}
+
+/// Go program: `unmarshalLevel` in pkg/log/log.go takes it as info.
+#[test]
+fn an_unknown_log_level_is_reported_once_and_counts_as_info() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    // It cannot listen there, so it ends after the first lines of its log.
+    let text = "proxy: {listen_addr: 'unix:/nowhere/at/all', log_level: error}\nrds: {enabled: false}\n\
+                upstream_proxies: {default: {host: 'a:1'}}\ntargets: {db: {host: 'a:1'}}\n";
+    fs::write(&path, text).unwrap();
+    for mode in [&["server"][..], &["client", "--target", "db"]] {
+        let mut command = program(mode);
+        command.args(["--configfile", path.to_str().unwrap()]);
+        let output = command.env("LOG_LEVEL", "loud").env("DEBUG", "true").output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert_eq!(text.matches("it counts as info").count(), 1, "{text}");
+        assert!(text.contains("loud") && text.contains("the configuration was loaded"), "{text}");
+    }
+}
+
+/// Go program: `NewLogger` in pkg/log/log.go. The program `script` provides a terminal.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_with_debug_logs_for_people_on_a_terminal_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    fs::write(&path, "proxy: {listen_addr: 'unix:/nowhere/at/all'}\nrds: {enabled: false}\n").unwrap();
+    let line = format!("'{}' server --configfile '{}'", env!("CARGO_BIN_EXE_rds-auth-proxy"), path.display());
+    let log = |terminal: bool, debug: &str| {
+        let mut command = if terminal { Command::new("script") } else { Command::new("sh") };
+        if terminal {
+            command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        } else {
+            command.args(["-c", &line]);
+        }
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("DEBUG", debug);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let text = stdout(&output) + &stderr(&output);
+        assert!(text.contains("the configuration was loaded"), "{text}");
+        text
+    };
+    for (terminal, debug, json) in
+        [(true, "true", false), (true, "", true), (true, "app:*", true), (false, "true", true)]
+    {
+        let text = log(terminal, debug);
+        assert_eq!(text.contains("{\"timestamp\""), json, "{terminal} {debug}: {text}");
     }
 }
 

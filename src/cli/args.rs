@@ -1,21 +1,19 @@
-//! The command line as typed.
+//! The definition of the command line: commands, flags, variables and help texts.
 //!
-//! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name. The flag overrides its variable, and the
-//! variable of a flag that it excludes. An empty variable counts as not set.
+//! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name.
 
-use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{BoolishValueParser, Resettable, StringValueParser, TypedValueParser};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::secret::Secret;
 
 /// Reach Postgres on Amazon RDS with an IAM identity and nothing else.
+// Of a flag that is repeated, the last one counts, as in spf13/pflag, which the Go program uses.
 #[derive(Parser)]
-#[command(name = "rds-auth-proxy", version, after_help = EXAMPLES)]
+#[command(name = "rds-auth-proxy", version, after_help = EXAMPLES, args_override_self = true)]
 pub(super) struct Arguments {
     /// The command.
     #[command(subcommand)]
@@ -47,7 +45,13 @@ pub(super) enum Command {
 #[command(after_help = CLIENT_EXAMPLES)]
 pub(super) struct ClientArguments {
     /// The configuration [default: config.yaml here, then in the user's configuration directory]
-    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CONFIGFILE", value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "RDS_AUTH_PROXY_CONFIGFILE",
+        value_hint = ValueHint::FilePath,
+        value_parser = path_or_empty()
+    )]
     pub(super) configfile: Option<PathBuf>,
     /// The database to reach, by its name in RDS or in `targets`; without it, prompts if standard input is a terminal
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]
@@ -62,12 +66,18 @@ pub(super) struct ClientArguments {
         value_name = "VALUE",
         env = "RDS_AUTH_PROXY_PASSWORD",
         hide_env_values = true,
-        conflicts_with = "password_file",
+        allow_hyphen_values = true,
         value_parser = StringValueParser::new().map(Secret::new)
     )]
     pub(super) password: Option<Secret>,
     /// A file with the database password; one line break at its end is ignored
-    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_PASSWORD_FILE", value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "RDS_AUTH_PROXY_PASSWORD_FILE",
+        value_hint = ValueHint::FilePath,
+        value_parser = path_or_empty()
+    )]
     pub(super) password_file: Option<PathBuf>,
     /// Connect straight to the database, without a server in between; ignores --proxy-target
     #[arg(long, env = "RDS_AUTH_PROXY_DIRECT", value_parser = BoolishValueParser::new())]
@@ -79,7 +89,13 @@ pub(super) struct ClientArguments {
 #[command(after_help = SERVER_EXAMPLES)]
 pub(super) struct ServerArguments {
     /// The configuration [default: config.yaml here, then in the user's configuration directory]
-    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CONFIGFILE", value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "RDS_AUTH_PROXY_CONFIGFILE",
+        value_hint = ValueHint::FilePath,
+        value_parser = path_or_empty()
+    )]
     pub(super) configfile: Option<PathBuf>,
 }
 
@@ -108,8 +124,8 @@ pub(super) struct GenCertArguments {
 #[derive(Args)]
 #[command(after_help = COMPLETION_EXAMPLES)]
 pub(super) struct CompletionArguments {
-    /// The shell that reads the script
-    pub(super) shell: Shell,
+    /// The shell that reads the script; without it, prints the scripts for bash and zsh
+    pub(super) shell: Option<Shell>,
 }
 
 /// Arguments of `healthcheck`.
@@ -117,7 +133,13 @@ pub(super) struct CompletionArguments {
 #[command(after_help = HEALTHCHECK_EXAMPLES)]
 pub(super) struct HealthcheckArguments {
     /// The configuration of that proxy
-    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CONFIGFILE", value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "RDS_AUTH_PROXY_CONFIGFILE",
+        value_hint = ValueHint::FilePath,
+        value_parser = path_or_empty()
+    )]
     pub(super) configfile: Option<PathBuf>,
 }
 
@@ -195,134 +217,12 @@ Examples:
   rds-auth-proxy version
   rds-auth-proxy version --output json";
 
-impl Arguments {
-    /// Reads the command line and the environment. clap returns help and version as errors, too.
-    pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let arguments: Vec<_> = arguments.into_iter().collect();
-        let mut command = without_excluded_variable(without_empty_variables(Self::command()), &arguments);
-        let matches = command.try_get_matches_from_mut(arguments)?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
-    }
-}
-
 /// The definition of the command line, from which completion scripts and manual pages are generated.
 pub(super) fn command() -> clap::Command {
     Arguments::command()
 }
 
-fn without_empty_variables(command: clap::Command) -> clap::Command {
-    command.mut_args(not_from_empty_variable).mut_subcommands(without_empty_variables)
-}
-
-fn not_from_empty_variable(argument: clap::Arg) -> clap::Arg {
-    let value = argument.get_env().and_then(env::var_os);
-    if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
-}
-
-/// The two passwords exclude each other, so the typed flag overrides the variable of the other flag as well.
-fn without_excluded_variable(command: clap::Command, arguments: &[OsString]) -> clap::Command {
-    let typed = |flag: &str| {
-        let texts = arguments.iter().filter_map(|argument| argument.to_str());
-        texts.map(|text| text.split_once('=').map_or(text, |(name, _)| name)).any(|name| name == flag)
-    };
-    let excluded = match (typed("--password"), typed("--password-file")) {
-        (true, false) => "password_file",
-        (false, true) => "password",
-        _ => return command,
-    };
-    command.mut_subcommand("client", |client| {
-        client.mut_arg(excluded, |argument| argument.env(Resettable::Reset))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::process::CommandError;
-
-    fn read(line: &str) -> Result<Command, clap::Error> {
-        Arguments::read(line.split(' ').map(OsString::from)).map(|arguments| arguments.command)
-    }
-
-    fn refusal(line: &str) -> String {
-        read(line).err().expect("must be refused").to_string()
-    }
-
-    #[test]
-    fn the_definition_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn the_flags_of_client_are_read() {
-        let line =
-            "rds-auth-proxy client --configfile c.yaml --target db --proxy-target far --password pw --direct";
-        let Ok(Command::Client(client)) = read(line) else { panic!("not the client") };
-        assert_eq!(client.configfile.unwrap(), PathBuf::from("c.yaml"));
-        assert_eq!(client.target.unwrap(), "db");
-        assert_eq!(client.proxy_target.unwrap(), "far");
-        assert_eq!(client.password.unwrap().expose(), b"pw");
-        assert!(client.direct);
-    }
-
-    #[test]
-    fn defaults_are_the_documented_ones() {
-        let Ok(Command::Client(client)) = read("rds-auth-proxy client") else { panic!("not the client") };
-        assert!(client.configfile.is_none() && client.target.is_none() && !client.direct);
-        assert!(client.proxy_target.is_none());
-        assert!(client.password.is_none() && client.password_file.is_none());
-        let Ok(Command::GenCert(made)) = read("rds-auth-proxy gen-cert --certificate c --key k") else {
-            panic!("not gen-cert")
-        };
-        assert_eq!(made.hosts, ["rds-auth-proxy"]);
-    }
-
-    #[test]
-    fn hosts_are_split_at_commas() {
-        let Ok(Command::GenCert(made)) =
-            read("rds-auth-proxy gen-cert --certificate c --key k --hosts a,b,::1")
-        else {
-            panic!("not gen-cert")
-        };
-        assert_eq!(made.hosts, ["a", "b", "::1"]);
-    }
-
-    #[test]
-    fn two_passwords_are_refused_without_showing_them() {
-        let text = refusal("rds-auth-proxy client --password hunter2 --password-file p");
-        assert!(text.contains("--password-file") && text.contains("cannot be used with"), "{text}");
-        assert!(!text.contains("hunter2"), "{text}");
-    }
-
-    #[test]
-    fn no_usage_error_shows_the_password() {
-        for line in [
-            "rds-auth-proxy client --password hunter2 --password-file p",
-            "rds-auth-proxy client --password hunter2 --password hunter2",
-            "rds-auth-proxy client --password hunter2 --direct=perhaps",
-            "rds-auth-proxy client --password=hunter2 --nonsense",
-        ] {
-            let error = read(line).err().expect("must be refused");
-            let text = format!("{error} {error:?}");
-            let shown = [text, format!("{:?}", CommandError::Arguments(error))].concat();
-            assert!(!shown.contains("hunter2"), "{shown}");
-        }
-    }
-
-    #[test]
-    fn a_misspelt_word_gets_a_suggestion() {
-        assert!(refusal("rds-auth-proxy clinet").contains("'client'"));
-        assert!(refusal("rds-auth-proxy client --traget x").contains("'--target'"));
-    }
-
-    #[test]
-    fn each_flag_has_a_variable_of_its_name() {
-        for command in Arguments::command().get_subcommands() {
-            for flag in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
-                let long = flag.get_long().unwrap();
-                let expected = format!("RDS_AUTH_PROXY_{}", long.to_uppercase().replace('-', "_"));
-                assert_eq!(flag.get_env().unwrap().to_str().unwrap(), expected);
-            }
-        }
-    }
+/// The parser of clap for paths refuses an empty one, which counts as not given.
+fn path_or_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }

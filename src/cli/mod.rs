@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `args` | flags, variables and help texts |
+//! | `args`, `read` | flags, variables and help texts; reads the command line |
 //! | `client` | chooses target and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `choose` | chooses by name or with a prompt |
@@ -19,12 +19,13 @@ mod healthcheck;
 mod man;
 mod output;
 mod password_file;
+mod read;
 mod version;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use args::{Arguments, Command};
+use args::Command;
 
 use crate::app;
 use crate::process::CommandError;
@@ -45,7 +46,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandError> {
     let arguments: Vec<_> = arguments.into_iter().collect();
-    let command = Arguments::read(arguments.clone()).map_err(CommandError::Arguments)?.command;
+    let command = read::read(arguments.clone()).map_err(CommandError::Arguments)?;
     #[cfg(unix)]
     if let Command::Client(client) = &command
         && let Some(password) = client.password.as_ref().filter(|password| password_file::can_hold(password))
@@ -56,7 +57,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
     match command {
         Command::Client(arguments) => app::run(Format::Human, |log| client::prepare(arguments, log)),
         Command::Server(arguments) => {
-            app::run(Format::Json, |log| app::server::prepare(arguments.configfile, log))
+            app::run(Format::of_server(), |log| app::server::prepare(arguments.configfile, log))
         }
         Command::GenCert(arguments) => gen_cert::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),

@@ -22,11 +22,12 @@ const BUILD: Build = Build {
     date: env!("RDS_AUTH_PROXY_BUILD_DATE"),
 };
 
-/// Prints name, version, commit and date.
+/// Prints version, commit and date: in the three lines of the Go program, or as JSON.
 pub(super) fn run(arguments: &VersionArguments) -> Result<(), CommandError> {
     let text = match arguments.output {
         OutputFormat::Text => {
-            format!("{} {} (commit {}, {})", BUILD.name, BUILD.version, BUILD.commit, BUILD.date)
+            let Build { name, version, commit, date } = BUILD;
+            format!("{name}: {version}\ncommit: {commit}\ndate: {date}")
         }
         OutputFormat::Json => serde_json::to_string(&BUILD).map_err(CommandError::runtime)?,
     };

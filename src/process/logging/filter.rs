@@ -37,7 +37,7 @@ const CEILINGS: [(&str, LevelFilter); 12] = [
 pub(super) struct Variables {
     /// `RUST_LOG`: directives as of `EnvFilter`. Overrides the others.
     pub(super) rust_log: Option<String>,
-    /// `LOG_LEVEL`: one of the five levels.
+    /// `LOG_LEVEL`: one of the five levels. Any other text counts as info, as in the Go program.
     pub(super) log_level: Option<String>,
     /// `DEBUG`: `true` or `1` is short for the level debug. Other values belong to other programs (`app:*`) and are
     /// ignored.
@@ -47,9 +47,6 @@ pub(super) struct Variables {
 /// A variable that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidVariable {
-    /// It is not a level.
-    #[error("LOG_LEVEL is \"{0}\", which is none of trace, debug, info, warn and error")]
-    LogLevel(String),
     /// It is not a list of directives.
     #[error(
         "RUST_LOG is \"{text}\", which cannot be read ({reason}); write it as in RUST_LOG=warn,{OURS}=debug, or use LOG_LEVEL"
@@ -68,28 +65,39 @@ pub(super) enum InvalidVariable {
 impl Variables {
     /// Reads the environment.
     pub(super) fn of_process() -> Result<Self, InvalidVariable> {
-        let read = |name| text(name, env::var_os(name));
-        let debug = env::var_os("DEBUG").is_some_and(|value| is_true(&value));
-        Ok(Self { rust_log: read("RUST_LOG")?, log_level: read("LOG_LEVEL")?, debug })
+        let level = env::var_os("LOG_LEVEL").filter(|value| !value.is_empty());
+        let log_level = level.map(|value| value.to_string_lossy().into_owned());
+        Ok(Self { rust_log: text("RUST_LOG", env::var_os("RUST_LOG"))?, log_level, debug: debug() })
     }
 
     /// The filter they describe; `configured` is the level where they name none.
     pub(super) fn filter(&self, configured: LevelFilter) -> Result<EnvFilter, InvalidVariable> {
         let directives = match &self.rust_log {
             Some(text) => text.clone(),
-            None => directives(self.level()?.unwrap_or(configured)),
+            None => directives(self.level().unwrap_or(configured)),
         };
         EnvFilter::builder()
             .parse(&directives)
             .map_err(|error| InvalidVariable::RustLog { text: directives, reason: error.to_string() })
     }
 
-    fn level(&self) -> Result<Option<LevelFilter>, InvalidVariable> {
-        if let Some(text) = &self.log_level {
-            return log_level(text.trim()).map(Some).ok_or_else(|| InvalidVariable::LogLevel(text.clone()));
-        }
-        Ok(self.debug.then_some(LevelFilter::DEBUG))
+    /// `LOG_LEVEL`, if it counts and is no level.
+    pub(super) fn unknown_level(&self) -> Option<&str> {
+        let text = self.log_level.as_deref().filter(|_| self.rust_log.is_none())?;
+        log_level(text.trim()).is_none().then_some(text)
     }
+
+    fn level(&self) -> Option<LevelFilter> {
+        match &self.log_level {
+            Some(text) => Some(log_level(text.trim()).unwrap_or(LevelFilter::INFO)),
+            None => self.debug.then_some(LevelFilter::DEBUG),
+        }
+    }
+}
+
+/// Whether `DEBUG` selects the level debug.
+pub(super) fn debug() -> bool {
+    env::var_os("DEBUG").is_some_and(|value| is_true(&value))
 }
 
 /// The limit that holds whatever the variables say.
@@ -159,17 +167,25 @@ mod tests {
 
     #[test]
     fn an_error_names_the_invalid_variable() {
-        let level = directives_of("", "loud", "").unwrap_err();
-        assert_eq!(
-            level.to_string(),
-            "LOG_LEVEL is \"loud\", which is none of trace, debug, info, warn and error"
-        );
         assert!(directives_of("a=b=c", "", "").unwrap_err().to_string().starts_with("RUST_LOG is \"a=b=c\""));
+    }
+
+    /// Go program: `unmarshalLevel` in pkg/log/log.go.
+    #[test]
+    fn an_unknown_level_counts_as_info_and_is_reported_where_it_counts() {
+        for (text, unknown) in [("loud", true), ("warning", true), ("off", true), (" debug ", false)] {
+            let variables = Variables { log_level: Some(text.into()), debug: true, ..Variables::default() };
+            assert_eq!(variables.unknown_level(), unknown.then_some(text));
+            let level = variables.filter(LevelFilter::ERROR).unwrap().to_string();
+            assert_eq!(level, if unknown { "rds_auth_proxy=info,warn" } else { "rds_auth_proxy=debug,warn" });
+            let overridden = Variables { rust_log: Some("warn".into()), ..variables };
+            assert_eq!(overridden.unknown_level(), None);
+        }
     }
 
     #[test]
     fn empty_variables_are_not_set() {
-        assert_eq!(text("LOG_LEVEL", Some("".into())).unwrap(), None);
-        assert_eq!(text("LOG_LEVEL", Some("warn".into())).unwrap(), Some("warn".to_owned()));
+        assert_eq!(text("RUST_LOG", Some("".into())).unwrap(), None);
+        assert_eq!(text("RUST_LOG", Some("warn".into())).unwrap(), Some("warn".to_owned()));
     }
 }

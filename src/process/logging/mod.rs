@@ -5,11 +5,11 @@ mod human;
 mod json;
 mod shorten;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::time::SystemTime;
 
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing::{Subscriber, warn};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{self, MakeWriter};
@@ -28,6 +28,14 @@ pub(crate) enum Format {
     Json,
 }
 
+impl Format {
+    /// The format of a server: JSON. With `DEBUG=true`, which the Go program's operators set to read its log, lines for
+    /// people, but only on a terminal: a collector needs JSON.
+    pub(crate) fn of_server() -> Self {
+        if filter::debug() && io::stderr().is_terminal() { Self::Human } else { Self::Json }
+    }
+}
+
 /// Which lines are logged; the level can change while the program runs.
 #[derive(Clone)]
 pub(crate) struct LogFilter {
@@ -44,7 +52,8 @@ impl LogFilter {
 }
 
 /// Starts logging, for the rest of the process. The level is that of `RUST_LOG`, else `LOG_LEVEL`, else `DEBUG`, else the
-/// configuration; an invalid variable is a usage error.
+/// configuration. An unknown `LOG_LEVEL` counts as info, as in the Go program, and is reported here; an invalid `RUST_LOG`
+/// is a usage error.
 pub(crate) fn start(format: Format) -> Result<LogFilter, CommandError> {
     let variables = filter::Variables::of_process().map_err(CommandError::usage)?;
     let filter = variables.filter(LevelFilter::INFO).map_err(CommandError::usage)?;
@@ -52,6 +61,9 @@ pub(crate) fn start(format: Format) -> Result<LogFilter, CommandError> {
     subscriber(format, layer, io::stderr)
         .try_init()
         .map_err(|error| CommandError::Runtime(format!("logging cannot be started: {error}")))?;
+    if let Some(value) = variables.unknown_level() {
+        warn!(value, "LOG_LEVEL is none of trace, debug, info, warn and error; it counts as info");
+    }
     Ok(LogFilter { variables, handle })
 }
 
