@@ -1,5 +1,5 @@
 //! The command line of the real program, where it needs neither a database nor AWS.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,9 @@ fn gen_cert_writes_a_cert_pair_and_explains_its_use() {
     assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(key.starts_with("-----BEGIN PRIVATE KEY-----"));
     let text = stdout(&output);
-    for word in ["private_key:", "root_certificate:", "proxy.internal, 127.0.0.1", "is valid until 20", "To renew it"] {
+    for word in
+        ["private_key:", "root_certificate:", "proxy.internal, 127.0.0.1", "is valid until 20", "To renew it"]
+    {
         assert!(text.contains(word), "{text}");
     }
     assert!(!text.contains(key.lines().nth(1).unwrap()), "the key is printed");
@@ -236,9 +238,10 @@ fn an_invalid_filter_is_a_usage_error() {
 fn an_unknown_log_level_is_reported_once_and_counts_as_info() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.yaml");
-    // It cannot listen there, so it ends after the first lines of its log.
-    let text = "proxy: {listen_addr: 'unix:/nowhere/at/all', log_level: error}\nrds: {enabled: false}\n\
-                upstream_proxies: {default: {host: 'a:1'}}\ntargets: {db: {host: 'a:1'}}\n";
+    let text = format!(
+        "proxy: {{{ENDS}, log_level: error}}\nrds: {{enabled: false}}\nupstream_proxies: {{default: {{host: 'a:1'}}}}\n\
+         targets: {{db: {{host: 'a:1'}}}}\n"
+    );
     fs::write(&path, text).unwrap();
     for mode in [&["server"][..], &["client", "--target", "db"]] {
         let mut command = program(mode);
@@ -257,7 +260,7 @@ fn an_unknown_log_level_is_reported_once_and_counts_as_info() {
 fn a_server_with_debug_logs_for_people_on_a_terminal_only() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.yaml");
-    fs::write(&path, "proxy: {listen_addr: 'unix:/nowhere/at/all'}\nrds: {enabled: false}\n").unwrap();
+    fs::write(&path, format!("proxy: {{{ENDS}}}\nrds: {{enabled: false}}\n")).unwrap();
     let line = format!("'{}' server --configfile '{}'", env!("CARGO_BIN_EXE_rds-auth-proxy"), path.display());
     let log = |terminal: bool, debug: &str| {
         let mut command = if terminal { Command::new("script") } else { Command::new("sh") };
@@ -295,6 +298,57 @@ fn an_error_in_a_configuration_that_was_found_says_that_it_was_not_named() {
         assert!(found.ends_with("; this file was found, not named: --configfile takes another\n"), "{found}");
         assert!(!errors_of(&["--configfile", "config.yaml"]).contains("--configfile"));
     }
+}
+
+/// It cannot listen there, so it ends after the first lines of its log.
+const ENDS: &str = "listen_addr: 'unix:/nowhere/at/all'";
+
+/// Go program: yaml.v2 behind spf13/viper 1.8.1.
+#[test]
+fn anchors_and_booleans_of_yaml_1_1_are_read_and_the_words_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!(
+        "\u{feff}x-ssl: &ssl {{mode: verify-full}}\nproxy:\n  {ENDS}\n  ssl: {{enabled: yes}}\nrds: {{enabled: off}}\n\
+         targets:\n  a: {{host: 'a:1', ssl: {{mode: require, <<: *ssl}}}}\n"
+    );
+    fs::write(directory.path().join("config.yaml"), text).unwrap();
+    let output = program(&["server"]).current_dir(&directory).output().unwrap();
+    let log = stderr(&output);
+    assert!(log.contains("the configuration was loaded") && log.contains("cannot listen on"), "{log}");
+    for (text, key) in [
+        ("this boolean is read as true; write true", "proxy.ssl.enabled"),
+        ("this boolean is read as false; write false", "rds.enabled"),
+        ("put << first", "targets.a.ssl.mode"),
+    ] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(text)).collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        let line: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+        assert_eq!((&line["key"], &line["level"]), (&key.into(), &"WARN".into()));
+    }
+}
+
+/// Go program: `LoadConfig` in pkg/config/config.go.
+#[test]
+fn json_is_found_by_its_name_and_another_format_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+    let log = || stderr(&program(&["server"]).current_dir(&directory).output().unwrap());
+    file("config.toml", "[proxy]\n");
+    assert!(
+        log().contains("config.toml is TOML by its name, and this program reads YAML and JSON; convert"),
+        "{}",
+        log()
+    );
+    file(
+        "config.json",
+        &format!(
+            "{{\n\t\"proxy\": {{\"{}}},\n\t\"rds\": {{\"enabled\": false}}}}\n",
+            ENDS.replace(": '", "\": \"").replace('\'', "\"")
+        ),
+    );
+    assert!(log().contains("config.json") && log().contains("cannot listen on"), "{}", log());
+    file("config.yaml", "proxi: {}\n");
+    assert!(log().contains("config.yaml:1:1: proxi"), "{}", log());
 }
 
 /// A flag overrides every variable, that of the flag it excludes too. Two variables exclude each other.

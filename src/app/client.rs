@@ -70,19 +70,20 @@ pub(crate) async fn prepare(
 }
 
 async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<UpstreamMode, CommandError> {
+    let tls = upstream.connector().map_err(CommandError::usage)?;
     if let Some(warning) = upstream.tls_warning() {
         warn!(upstream = upstream.name, "{warning}");
     }
     let transport = match &upstream.transport {
         UpstreamTransport::Host(address) => Transport::Address(address.clone()),
         UpstreamTransport::PortForward(forward) => {
-            tunnel::transport(forward, &upstream.tls, &start.shutdown, &mut start.supervisor).await?
+            tunnel::transport(forward, tls, &start.shutdown, &mut start.supervisor).await?
         }
     };
     let hop = Hop {
         name: format!("the upstream proxy {}", upstream.name),
         transport,
-        tls: Arc::clone(&upstream.tls),
+        tls: Arc::clone(tls),
         require_auth: upstream.require_auth,
         auth_key: format!("upstream_proxies.{}.require_auth", upstream.name),
     };

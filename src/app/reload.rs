@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::observe::Observer;
 use super::restart_keys;
-use super::start::{ConfigFile, policy};
+use super::start::{ConfigFile, policy, report};
 use crate::catalog::{Acl, Directory};
 use crate::config::{self, Config, Mode};
 use crate::process::logging::LogFilter;
@@ -83,6 +83,7 @@ impl<R: Role> Running<R> {
         if self.started_with.rds.enabled && config.acl.is_empty() && !self.acl.is_empty() {
             warn!("target_acl was taken away; every RDS database that is discovered may now be reached");
         }
+        report(&config.remarks);
         file_limit::check(&config.limits);
         self.directory.replace(policy(&config));
         self.observer.reconfigure(&config);

@@ -11,7 +11,7 @@ use super::observe::Observer;
 use super::supervise::Supervisor;
 use crate::aws::Aws;
 use crate::catalog::{Directory, Discover, Policy};
-use crate::config::{self, Config, ConfigError, Mode};
+use crate::config::{self, Config, ConfigError, Mode, Remark};
 use crate::net::{Address, Listener};
 use crate::process::logging::LogFilter;
 use crate::process::{CommandError, file_limit};
@@ -45,6 +45,7 @@ impl Start {
         // The working directory may have a configuration that another user wrote.
         let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
         info!(file = %absolute.display(), "the configuration was loaded");
+        report(&config.remarks);
         file_limit::check(&config.limits);
         Ok(Self {
             observer: Observer::new(&config)?,
@@ -53,6 +54,13 @@ impl Start {
             file,
             config,
         })
+    }
+}
+
+/// Logs the remarks on a configuration.
+pub(super) fn report(remarks: &[Remark]) {
+    for Remark { key, text } in remarks {
+        warn!(key, "{text}");
     }
 }
 

@@ -23,7 +23,8 @@ pub(super) async fn prepare(
     log: LogFilter,
 ) -> Result<Prepared<Client>, CommandError> {
     let password = password_file::password(&mut arguments)?;
-    let start = Start::read(arguments.configfile.as_deref(), Mode::Client, &log)?;
+    let mode = if arguments.direct { Mode::DirectClient } else { Mode::Client };
+    let start = Start::read(arguments.configfile.as_deref(), mode, &log)?;
     let upstream = if arguments.direct {
         None
     } else {
@@ -44,7 +45,8 @@ pub(super) async fn prepare(
     Ok(prepared)
 }
 
-/// The upstream proxy of this name; without a name the one called `default`, or the only one.
+/// The upstream proxy of this name; without a name the one called `default`, or the only one. Fails if its files cannot be
+/// used.
 fn choose_upstream<'a>(config: &'a Config, wanted: Option<&str>) -> Result<&'a Upstream, CommandError> {
     if config.upstreams.is_empty() {
         return Err(CommandError::usage(
@@ -57,7 +59,10 @@ fn choose_upstream<'a>(config: &'a Config, wanted: Option<&str>) -> Result<&'a U
         _ => config.upstreams.contains_key(DEFAULT).then_some(DEFAULT),
     });
     let chosen = choose(Kind::UpstreamProxy, &choices, wanted)?;
-    config.upstreams.get(&chosen.name).ok_or_else(|| CommandError::usage("no upstream proxy was chosen"))
+    let chosen = config.upstreams.get(&chosen.name);
+    let chosen = chosen.ok_or_else(|| CommandError::usage("no upstream proxy was chosen"))?;
+    chosen.connector().map_err(CommandError::usage)?;
+    Ok(chosen)
 }
 
 fn upstream_choice(upstream: &Upstream) -> Choice {

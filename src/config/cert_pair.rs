@@ -95,5 +95,5 @@ pub(super) fn file(
     environment: &Environment,
 ) -> Result<Option<PathBuf>, KeyError> {
     let expanded = raw.map(|Parsed(PathText(text))| environment.path(text)).transpose();
-    expanded.map_err(|unset| KeyError::of_value(key.clone(), unset.reason()))
+    expanded.map_err(|unset| KeyError::of_unset(key.clone(), unset.reason()))
 }

@@ -68,6 +68,16 @@ impl<'a> Connectors<'a> {
         self.load(&section, self.defaults(mode).with(&section.overrides)).map(Arc::new)
     }
 
+    /// Checks the keys of an `ssl` section without its files. An unset variable in their paths is no error. `discovery` may
+    /// supply roots.
+    pub(super) fn check_keys(&self, path: &KeyPath, ssl: &Ssl, discovery: bool) -> Result<(), KeyError> {
+        match self.section(path, ssl) {
+            Ok(section) if !discovery => check_roots(&section),
+            Err(error) if !error.is_unset() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// What the `ssl` section of a target sets. `discovery` may find the target's host, and the roots of RDS then are the
     /// default; so only the section's own files are checked here.
     pub(super) fn overrides(
@@ -124,6 +134,15 @@ impl<'a> Connectors<'a> {
         })?;
         Ok(connector)
     }
+}
+
+/// Refuses `verify-ca` without roots.
+fn check_roots(section: &Section<'_>) -> Result<(), KeyError> {
+    let Overrides { mode, roots, .. } = &section.overrides;
+    if *mode == Some(SslMode::VerifyCa) && roots.is_none() {
+        return Err(KeyError::of_key(section.path.key("mode"), TlsError::CaWithoutRoots.to_string()));
+    }
+    Ok(())
 }
 
 /// The error at the key that names the file: one of the pair, else the roots.

@@ -2,48 +2,94 @@
 //!
 //! serde gets every scalar as text, and the type of the field parses it: `8000` and `"8000"` are the same port.
 
+use std::cell::RefCell;
 use std::fmt::Display;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor,
+};
 use serde::forward_to_deserialize_any;
 
+use super::booleans;
 use super::key_error::{KeyError, quoted};
 use super::key_path::{KeyPath, Step};
+use super::remark::Remark;
 use super::tree::Tree;
 
-impl<'de> Deserializer<'de> for &'de Tree {
+/// The raw configuration in the tree. Adds remarks on values that are read in another way than their author may expect.
+pub(super) fn decode<'de, T: Deserialize<'de>>(
+    tree: &'de Tree,
+    remarks: &mut Vec<Remark>,
+) -> Result<T, KeyError> {
+    let found = RefCell::default();
+    let decoded = T::deserialize(Node { tree, path: KeyPath::default(), remarks: &found });
+    remarks.extend(found.into_inner());
+    decoded
+}
+
+/// A value of the tree.
+#[derive(Clone)]
+struct Node<'a, 'de> {
+    tree: &'de Tree,
+    path: KeyPath,
+    remarks: &'a RefCell<Vec<Remark>>,
+}
+
+impl<'a, 'de> Node<'a, 'de> {
+    fn child(&self, step: Step, tree: &'de Tree) -> Self {
+        let mut path = self.path.clone();
+        path.0.push(step);
+        Self { tree, path, remarks: self.remarks }
+    }
+
+    fn entries(self) -> Entries<'a, 'de> {
+        let left = if let Tree::Section(entries) = self.tree { entries.iter() } else { [].iter() };
+        Entries { node: self, left, value: None }
+    }
+
+    fn items(self) -> Items<'a, 'de> {
+        let left = if let Tree::List(items) = self.tree { items.iter() } else { [].iter() };
+        Items { node: self, left: left.enumerate() }
+    }
+}
+
+impl<'de> Deserializer<'de> for Node<'_, 'de> {
     type Error = KeyError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
-        match self {
+        match self.tree {
             Tree::Null => visitor.visit_unit(),
             Tree::Scalar(text) => visitor.visit_borrowed_str(text),
-            Tree::List(items) => visitor.visit_seq(Items { left: items.iter(), index: 0 }),
-            Tree::Section(entries) => visitor.visit_map(Entries { left: entries.iter(), value: None }),
+            Tree::List(_) => visitor.visit_seq(self.items()),
+            Tree::Section(_) => visitor.visit_map(self.entries()),
         }
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
-        match self {
-            Tree::Scalar(text) if text.eq_ignore_ascii_case("true") => visitor.visit_bool(true),
-            Tree::Scalar(text) if text.eq_ignore_ascii_case("false") => visitor.visit_bool(false),
-            Tree::Null | Tree::Scalar(_) | Tree::List(_) | Tree::Section(_) => {
-                Err(KeyError::unexpected("true or false", describe(self)))
-            }
+        let written = match self.tree {
+            Tree::Scalar(text) => booleans::read(text),
+            Tree::Null | Tree::List(_) | Tree::Section(_) => None,
+        };
+        let (value, usual) =
+            written.ok_or_else(|| KeyError::unexpected("true or false", describe(self.tree)))?;
+        if !usual {
+            self.remarks.borrow_mut().push(Remark::boolean(&self.path, value));
         }
+        visitor.visit_bool(value)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
-        if matches!(self, Tree::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
+        if matches!(self.tree, Tree::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     /// A key without a value is an empty section.
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
-        match self {
-            Tree::Null => visitor.visit_map(Entries { left: [].iter(), value: None }),
-            Tree::Section(_) => self.deserialize_any(visitor),
-            Tree::Scalar(_) | Tree::List(_) => Err(KeyError::unexpected("a section of keys", describe(self))),
+        match self.tree {
+            Tree::Null | Tree::Section(_) => visitor.visit_map(self.entries()),
+            Tree::Scalar(_) | Tree::List(_) => {
+                Err(KeyError::unexpected("a section of keys", describe(self.tree)))
+            }
         }
     }
 
@@ -58,18 +104,17 @@ impl<'de> Deserializer<'de> for &'de Tree {
 
     /// A key without a value is an empty list.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
-        match self {
-            Tree::Null => visitor.visit_seq(Items { left: [].iter(), index: 0 }),
-            Tree::List(_) => self.deserialize_any(visitor),
-            Tree::Scalar(_) | Tree::Section(_) => Err(KeyError::unexpected("a list", describe(self))),
+        match self.tree {
+            Tree::Null | Tree::List(_) => visitor.visit_seq(self.items()),
+            Tree::Scalar(_) | Tree::Section(_) => Err(KeyError::unexpected("a list", describe(self.tree))),
         }
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
-        match self {
+        match self.tree {
             Tree::Scalar(text) => visitor.visit_borrowed_str(text),
             Tree::Null | Tree::List(_) | Tree::Section(_) => {
-                Err(KeyError::unexpected("a text", describe(self)))
+                Err(KeyError::unexpected("a text", describe(self.tree)))
             }
         }
     }
@@ -84,50 +129,46 @@ impl<'de> Deserializer<'de> for &'de Tree {
     }
 }
 
-struct Items<'de> {
-    left: std::slice::Iter<'de, Tree>,
-    index: usize,
+struct Items<'a, 'de> {
+    node: Node<'a, 'de>,
+    left: std::iter::Enumerate<std::slice::Iter<'de, Tree>>,
 }
 
-impl<'de> de::SeqAccess<'de> for Items<'de> {
+impl<'de> de::SeqAccess<'de> for Items<'_, 'de> {
     type Error = KeyError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, KeyError> {
-        let Some(item) = self.left.next() else { return Ok(None) };
-        let index = self.index;
-        self.index += 1;
-        seed.deserialize(item).map(Some).map_err(|error| with_step(error, Step::Index(index)))
+        let Some((index, item)) = self.left.next() else { return Ok(None) };
+        let node = self.node.child(Step::Index(index), item);
+        seed.deserialize(node.clone()).map(Some).map_err(|error| error.below(&node.path))
     }
 }
 
-struct Entries<'de> {
+struct Entries<'a, 'de> {
+    node: Node<'a, 'de>,
     left: std::slice::Iter<'de, (String, Tree)>,
-    /// The entry of the key that serde read last.
-    value: Option<&'de (String, Tree)>,
+    /// The value of the key that serde read last.
+    value: Option<Node<'a, 'de>>,
 }
 
-impl<'de> de::MapAccess<'de> for Entries<'de> {
+impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
     type Error = KeyError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, KeyError> {
-        self.value = self.left.next();
-        let Some((key, _)) = self.value else { return Ok(None) };
+        let Some((key, value)) = self.left.next() else { return Ok(None) };
+        let node = self.node.child(Step::Key(key.clone()), value);
         let deserializer: StrDeserializer<'de, KeyError> = key.as_str().into_deserializer();
-        seed.deserialize(deserializer).map(Some).map_err(|error| with_step(error, Step::Key(key.clone())))
+        let read = seed.deserialize(deserializer).map(Some).map_err(|error| error.below(&node.path));
+        self.value = Some(node);
+        read
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, KeyError> {
-        let Some((key, value)) = self.value else {
+        let Some(node) = self.value.take() else {
             return Err(de::Error::custom("serde reads a value before its key"));
         };
-        seed.deserialize(value).map_err(|error| with_step(error, Step::Key(key.clone())))
+        seed.deserialize(node.clone()).map_err(|error| error.below(&node.path))
     }
-}
-
-/// Appends a step; [`KeyError::after_decoding`] reverses the path.
-fn with_step(mut error: KeyError, step: Step) -> KeyError {
-    error.path.0.push(step);
-    error
 }
 
 impl de::Error for KeyError {
@@ -177,11 +218,22 @@ fn suggestion(unknown: &str, known: &[&str]) -> String {
     let plain = unknown.to_lowercase().replace('-', "_");
     let near = known
         .iter()
-        .map(|name| (strsim::damerau_levenshtein(&plain, name), name))
+        .map(|name| (distance(&plain, name), name))
         .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
         .min_by_key(|(distance, _)| *distance);
     match near {
         Some((_, name)) => format!("did you mean `{name}`?"),
+        None if known.contains(&"upstream_proxies") => {
+            format!("the keys here are {}, and `x-…` for parts that only aliases use", known.join(", "))
+        }
         None => format!("the keys here are {}", known.join(", ")),
     }
+}
+
+/// How far the names are from each other. The values of the Go project's chart have camelCase names, some with `Path` at
+/// their end (`clientCertificatePath`).
+fn distance(plain: &str, name: &str) -> usize {
+    let letters = |text: &str| text.replace('_', "");
+    let without_path = plain.strip_suffix("path").unwrap_or(plain);
+    if letters(without_path) == letters(name) { 0 } else { strsim::damerau_levenshtein(plain, name) }
 }

@@ -23,6 +23,18 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
+    /// The name of the file says that it is neither YAML nor JSON.
+    #[error(
+        "the configuration file {} is {format} by its name, and this program reads YAML and JSON; convert it to config.yaml, \
+         or rename it if it is YAML",
+        path.display()
+    )]
+    OtherFormat {
+        /// Its path.
+        path: PathBuf,
+        /// The format, such as `TOML`.
+        format: &'static str,
+    },
     /// The content of the file is not valid.
     #[error("{}{}: {reason}", At { path, line: *line, column: *column }, Key(key))]
     Invalid {

@@ -30,6 +30,8 @@ pub(super) struct Position {
 enum Problem {
     /// A value of another kind than the key takes.
     Unexpected { expected: String, found: String },
+    /// A path with an environment variable that is not set.
+    Unset(String),
     /// Anything else, as a sentence.
     Other(String),
 }
@@ -41,6 +43,7 @@ impl fmt::Debug for Problem {
             Self::Unexpected { expected, .. } => {
                 formatter.debug_struct("Unexpected").field("expected", expected).finish_non_exhaustive()
             }
+            Self::Unset(_) => formatter.write_str("Unset(..)"),
             Self::Other(_) => formatter.write_str("Other(..)"),
         }
     }
@@ -63,15 +66,24 @@ impl KeyError {
         Self { path: KeyPath::default(), on_key: false, position: None, problem }
     }
 
+    /// An error about the path at `path`, which has an environment variable that is not set.
+    pub(super) fn of_unset(path: KeyPath, reason: String) -> Self {
+        Self { path, on_key: false, position: None, problem: Problem::Unset(reason) }
+    }
+
+    /// Whether the path of a file has an environment variable that is not set. That is no error where the file is not used.
+    pub(super) fn is_unset(&self) -> bool {
+        matches!(self.problem, Problem::Unset(_))
+    }
+
     /// The same error at this position.
     pub(super) fn at(self, position: Option<Position>) -> Self {
         Self { position, ..self }
     }
 
-    /// The same error after decoding, which collects the path from its end to its beginning.
-    pub(super) fn after_decoding(mut self) -> Self {
-        self.path.0.reverse();
-        self
+    /// The same error at this path, unless it has one already, which is more exact.
+    pub(super) fn below(self, path: &KeyPath) -> Self {
+        if self.path.0.is_empty() { Self { path: path.clone(), ..self } } else { self }
     }
 
     /// The same error without the value, which may be secret: it replaced `reference` (such as `${fromEnv:NAME}`).
@@ -80,7 +92,9 @@ impl KeyError {
             Problem::Unexpected { expected, .. } => {
                 Problem::Unexpected { expected, found: format!("something else in {reference}") }
             }
-            Problem::Other(_) => Problem::Other(format!("the value of {reference} cannot be used here")),
+            Problem::Unset(_) | Problem::Other(_) => {
+                Problem::Other(format!("the value of {reference} cannot be used here"))
+            }
         };
         Self { problem, ..self }
     }
@@ -89,7 +103,7 @@ impl KeyError {
     pub(super) fn reason(&self) -> String {
         match &self.problem {
             Problem::Unexpected { expected, found } => format!("expected {expected}, found {found}"),
-            Problem::Other(reason) => reason.clone(),
+            Problem::Unset(reason) | Problem::Other(reason) => reason.clone(),
         }
     }
 }

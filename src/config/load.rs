@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::expand::{self, Substitutions};
+use super::format::other_format;
 use super::key_error::KeyError;
+use super::mode::Mode;
 use super::raw::RawConfig;
-use super::settings::{Addresses, Config, Mode};
-use super::{locate, parse, resolve};
+use super::remark::Remark;
+use super::settings::{Addresses, Config};
+use super::{decode, locate, merge, parse, resolve, text};
 use crate::file_access;
 
 /// The configuration of the file, with the certificates that it names: a bad certificate is an error at start.
@@ -26,8 +27,10 @@ pub fn load(path: &Path, mode: Mode) -> Result<Config, ConfigError> {
 pub fn load_again(path: &Path, mode: Mode) -> Result<Option<Config>, ConfigError> {
     let (text, environment) = (read(path)?, Environment::of_process());
     with_position(path, &text, |substitutions| {
-        let (raw, has_values) = decode(&text, &environment, substitutions)?;
-        let config = resolve::resolve(raw, mode, &environment)?;
+        let decoded = decode(&text, &environment, substitutions)?;
+        let has_values = decoded.has_values;
+        let config =
+            resolve(decoded, mode, &environment, &|error| located(path, &text, substitutions, error))?;
         Ok(has_values.then_some(config))
     })
 }
@@ -37,14 +40,17 @@ pub fn load_again(path: &Path, mode: Mode) -> Result<Option<Config>, ConfigError
 pub fn load_addresses(path: &Path) -> Result<Addresses, ConfigError> {
     let (text, environment) = (read(path)?, Environment::of_process());
     with_position(path, &text, |substitutions| {
-        let (raw, _) = decode(&text, &environment, substitutions)?;
-        Ok(resolve::addresses(raw))
+        let decoded = decode(&text, &environment, substitutions)?;
+        Ok(resolve::addresses(decoded.raw))
     })
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    file_access::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+    if let Some(format) = other_format(path) {
+        return Err(ConfigError::OtherFormat { path: path.to_owned(), format });
+    }
+    let read = file_access::read(path).and_then(text::text);
+    read.map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// As [`load`], with the text of the file; errors name `path`.
@@ -54,30 +60,47 @@ pub(super) fn from_text(
     mode: Mode,
     environment: &Environment,
 ) -> Result<Config, ConfigError> {
-    with_position(path, text, |substitutions| interpret(text, mode, environment, substitutions))
+    with_position(path, text, |substitutions| interpret(path, text, mode, environment, substitutions))
 }
 
 /// Every step but the last: an error has its key path and no position.
 pub(super) fn interpret(
+    path: &Path,
     text: &str,
     mode: Mode,
     environment: &Environment,
     substitutions: &mut Substitutions,
 ) -> Result<Config, KeyError> {
-    let (raw, _) = decode(text, environment, substitutions)?;
-    resolve::resolve(raw, mode, environment)
+    let decoded = decode(text, environment, substitutions)?;
+    resolve(decoded, mode, environment, &|error| located(path, text, substitutions, error))
 }
 
-/// The raw configuration, and whether the text has any value.
+fn resolve(
+    decoded: Decoded,
+    mode: Mode,
+    environment: &Environment,
+    locate: &dyn Fn(KeyError) -> ConfigError,
+) -> Result<Config, KeyError> {
+    resolve::resolve(decoded.raw, mode, environment, decoded.remarks, locate)
+}
+
+struct Decoded {
+    raw: RawConfig,
+    /// Whether the text has any value.
+    has_values: bool,
+    remarks: Vec<Remark>,
+}
+
 fn decode(
     text: &str,
     environment: &Environment,
     substitutions: &mut Substitutions,
-) -> Result<(RawConfig, bool), KeyError> {
-    let mut tree = parse::parse(text)?;
+) -> Result<Decoded, KeyError> {
+    let (mut tree, mut remarks) = (parse::parse(text)?, Vec::new());
+    merge::merge(&mut tree, &mut remarks)?;
     expand::expand(&mut tree, environment, substitutions)?;
-    let raw = RawConfig::deserialize(&tree).map_err(KeyError::after_decoding)?;
-    Ok((raw, tree.has_values()))
+    let raw = decode::decode(&tree, &mut remarks)?;
+    Ok(Decoded { raw, has_values: tree.has_values(), remarks })
 }
 
 /// Runs the steps. Adds the position in the file to their error, and hides values that came from outside the file.
@@ -87,11 +110,16 @@ fn with_position<T>(
     steps: impl FnOnce(&mut Substitutions) -> Result<T, KeyError>,
 ) -> Result<T, ConfigError> {
     let mut substitutions = Substitutions::default();
-    steps(&mut substitutions).map_err(|mut error| {
-        if let Some(reference) = substitutions.of(&error.path).filter(|_| !error.on_key) {
-            error = error.hide_value(reference);
-        }
-        let position = error.position.or_else(|| locate::locate(text, &error.path, error.on_key));
-        ConfigError::invalid(path, position, &error)
-    })
+    steps(&mut substitutions).map_err(|error| located(path, text, &substitutions, error))
+}
+
+fn located(path: &Path, text: &str, substitutions: &Substitutions, mut error: KeyError) -> ConfigError {
+    if let Some(reference) = substitutions.of(&error.path).filter(|_| !error.on_key) {
+        error = error.hide_value(reference);
+    }
+    let position = error.position.or_else(|| {
+        let origin = parse::parse(text).map(|tree| merge::origin(&tree, &error.path));
+        locate::locate(text, origin.as_ref().unwrap_or(&error.path), error.on_key)
+    });
+    ConfigError::invalid(path, position, &error)
 }

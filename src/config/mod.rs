@@ -2,14 +2,17 @@
 //!
 //! | step | file | input → output |
 //! |---|---|---|
-//! | find | `find` | directories → a path |
+//! | find | `find`, `format` | directories → a path |
+//! | read | `text` | bytes → text |
 //! | parse | `parse`, `letters` | YAML text → a `tree` of keys and scalars |
+//! | merge | `merge` | merge keys → their keys; without the sections `x-…` |
 //! | expand | `expand` | references `${fromEnv:…}`, `${fromFile:…}` → their values |
-//! | decode | `decode`, `raw`, `scalars` | the tree → [`raw::RawConfig`], one field per key |
+//! | decode | `decode`, `raw`, `scalars`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
 //! | resolve | `resolve`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
-//! `load` runs the steps. Each step fails with a [`key_error::KeyError`] at a key path; `locate` finds its line.
+//! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a [`key_error::KeyError`] at a key path; `locate` finds its line.
 
+mod booleans;
 mod cert_pair;
 mod connectors;
 mod decode;
@@ -17,6 +20,7 @@ mod environment;
 mod error;
 mod expand;
 mod find;
+mod format;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -25,11 +29,15 @@ mod key_path;
 mod letters;
 mod load;
 mod locate;
+mod merge;
+mod mode;
 mod parse;
 mod raw;
+mod remark;
 mod resolve;
 mod scalars;
 mod settings;
+mod text;
 mod timeouts;
 mod tree;
 mod upstream;
@@ -40,7 +48,7 @@ mod tests;
 pub use error::ConfigError;
 pub use find::find;
 pub use load::{load, load_addresses, load_again};
+pub use mode::Mode;
+pub use remark::Remark;
 pub use scalars::log_level;
-pub use settings::{
-    Addresses, Config, Drain, Mode, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport,
-};
+pub use settings::{Addresses, Config, Drain, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport};

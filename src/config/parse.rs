@@ -8,6 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, Seq
 use super::key_error::{KeyError, Position};
 use super::key_path::{KeyPath, Step};
 use super::letters;
+use super::merge::MERGE;
 use super::tree::Tree;
 
 /// The tree of the text; [`Tree::Null`] if it is empty.
@@ -163,7 +164,11 @@ impl Visitor<'_> for Key<'_> {
     fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
         if self.section.iter().any(|(known, _)| known == key) {
             self.path.borrow_mut().0.push(Step::Key(key.to_owned()));
-            return Err(ours("this key is set twice; remove one of the two"));
+            return Err(ours(if key == MERGE {
+                "a section has one merge key; write `<<: [*a, *b]`, in which an earlier one counts more"
+            } else {
+                "this key is set twice; remove one of the two"
+            }));
         }
         Ok(key.to_owned())
     }

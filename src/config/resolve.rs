@@ -1,5 +1,6 @@
 //! Resolves the raw configuration to settings.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use tracing::level_filters::LevelFilter;
@@ -7,31 +8,52 @@ use tracing::level_filters::LevelFilter;
 use super::cert_pair::{self, RawCertPair};
 use super::connectors::Connectors;
 use super::environment::Environment;
+use super::error::ConfigError;
 use super::key_error::KeyError;
 use super::key_path::KeyPath;
-use super::raw::{Proxy, ProxySsl, RawConfig, Tag, Target, TargetAcl};
+use super::mode::Mode;
+use super::raw::{Proxy, ProxySsl, RawConfig, Ssl, Tag, Target, TargetAcl};
+use super::remark::Remark;
 use super::scalars::Parsed;
-use super::settings::{Addresses, Config, Mode, Rds, SELF_SIGNED_HOSTS};
+use super::settings::{Addresses, Config, Rds, SELF_SIGNED_HOSTS};
 use super::{timeouts, upstream};
 use crate::catalog::{self, Acl, DefaultTls, StaticTarget};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
-use crate::tls::{Acceptor, Roots, ServerIdentity, SslMode};
+use crate::tls::{Acceptor, Overrides, Roots, ServerIdentity, SslMode};
 
-/// Adds the defaults of `mode`, refuses contradictions, and loads certificates.
-pub(super) fn resolve(raw: RawConfig, mode: Mode, environment: &Environment) -> Result<Config, KeyError> {
+/// Adds the defaults of `mode`, refuses contradictions, and loads the certificates that the mode uses. `locate` adds the
+/// position to an error that counts only later.
+pub(super) fn resolve(
+    raw: RawConfig,
+    mode: Mode,
+    environment: &Environment,
+    remarks: Vec<Remark>,
+    locate: &dyn Fn(KeyError) -> ConfigError,
+) -> Result<Config, KeyError> {
     let section = KeyPath::of(&["proxy", "ssl"]);
     let connectors = Connectors::new(&section, &raw.proxy.ssl, environment)?;
-    let default_tls = default_tls(&raw, &connectors)?;
-    let upstreams = raw.upstream_proxies.into_iter().map(|(name, entry)| {
-        upstream::resolve(name, entry, &connectors).map(|upstream| (upstream.name.clone(), upstream))
-    });
+    let default_tls = default_tls(&raw, mode, &connectors)?;
+    let mut upstreams = BTreeMap::new();
+    for (name, entry) in raw.upstream_proxies {
+        if mode.dials_upstreams() {
+            upstreams.insert(name.clone(), upstream::resolve(name, entry, &connectors, locate)?);
+        } else {
+            upstream::check(&name, entry, &connectors)?;
+        }
+    }
     let discovery = raw.rds.enabled.unwrap_or(true);
-    let targets =
-        raw.targets.into_iter().map(|(name, entry)| static_target(name, entry, &connectors, discovery));
+    let ssl = |path: &KeyPath, ssl: &Ssl| {
+        // Otherwise only the server makes TLS with databases.
+        if mode.dials_databases() {
+            return connectors.overrides(path, ssl, discovery);
+        }
+        connectors.check_keys(path, ssl, discovery).map(|()| Overrides::default())
+    };
+    let targets = raw.targets.into_iter().map(|(name, entry)| static_target(name, entry, ssl));
     Ok(Config {
         acceptor: acceptor(&section, &raw.proxy.ssl, environment)?,
-        upstreams: upstreams.collect::<Result<_, _>>()?,
+        upstreams,
         targets: targets.collect::<Result<_, _>>()?,
         default_tls,
         limits: limits(&raw.proxy, mode)?,
@@ -46,6 +68,7 @@ pub(super) fn resolve(raw: RawConfig, mode: Mode, environment: &Environment) -> 
         admin: raw.proxy.admin_addr.map(|address| address.0.0),
         log_level: raw.proxy.log_level.map_or(LevelFilter::INFO, |level| level.0),
         acl: acl(raw.proxy.target_acl),
+        remarks,
     })
 }
 
@@ -59,9 +82,11 @@ pub(super) fn addresses(raw: RawConfig) -> Addresses {
     Addresses { admin: raw.proxy.admin_addr.map(|address| address.0.0), listen }
 }
 
-fn default_tls(raw: &RawConfig, connectors: &Connectors<'_>) -> Result<DefaultTls, KeyError> {
+/// Without the roots of `rds` where the mode makes no TLS with databases.
+fn default_tls(raw: &RawConfig, mode: Mode, connectors: &Connectors<'_>) -> Result<DefaultTls, KeyError> {
     let root = KeyPath::of(&["rds", "root_certificate"]);
-    let path = cert_pair::file(&root, raw.rds.root_certificate.as_ref(), connectors.environment)?;
+    let written = raw.rds.root_certificate.as_ref().filter(|_| mode.dials_databases());
+    let path = cert_pair::file(&root, written, connectors.environment)?;
     let tls = DefaultTls { fixed: connectors.defaults(SslMode::Require), rds_roots: path.map(Roots::Path) };
     let mut checked = tls.fixed.clone();
     // The embedded ones depend on the region, and need no check.
@@ -72,18 +97,18 @@ fn default_tls(raw: &RawConfig, connectors: &Connectors<'_>) -> Result<DefaultTl
     Ok(tls)
 }
 
+/// `overrides` is what an `ssl` section sets.
 fn static_target(
     name: String,
     raw: Target,
-    connectors: &Connectors<'_>,
-    discovery: bool,
+    overrides: impl Fn(&KeyPath, &Ssl) -> Result<Overrides, KeyError>,
 ) -> Result<StaticTarget, KeyError> {
     let section = KeyPath::of(&["targets", &name, "ssl"]);
-    let tls = raw.ssl.map(|ssl| connectors.overrides(&section, &ssl, discovery)).transpose()?;
+    let tls = raw.ssl.map(|ssl| overrides(&section, &ssl)).transpose()?;
     Ok(StaticTarget {
         name,
         address: raw.host.0,
-        database: raw.database,
+        database: upstream::not_empty(raw.database),
         local_port: raw.local_port.map(|port| port.0),
         tls: tls.unwrap_or_default(),
         require_auth: raw.require_auth.map(|methods| methods.0),
@@ -138,7 +163,7 @@ fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, KeyError> {
 fn default_listen(mode: Mode) -> Address {
     Address::Tcp(match mode {
         // A connection to the client's port has the developer's access.
-        Mode::Client => HostPort::new("127.0.0.1", 8001),
+        Mode::Client | Mode::DirectClient => HostPort::new("127.0.0.1", 8001),
         Mode::Server => HostPort::new("0.0.0.0", 8000),
     })
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use super::error::ConfigError;
+use super::remark::Remark;
 use crate::catalog::{Acl, AuthMethods, DefaultTls, PortForward, StaticTarget};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
@@ -16,15 +18,6 @@ use crate::tls::{Acceptor, ClientIdentity, Connector, ServerIdentity, SslMode};
 
 /// The names in certificates that are generated at start.
 pub const SELF_SIGNED_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
-
-/// The half of the product that runs; some defaults depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// On the developer's machine.
-    Client,
-    /// Beside the databases.
-    Server,
-}
 
 /// All settings. An absent `Option` means "off" or "not set", never "the default".
 #[derive(Clone)]
@@ -45,12 +38,14 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// `rds`: discovery.
     pub rds: Rds,
-    /// `upstream_proxies` by name.
+    /// `upstream_proxies` by name; empty where the mode uses none.
     pub upstreams: BTreeMap<String, Upstream>,
     /// `targets`, ordered by name.
     pub targets: Vec<StaticTarget>,
     /// TLS for targets without TLS settings.
     pub default_tls: DefaultTls,
+    /// What the file should have differently.
+    pub remarks: Vec<Remark>,
 }
 
 /// Keys, numbers and durations; no text that may come from outside the file.
@@ -73,7 +68,8 @@ impl Config {
     /// The certificate files in use, each once.
     #[must_use]
     pub fn certificates(&self) -> Vec<PathBuf> {
-        let upstreams = self.upstreams.values().filter_map(|upstream| upstream.tls.certificate());
+        let upstreams = self.upstreams.values().filter_map(|upstream| upstream.connector().ok());
+        let upstreams = upstreams.filter_map(|connector| connector.certificate());
         let targets = self.targets.iter().filter_map(|target| target.tls.identity.as_ref());
         let identities = targets.chain([&self.default_tls.fixed.identity]);
         let client_certificates = upstreams.chain(identities.filter_map(ClientIdentity::certificate));
@@ -145,8 +141,8 @@ pub struct Upstream {
     pub name: String,
     /// How the client reaches it.
     pub transport: UpstreamTransport,
-    /// TLS towards it.
-    pub tls: Arc<Connector>,
+    /// TLS towards it, or why one of its files cannot be used: that counts only if this upstream proxy is chosen.
+    pub(super) tls: Result<Arc<Connector>, Arc<ConfigError>>,
     /// `aws_auth_only`: the client sends it no password, and answers the database's password request itself.
     pub aws_auth_only: bool,
     /// The login methods that it may use; absent: the default for its TLS.
@@ -154,18 +150,21 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// TLS towards it. Fails if a file of its section cannot be used.
+    pub fn connector(&self) -> Result<&Arc<Connector>, &ConfigError> {
+        self.tls.as_ref().map_err(AsRef::as_ref)
+    }
+
     /// The weakness of its TLS, for a warning at the start; absent where the certificate is verified. Without a mode that
     /// encrypts in any case, a tunnel or this machine itself protects the connection.
     #[must_use]
     pub fn tls_warning(&self) -> Option<&'static str> {
-        if self.tls.verifies() {
-            return None;
-        }
+        let tls = self.connector().ok().filter(|tls| !tls.verifies())?;
         let protected = match &self.transport {
             UpstreamTransport::Host(address) => is_local(address),
             UpstreamTransport::PortForward(_) => true,
         };
-        match self.tls.mode() {
+        match tls.mode() {
             SslMode::Disable | SslMode::Prefer if protected => None,
             SslMode::Disable => Some(
                 "the network can read tokens and data on the way to this upstream proxy; set ssl.mode to verify-full",

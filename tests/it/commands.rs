@@ -95,6 +95,44 @@ async fn the_only_upstream_proxy_needs_no_name() {
     );
 }
 
+/// Go program: a section's files are read for a connection that uses it (`overrideSSLConfig` in `cmd/proxy_client.go`).
+#[tokio::test]
+async fn only_the_files_of_used_sections_are_needed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shared.yaml");
+    let write = |target_ssl: &str| {
+        let text = format!(
+            "proxy: {{listen_addr: '127.0.0.1:0'}}\nrds: {{enabled: false, root_certificate: /nowhere/rds.pem}}\n\
+             upstream_proxies:\n  default: {{host: '127.0.0.1:1'}}\n  \
+             other: {{host: '127.0.0.1:1', ssl: {{mode: verify-full, root_certificate: /nowhere/other.pem}}}}\n\
+             targets:\n  t: {{host: 'h:1'{target_ssl}}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    let launch = |mode: &str, flags: &[&str]| Launch::mode(mode, mode, &path).with(flags);
+    write(", ssl: {mode: verify-full, root_certificate: /nowhere/t.pem}");
+    let client = launch("client", &["--target", "t"]).start().await.unwrap();
+    assert!(client.port() > 0);
+    let other = launch("client", &["--target", "t", "--proxy-target", "other"]).run().await;
+    expect_usage_error(
+        &other,
+        &["shared.yaml:5:", "upstream_proxies.other.ssl.root_certificate", "/nowhere/other.pem"],
+    );
+    let direct = launch("client", &["--target", "t", "--direct"]).run().await;
+    expect_usage_error(&direct, &["shared.yaml:2:", "rds.root_certificate", "/nowhere/rds.pem"]);
+    let server = launch("server", &[]).run().await;
+    expect_usage_error(&server, &["shared.yaml:2:", "rds.root_certificate", "/nowhere/rds.pem"]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace(", root_certificate: /nowhere/rds.pem", "")).unwrap();
+    let server = launch("server", &[]).run().await;
+    expect_usage_error(&server, &["shared.yaml:7:", "targets.t.ssl.root_certificate", "/nowhere/t.pem"]);
+    write("");
+    let text = std::fs::read_to_string(&path).unwrap().replace(", root_certificate: /nowhere/rds.pem", "");
+    std::fs::write(&path, text).unwrap();
+    let server = launch("server", &[]).start().await.unwrap();
+    assert!(server.port() > 0);
+}
+
 #[tokio::test]
 async fn a_configuration_error_names_file_and_line() {
     let world = world_of_two_databases().await;

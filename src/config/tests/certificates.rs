@@ -11,8 +11,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use tempfile::TempDir;
 
-use super::super::Config;
-use super::{client, error};
+use super::{client, error, error_of_databases, server};
+use crate::config::Config;
 use crate::net::{Address, HostPort, dial};
 use crate::tls::{Acceptor, Connector, Roots, SelfSigned, ServerIdentity, Settings, SslMode};
 
@@ -48,7 +48,7 @@ impl Files {
 #[tokio::test]
 async fn a_certificate_of_a_section_replaces_that_of_proxy_ssl() {
     let files = Files::new();
-    let config = client(&files.fill(
+    let text = files.fill(
         r"
 proxy:
   ssl: {client_certificate: '@a.pem', client_private_key: '@a.key'}
@@ -59,10 +59,11 @@ targets:
   inherits: {host: 'a:1', ssl: {mode: prefer}}
   own: {host: 'b:1', ssl: {client_cert: '@b.pem', client_private_key: '@b.key'}}
 ",
-    ));
+    );
+    let (client, config) = (client(&text), server(&text));
     let [a, b] = ["a.pem", "b.pem"].map(|name| files.certificate(name));
-    assert_eq!(presented(&config.upstreams["inherits"].tls).await, a);
-    assert_eq!(presented(&config.upstreams["own"].tls).await, b);
+    assert_eq!(presented(client.upstreams["inherits"].connector().unwrap()).await, a);
+    assert_eq!(presented(client.upstreams["own"].connector().unwrap()).await, b);
     assert_eq!(presented(&of_target(&config, 0)).await, a);
     assert_eq!(presented(&of_target(&config, 1)).await, b);
     assert_eq!(presented(&Connector::new(config.default_tls.fixed.clone())).await, a);
@@ -71,18 +72,22 @@ targets:
 
 #[tokio::test]
 async fn one_generated_certificate_is_used_for_all() {
-    let config = client("upstream_proxies: {up: {host: 'a:1'}}\ntargets: {db: {host: 'a:1', ssl: {}}}");
-    let first = presented(&config.upstreams["up"].tls).await;
-    assert_eq!(presented(&of_target(&config, 0)).await, first);
+    let config = client("upstream_proxies: {up: {host: 'a:1'}, other: {host: 'a:1', ssl: {mode: prefer}}}");
+    let of = |config: &Config, name: &str| Arc::clone(config.upstreams[name].connector().unwrap());
+    let first = presented(&of(&config, "up")).await;
+    assert_eq!(presented(&of(&config, "other")).await, first);
     assert_eq!(presented(&Connector::new(config.default_tls.fixed.clone())).await, first);
+    let databases = server("targets: {db: {host: 'a:1', ssl: {}}}");
+    let shared = presented(&Connector::new(databases.default_tls.fixed.clone())).await;
+    assert_eq!(presented(&of_target(&databases, 0)).await, shared);
     let other = client("upstream_proxies: {up: {host: 'a:1'}}");
-    assert_ne!(presented(&other.upstreams["up"].tls).await, first);
+    assert_ne!(presented(&of(&other, "up")).await, first);
 }
 
 #[test]
 fn a_root_certificate_makes_require_verify() {
     let files = Files::new();
-    let config = client(&files.fill(
+    let text = files.fill(
         r"
 upstream_proxies:
   plain: {host: 'a:1', ssl: {mode: require}}
@@ -92,16 +97,20 @@ upstream_proxies:
   prefers: {port_forward: {deployment: d}, ssl: {mode: prefer, root_certificate: '@a.pem'}}
 rds: {root_certificate: '@b.pem'}
 ",
-    ));
-    let verifies = |name: &str| config.upstreams[name].tls.verifies();
+    );
+    let config = client(&text);
+    let verifies = |name: &str| config.upstreams[name].connector().unwrap().verifies();
     assert_eq!((verifies("plain"), verifies("rooted"), verifies("tunnel")), (false, true, true));
-    let discovered = config.default_tls.discovered("us-east-1");
+    let discovered = server(&text).default_tls.discovered("us-east-1");
     assert_eq!(
         (discovered.mode, discovered.roots),
         (SslMode::VerifyFull, Some(Roots::Path(files.path("b.pem"))))
     );
     // Roots without a mode demand verification. A written `prefer` counts as it is.
-    let tls = |name: &str| (config.upstreams[name].tls.mode(), config.upstreams[name].tls.verifies());
+    let tls = |name: &str| {
+        let connector = config.upstreams[name].connector().unwrap();
+        (connector.mode(), connector.verifies())
+    };
     assert_eq!(tls("rooted-tunnel"), (SslMode::Require, true));
     assert_eq!(tls("prefers"), (SslMode::Prefer, false));
 }
@@ -236,7 +245,7 @@ fn a_file_that_cannot_be_used_is_reported_with_its_key() {
             "holds no certificate",
         ),
     ] {
-        let error = error(&files.fill(text));
+        let error = error_of_databases(&files.fill(text));
         assert!(error.contains(position) && error.contains(reason), "{text}: {error}");
     }
 }

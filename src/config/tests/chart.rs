@@ -49,7 +49,7 @@ fn mounted(manifests: &str) -> String {
 fn tunnel(config: &Config) -> (&PortForward, tls::SslMode) {
     let upstream = &config.upstreams["default"];
     let UpstreamTransport::PortForward(forward) = &upstream.transport else { panic!("no tunnel") };
-    (forward, upstream.tls.mode())
+    (forward, upstream.connector().unwrap().mode())
 }
 
 #[test]

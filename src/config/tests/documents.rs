@@ -43,7 +43,7 @@ targets:
 "#,
     );
     assert_eq!(config.listen.to_string(), "0.0.0.0:8001");
-    assert_eq!(config.upstreams["default"].tls.mode(), tls::SslMode::VerifyFull);
+    assert_eq!(config.upstreams["default"].connector().unwrap().mode(), tls::SslMode::VerifyFull);
     assert!(matches!(&config.upstreams["cluster"].transport, UpstreamTransport::PortForward(forward)
         if forward.pods == Pods::Deployment("rds-auth-proxy".into()) && forward.local_port == Some(8000)));
     assert_eq!(config.targets[0].local_port, Some(54001));
@@ -84,9 +84,9 @@ fn every_configuration_in_the_documentation_is_valid() {
     for page in pages() {
         for block in blocks(&fs::read_to_string(&page).unwrap()) {
             let modes = match block.info.as_str() {
-                "client" => vec![Mode::Client],
+                "client" => vec![Mode::Client, Mode::DirectClient],
                 "server" => vec![Mode::Server],
-                _ => vec![Mode::Client, Mode::Server],
+                _ => vec![Mode::Client, Mode::DirectClient, Mode::Server],
             };
             for mode in modes {
                 if let Err(error) = read(&with_files(&block.text), mode) {

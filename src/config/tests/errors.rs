@@ -31,7 +31,8 @@ fn an_unknown_key_comes_with_the_most_similar_name() {
     );
     fails(
         "\n# a comment\nlogging: {}\n",
-        "3:1: logging: there is no such key; the keys here are proxy, rds, upstream_proxies, targets",
+        "3:1: logging: there is no such key; the keys here are proxy, rds, upstream_proxies, targets, and `x-…` for parts \
+         that only aliases use",
     );
 }
 
@@ -196,11 +197,50 @@ fn a_key_that_is_set_twice_is_refused() {
         "proxy:\n  listen_addr: a:1\n  max_connections: 1\n  listen_addr: b:1\n",
         "4:3: proxy.listen_addr: this key is set twice; remove one of the two",
     );
+    fails(
+        "targets: {}\nx-a: &a {}\nproxy:\n  <<: *a\n  <<: *a\n",
+        "5:3: proxy.\"<<\": a section has one merge key; write `<<: [*a, *b]`, in which an earlier one counts more",
+    );
     fails("targets: {}\ntargets: {}\n", "2:1: targets: this key is set twice; remove one of the two");
     fails(
         "targets:\n  a: {host: 'a:1'}\n  \"a\": {host: 'b:1'}\n",
         "3:3: targets.a: this key is set twice; remove one of the two",
     );
+}
+
+/// They are keys or values of the Go project's chart, which the Go program ignores in a configuration.
+#[test]
+fn a_camel_case_key_of_the_chart_comes_with_its_right_name() {
+    for (section, wrong, right) in [
+        ("proxy", "listenAddr", "listen_addr"),
+        ("proxy", "targetAcl", "target_acl"),
+        ("proxy.ssl", "certificatePath", "certificate"),
+        ("proxy.ssl", "clientCertificatePath", "client_certificate"),
+        ("proxy.ssl", "clientPrivateKeyPath", "client_private_key"),
+        ("proxy.ssl", "clientPrivateKey", "client_private_key"),
+        ("proxy.ssl", "privateKey", "private_key"),
+        ("proxy.target_acl", "allowedRDSTags", "allowed_rds_tags"),
+        ("proxy.target_acl", "blockedRdsTags", "blocked_rds_tags"),
+        ("targets.t", "localPort", "local_port"),
+        ("targets.t.ssl", "clientCertificate", "client_certificate"),
+        ("targets.t.ssl", "clientPrivateKey", "client_private_key"),
+        ("targets.t.ssl", "rootCertificate", "root_certificate"),
+        ("targets.t.ssl", "rootCertificatePath", "root_certificate"),
+        ("targets.t.ssl", "Mode", "mode"),
+        ("upstream_proxies.u", "portForward", "port_forward"),
+        ("upstream_proxies.u.port_forward", "kubeConfig", "kube_config"),
+        ("upstream_proxies.u.port_forward", "remotePort", "remote_port"),
+    ] {
+        let mut text = format!("{wrong}: x");
+        for key in section.rsplit('.') {
+            text = format!("{key}: {{{text}}}");
+        }
+        let message = error(&text);
+        assert!(
+            message.ends_with(&format!("{section}.{wrong}: there is no such key; did you mean `{right}`?")),
+            "{message}"
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use super::{client, environment, error};
+use super::{client, environment, error, error_of_databases};
 use crate::config::expand::{Substitutions, expand};
 use crate::config::load::{from_text, interpret};
 use crate::config::parse::parse;
@@ -40,10 +40,10 @@ fn paths_expand_the_home_directory_and_variables() {
 #[test]
 fn an_unset_variable_in_a_path_is_named() {
     let message =
-        error("upstream_proxies:\n  a:\n    port_forward: {deployment: d, kube_config: $NOWHERE/x}\n");
+        error_of_databases("targets:\n  a:\n    host: a:1\n    ssl: {root_certificate: $NOWHERE/x}\n");
     assert_eq!(
         message,
-        "config.yaml:3:48: upstream_proxies.a.port_forward.kube_config: \
+        "config.yaml:4:29: targets.a.ssl.root_certificate: \
          the environment variable NOWHERE is not set"
     );
 }
@@ -104,7 +104,7 @@ fn errors_never_repeat_values_from_outside() {
         "targets: {db: {host: 'a:1', ssl: {mode: verify-ca, root_certificate: '${fromEnv:SENSITIVE}'}}}",
         "targets: {db: {host: 'a:1', ssl: {root_certificate: '$${fromEnv:SENSITIVE}'}}}",
     ] {
-        let message = error(text);
+        let message = error_of_databases(text);
         assert!(!message.contains("hunter2"), "{message}");
         assert!(message.starts_with("config.yaml:1:"), "{message}");
         let names_reference = message.contains("${fromEnv:SENSITIVE}");
@@ -149,11 +149,11 @@ fn no_debug_output_shows_a_value_from_outside() {
         "targets: {db: {host: 'a:1', password: '${fromEnv:SENSITIVE}'}}",
         "rds: {root_certificate: '${fromEnv:SENSITIVE}'}",
     ] {
+        let path = std::path::Path::new("config.yaml");
         // Before the value is hidden, and after.
         let key_error =
-            interpret(text, Mode::Client, &environment(), &mut Substitutions::default()).unwrap_err();
-        let path = std::path::Path::new("config.yaml");
-        let error = from_text(path, text, Mode::Client, &environment()).unwrap_err();
+            interpret(path, text, Mode::Server, &environment(), &mut Substitutions::default()).unwrap_err();
+        let error = from_text(path, text, Mode::Server, &environment()).unwrap_err();
         write!(printed, "{key_error:?} {key_error:#?} {error:?} {error:#?}").unwrap();
     }
     assert!(printed.contains("Unexpected { expected: \"a whole number"), "{printed}");

@@ -163,12 +163,12 @@ upstream_proxies:
 "#,
     )
     .upstreams;
-    let tls_mode = |name: &str| upstreams[name].tls.mode();
+    let tls_mode = |name: &str| upstreams[name].connector().unwrap().mode();
     assert_eq!(upstreams["default"].name, "default");
     assert!(matches!(&upstreams["default"].transport,
         UpstreamTransport::Host(address) if address.to_string() == "proxy.example.com:8000"));
     assert_eq!(tls_mode("default"), tls::SslMode::Require);
-    assert!(!upstreams["default"].tls.verifies() && !upstreams["default"].aws_auth_only);
+    assert!(!upstreams["default"].connector().unwrap().verifies() && !upstreams["default"].aws_auth_only);
     assert_eq!(tls_mode("strict"), tls::SslMode::VerifyFull);
     assert!(upstreams["strict"].aws_auth_only);
     let plain = PortForward {
@@ -204,7 +204,7 @@ upstream_proxies:
 
 #[test]
 fn a_target_has_only_the_settings_of_its_section() {
-    let targets = client(
+    let targets = server(
         r"
 targets:
   b: {host: postgres:5432}
@@ -228,7 +228,7 @@ targets:
 fn every_tls_mode_is_parsed_by_its_name() {
     for name in tls::SslMode::NAMES {
         let text = format!("targets: {{db: {{host: 'db:5432', ssl: {{mode: {name}}}}}}}");
-        for mode in [Mode::Client, Mode::Server] {
+        for mode in [Mode::DirectClient, Mode::Server] {
             let config = read(&text, mode).unwrap();
             assert_eq!(config.targets[0].tls.mode.unwrap().name(), name);
         }

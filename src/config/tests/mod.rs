@@ -5,14 +5,17 @@ mod chart;
 mod documents;
 mod errors;
 mod expansion;
+mod go_program;
 mod keys;
 mod loading;
 mod total;
+mod unused;
 
 use std::path::Path;
 
 use super::environment::Environment;
-use super::settings::{Config, Mode};
+use super::mode::Mode;
+use super::settings::Config;
 
 /// The environment of these tests.
 const VARIABLES: &[(&str, &str)] = &[
@@ -42,6 +45,14 @@ fn client(text: &str) -> Config {
 #[track_caller]
 fn server(text: &str) -> Config {
     read(text, Mode::Server).unwrap()
+}
+
+/// The error of a mode that uses the files of `targets` and `rds`.
+#[track_caller]
+fn error_of_databases(text: &str) -> String {
+    let [direct, server] = [Mode::DirectClient, Mode::Server].map(|mode| read(text, mode).unwrap_err());
+    assert_eq!(direct, server);
+    server
 }
 
 #[track_caller]
