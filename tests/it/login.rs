@@ -15,6 +15,19 @@ async fn an_iam_user_logs_in_without_a_password() {
     world.stop().await;
 }
 
+/// Go program: `if pass != ""` in `cmd/proxy_client.go`.
+#[tokio::test]
+async fn an_empty_password_is_not_given() {
+    let world = World::new().without_client().start().await;
+    for flags in [&["--password", ""][..], &["--password="], &["--password", "wrong", "--password", ""]] {
+        let client = world.start_client(flags).await;
+        let output = world.psql_command(&client, "alice").args(["-c", "select current_user"]).output();
+        let output = output.await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "alice\n", "{flags:?}: {output:?}");
+    }
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn the_database_receives_the_clients_token_and_only_the_applications_parameters() {
     let world = World::new().start().await;
