@@ -31,6 +31,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
         "AssumedRole",
         Words("names of profiles and the ARN of a role"),
     ),
+    ("src/aws/discovery/call_error.rs", "CallError", Words("an error text for the log")),
     ("src/aws/discovery/skipped.rs", "Remark", Words("a region and a port, as RDS wrote them")),
     ("src/aws/token.rs", "SignError", Test("no_debug_output_shows_the_credentials")),
     ("src/cli/choose.rs", "Choice", Words("names and addresses to choose from")),
