@@ -249,6 +249,25 @@ async fn a_list_that_is_too_old_admits_static_targets_only() {
 }
 
 #[tokio::test]
+async fn a_region_whose_list_is_too_old_affects_no_other() {
+    let world = World::new()
+        .with_instance("db-1")
+        .with_instance(Instance::new("db-west").in_region("eu-west-1"))
+        .with_server("rds: {max_age: 3s}")
+        .without_client()
+        .start()
+        .await;
+    world.server().wait_for_log("the list of targets changed").await;
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied).in_region("eu-west-1"));
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    log_in(&world, &world.database("db-1").endpoint()).await.expect("this lookup refreshes its list");
+    let refusal = log_in(&world, &world.database("db-west").endpoint()).await.unwrap_err();
+    refusal.expect("28000", &["the target \"db-west\" is refused", "is older than rds.max_age"]);
+    world.server().wait_for_log("the list of RDS databases of eu-west-1 is ").await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_without_databases_prints_the_reason() {
     let world = World::new().without_server().without_client().start().await;
     world.aws.fail(Rule::every(AwsFailure::AccessDenied));
