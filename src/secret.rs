@@ -1,4 +1,6 @@
-//! Passwords, tokens and keys in memory.
+//! Passwords, tokens and keys in memory, and who may read their files.
+
+use std::path::Path;
 
 use bytes::BytesMut;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -33,6 +35,26 @@ impl Secret {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Whether every user of this machine may read the file, by its mode. Always false for a file that is missing or not regular, such
+/// as a pipe, and outside of Unix.
+#[must_use]
+pub fn everyone_may_read(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+
+        const READ_BY_OTHERS: u32 = 0o004;
+
+        let found = std::fs::metadata(path);
+        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & READ_BY_OTHERS != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _: &Path = path;
+        false
     }
 }
 

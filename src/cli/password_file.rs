@@ -3,10 +3,12 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use tracing::warn;
+
 use super::args::ClientArguments;
 use crate::file_access;
 use crate::process::CommandError;
-use crate::secret::Secret;
+use crate::secret::{Secret, everyone_may_read};
 
 /// The longest password in bytes: no longer one fits into a startup packet (`MAX_STARTUP_PACKET_LENGTH` in
 /// src/include/libpq/pqcomm.h of PostgreSQL).
@@ -16,7 +18,13 @@ const LONGEST: usize = 10_000;
 /// or contains a NUL byte, is a usage error.
 pub(super) fn password(arguments: &mut ClientArguments) -> Result<Option<Secret>, CommandError> {
     match &arguments.password_file {
-        Some(path) => from_file(path).map(Some),
+        Some(path) => {
+            let password = from_file(path)?;
+            if everyone_may_read(path) {
+                warn!(file = %path.display(), "every user may read this password file; remove the permission (chmod o-r)");
+            }
+            Ok(Some(password))
+        }
         None => Ok(arguments.password.take()),
     }
 }

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use tracing::warn;
+
 use super::environment::Environment;
 use super::key_error::KeyError;
 use super::key_path::KeyPath;
 use super::scalars::{Parsed, PathText};
+use crate::secret::everyone_may_read;
 use crate::tls::{ClientIdentity, PemItem, ServerIdentity, TlsError};
 
 /// The values of both keys.
@@ -28,7 +31,10 @@ impl RawCertPair<'_> {
         let certificate = self.file(self.certificate, environment)?;
         let private_key = self.file(self.private_key, environment)?;
         match (certificate, private_key) {
-            (Some(certificate), Some(private_key)) => Ok(Some(CertPair { certificate, private_key })),
+            (Some(certificate), Some(private_key)) => {
+                warn_of_readers(&private_key);
+                Ok(Some(CertPair { certificate, private_key }))
+            }
             (Some(_), None) => Err(self.incomplete(self.certificate.0, self.private_key.0)),
             (None, Some(_)) => Err(self.incomplete(self.private_key.0, self.certificate.0)),
             (None, None) => Ok(None),
@@ -85,6 +91,13 @@ impl CertPair {
             | TlsError::OwnCertificate { .. } => return None,
         };
         keys.into_iter().find(|(_, file)| file == path).map(|(key, _)| key)
+    }
+}
+
+/// The path may come from outside the file, so only the key is logged.
+fn warn_of_readers((key, path): &(KeyPath, PathBuf)) {
+    if everyone_may_read(path) {
+        warn!(%key, "every user may read this private key; remove the permission (chmod o-r)");
     }
 }
 

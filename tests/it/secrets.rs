@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::support::builder::World;
 use crate::support::fake_database::{FakeDatabase, authentication};
 use crate::support::output::Output;
+use crate::support::proxy::Launch;
 use crate::support::raw::{Message, Raw, V3_0, message, packet, query, startup};
 use crate::support::roles::DATABASE;
 use crate::support::scratch::{self, random_text};
@@ -119,6 +120,37 @@ async fn the_password_is_removed_from_arguments_and_environment() {
 
 /// A process that can read the memory of a proxy can read its tokens.
 #[cfg(target_os = "linux")]
+#[tokio::test]
+async fn files_that_every_user_may_read_are_reported() {
+    let world = World::new().with_server_tls().without_client().start().await;
+    let directory = scratch::new_directory("readable");
+    let (password, key) = (directory.join("password"), directory.join("server.key"));
+    fs::write(&password, random_text(24)).unwrap();
+    fs::copy(&world.server_certificate.key_path, &key).unwrap();
+    let config = directory.join("server.yaml");
+    let (certificate, key_path) = (world.server_certificate.path.display(), key.display());
+    fs::write(
+        &config,
+        format!(
+            "proxy: {{listen_addr: '127.0.0.1:0', ssl: {{certificate: {certificate}, private_key: {key_path}}}}}\n\
+             rds: {{enabled: false}}\n"
+        ),
+    )
+    .unwrap();
+    let password_path = password.to_str().unwrap();
+    for (mode, reported) in [(0o604, true), (0o640, false), (0o600, false)] {
+        fs::set_permissions(&password, fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let client = world.start_client(&["--password-file", password_path]).await;
+        let line = "every user may read this password file; remove the permission (chmod o-r)";
+        assert_eq!(client.log().contains(line), reported, "{}", client.log());
+        let server = world.start_proxy(Launch::mode("server", "server", &config)).await;
+        let line = r#""every user may read this private key; remove the permission (chmod o-r)","key":"proxy.ssl.private_key""#;
+        assert_eq!(server.log().contains(line), reported, "{}", server.log());
+    }
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn only_root_may_inspect_the_processes() {
     let world = World::new().start().await;
