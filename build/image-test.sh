@@ -344,6 +344,24 @@ check_bundle() {
     ok "verify-full uses the bundle in the image; config.yaml is read from the working directory"
 }
 
+# AWS files at /.aws, as in the image of the Go program; for uid 65532 and for one that the image does not know.
+check_home() {
+    local user name shared
+    shared=$(pod volume inspect --format '{{.Mountpoint}}' "$volume")
+    for user in 65532:65532 12345:0; do
+        name=image-test-server-$$-home-${user%%:*}
+        names=("$name" "${names[@]}")
+        pod run --detach --name "$name" --network "container:$volume" --pull never --arch "$arch" --user "$user" \
+            --read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges \
+            --volume "$volume:/world:ro" --env AWS_EC2_METADATA_DISABLED=true \
+            --volume "$shared/compose/server.credentials:/.aws/credentials:ro" --volume "$shared/compose/server.aws:/.aws/config:ro" \
+            --entrypoint /bin/rds-auth-proxy "$image" server --configfile /world/compose/server.yaml > /dev/null
+        wait_for_log "$name" 'the list of targets changed'
+        pod stop --time 20 "$name" > /dev/null
+    done
+    ok "the server finds AWS files at /.aws"
+}
+
 # The image starts with the configuration that the chart renders.
 check_chart() {
     local name=image-test-server-$$-chart
@@ -382,6 +400,7 @@ until pod exec "$volume" test -e /world/compose; do sleep 0.2; done
 check_login 65532:65532
 check_login 12345:0
 check_bundle
+check_home
 check_chart
 echo
 print_sizes
