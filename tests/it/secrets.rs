@@ -201,3 +201,53 @@ async fn a_process_of_the_same_user_cannot_read_the_memory() {
         assert!(process.try_wait().unwrap().is_none(), "the process has ended: {}", output.text());
     }
 }
+
+/// The server's memory while sessions are idle, as a debugger of root sees it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_keeps_no_token_of_an_open_session() {
+    if !rustix::process::getuid().is_root() {
+        return; // Only root can read the memory of a process that is not dumpable.
+    }
+    let world = World::new().with_server_tls().with_session_credentials().start().await;
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        let session = world.connect("alice").await.unwrap();
+        session.batch_execute("select 1").await.unwrap();
+        sessions.push(session);
+    }
+    let mut tokens = world.rds().tokens();
+    assert_eq!(tokens.len(), 8);
+    tokens.dedup();
+    let memory = writable_memory(world.server().id());
+    for token in tokens {
+        let signature = token.split_once("X-Amz-Signature=").unwrap().1.as_bytes();
+        let copies =
+            |bytes: &Vec<u8>| bytes.windows(signature.len()).filter(|window| *window == signature).count();
+        let found: usize = memory.iter().map(copies).sum();
+        // rustls frees one more copy of what it decrypted, which may be left in freed memory.
+        assert!(found <= 2, "{found} copies of the token of 8 sessions");
+    }
+    drop(sessions);
+    world.stop().await;
+}
+
+/// The contents of all memory that a process may write. The kernel may refuse some, such as device memory.
+#[cfg(target_os = "linux")]
+fn writable_memory(id: u32) -> Vec<Vec<u8>> {
+    use std::os::unix::fs::FileExt;
+
+    let maps = fs::read_to_string(format!("/proc/{id}/maps")).unwrap();
+    let memory = fs::File::open(format!("/proc/{id}/mem")).unwrap();
+    let writable = maps.lines().filter_map(|line| line.split_once(" rw")).map(|(range, _)| {
+        let (start, end) = range.split_once('-').unwrap();
+        [start, end].map(|address| u64::from_str_radix(address, 16).unwrap())
+    });
+    let read = |[start, end]: [u64; 2]| {
+        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
+        memory.read_exact_at(&mut bytes, start).ok().map(|()| bytes)
+    };
+    let found: Vec<_> = writable.filter_map(read).collect();
+    assert!(found.iter().map(Vec::len).sum::<usize>() > 1024 * 1024, "{maps}");
+    found
+}
