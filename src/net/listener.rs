@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::warn;
 
+#[cfg(unix)]
+use super::unix_listener::OwnedUnixListener;
 use super::{Address, Socket, Tcp};
 
 /// First and longest pause after an accept that failed for want of descriptors or memory.
@@ -23,7 +25,7 @@ pub struct Listener {
 enum Inner {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(unix::UnixListener),
+    Unix(OwnedUnixListener),
 }
 
 /// The other side of an accepted connection.
@@ -51,7 +53,7 @@ impl Listener {
                 Inner::Tcp(TcpListener::bind((address.host.as_str(), address.port)).await?)
             }
             #[cfg(unix)]
-            Address::Unix(path) => Inner::Unix(unix::UnixListener::bind(path)?),
+            Address::Unix(path) => Inner::Unix(OwnedUnixListener::bind(path)?),
             #[cfg(not(unix))]
             Address::Unix(_) => {
                 return Err(io::Error::new(io::ErrorKind::Unsupported, "there are no Unix sockets here"));
@@ -136,51 +138,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
-}
-
-#[cfg(unix)]
-mod unix {
-    //! A Unix socket and its file.
-
-    use std::fs;
-    use std::io;
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-    use std::path::{Path, PathBuf};
-
-    /// Removes its file when dropped.
-    pub(super) struct UnixListener {
-        pub(super) inner: tokio::net::UnixListener,
-        pub(super) path: PathBuf,
-    }
-
-    impl UnixListener {
-        /// Binds with mode 0600 from the first moment. It replaces a socket file without a listener and no
-        /// other file.
-        pub(super) fn bind(path: &Path) -> io::Result<Self> {
-            let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-            if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
-                fs::remove_file(path)?;
-            }
-            // Bound under another name first, so that the file never has the umask's mode under its own name.
-            let mut provisional = path.as_os_str().to_owned();
-            provisional.push(format!(".{}", std::process::id()));
-            let provisional = PathBuf::from(provisional);
-            if fs::symlink_metadata(path).is_ok() {
-                return Err(io::ErrorKind::AddrInUse.into());
-            }
-            let inner = tokio::net::UnixListener::bind(&provisional)?;
-            fs::set_permissions(&provisional, fs::Permissions::from_mode(0o600))?;
-            fs::rename(&provisional, path)?;
-            Ok(Self { inner, path: path.to_owned() })
-        }
-    }
-
-    impl Drop for UnixListener {
-        fn drop(&mut self) {
-            // Somebody may have removed it by hand already.
-            let _removed = fs::remove_file(&self.path);
-        }
-    }
 }
 
 #[cfg(all(test, unix))]

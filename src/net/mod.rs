@@ -12,6 +12,8 @@ mod read_ahead;
 mod socket;
 mod stream;
 mod tcp;
+#[cfg(unix)]
+mod unix_listener;
 
 pub use accept::{UNLIMITED, accept};
 pub use address::{Address, HostPort, InvalidAddress};
