@@ -409,3 +409,64 @@ fn output_that_cannot_be_written_is_an_error_except_to_a_closed_pipe() {
     assert!(output.status.success());
     assert_eq!(stderr(&output), "");
 }
+
+/// A file in the working directory could come with a cloned repository.
+#[test]
+fn a_client_reads_the_file_of_the_user_first() {
+    let root = tempfile::tempdir().unwrap();
+    let [here, home] = ["here", "home"].map(|name| root.path().join(name));
+    let own = home.join(".config/rds-auth-proxy");
+    fs::create_dir_all(&own).unwrap();
+    fs::create_dir(&here).unwrap();
+    let program = |mode: &str, path: &Path, text: &str| {
+        fs::write(path, text).unwrap();
+        let output = program(&[mode]).current_dir(&here).env("HOME", &home).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        stderr(&output)
+    };
+    let warning = "your own directory has no configuration, so that of the working directory applies";
+    let hidden = "proxy: {log_level: error}\nhere: 1\n";
+    for name in ["config.yaml", "config.yml"] {
+        let path = here.join(name);
+        let told = program("client", &path, hidden);
+        assert!(told.contains(&format!("{name}:2:1: here: there is no such key")), "{told}");
+        let warned = told.lines().find(|line| line.contains(warning)).unwrap_or_else(|| panic!("{told}"));
+        assert!(warned.contains(&format!("/here/{name}")), "{told}");
+        for mode in ["server", "healthcheck"] {
+            assert!(!program(mode, &path, hidden).contains(warning));
+        }
+
+        for own in ["config.yaml", "config.yml"].map(|name| own.join(name)) {
+            let told = program("client", &own, "own: 1\n");
+            assert!(told.contains(&format!("{}:1:1: own: there is no such key", own.display())), "{told}");
+            assert!(
+                told.ends_with("; this file was found, not named: --configfile takes another\n"),
+                "{told}"
+            );
+            assert!(!told.contains(warning), "{told}");
+            for mode in ["server", "healthcheck"] {
+                let told = program(mode, &own, "own: 1\n");
+                assert!(told.contains(&format!("{name}:2:1: here: there is no such key")), "{told}");
+            }
+            fs::remove_file(own).unwrap();
+        }
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_broken_link_in_the_directory_of_the_user_is_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    let own = root.path().join(".config/rds-auth-proxy");
+    fs::create_dir_all(&own).unwrap();
+    std::os::unix::fs::symlink("dotfiles/proxy.yaml", own.join("config.yaml")).unwrap();
+    fs::write(root.path().join("config.yaml"), "proxy: {}\n").unwrap();
+    let output = program(&["client"]).current_dir(&root).env("HOME", root.path()).output().unwrap();
+    let told = stderr(&output);
+    let expected = format!(
+        "error: the configuration file {} cannot be read: it is a link to dotfiles/proxy.yaml, which does not exist",
+        own.join("config.yaml").display()
+    );
+    assert!(output.status.code() == Some(2) && told.starts_with(&expected), "{told}");
+}

@@ -11,7 +11,7 @@ use super::observe::Observer;
 use super::supervise::Supervisor;
 use crate::aws::Aws;
 use crate::catalog::{Directory, Discover, Policy};
-use crate::config::{self, Config, ConfigError, Mode, Remark};
+use crate::config::{self, Config, ConfigError, Found, Mode, Origin, Remark, SearchOrder};
 use crate::net::{Address, Listener};
 use crate::process::logging::LogFilter;
 use crate::process::{CommandError, file_limit};
@@ -40,9 +40,8 @@ pub(crate) struct ConfigFile {
 impl Start {
     /// Reads the configuration and applies the settings of the whole process.
     pub(crate) fn read(path: Option<&Path>, mode: Mode, log: &LogFilter) -> Result<Self, CommandError> {
-        let (file, config) = find_and_read(path, |path| config::load(path, mode))?;
+        let (file, config) = find_and_read(path, mode.into(), |path| config::load(path, mode))?;
         log.configure(config.log_level);
-        // The working directory may have a configuration that another user wrote.
         let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
         info!(file = %absolute.display(), "the configuration was loaded");
         report(&config.remarks);
@@ -67,16 +66,34 @@ pub(super) fn report(remarks: &[Remark]) {
 /// Finds the configuration file and reads it.
 pub(crate) fn find_and_read<T>(
     path: Option<&Path>,
+    order: SearchOrder,
     read: impl FnOnce(&Path) -> Result<T, ConfigError>,
 ) -> Result<(ConfigFile, T), CommandError> {
-    let named = path.is_some();
-    let path = config::find(path).map_err(CommandError::usage)?;
+    let Found { path, origin } = config::find(path, order).map_err(CommandError::usage)?;
+    if order == SearchOrder::UserDirectoriesFirst && origin == Origin::WorkingDirectory {
+        warn_of_working_directory(&path);
+    }
     let stamp = Stamp::of(&path);
     let content = read(&path).map_err(|error| {
-        let found = "; this file was found, not named: --configfile takes another";
-        CommandError::Usage(format!("{error}{}", if named { "" } else { found }))
+        let hint = match origin {
+            Origin::Named => "",
+            Origin::WorkingDirectory | Origin::UserDirectory => {
+                "; this file was found, not named: --configfile takes another"
+            }
+        };
+        CommandError::Usage(format!("{error}{hint}"))
     })?;
     Ok((ConfigFile { path, stamp }, content))
+}
+
+/// Before the file is read, whose `log_level` could hide the warning.
+fn warn_of_working_directory(path: &Path) {
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    warn!(
+        file = %file.display(),
+        "your own directory has no configuration, so that of the working directory applies; it decides which server gets \
+         your tokens and which programs run: check that you trust it, or name another one with --configfile"
+    );
 }
 
 /// The AWS edge; absent where `rds.enabled` is false.
@@ -120,9 +137,15 @@ pub(super) fn policy(config: &Config) -> Policy {
 
 /// Binds a listener and logs its address, `purpose` being the message. The address has the real port.
 pub(super) async fn listen(address: &Address, purpose: &str) -> Result<(Listener, Address), CommandError> {
+    let (listener, bound) = bind(address).await?;
+    info!(address = %bound, "{purpose}");
+    Ok((listener, bound))
+}
+
+/// Binds a listener. The address has the real port.
+pub(super) async fn bind(address: &Address) -> Result<(Listener, Address), CommandError> {
     let failed = |error| CommandError::Runtime(format!("cannot listen on {address}: {error}"));
     let listener = Listener::bind(address).await.map_err(failed)?;
     let bound = listener.address().map_err(failed)?;
-    info!(address = %bound, "{purpose}");
     Ok((listener, bound))
 }

@@ -44,7 +44,7 @@ pub(super) enum Command {
 #[derive(Args)]
 #[command(after_help = CLIENT_EXAMPLES)]
 pub(super) struct ClientArguments {
-    /// The configuration [default: config.yaml here, then in the user's configuration directory]
+    /// The configuration [default: config.yaml in the user's configuration directory, then here]
     #[arg(
         long,
         value_name = "PATH",

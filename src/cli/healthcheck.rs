@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::args::HealthcheckArguments;
 use crate::app::start;
-use crate::config;
+use crate::config::{self, SearchOrder};
 use crate::net::{Address, HostPort};
 use crate::process::CommandError;
 
@@ -18,7 +18,10 @@ const ANSWER_BYTES: u64 = 4096;
 
 /// Succeeds if `/readyz` answers 200, or, without an admin listener, if the proxy accepts connections.
 pub(super) fn run(arguments: &HealthcheckArguments) -> Result<(), CommandError> {
-    let (_, addresses) = start::find_and_read(arguments.configfile.as_deref(), config::load_addresses)?;
+    let path = arguments.configfile.as_deref();
+    // As the server, which the health checks of containers are for.
+    let (_, addresses) =
+        start::find_and_read(path, SearchOrder::WorkingDirectoryFirst, config::load_addresses)?;
     let answer = match &addresses.admin {
         Some(Address::Tcp(admin)) => check_ready(admin),
         Some(Address::Unix(_)) | None => check_accepts(&addresses.listen),

@@ -1,5 +1,7 @@
 //! Loads a configuration file: runs all steps, from the text to the settings.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::environment::Environment;
@@ -50,7 +52,18 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         return Err(ConfigError::OtherFormat { path: path.to_owned(), format });
     }
     let read = file_access::read(path).and_then(text::text);
-    read.map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+    read.map_err(|error| ConfigError::Unreadable { path: path.to_owned(), source: explained(path, error) })
+}
+
+/// The error of a file that was not found, if it is a link: its own path exists.
+fn explained(path: &Path, error: io::Error) -> io::Error {
+    match fs::read_link(path) {
+        Ok(target) if error.kind() == io::ErrorKind::NotFound => {
+            let reason = format!("it is a link to {}, which does not exist", target.display());
+            io::Error::new(io::ErrorKind::NotFound, reason)
+        }
+        Ok(_) | Err(_) => error,
+    }
 }
 
 /// As [`load`], with the text of the file; errors name `path`.

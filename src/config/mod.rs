@@ -46,7 +46,7 @@ mod upstream;
 mod tests;
 
 pub use error::ConfigError;
-pub use find::find;
+pub use find::{Found, Origin, SearchOrder, find};
 pub use load::{load, load_addresses, load_again};
 pub use mode::Mode;
 pub use remark::Remark;
