@@ -36,7 +36,7 @@ identity client
 # With an admin address the health check of the image checks that the server is ready, not only that it listens.
 sed 's/^proxy:$/&\n  admin_addr: 127.0.0.1:9090/' "$directory/server.yaml" > "$directory/new/server.yaml"
 # Connections to a published port arrive at the address of the container, not on its loopback.
-sed 's/listen_addr: 127\.0\.0\.1:/listen_addr: 0.0.0.0:/' "$directory/client.yaml" > "$directory/new/client.yaml"
+sed 's/listen_addr: 127\.0\.0\.1:/allow_remote: true\n  listen_addr: 0.0.0.0:/' "$directory/client.yaml" > "$directory/new/client.yaml"
 # Atomic: a container that starts too early finds no files, never some of them.
 mv "$directory/new" "$directory/compose"
 wait "$world"

@@ -14,7 +14,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
-use crate::net::{HttpLimits, Listener, serve_http};
+use crate::net::{HostNames, HttpLimits, Listener, serve_http};
 
 pub use health::{Certificates, Health};
 pub use recorder::Recorder;
@@ -36,6 +36,8 @@ pub struct Admin {
     pub health: Health,
     /// The metrics.
     pub recorder: Recorder,
+    /// The names that requests may use.
+    pub names: HostNames,
 }
 
 /// Answers `/livez`, `/readyz` and `/metrics` until `stop` is cancelled.
@@ -48,13 +50,14 @@ pub async fn serve(listener: Listener, admin: Admin, stop: CancellationToken) {
             recorder.upkeep();
         }
     };
+    let names = admin.names.clone();
     let router = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(admin);
     tokio::select! {
-        () = serve_http(listener, router, LIMITS, stop) => {}
+        () = serve_http(listener, names.protect(router), LIMITS, stop) => {}
         () = upkeep => {}
     }
 }

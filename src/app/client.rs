@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::start::{self, Start};
 use super::{Prepared, tunnel};
@@ -10,7 +10,7 @@ use crate::aws::Aws;
 use crate::catalog::{Directory, Mint, Target};
 use crate::client::{Client, UpstreamMode};
 use crate::config::{Config, Upstream, UpstreamTransport};
-use crate::net::{Address, HostPort};
+use crate::net::{Address, HostPort, Listener};
 use crate::process::CommandError;
 use crate::secret::Secret;
 use crate::session::{Engine, Hop, Transport};
@@ -62,7 +62,7 @@ pub(crate) async fn prepare(
             .restart_on_panic("AWS identity", aws, |aws| Box::pin(async { drop(aws.identity().await) }));
     }
     let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
-    let (listener, address) = start::listen(&listen_address(&config.listen, &target), "listening").await?;
+    let (listener, address) = listen(&config, &target).await?;
     observer.listen(&config, None, &shutdown, &mut supervisor).await?;
     let engine =
         Engine::new(Client { target, upstream_mode, password, mint }, config.acceptor, config.limits);
@@ -92,6 +92,16 @@ async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<Upstrea
     } else {
         UpstreamMode::PasswordInStartup(hop)
     })
+}
+
+/// Binds the listener, unless the configuration forbids that other machines reach it.
+async fn listen(config: &Config, target: &Target) -> Result<(Listener, Address), CommandError> {
+    let (listener, address) = start::bind(&listen_address(&config.listen, target)).await?;
+    if config.check_bound(&address).map_err(CommandError::Usage)? {
+        warn!(%address, "other machines can connect to this client and log in with your AWS identity");
+    }
+    info!(%address, "listening");
+    Ok((listener, address))
 }
 
 /// The configured address, with the port of the target if it has one.

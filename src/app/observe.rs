@@ -9,7 +9,7 @@ use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::catalog::{self, Directory};
 use crate::config::Config;
 use crate::kubernetes;
-use crate::net::{Address, Listener};
+use crate::net::{Address, HostNames, Listener};
 use crate::process::CommandError;
 use crate::session::metrics;
 use crate::shutdown::Shutdown;
@@ -58,7 +58,8 @@ impl Observer {
             shutdown: shutdown.clone(),
             certificates: self.certificates.clone(),
         };
-        let admin = Admin { health, recorder: recorder.clone() };
+        let names = HostNames::new("proxy.admin_hosts", &config.admin_hosts);
+        let admin = Admin { health, recorder: recorder.clone(), names };
         let stop = supervisor.stop();
         supervisor.end_on_panic("admin listener", admin::serve(listener, admin, stop));
         Ok(())

@@ -14,6 +14,7 @@ pub(crate) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'stat
         ("proxy.ssl.certificate", before.map(|files| files.0) != after.map(|files| files.0)),
         ("proxy.ssl.private_key", before.map(|files| files.1) != after.map(|files| files.1)),
         ("proxy.admin_addr", old.admin != new.admin),
+        ("proxy.admin_hosts", old.admin_hosts != new.admin_hosts),
         ("proxy.drain_timeout", old.stop.drain != new.stop.drain),
         ("proxy.shutdown_delay", old.stop.delay != new.stop.delay),
         ("rds.enabled", old.rds.enabled != new.rds.enabled),
@@ -63,6 +64,7 @@ mod tests {
         for (old, new, named) in [
             (plain, "proxy: {listen_addr: ':1'}", vec!["proxy.listen_addr"]),
             (plain, "proxy: {admin_addr: ':1'}", vec!["proxy.admin_addr"]),
+            (plain, "proxy: {admin_hosts: [a]}", vec!["proxy.admin_hosts"]),
             (plain, "proxy: {drain_timeout: 31s}", vec!["proxy.drain_timeout"]),
             (plain, "proxy: {shutdown_delay: 1s}", vec!["proxy.shutdown_delay"]),
             (plain, "rds: {enabled: false}", vec!["rds.enabled"]),

@@ -32,6 +32,8 @@ enum Problem {
     Unexpected { expected: String, found: String },
     /// A path with an environment variable that is not set.
     Unset(String),
+    /// A value that has the right kind, and a sentence that begins with it.
+    Refused { value: String, reason: String },
     /// Anything else, as a sentence.
     Other(String),
 }
@@ -44,6 +46,9 @@ impl fmt::Debug for Problem {
                 formatter.debug_struct("Unexpected").field("expected", expected).finish_non_exhaustive()
             }
             Self::Unset(_) => formatter.write_str("Unset(..)"),
+            Self::Refused { reason, .. } => {
+                formatter.debug_struct("Refused").field("reason", reason).finish_non_exhaustive()
+            }
             Self::Other(_) => formatter.write_str("Other(..)"),
         }
     }
@@ -76,6 +81,16 @@ impl KeyError {
         matches!(self.problem, Problem::Unset(_))
     }
 
+    /// An error about the value at `path`: `value` (quoted) and `reason` make the sentence, and only `value` repeats it.
+    pub(super) fn refused(path: KeyPath, value: String, reason: impl Into<String>) -> Self {
+        Self {
+            path,
+            on_key: false,
+            position: None,
+            problem: Problem::Refused { value, reason: reason.into() },
+        }
+    }
+
     /// The same error at this position.
     pub(super) fn at(self, position: Option<Position>) -> Self {
         Self { position, ..self }
@@ -95,6 +110,9 @@ impl KeyError {
             Problem::Unset(_) | Problem::Other(_) => {
                 Problem::Other(format!("the value of {reference} cannot be used here"))
             }
+            Problem::Refused { reason, .. } => {
+                Problem::Refused { value: format!("the value of {reference}"), reason }
+            }
         };
         Self { problem, ..self }
     }
@@ -103,6 +121,7 @@ impl KeyError {
     pub(super) fn reason(&self) -> String {
         match &self.problem {
             Problem::Unexpected { expected, found } => format!("expected {expected}, found {found}"),
+            Problem::Refused { value, reason } => format!("{value} {reason}"),
             Problem::Unset(reason) | Problem::Other(reason) => reason.clone(),
         }
     }

@@ -8,7 +8,7 @@
 //! | merge | `merge` | merge keys → their keys; without the sections `x-…` |
 //! | expand | `expand` | references `${fromEnv:…}`, `${fromFile:…}` → their values |
 //! | decode | `decode`, `raw`, `scalars`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
-//! | resolve | `resolve`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
+//! | resolve | `resolve`, `remote`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
 //! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a [`key_error::KeyError`] at a key path; `locate` finds its line.
 
@@ -34,6 +34,7 @@ mod mode;
 mod parse;
 mod raw;
 mod remark;
+mod remote;
 mod resolve;
 mod scalars;
 mod settings;

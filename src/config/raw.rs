@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
-use super::scalars::{ListenAddress, MaxAge, Parsed, PathText};
+use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText};
 use super::settings::Drain;
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
@@ -29,7 +29,9 @@ pub(super) struct Proxy {
     pub(super) listen_addr: Option<Parsed<ListenAddress>>,
     pub(super) ssl: ProxySsl,
     pub(super) target_acl: TargetAcl,
+    pub(super) allow_remote: Option<bool>,
     pub(super) admin_addr: Option<Parsed<ListenAddress>>,
+    pub(super) admin_hosts: Vec<Parsed<HostName>>,
     pub(super) log_level: Option<Parsed<LevelFilter>>,
     pub(super) max_connections: Option<Parsed<NonZeroUsize>>,
     pub(super) max_connections_per_peer: Option<Parsed<NonZeroUsize>>,

@@ -16,7 +16,7 @@ use super::raw::{Proxy, ProxySsl, RawConfig, Ssl, Tag, Target, TargetAcl};
 use super::remark::Remark;
 use super::scalars::Parsed;
 use super::settings::{Addresses, Config, Rds, SELF_SIGNED_HOSTS};
-use super::{timeouts, upstream};
+use super::{remote, timeouts, upstream};
 use crate::catalog::{self, Acl, DefaultTls, StaticTarget};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
@@ -51,6 +51,9 @@ pub(super) fn resolve(
         connectors.check_keys(path, ssl, discovery).map(|()| Overrides::default())
     };
     let targets = raw.targets.into_iter().map(|(name, entry)| static_target(name, entry, ssl));
+    let allow_remote = remote::is_allowed(&raw.proxy);
+    let listen = raw.proxy.listen_addr.clone().map_or_else(|| default_listen(mode), |address| address.0.0);
+    remote::check(&listen, allow_remote, mode)?;
     Ok(Config {
         acceptor: acceptor(&section, &raw.proxy.ssl, environment)?,
         upstreams,
@@ -64,8 +67,10 @@ pub(super) fn resolve(
             require_iam: raw.rds.require_iam.unwrap_or(false),
             max_age: timeouts::max_age(raw.rds.max_age.map(|age| age.0))?,
         },
-        listen: raw.proxy.listen_addr.map_or_else(|| default_listen(mode), |address| address.0.0),
+        listen,
+        allow_remote,
         admin: raw.proxy.admin_addr.map(|address| address.0.0),
+        admin_hosts: raw.proxy.admin_hosts.into_iter().map(|name| name.0.0).collect(),
         log_level: raw.proxy.log_level.map_or(LevelFilter::INFO, |level| level.0),
         acl: acl(raw.proxy.target_acl),
         remarks,

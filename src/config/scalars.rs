@@ -53,6 +53,10 @@ pub(super) struct ListenAddress(pub(super) Address);
 #[derive(Clone, Copy)]
 pub(super) struct MaxAge(pub(super) Option<Duration>);
 
+/// A DNS name, without a port.
+#[derive(Clone)]
+pub(super) struct HostName(pub(super) String);
+
 /// The path of a file, not yet expanded.
 #[derive(Clone)]
 pub(super) struct PathText(pub(super) String);
@@ -71,6 +75,15 @@ impl Scalar for Address {
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+impl Scalar for HostName {
+    const EXPECTED: &'static str = "a host name without a port";
+
+    fn read(text: &str) -> Option<Self> {
+        let part_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        (!text.is_empty() && text.bytes().all(part_of_name)).then(|| Self(text.to_owned()))
     }
 }
 

@@ -24,6 +24,8 @@ pub const SELF_SIGNED_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
 pub struct Config {
     /// `proxy.listen_addr`: the address that applications (client) or clients (server) connect to.
     pub listen: Address,
+    /// Whether a client may accept connections from other machines, see [`Config::check_bound`].
+    pub allow_remote: bool,
     /// `proxy.ssl`: TLS towards applications (client) or clients (server); absent where TLS is off.
     pub acceptor: Option<Acceptor>,
     /// `proxy.target_acl`.
@@ -34,6 +36,8 @@ pub struct Config {
     pub stop: Stop,
     /// `proxy.admin_addr`: health and metrics; absent: off.
     pub admin: Option<Address>,
+    /// `proxy.admin_hosts`: names that the admin listener answers to, beside loopback names and IP addresses.
+    pub admin_hosts: Vec<String>,
     /// `proxy.log_level`: the log level if the environment sets none.
     pub log_level: LevelFilter,
     /// `rds`: discovery.

@@ -1,6 +1,7 @@
 //! Addresses: `HOST:PORT` and `unix:/path`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -50,11 +51,17 @@ impl HostPort {
     /// the wildcard address, to which not every system can connect.
     #[must_use]
     pub fn reachable_host(&self) -> &str {
-        match self.host.as_str() {
-            "0.0.0.0" => "127.0.0.1",
-            "::" => "::1",
-            host => host,
+        match self.ip() {
+            Some(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1",
+            Some(IpAddr::V6(address)) if address.is_unspecified() => "::1",
+            Some(_) | None => &self.host,
         }
+    }
+
+    /// The host as an IP address; an IPv4 address in IPv6 form (`::ffff:192.0.2.7`) as IPv4. Absent if it is a name.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok().map(|address: IpAddr| address.to_canonical())
     }
 }
 
@@ -136,10 +143,25 @@ mod tests {
         for (text, host) in [
             ("0.0.0.0:1", "127.0.0.1"),
             ("[::]:1", "::1"),
+            ("[::0]:1", "::1"),
+            ("[::ffff:0.0.0.0]:1", "127.0.0.1"),
             ("192.0.2.7:1", "192.0.2.7"),
             ("db.example.com:1", "db.example.com"),
         ] {
             assert_eq!(text.parse::<HostPort>().unwrap().reachable_host(), host);
+        }
+    }
+
+    #[test]
+    fn an_ip_address_has_one_form() {
+        let ip = |text: &str| text.parse::<HostPort>().unwrap().ip().map(|address| address.to_string());
+        for (text, expected) in
+            [("192.0.2.7:1", "192.0.2.7"), ("[::1]:1", "::1"), ("[::ffff:127.0.0.1]:1", "127.0.0.1")]
+        {
+            assert_eq!(ip(text).as_deref(), Some(expected));
+        }
+        for name in ["localhost:1", "0:1", "127.1:1", "0x7f000001:1", "[fe80::1%lo]:1"] {
+            assert_eq!(ip(name), None, "{name}");
         }
     }
 

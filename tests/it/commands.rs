@@ -170,6 +170,49 @@ async fn the_client_prints_the_psql_command() {
     );
 }
 
+/// Other machines would log in with the identity of the client's user.
+#[tokio::test]
+async fn a_client_beyond_loopback_is_refused() {
+    let world = world_of_two_databases().await;
+    let path = world.directory.join("remote.yaml");
+    // `0` is a name for the configuration, and 0.0.0.0 for the system.
+    for address in [":0", "0.0.0.0:0", "[::]:0", "0:0"] {
+        let text = format!(
+            "proxy: {{listen_addr: '{address}'}}\nrds: {{enabled: false}}\ntargets: {{t: {{host: 'h:1'}}}}\n"
+        );
+        std::fs::write(&path, &text).unwrap();
+        let client = || Launch::mode("client", "client", &path).with(&["--target", "t", "--direct"]);
+        let ended = client().run().await;
+        expect_usage_error(
+            &ended,
+            &["proxy.listen_addr: ", "is not a loopback address", "the line `allow_remote: true`"],
+        );
+        assert!(!ended.stderr.contains("listening"), "{}", ended.stderr);
+
+        std::fs::write(&path, text.replacen('{', "{allow_remote: true, ", 1)).unwrap();
+        let client = client().start().await.unwrap();
+        client
+            .wait_for_log("other machines can connect to this client and log in with your AWS identity")
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn the_banner_of_a_client_beyond_loopback_works_on_this_machine() {
+    let world = World::new().with_client("proxy: {listen_addr: ':0', allow_remote: true}").start().await;
+    let command = |text: &str| {
+        let (_, command) = text.split_once("psql -h ")?;
+        let mut words = command.split(' ');
+        Some((words.next()?.to_owned(), words.nth(1)?.parse().ok()?))
+    };
+    let printed = world.client().stdout.wait_for(Duration::from_secs(30), command).await;
+    let (host, port): (String, u16) = printed.unwrap();
+    let config = world.client().config("alice").clone();
+    assert_eq!((host.as_str(), port), ("127.0.0.1", world.client().port()));
+    assert!(config.connect(tokio_postgres::NoTls).await.is_ok());
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn the_error_names_an_address_in_use() {
     let world = world_of_two_databases().await;

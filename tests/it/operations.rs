@@ -219,6 +219,49 @@ async fn healthcheck_reports_the_state_of_a_client() {
     drop(world);
 }
 
+/// A web page can point its own name at the listener and read what it answers (DNS rebinding).
+#[tokio::test]
+async fn a_request_for_an_unknown_name_is_refused() {
+    let yaml = "proxy: {admin_addr: '127.0.0.1:0', admin_hosts: [rds-auth-proxy.databases.svc]}";
+    let world = World::new().with_server(yaml).start().await;
+    let server = world.server();
+    server.wait_for_log("answering probes").await;
+    for path in ["/metrics", "/livez", "/readyz", "/nowhere"] {
+        let answer = request(server, path, "Host: attacker.example:9090\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(
+            answer.contains("\"attacker.example:9090\"") && answer.contains("proxy.admin_hosts"),
+            "{answer}"
+        );
+        assert!(!answer.contains("db-1"), "{answer}");
+    }
+    // As the kubelet, Prometheus with the address of a pod, a person, Prometheus with a service, and HTTP/1.0 ask.
+    for host in [
+        "Host: 10.2.3.4:9090\r\n",
+        "Host: [2001:db8::7]:9090\r\n",
+        "Host: localhost:9090\r\n",
+        "Host: rds-auth-proxy.databases.svc:9090\r\n",
+        "",
+    ] {
+        for path in ["/metrics", "/livez"] {
+            let answer = request(server, path, host).await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{host}{answer}");
+        }
+    }
+    let refused = lines(server, "refused a request for an unknown name; later ones are not logged");
+    assert_eq!((refused.len(), &refused[0]["name"]), (1, &"attacker.example:9090".into()));
+    world.stop().await;
+}
+
+async fn request(proxy: &Proxy, path: &str, host: &str) -> String {
+    let mut stream = TcpStream::connect(admin_address(&proxy.log())).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
 /// More idle connections than the admin listener accepts at once.
 const IDLE: usize = 300;
 

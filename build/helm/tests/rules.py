@@ -50,6 +50,13 @@ def check(rendered: list[dict], notes: str | None) -> list[str]:
     rule(not variables & {"LOG_LEVEL", "RUST_LOG", "DEBUG"}, "an environment variable overrides proxy.log_level")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         rule(container[probe]["httpGet"]["port"] in ports, f"{probe} names a port that does not exist")
+        # Otherwise the kubelet sends the IP address of the pod, which the listener answers to.
+        rule("host" not in container[probe]["httpGet"], f"{probe} has a name that the admin listener may refuse")
+        rule("httpHeaders" not in container[probe]["httpGet"], f"{probe} has headers")
+    for service in rendered:
+        if service["kind"] == "Service" and "admin" in [port["name"] for port in service["spec"]["ports"]]:
+            names = names_of(service, config["proxy"].get("admin_hosts", []))
+            rule(not names, f"the admin listener does not answer to {names}")
     rule("cpu" not in container["resources"].get("limits", {}), "a CPU limit throttles every query")
     rule(*holds_sessions(container["resources"], config["proxy"]))
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
@@ -82,6 +89,13 @@ def client(notes: dict, deployment: dict, server: dict) -> list[str]:
         "other regions": notes.get("rds", {}).get("regions") == server["rds"].get("regions"),
     }
     return [f"the notes name {difference}" for difference, same in holds.items() if not same]
+
+
+def names_of(service: dict, known: list[str]) -> list[str]:
+    """The names by which Prometheus can request the metrics of the Service, without the known ones."""
+    short = service["metadata"]["name"]
+    scoped = f"{short}.{service['metadata']['namespace']}"
+    return [name for name in (short, scoped, f"{scoped}.svc", f"{scoped}.svc.cluster.local") if name not in known]
 
 
 def selectors(rendered: list[dict]):

@@ -76,6 +76,8 @@ fn a_server_of_the_chart_reads_its_configuration() {
         assert_eq!(mounted(&rendered(name)).trim(), golden(name, "server").trim(), "{name}");
     }
     let irsa = server_of(&golden("irsa", "server"));
+    let names = ["", ".rds-auth-proxy", ".rds-auth-proxy.svc", ".rds-auth-proxy.svc.cluster.local"];
+    assert_eq!(irsa.admin_hosts, names.map(|rest| format!("rds-auth-proxy{rest}")));
     assert_eq!(irsa.acl.allowed[0].to_string(), "rds_proxy_enabled=true");
     assert!(irsa.acceptor.is_none());
     let tls = server_of(&golden("tls", "server"));
@@ -85,6 +87,7 @@ fn a_server_of_the_chart_reads_its_configuration() {
     assert_eq!(tls.limits.max_connections_per_peer, Some(200));
     let production = server_of(&golden("production", "server"));
     assert_eq!(production.limits.max_connections, 4000);
+    assert!(production.admin_hosts.contains(&"metrics.internal.example.com".to_owned()));
     assert!(!production.limits.cancel_on_disconnect);
     assert_eq!(production.targets[0].name, "in-cluster-postgres");
     assert!(!server_of(&golden("in-cluster", "server")).rds.enabled);

@@ -11,8 +11,7 @@ use crate::tls;
 
 #[test]
 fn a_client_configuration_of_the_go_program_is_accepted() {
-    let config = client(
-        r#"
+    let text = r#"
 proxy:
   listen_addr: 0.0.0.0:8001
   ssl:
@@ -40,8 +39,13 @@ targets:
     local_port: '54001'
     ssl:
       mode: "disable"
-"#,
+"#;
+    let error = read(text, Mode::Client).unwrap_err();
+    assert!(
+        error.starts_with("config.yaml:3:16: proxy.listen_addr: `0.0.0.0:8001` is not a loopback"),
+        "{error}"
     );
+    let config = client(&text.replacen("proxy:\n", "proxy:\n  allow_remote: true\n", 1));
     assert_eq!(config.listen.to_string(), "0.0.0.0:8001");
     assert_eq!(config.upstreams["default"].connector().unwrap().mode(), tls::SslMode::VerifyFull);
     assert!(matches!(&config.upstreams["cluster"].transport, UpstreamTransport::PortForward(forward)

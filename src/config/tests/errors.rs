@@ -75,6 +75,12 @@ fn addresses_and_ports_are_checked() {
         "proxy:\n  admin_addr: 9090\n",
         "2:15: proxy.admin_addr: expected an address of the form HOST:PORT or unix:/path, found `9090`",
     );
+    for name in ["metrics:9090", "http://metrics", "", "[::1]"] {
+        fails(
+            &format!("proxy:\n  admin_hosts: ['{name}']\n"),
+            &format!("2:17: proxy.admin_hosts[0]: expected a host name without a port, found `{name}`"),
+        );
+    }
     fails(
         "targets: {db: {host: 'unix:/run/x'}}",
         "1:22: targets.db.host: expected an address of the form HOST:PORT, found `unix:/run/x`",

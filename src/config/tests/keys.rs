@@ -18,6 +18,7 @@ fn an_empty_file_has_all_defaults() {
         let config = client(text);
         assert_eq!(config.listen.to_string(), "127.0.0.1:8001");
         assert!(config.acceptor.is_none() && config.admin.is_none());
+        assert!(config.admin_hosts.is_empty() && !config.allow_remote);
         assert_eq!(config.log_level, LevelFilter::INFO);
         assert!(config.upstreams.is_empty() && config.targets.is_empty());
         assert!(config.acl.allowed.is_empty() && config.acl.blocked.is_empty());
@@ -51,6 +52,8 @@ fn every_key_of_proxy_is_used() {
 proxy:
   listen_addr: unix:/run/proxy.sock
   admin_addr: :9090
+  admin_hosts: [Metrics.internal, rds-auth-proxy.databases.svc]
+  allow_remote: true
   log_level: debug
   max_connections: 7
   max_connections_per_peer: "3"
@@ -72,6 +75,8 @@ proxy:
     );
     assert_eq!(config.listen.to_string(), "unix:/run/proxy.sock");
     assert_eq!(config.admin.unwrap().to_string(), "0.0.0.0:9090");
+    assert_eq!(config.admin_hosts, ["Metrics.internal", "rds-auth-proxy.databases.svc"]);
+    assert!(config.allow_remote);
     assert_eq!(config.log_level, LevelFilter::DEBUG);
     let limits = Limits {
         max_connections: 7,
@@ -111,7 +116,7 @@ fn zero_turns_off_a_timeout_that_is_optional() {
 
 #[test]
 fn a_listen_address_may_omit_the_host() {
-    assert_eq!(client("proxy: {listen_addr: ':8000'}").listen.to_string(), "0.0.0.0:8000");
+    assert_eq!(server("proxy: {listen_addr: ':8000'}").listen.to_string(), "0.0.0.0:8000");
     assert_eq!(client("proxy: {listen_addr: '[::1]:1'}").listen.to_string(), "[::1]:1");
 }
 

@@ -8,6 +8,7 @@ mod expansion;
 mod go_program;
 mod keys;
 mod loading;
+mod remote;
 mod total;
 mod unused;
 

@@ -15,6 +15,11 @@ proxy.config is merged over it.
       "log_level" $values.logLevel -}}
 {{- if $values.admin.enabled -}}
 {{- $_ := set $proxy "admin_addr" (printf "%s:%d" $values.listenHost (int $values.admin.port)) -}}
+{{- $hosts := $values.admin.hosts -}}
+{{- if include "rds-auth-proxy.service-admin" . -}}
+{{- $hosts = concat (include "rds-auth-proxy.service-names" . | fromYamlArray) $hosts | uniq -}}
+{{- end -}}
+{{- if $hosts -}}{{- $_ := set $proxy "admin_hosts" $hosts -}}{{- end -}}
 {{- end -}}
 {{- range $key, $value := dict
       "max_connections" $values.maxConnections
@@ -37,6 +42,7 @@ proxy.config is merged over it.
 {{- range $key, $owner := dict
       "listen_addr" "proxy.listenHost and proxy.port"
       "admin_addr" "proxy.admin"
+      "admin_hosts" "proxy.admin.hosts"
       "drain_timeout" "proxy.drainTimeout"
       "shutdown_delay" "proxy.shutdownDelay" -}}
 {{- if hasKey (default dict $values.config.proxy) $key -}}

@@ -35,6 +35,20 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end -}}
 
+{{/* The DNS names of the Service, from the shortest to the whole one. */}}
+{{- define "rds-auth-proxy.service-names" -}}
+{{- $name := include "rds-auth-proxy.fullname" . -}}
+- {{ $name }}
+- {{ $name }}.{{ .Release.Namespace }}
+- {{ $name }}.{{ .Release.Namespace }}.svc
+- {{ $name }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterName }}
+{{- end -}}
+
+{{/* Not empty if the Service has the admin port. */}}
+{{- define "rds-auth-proxy.service-admin" -}}
+{{- if and .Values.service.enabled .Values.proxy.admin.enabled (eq .Values.service.type "ClusterIP") }}true{{ end -}}
+{{- end -}}
+
 {{- define "rds-auth-proxy.service-account" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "rds-auth-proxy.fullname" .) .Values.serviceAccountName -}}

@@ -1,0 +1,57 @@
+//! Whether a client may accept connections from other machines. Each of them would get the identity of the client's user, so
+//! the configuration must say it.
+
+use super::key_error::{KeyError, quoted};
+use super::key_path::KeyPath;
+use super::mode::Mode;
+use super::raw::Proxy;
+use super::settings::Config;
+use crate::net::Address;
+
+/// Why it is refused, and the lines to change. It follows the address.
+const REFUSAL: &str = "is not a loopback address, and every machine that reaches it could log in with your AWS identity; \
+                       use 127.0.0.1, or add the line `allow_remote: true` below `proxy:` (a container needs that line: \
+                       publish its port at 127.0.0.1 only)";
+
+/// Whether the configuration allows it.
+pub(super) fn is_allowed(proxy: &Proxy) -> bool {
+    // Required client certificates are to allow it too: the condition belongs here, and nowhere else.
+    proxy.allow_remote.unwrap_or(false)
+}
+
+/// Refuses an address for a client that is an IP address beyond loopback, `:PORT` included. [`Config::check_bound`] checks
+/// names, which only the system can resolve.
+pub(super) fn check(listen: &Address, allowed: bool, mode: Mode) -> Result<(), KeyError> {
+    let is_client = match mode {
+        Mode::Client | Mode::DirectClient => true,
+        Mode::Server => false,
+    };
+    if is_client && !allowed && is_remote(listen) {
+        let key = KeyPath::of(&["proxy", "listen_addr"]);
+        return Err(KeyError::refused(key, quoted(&listen.to_string()), REFUSAL));
+    }
+    Ok(())
+}
+
+impl Config {
+    /// For a client that is bound to `bound`, before it accepts a connection: whether other machines can reach it.
+    ///
+    /// # Errors
+    /// They can, and the configuration does not allow it. The text names the line to add.
+    pub fn check_bound(&self, bound: &Address) -> Result<bool, String> {
+        match is_remote(bound) {
+            true if !self.allow_remote => {
+                Err(format!("proxy.listen_addr: {} is {bound} here, which {REFUSAL}", self.listen))
+            }
+            remote => Ok(remote),
+        }
+    }
+}
+
+/// Whether it is an IP address beyond loopback. The wildcard addresses are.
+fn is_remote(address: &Address) -> bool {
+    match address {
+        Address::Tcp(address) => address.ip().is_some_and(|address| !address.is_loopback()),
+        Address::Unix(_) => false,
+    }
+}

@@ -1,0 +1,58 @@
+//! A client beyond loopback.
+
+use super::{client, environment, read, server};
+use crate::config::Mode;
+use crate::config::load::from_text;
+
+#[test]
+fn a_client_listens_on_loopback_unless_the_configuration_says_more() {
+    for address in ["':8001'", "0.0.0.0:8001", "'[::]:8001'", "192.0.2.7:8001", "'[::ffff:0.0.0.0]:8001'"] {
+        let text = format!("proxy:\n  listen_addr: {address}\n");
+        let error = read(&text, Mode::Client).unwrap_err();
+        for part in [
+            "config.yaml:2:16: proxy.listen_addr: `",
+            ":8001` is not a loopback address",
+            "the line `allow_remote: true`",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(!server(&text).allow_remote, "a server may listen everywhere");
+        let config = client(&format!("{text}  allow_remote: true\n"));
+        assert!(config.allow_remote);
+        assert_eq!(config.check_bound(&config.listen), Ok(true));
+        read(&format!("{text}  allow_remote: false\n"), Mode::Client).unwrap_err();
+    }
+    for address in [
+        "127.0.0.1:8001",
+        "127.1.2.3:1",
+        "'[::1]:1'",
+        "'[::ffff:127.0.0.1]:1'",
+        "localhost:8001",
+        "unix:/run/me/.s.PGSQL.5432",
+    ] {
+        let config = client(&format!("proxy: {{listen_addr: {address}}}"));
+        assert_eq!(config.check_bound(&config.listen), Ok(false), "{address}");
+    }
+}
+
+/// Only the system knows the addresses of a name.
+#[test]
+fn the_address_of_a_name_is_checked_when_it_is_bound() {
+    let config = client("proxy: {listen_addr: 'laptop:8001'}");
+    assert_eq!(config.check_bound(&"127.0.1.1:8001".parse().unwrap()), Ok(false));
+    let error = config.check_bound(&"192.0.2.7:8001".parse().unwrap()).unwrap_err();
+    let begin = "proxy.listen_addr: laptop:8001 is 192.0.2.7:8001 here, which is not a loopback address";
+    assert!(error.starts_with(begin) && error.contains("`allow_remote: true`"), "{error}");
+}
+
+#[test]
+fn an_address_from_the_environment_is_refused_without_it() {
+    let text = "proxy: {listen_addr: '${fromEnv:HOST}:1'}";
+    assert!(read(text, Mode::Client).is_ok(), "a name");
+    let environment = environment();
+    assert_eq!(environment.variable("PORT").as_deref(), Some("6543"));
+    let text = "proxy: {listen_addr: '0.0.0.0:${fromEnv:PORT}'}";
+    let error = from_text("config.yaml".as_ref(), text, Mode::Client, &environment).unwrap_err().to_string();
+    assert!(error.contains("the value of 0.0.0.0:${fromEnv:PORT} is not a loopback address"), "{error}");
+    assert!(error.contains("`allow_remote: true`") && !error.contains("6543"), "{error}");
+}
