@@ -358,6 +358,45 @@ tests_of_the_base_images() {
     check "the rest of the Dockerfile is unchanged" same "$(grep -v '^ARG [A-Z]*_IMAGE=' Dockerfile)" "$(grep -v '^ARG [A-Z]*_IMAGE=' "$build/../Dockerfile")"
 }
 
+# The registry of a release is not here: skopeo reads the directories back, and the digests must be those of the manifests.
+tests_of_the_oci_directories() {
+    command -v jq >/dev/null || return
+    repository 0.1.0
+    echo chart >chart.tgz
+    local digest blob
+    digest=$(bash "$build/oci-dir.sh" chart "$scratch/chart-dir" chart.tgz 1.2.3)
+    check "the digest of the chart is that of its manifest" same "$digest" \
+        "sha256:$(sha256sum "$scratch/chart-dir/manifest.json" | cut -d' ' -f1)"
+    check "the chart is the layer" cmp chart.tgz \
+        "$scratch/chart-dir/$(jq -r '.layers[0].digest | ltrimstr("sha256:")' "$scratch/chart-dir/manifest.json")"
+    check "the configuration of the chart has the version" grep -q '"version":"1.2.3"' \
+        "$scratch/chart-dir/$(jq -r '.config.digest | ltrimstr("sha256:")' "$scratch/chart-dir/manifest.json")"
+    bash "$build/oci-dir.sh" >"$scratch/out" 2>&1
+    check "no arguments are a usage error" same $? 2
+    command -v skopeo >/dev/null || return
+    for blob in amd64 arm64; do archive "$blob" >"$blob.tar"; done
+    digest=$(bash "$build/oci-dir.sh" image "$scratch/image-dir" amd64.tar arm64.tar)
+    check "the digest of the image is that of its list" same "$digest" \
+        "sha256:$(sha256sum "$scratch/image-dir/manifest.json" | cut -d' ' -f1)"
+    check "the image can be copied with its digests" skopeo copy --all --preserve-digests "dir:$scratch/image-dir" "dir:$scratch/copy"
+    check "both architectures are in it" same "$(jq -r '.manifests[].platform.architecture' "$scratch/copy/manifest.json" | xargs)" "amd64 arm64"
+    check "the health check is in it" same "$(grep -l Healthcheck "$scratch/copy"/* | wc -l | xargs)" 2
+    mv amd64.tar other.tar && mv arm64.tar amd64.tar
+    bash "$build/oci-dir.sh" image "$scratch/wrong-dir" amd64.tar other.tar >"$scratch/out" 2>&1
+    check "an image for another architecture is refused" says "another architecture"
+}
+
+# An archive of `docker save` with an empty layer.
+archive() {
+    local folder=$scratch/archive-$1
+    mkdir "$folder"
+    tar -cf "$folder/layer.tar" -T /dev/null
+    printf '{"architecture":"%s","os":"linux","config":{"Healthcheck":{"Test":["CMD","x"]}},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+        "$1" "$(sha256sum "$folder/layer.tar" | cut -d' ' -f1)" >"$folder/config.json"
+    printf '[{"Config":"config.json","RepoTags":["release:%s"],"Layers":["layer.tar"]}]' "$1" >"$folder/manifest.json"
+    tar -cf - -C "$folder" config.json layer.tar manifest.json
+}
+
 # A third-party action has the permissions of the release, so it is pinned by commit, with its version in a comment.
 tests_of_the_workflows() {
     cd "$build/.." || exit 1
@@ -384,6 +423,7 @@ tests_of_failure
 tests_of_the_lint
 tests_of_the_package
 tests_of_the_base_images
+tests_of_the_oci_directories
 tests_of_the_workflows
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

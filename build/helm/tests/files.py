@@ -16,6 +16,7 @@ def check(root: pathlib.Path) -> list[str]:
         + unknown_targets(dockerfile, compose)
         + ignored_sources(root, dockerfile)
         + loose_containers(compose)
+        + unguarded_jobs(yaml.safe_load((root / ".github/workflows/release.yml").read_text())["jobs"])
     )
 
 
@@ -76,3 +77,42 @@ def loose_containers(compose: dict) -> list[str]:
     for service in compose["services"].values():
         faults += [f"compose.yaml: port {port} is open to the network" for port in service.get("ports", []) if not port.startswith("127.0.0.1:")]
     return faults
+
+
+# The commands that make something public, and what must have run before, in the same job.
+GUARDS = {
+    "skopeo copy --all --preserve-digests dir:image \"docker://$IMAGE:": "cosign verify",
+    "skopeo copy --preserve-digests dir:chart \"docker://$CHART:": "cosign verify",
+    "cosign verify": "cosign sign",
+    "gh release create": "cosign sign-blob",
+}
+# Commands that push a tag that is not signed yet.
+UNSIGNED = ("docker push", "helm push", "imagetools create")
+
+
+def unguarded_jobs(jobs: dict) -> list[str]:
+    """A job that may write or sign waits for every other kind of job and for a person, and signs before it publishes."""
+    faults = []
+    checks = {name for name, job in jobs.items() if "environment" not in job}
+    for name, job in jobs.items():
+        commands = "\n".join(step.get("run", "") for step in job.get("steps", []))
+        faults += [f"release.yml: {name} runs {command}" for command in UNSIGNED if command in commands]
+        for command, guard in GUARDS.items():
+            if command in commands and not 0 <= commands.find(guard) < commands.find(command):
+                faults.append(f"release.yml: {name} runs {command} without {guard} before it")
+        if "write" not in job.get("permissions", {}).values():
+            continue
+        if job.get("environment") != "release":
+            faults.append(f"release.yml: {name} may write outside the protected environment")
+        if missing := checks - needed(jobs, name):
+            faults.append(f"release.yml: {name} does not wait for {sorted(missing)}")
+    published = "\n".join(step.get("run", "") for job in jobs.values() for step in job.get("steps", []))
+    faults += [f"release.yml: no job runs {command}" for command in GUARDS if command not in published]
+    return faults
+
+
+def needed(jobs: dict, name: str) -> set[str]:
+    """The jobs that a job waits for, directly and indirectly."""
+    direct = jobs[name].get("needs", [])
+    direct = {direct} if isinstance(direct, str) else set(direct)
+    return direct.union(*(needed(jobs, other) for other in direct))
