@@ -11,6 +11,7 @@ pub(crate) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'stat
     let keys = [
         ("proxy.listen_addr", old.listen != new.listen),
         ("proxy.ssl.enabled", old.acceptor.is_some() != new.acceptor.is_some()),
+        ("proxy.ssl.required", required(old) != required(new)),
         ("proxy.ssl.certificate", before.map(|files| files.0) != after.map(|files| files.0)),
         ("proxy.ssl.private_key", before.map(|files| files.1) != after.map(|files| files.1)),
         ("proxy.admin_addr", old.admin != new.admin),
@@ -22,6 +23,10 @@ pub(crate) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'stat
         ("rds.require_iam", old.rds.require_iam != new.rds.require_iam),
     ];
     keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key)
+}
+
+fn required(config: &Config) -> bool {
+    config.acceptor.as_ref().is_some_and(Acceptor::is_required)
 }
 
 /// The certificate and key files that applications see; absent without files.
@@ -71,6 +76,7 @@ mod tests {
             (plain, "rds: {require_iam: true}", vec!["rds.require_iam"]),
             (plain, "rds: {regions: [eu-west-1]}", vec!["rds.regions"]),
             (plain, own, vec!["proxy.ssl.enabled"]),
+            (own, "proxy: {ssl: {enabled: true, required: true}}", vec!["proxy.ssl.required"]),
             (own, &tls, vec!["proxy.ssl.certificate", "proxy.ssl.private_key"]),
             (&tls, &cert_pair("b.pem", "b.key"), vec!["proxy.ssl.certificate", "proxy.ssl.private_key"]),
             (&tls, &cert_pair("a.pem", "c.key"), vec!["proxy.ssl.private_key"]),

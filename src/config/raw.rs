@@ -47,6 +47,7 @@ pub(super) struct Proxy {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ProxySsl {
     pub(super) enabled: Option<bool>,
+    pub(super) required: Option<bool>,
     pub(super) certificate: Option<Parsed<PathText>>,
     pub(super) private_key: Option<Parsed<PathText>>,
     pub(super) client_certificate: Option<Parsed<PathText>>,

@@ -131,14 +131,18 @@ fn acceptor(
         private_key: ("private_key", ssl.private_key.as_ref()),
     };
     let pair = raw.files(environment)?;
+    let required = ssl.required.unwrap_or(false);
     if !ssl.enabled.unwrap_or(false) {
-        return Ok(None);
+        let reason = "TLS is off here, so this would refuse every connection; set `enabled: true` as well";
+        let contradiction = KeyError::of_value(section.key("required"), reason);
+        return if required { Err(contradiction) } else { Ok(None) };
     }
     let identity = match &pair {
         Some(pair) => pair.server_identity(),
         None => ServerIdentity::SelfSigned { hosts: SELF_SIGNED_HOSTS.map(String::from).into() },
     };
-    Acceptor::new(identity).map(Some).map_err(|error| {
+    let acceptor = Acceptor::new(identity).map(|acceptor| acceptor.required(required));
+    acceptor.map(Some).map_err(|error| {
         let key = pair.as_ref().and_then(|pair| pair.key_of(&error)).unwrap_or(section);
         KeyError::of_value(key.clone(), error.to_string())
     })

@@ -13,6 +13,7 @@ impl Failure {
             | Self::ApplicationTls(_)
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
+            | Self::Plaintext
             | Self::RepeatedRequest(_)
             | Self::MissingParameter { .. }
             | Self::CancelWithoutTarget
@@ -62,6 +63,7 @@ impl Failure {
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
             | Self::RepeatedRequest(_) => "application_protocol",
+            Self::Plaintext => "plaintext",
             Self::ApplicationGone(_) => "application_gone",
             Self::ApplicationTls(_) => "application_tls",
             Self::MissingParameter { .. } | Self::InvalidTarget(_) | Self::Startup(_) | Self::Password(_) => {

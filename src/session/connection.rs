@@ -107,6 +107,11 @@ impl<R: Role> Connection<'_, R> {
         };
         let request = Request { opening };
         self.record.negotiated(&app, &request);
+        if self.engine.refuses_plaintext(peer) && !app.stream().is_tls() {
+            // The sender of a cancel request expects no answer.
+            let app = if let Opening::Cancel(_) = request.opening { None } else { Some(app) };
+            return Err(Refused { app, failure: Failure::Plaintext });
+        }
         // A connection beyond the limits is not worth a lookup or a token.
         let mut slot =
             match self.engine.slots.take(&self.limits, peer.network(), may_cancel(&request.opening)) {

@@ -54,6 +54,11 @@ impl<R: Role> Engine<R> {
         *self.limits.write() = Arc::new(limits);
     }
 
+    /// Whether this peer must use TLS. A Unix socket does not leave the machine, and libpq makes no TLS there.
+    pub(super) fn refuses_plaintext(&self, peer: Peer) -> bool {
+        peer != Peer::Unix && self.acceptor.as_ref().is_some_and(Acceptor::is_required)
+    }
+
     pub(super) fn limits(&self) -> Arc<Limits> {
         Arc::clone(&self.limits.read())
     }

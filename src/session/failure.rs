@@ -29,6 +29,9 @@ pub enum Failure {
     /// TLS without an SSLRequest must name the protocol.
     #[error("the application began TLS without offering the protocol \"postgresql\" by ALPN")]
     DirectTlsWithoutAlpn,
+    /// No TLS where `proxy.ssl.required` is set.
+    #[error("this proxy requires TLS, and the application connected without TLS")]
+    Plaintext,
     /// The same request for encryption twice, or after encryption.
     #[error("the application sent {0} twice, or inside encryption")]
     RepeatedRequest(&'static str),

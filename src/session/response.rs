@@ -10,6 +10,10 @@ use crate::wire::{DecodeError, ErrorResponse, Severity, SqlState};
 /// What to check where the wrong program answers, or none.
 const CHECK_ADDRESS: &str = "Check that it runs, and that its host and port are right in the configuration.";
 
+/// What to do where TLS is required, for an application and for a client of this program.
+const USE_TLS: &str =
+    "Connect with sslmode=verify-full or sslmode=require; in upstream_proxies of a client, set ssl.mode.";
+
 /// What to do where the other side demands a client certificate.
 const SHOW_CERTIFICATE: &str =
     "Set client_certificate and client_private_key to a certificate that the other side trusts.";
@@ -57,7 +61,8 @@ impl Failure {
             Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => {
                 SqlState::InvalidCatalogName
             }
-            Self::MissingParameter { .. }
+            Self::Plaintext
+            | Self::MissingParameter { .. }
             | Self::InvalidTarget(_)
             | Self::Lookup(
                 LookupError::Refused { .. } | LookupError::Stale { .. } | LookupError::TooOld { .. },
@@ -102,6 +107,7 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Mint(error) => Some(error.remedy.clone()),
+            Self::Plaintext => Some(USE_TLS.into()),
             Self::NoTls { hop, .. } => Some(format!(
                 "Turn TLS on at {hop}, or set its ssl mode to disable if the network between is trusted."
             )),

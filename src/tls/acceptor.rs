@@ -31,6 +31,7 @@ pub enum ServerIdentity {
 pub struct Acceptor {
     identity: Arc<ServerIdentity>,
     config: Arc<Reload<ServerConfig>>,
+    required: bool,
 }
 
 impl Acceptor {
@@ -46,7 +47,19 @@ impl Acceptor {
         let loaded = Arc::clone(&identity);
         let config = Reload::new(paths, move || server_config(&loaded));
         config.load()?;
-        Ok(Self { identity, config })
+        Ok(Self { identity, config, required: false })
+    }
+
+    /// The same acceptor, for a listener that refuses plaintext, or that does not.
+    #[must_use]
+    pub fn required(self, required: bool) -> Self {
+        Self { required, ..self }
+    }
+
+    /// Whether the listener refuses plaintext.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.required
     }
 
     /// The certificate that applications see.

@@ -141,7 +141,7 @@ async fn interrupt_psql(world: &Running, environment: &[(&str, &str)]) {
 }
 
 /// A session in the middle of a long query, and the process id and key that cancel it.
-async fn sleeper(world: &Running, proxy: &Proxy) -> (Raw, Vec<u8>) {
+pub(crate) async fn sleeper(world: &Running, proxy: &Proxy) -> (Raw, Vec<u8>) {
     let mut session = Raw::connect(proxy.port()).await;
     session.send(&login("alice")).await;
     let messages = session.until_ready().await;
@@ -158,7 +158,7 @@ async fn expect_cancelled(session: &mut Raw) {
 }
 
 /// Sends a cancel request and expects the connection to close without an answer.
-async fn request_cancel(proxy: &Proxy, key: &[u8]) {
+pub(crate) async fn request_cancel(proxy: &Proxy, key: &[u8]) {
     let mut raw = Raw::connect(proxy.port()).await;
     raw.send(&packet(&[&[4, 210, 22, 46], key].concat())).await;
     assert_eq!(raw.byte().await, None);

@@ -53,6 +53,8 @@ mod inside_tls;
 mod static_tls;
 /// TLS from the server to the database.
 mod tls;
+/// `proxy.ssl.required`.
+mod required_tls;
 /// TLS from the client to the server.
 mod upstream;
 

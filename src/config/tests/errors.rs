@@ -66,6 +66,16 @@ fn a_wrong_type_is_reported_with_the_expected_and_the_found_value() {
 }
 
 #[test]
+fn tls_that_is_required_has_to_be_on() {
+    let off = "TLS is off here, so this would refuse every connection; set `enabled: true` as well";
+    fails("proxy:\n  ssl:\n    required: true\n", &format!("3:15: proxy.ssl.required: {off}"));
+    fails("proxy: {ssl: {enabled: false, required: true}}", &format!("1:41: proxy.ssl.required: {off}"));
+    for text in ["{required: false}", "{enabled: true, required: true}"] {
+        assert!(read(&format!("proxy: {{ssl: {text}}}"), Mode::Server).is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn addresses_and_ports_are_checked() {
     fails(
         "proxy:\n  listen_addr: localhost\n",

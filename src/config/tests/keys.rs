@@ -137,6 +137,8 @@ fn tls_for_applications_is_self_signed_without_a_certificate() {
     let acceptor = client("proxy: {ssl: {enabled: true}}").acceptor;
     assert_eq!(acceptor.as_ref().map(Acceptor::identity), Some(&ServerIdentity::SelfSigned { hosts }));
     assert!(client("proxy: {ssl: {enabled: false}}").acceptor.is_none());
+    let required = |text: &str| client(&format!("proxy: {{ssl: {text}}}")).acceptor.unwrap().is_required();
+    assert!(!required("{enabled: true}") && required("{enabled: true, required: true}"));
 }
 
 #[test]
