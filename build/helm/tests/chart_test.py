@@ -4,6 +4,7 @@ import argparse
 import pathlib
 import sys
 
+import defaults
 import documents
 import files
 import go_chart
@@ -48,6 +49,8 @@ def cases(helm: Helm):
     yield "plain manifests are consistent", lambda: rules.check(helm.kustomize(), None)
     for name, check in go_chart.cases(helm):
         yield f"Go chart: {name}", check
+    for name, arguments, cluster, expected in defaults.CASES:
+        yield f"defaults: {name}", lambda a=arguments, c=cluster, e=expected: defaults.check(helm, a, c, e)
     for name, arguments, expected in refusals.CASES:
         yield f"refused: {name}", lambda a=arguments, e=expected: refusals.check(helm, a, e)
     for position, text in documents.blocks(ROOT):

@@ -1,10 +1,6 @@
 """Values of the Go program's chart: each works as there, or its error names the line to change."""
 
-import contextlib
-import http.server
-import json
-import threading
-
+import api_server
 from helm import Helm, objects
 from refusals import IMAGE, check as refused
 
@@ -75,8 +71,8 @@ def root_user(helm: Helm) -> list[str]:
 
 def installed(helm: Helm) -> list[str]:
     """Kubernetes refuses a changed selector with a text that names no value of the chart."""
-    with api_server("old-label") as url:
-        options = ["--set", IMAGE, "--dry-run=server", "--disable-openapi-validation", "--kube-apiserver", url]
+    with api_server.serve(one_deployment("old-label")) as url:
+        options = ["--set", IMAGE, *api_server.options(url)]
         done = helm.template(*options)
         expected = "app.kubernetes.io/name=old-label, which Kubernetes cannot change: set deployment.nameLabel to old-label"
         faults = [] if done.returncode != 0 and expected in done.stderr else [done.stdout[:200] + done.stderr]
@@ -85,16 +81,14 @@ def installed(helm: Helm) -> list[str]:
     return faults + ([kept.stderr] if "nameLabel" in kept.stderr else [])
 
 
-@contextlib.contextmanager
-def api_server(label: str):
-    """A Kubernetes API with one Deployment, whose pods have this name label."""
+def one_deployment(label: str) -> dict[str, dict]:
+    """A cluster with one Deployment, whose pods have this name label."""
     selector = {"matchLabels": {"app.kubernetes.io/name": label, "app.kubernetes.io/instance": "rds-auth-proxy"}}
     metadata = {"name": "rds-auth-proxy", "namespace": "rds-auth-proxy"}
     resource = {"name": "deployments", "singularName": "deployment", "namespaced": True, "kind": "Deployment", "verbs": ["get"]}
     version = {"groupVersion": "apps/v1", "version": "v1"}
     group = {"name": "apps", "versions": [version], "preferredVersion": version}
-    answers = {
-        "/version": {"major": "1", "minor": "33", "gitVersion": "v1.33.0"},
+    return {
         "/api": {"kind": "APIVersions", "versions": ["v1"]},
         "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
         "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]},
@@ -103,23 +97,3 @@ def api_server(label: str):
             "kind": "Deployment", "apiVersion": "apps/v1", "metadata": metadata, "spec": {"selector": selector},
         },
     }
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            answer = answers.get(self.path.split("?")[0])
-            body = json.dumps(answer or {"kind": "Status", "status": "Failure", "code": 404}).encode()
-            self.send_response(200 if answer else 404)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()

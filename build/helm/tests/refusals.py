@@ -15,6 +15,7 @@ CASES = [
     ("an endless drain without a grace", [IMAGE, "proxy.drainTimeout=forever"], "deployment.terminationGracePeriodSeconds"),
     ("metrics without the admin listener", [IMAGE, "proxy.admin.enabled=false", "serviceMonitor.enabled=true"],
      "needs proxy.admin.enabled"),
+    ("required TLS that is off", [IMAGE, "proxy.ssl.required=true"], "proxy.ssl.required needs proxy.ssl.enabled"),
     ("a certificate without its key", [IMAGE, "proxy.ssl.enabled=true", "proxy.ssl.certificatePath=/c.pem"], "proxy.ssl.keyPath"),
     ("a client certificate without its key", [IMAGE, "proxy.ssl.clientCertificatePath=/c.pem"], "proxy.ssl.clientPrivateKey"),
     ("a setting owned by another value", [IMAGE, "proxy.config.proxy.drain_timeout=1m"], "set proxy.drainTimeout instead"),

@@ -80,14 +80,16 @@ fn a_server_of_the_chart_reads_its_configuration() {
     assert_eq!(irsa.admin_hosts, names.map(|rest| format!("rds-auth-proxy{rest}")));
     assert_eq!(irsa.acl.allowed[0].to_string(), "rds_proxy_enabled=true");
     assert!(irsa.acceptor.is_none());
+    assert_eq!(irsa.limits.max_connections_per_peer, Some(500));
     let tls = server_of(&golden("tls", "server"));
-    assert!(tls.acceptor.is_some());
+    assert!(tls.acceptor.unwrap().is_required());
     assert_eq!(tls.acl.blocked[0].to_string(), "rds_proxy_disabled=true");
     assert_eq!(tls.rds.regions, ["eu-central-1", "eu-west-1"]);
     assert_eq!(tls.limits.max_connections_per_peer, Some(200));
     let production = server_of(&golden("production", "server"));
     assert_eq!(production.limits.max_connections, 4000);
     assert!(production.admin_hosts.contains(&"metrics.internal.example.com".to_owned()));
+    assert_eq!(production.limits.max_connections_per_peer, Some(2000));
     assert!(!production.limits.cancel_on_disconnect);
     assert_eq!(production.targets[0].name, "in-cluster-postgres");
     assert!(!server_of(&golden("in-cluster", "server")).rds.enabled);

@@ -13,6 +13,10 @@ proxy.config is merged over it.
       "shutdown_delay" (toString $values.shutdownDelay)
       "drain_timeout" (toString $values.drainTimeout)
       "log_level" $values.logLevel -}}
+{{- $perPeer := $values.maxConnectionsPerPeer -}}
+{{- if and (kindIs "invalid" $perPeer) (include "rds-auth-proxy.strict-defaults" .) -}}
+{{- $perPeer = div (add1 (int (default 1000 $values.maxConnections))) 2 -}}
+{{- end -}}
 {{- if $values.admin.enabled -}}
 {{- $_ := set $proxy "admin_addr" (printf "%s:%d" $values.listenHost (int $values.admin.port)) -}}
 {{- $hosts := $values.admin.hosts -}}
@@ -23,7 +27,7 @@ proxy.config is merged over it.
 {{- end -}}
 {{- range $key, $value := dict
       "max_connections" $values.maxConnections
-      "max_connections_per_peer" $values.maxConnectionsPerPeer -}}
+      "max_connections_per_peer" $perPeer -}}
 {{- if $value -}}{{- $_ := set $proxy $key (int $value) -}}{{- end -}}
 {{- end -}}
 {{- range $key, $value := dict
@@ -52,9 +56,27 @@ proxy.config is merged over it.
 {{- mergeOverwrite $config (deepCopy $values.config) | toYaml -}}
 {{- end -}}
 
+{{/*
+Not empty where the strict defaults apply: in a new release and in one that was new with them, which the annotation of its
+ConfigMap shows. An upgrade leaves an older release as it is. `helm template` cannot know the release: it counts as new
+unless it has --is-upgrade.
+*/}}
+{{- define "rds-auth-proxy.strict-defaults" -}}
+{{- $config := lookup "v1" "ConfigMap" .Release.Namespace (include "rds-auth-proxy.fullname" .) -}}
+{{- $annotations := default dict (default dict $config.metadata).annotations -}}
+{{- if or .Release.IsInstall (hasKey $annotations "rds-auth-proxy/strict-defaults") -}}true{{- end -}}
+{{- end -}}
+
 {{- define "rds-auth-proxy.config-ssl" -}}
 {{- $ssl := .Values.proxy.ssl -}}
 enabled: {{ $ssl.enabled }}
+{{- if and $ssl.required (not $ssl.enabled) }}
+{{- fail "proxy.ssl.required needs proxy.ssl.enabled: without TLS the server would refuse every connection" }}
+{{- end }}
+{{- $default := and $ssl.enabled (include "rds-auth-proxy.strict-defaults" .) }}
+{{- if ternary $default $ssl.required (kindIs "invalid" $ssl.required) }}
+required: true
+{{- end }}
 {{- if include "rds-auth-proxy.server-secret" . }}
 certificate: /etc/rds-auth-proxy/server-tls/tls.crt
 private_key: /etc/rds-auth-proxy/server-tls/tls.key
