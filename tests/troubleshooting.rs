@@ -45,7 +45,7 @@ const SEAMS: [&str; 13] = [
 ];
 
 /// Files with errors that applications or operators can receive.
-const EXPLAINED: [&str; 13] = [
+const EXPLAINED: [&str; 14] = [
     "src/app/run.rs",
     "src/app/start.rs",
     "src/app/supervise.rs",
@@ -54,6 +54,7 @@ const EXPLAINED: [&str; 13] = [
     "src/process/runtime.rs",
     "src/kubernetes/error.rs",
     "src/session/failure.rs",
+    "src/session/limits.rs",
     "src/catalog/lookup.rs",
     "src/catalog/token.rs",
     "src/catalog/ports.rs",

@@ -35,6 +35,8 @@ pub(super) struct Proxy {
     pub(super) log_level: Option<Parsed<LevelFilter>>,
     pub(super) max_connections: Option<Parsed<NonZeroUsize>>,
     pub(super) max_connections_per_peer: Option<Parsed<NonZeroUsize>>,
+    pub(super) max_logins_per_target: Option<Parsed<NonZeroUsize>>,
+    pub(super) max_logins_per_peer: Option<Parsed<NonZeroUsize>>,
     pub(super) handshake_timeout: Option<Parsed<Duration>>,
     pub(super) connect_timeout: Option<Parsed<Duration>>,
     pub(super) idle_timeout: Option<Parsed<Duration>>,

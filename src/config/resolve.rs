@@ -151,9 +151,13 @@ fn acceptor(
 fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, KeyError> {
     let count = |raw: &Option<Parsed<NonZeroUsize>>| raw.as_ref().map(|number| number.0.get());
     let default = Limits::default();
+    let max_connections_per_peer = count(&proxy.max_connections_per_peer);
+    let logins_per_peer = default.max_logins_per_peer.min(max_connections_per_peer.unwrap_or(usize::MAX));
     Ok(Limits {
         max_connections: count(&proxy.max_connections).unwrap_or(default.max_connections),
-        max_connections_per_peer: count(&proxy.max_connections_per_peer),
+        max_connections_per_peer,
+        max_logins_per_target: count(&proxy.max_logins_per_target).unwrap_or(default.max_logins_per_target),
+        max_logins_per_peer: count(&proxy.max_logins_per_peer).unwrap_or(logins_per_peer),
         handshake_timeout: timeouts::deadline(
             "handshake_timeout",
             proxy.handshake_timeout.as_ref(),

@@ -68,6 +68,11 @@ impl Record {
         }
     }
 
+    /// The login waited for its turn.
+    pub(super) fn waited(&mut self) {
+        self.steps.done("wait");
+    }
+
     pub(super) fn connected(&mut self, hop: &Framed) {
         self.steps.done("connect");
         self.hop_tls = hop.stream().tls_version().unwrap_or("off");

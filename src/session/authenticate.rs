@@ -4,6 +4,7 @@ use bytes::BufMut;
 
 use super::connect::HopStream;
 use super::deadline::Deadline;
+use super::logins::Turn;
 use super::message::{FromHop, flush_to_app, flush_to_hop, read_from_hop};
 use super::password::Exchange;
 use super::{Failure, Fault, Login};
@@ -23,6 +24,7 @@ pub(super) struct Conversation<'a> {
     pub(super) app: &'a mut Framed,
     pub(super) hop: &'a mut HopStream,
     pub(super) login: &'a Login,
+    pub(super) turn: &'a Turn,
     pub(super) user: String,
     /// The hop offered channel binding, and the application did not see the offer.
     pub(super) binding_withheld: bool,
@@ -48,6 +50,7 @@ pub(super) async fn authenticate(
     app: &mut Framed,
     hop: &mut HopStream,
     login: &Login,
+    turn: &Turn,
     deadline: &mut Deadline,
 ) -> Result<LoggedIn, Failure> {
     if login.has_password() {
@@ -64,6 +67,7 @@ pub(super) async fn authenticate(
         app,
         hop,
         login,
+        turn,
         user,
         binding_withheld: false,
         binding_missed: false,

@@ -75,6 +75,11 @@ impl Login {
         self.password.is_some() || self.sends_password()
     }
 
+    /// Whether the hop is another half of this product, which gets the target's address. It slows refused logins itself.
+    pub(super) fn names_target(&self) -> bool {
+        self.startup.get(HOST).is_some()
+    }
+
     /// Whether the startup packet has the password. Then the hop answers the database, and has nothing to request.
     pub(super) fn sends_password(&self) -> bool {
         self.startup.get(PASSWORD).is_some()

@@ -29,6 +29,8 @@ impl Failure {
             | Self::Mint(_)
             | Self::TooManyConnections(_)
             | Self::TooManyConnectionsOfPeer(_)
+            | Self::TooManyLogins(_)
+            | Self::LoginDropped(_)
             | Self::PendingDropped
             | Self::ShuttingDown => Fault::Proxy,
             Self::Refused { .. } => Fault::Database,
@@ -79,6 +81,8 @@ impl Failure {
             Self::Mint(_) => "aws_credentials",
             Self::TooManyConnections(_) => "max_connections",
             Self::TooManyConnectionsOfPeer(_) => "max_connections_per_peer",
+            Self::TooManyLogins(full) => full.key,
+            Self::LoginDropped(_) => "login_dropped",
             Self::PendingDropped => "pending_dropped",
             Self::ShuttingDown => "shutdown",
             Self::Idle(_) => "idle_timeout",

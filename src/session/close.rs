@@ -1,5 +1,6 @@
 //! How a connection ends: the last message to the application, an orderly close, and what the database may still run.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,11 +8,14 @@ use tokio::time::timeout;
 
 use super::splice::{End, Side, Splice};
 use super::{Failure, Hop};
-use crate::net::Framed;
+use crate::net::{Framed, Stream};
 use crate::wire::ErrorResponse;
 
 /// How long an application may take to read the last message.
 pub(super) const CLOSING: Duration = Duration::from_secs(3);
+
+/// How long the last message to an application that makes room may take to send.
+const HANGING_UP: Duration = Duration::from_millis(200);
 
 /// Whether the database may still run a query of the session that ended.
 pub(super) fn leaves_query_behind(splice: &Splice, end: &End) -> bool {
@@ -37,18 +41,28 @@ pub(super) fn reason(end: End, hop: &Hop) -> Option<Failure> {
 
 /// Sends the last message, if there is one, and closes so that the application can read everything: closing a socket with
 /// unread bytes resets it, and a reset discards what was sent.
-pub(super) async fn close(mut app: Framed, last: Option<ErrorResponse>) {
-    if let Some(response) = last {
-        response.encode(app.out());
-    }
+pub(super) async fn close(app: Framed, last: Option<ErrorResponse>) {
     let closing = async {
-        app.flush().await?;
-        let mut stream = app.into_stream();
-        stream.shutdown().await?;
+        let mut stream = send_last(app, last).await?;
         let mut unread = [0; 4096];
         while stream.read(&mut unread).await? > 0 {}
-        Ok::<_, std::io::Error>(())
+        Ok::<_, io::Error>(())
     };
     // An application that does not read it has closed already.
     let _closed = timeout(CLOSING, closing).await;
+}
+
+/// Sends the last message to an application that has sent nothing more, and closes at once.
+pub(super) async fn hang_up(app: Framed, last: Option<ErrorResponse>) {
+    let _sent = timeout(HANGING_UP, send_last(app, last)).await;
+}
+
+async fn send_last(mut app: Framed, last: Option<ErrorResponse>) -> io::Result<Stream> {
+    if let Some(response) = last {
+        response.encode(app.out());
+    }
+    app.flush().await?;
+    let mut stream = app.into_stream();
+    stream.shutdown().await?;
+    Ok(stream)
 }

@@ -2,30 +2,27 @@
 
 use std::sync::Arc;
 
-use tracing::debug;
-
+use super::attempt::Attempt;
 use super::audit::Record;
-use super::authenticate::{LoggedIn, authenticate};
 use super::authorize::CANCEL;
 use super::cancel::{cancel_left_behind, deliver};
-use super::close::{CLOSING, close, leaves_query_behind, reason};
-use super::connect::{HopStream, connect};
+use super::close::{CLOSING, close, hang_up, leaves_query_behind, reason};
+use super::connect::HopStream;
 use super::deadline::Deadline;
+use super::logins::Arrival;
 use super::negotiate::{Refused, negotiate};
 use super::slots::Slot;
 use super::splice::{End, Splice};
-use super::{Action, Engine, Failure, Fault, Hop, Limits, Login, Opening, Request, Role, Route};
+use super::{Action, Engine, Failure, Fault, Hop, Limits, Opening, Request, Role, Route};
 use crate::net::{Accepted, Framed, Peer, PendingPermit, Socket};
 use crate::shutdown::Shutdown;
 use crate::wire::CancelRequest;
-
-/// How many tunnel streams a login may try, where pods refuse them after they were opened.
-const STREAMS: u32 = 4;
 
 /// A connection that has not ended.
 struct Connection<'a, R> {
     engine: &'a Engine<R>,
     limits: Arc<Limits>,
+    peer: Peer,
     permit: Permit,
     record: Record,
 }
@@ -35,7 +32,7 @@ enum Permit {
     /// The limit of pending connections: its startup packet has not arrived.
     Pending(PendingPermit),
     /// `max_connections`.
-    Slot { _slot: Slot },
+    Slot(Arc<Slot>),
 }
 
 /// How the steps before the splice end where they do not fail.
@@ -62,14 +59,18 @@ pub(super) async fn serve_connection<R: Role>(
 ) {
     let Accepted { socket, peer } = accepted;
     let permit = Permit::Pending(permit);
-    let mut connection = Connection { engine, limits: engine.limits(), permit, record: Record::new(peer) };
+    let limits = engine.limits();
+    let mut connection = Connection { engine, limits, peer, permit, record: Record::new(peer) };
     // Boxed, so that a session in its long second phase does not carry the state of its short first one.
-    match Box::pin(connection.establish(socket, peer, shutdown)).await {
+    match Box::pin(connection.establish(socket, shutdown)).await {
         Ok((app, Reached::Session(session))) => Box::pin(connection.splice(app, *session, shutdown)).await,
         Ok((_app, Reached::Cancelled)) => connection.record.cancelled(),
         Err(Refused { app, failure }) => {
             connection.record.failed(&failure, &engine.refusals);
             let Some(app) = app else { return };
+            if let Failure::LoginDropped(_) = failure {
+                return hang_up(app, failure.response()).await;
+            }
             tokio::select! {
                 () = close(app, failure.response()) => {}
                 () = connection.permit.dropped() => {}
@@ -79,23 +80,25 @@ pub(super) async fn serve_connection<R: Role>(
 }
 
 impl Permit {
+    fn slot(&self) -> Option<Arc<Slot>> {
+        match self {
+            Self::Pending(_) => None,
+            Self::Slot(slot) => Some(Arc::clone(slot)),
+        }
+    }
+
     /// Resolves when newer connections need the room.
     async fn dropped(&self) {
         match self {
             Self::Pending(permit) => permit.dropped().await,
-            Self::Slot { .. } => std::future::pending().await,
+            Self::Slot(_) => std::future::pending().await,
         }
     }
 }
 
 impl<R: Role> Connection<'_, R> {
     /// Everything before the splice, within one deadline.
-    async fn establish(
-        &mut self,
-        socket: Socket,
-        peer: Peer,
-        shutdown: &Shutdown,
-    ) -> Result<(Framed, Reached), Refused> {
+    async fn establish(&mut self, socket: Socket, shutdown: &Shutdown) -> Result<(Framed, Reached), Refused> {
         let mut deadline = Deadline::new(self.limits.handshake_timeout);
         let negotiation = negotiate(socket, self.engine.acceptor.as_ref());
         let doing = "waiting for the application's startup packet";
@@ -107,19 +110,18 @@ impl<R: Role> Connection<'_, R> {
         };
         let request = Request { opening };
         self.record.negotiated(&app, &request);
-        if self.engine.refuses_plaintext(peer) && !app.stream().is_tls() {
+        if self.engine.refuses_plaintext(self.peer) && !app.stream().is_tls() {
             // The sender of a cancel request expects no answer.
             let app = if let Opening::Cancel(_) = request.opening { None } else { Some(app) };
             return Err(Refused { app, failure: Failure::Plaintext });
         }
         // A connection beyond the limits is not worth a lookup or a token.
-        let mut slot =
-            match self.engine.slots.take(&self.limits, peer.network(), may_cancel(&request.opening)) {
-                Ok(slot) => slot,
-                Err(failure) => return Err(Refused { app: Some(app), failure }),
-            };
+        let mut slot = match self.engine.slot(&self.limits, self.peer, may_cancel(&request.opening)) {
+            Ok(slot) => slot,
+            Err(failure) => return Err(Refused { app: Some(app), failure }),
+        };
         let beyond_limits = slot.refused.take();
-        self.permit = Permit::Slot { _slot: slot };
+        self.permit = Permit::Slot(Arc::new(slot));
         let reached = tokio::select! {
             reached = self.reach(&mut app, request, beyond_limits, &mut deadline) => reached,
             () = shutdown.ended() => Err(Failure::ShuttingDown),
@@ -142,7 +144,7 @@ impl<R: Role> Connection<'_, R> {
         let authorizing = self.engine.role.authorize(request);
         let route = deadline.blaming(Fault::Proxy, "deciding where the connection goes", authorizing).await?;
         self.record.authorized(&route);
-        let Route { hop, action, .. } = route;
+        let Route { target, hop, action } = route;
         match (action, beyond_limits) {
             (Action::Cancel(packet), _) => {
                 let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
@@ -151,50 +153,22 @@ impl<R: Role> Connection<'_, R> {
             }
             (Action::Session(_), Some(failure)) => Err(failure),
             (Action::Session(login), None) => {
-                let (stream, logged_in) = self.log_in(app, &hop, &login, deadline).await?;
+                let arrival = Arrival {
+                    peer: self.peer.network(),
+                    target: &target,
+                    has_password: login.has_password(),
+                    slot: self.permit.slot(),
+                };
+                let mut turn = self.engine.logins.arrive(arrival);
+                let Self { limits, record, .. } = self;
+                let mut attempt = Attempt { app, hop: &hop, login: &login, limits, record, deadline };
+                let (stream, logged_in) = attempt.run(&mut turn).await?;
+                turn.succeeded();
                 self.record.ready(logged_in.iam_verified);
                 let cancel = logged_in.cancel;
                 Ok(Reached::Session(Box::new(Session { stream, hop, cancel })))
             }
         }
-    }
-
-    /// Connects and authenticates. A pod may refuse a stream after it was opened: then the pod has received nothing and
-    /// the application nothing either, so both steps are repeated on another stream.
-    async fn log_in(
-        &mut self,
-        app: &mut Framed,
-        hop: &Hop,
-        login: &Login,
-        deadline: &mut Deadline,
-    ) -> Result<(HopStream, LoggedIn), Failure> {
-        let mut streams = 1;
-        loop {
-            match self.try_log_in(app, hop, login, deadline).await {
-                Err(Failure::RefusedLate { hop, source }) => {
-                    if streams == STREAMS {
-                        return Err(Failure::Unreachable { hop, source });
-                    }
-                    debug!(error = %source, "the pod refused an open stream; opening another one");
-                    streams += 1;
-                }
-                done => return done,
-            }
-        }
-    }
-
-    async fn try_log_in(
-        &mut self,
-        app: &mut Framed,
-        hop: &Hop,
-        login: &Login,
-        deadline: &mut Deadline,
-    ) -> Result<(HopStream, LoggedIn), Failure> {
-        let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
-        let mut stream = deadline.within("connecting to the next hop", connect(hop, limit)).await?;
-        self.record.connected(&stream.framed);
-        let logged_in = authenticate(app, &mut stream, login, deadline).await?;
-        Ok((stream, logged_in))
     }
 
     /// Moves bytes until the session ends, then tells both sides why.

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use tracing::warn;
 
+use super::logins::Logins;
 use super::refusal_log::RefusalLog;
-use super::slots::Slots;
-use super::{Limits, Role, metrics};
+use super::slots::{Slot, Slots};
+use super::{Failure, Limits, Role, metrics};
 use crate::net::{Peer, Pending, PendingPermit};
 use crate::tls::Acceptor;
 
@@ -17,14 +18,18 @@ use crate::tls::Acceptor;
 /// flood of lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How often a connection tries to get a slot.
+const TRIES: u32 = 4;
+
 /// The policy of a mode, its limits, and what counts against them. Any number of listeners may feed one engine
 /// ([`super::serve`]).
 pub struct Engine<R> {
     pub(super) role: R,
     /// TLS towards applications; absent where it is off.
     pub(super) acceptor: Option<Acceptor>,
-    pub(super) slots: Slots,
+    pub(super) logins: Logins,
     pub(super) refusals: RefusalLog,
+    slots: Slots,
     limits: RwLock<Arc<Limits>>,
     pending: Pending,
     dropped: Mutex<Dropped>,
@@ -39,8 +44,9 @@ impl<R: Role> Engine<R> {
         Self {
             role,
             acceptor,
-            slots: Slots::default(),
+            logins: Logins::new(&limits),
             refusals: RefusalLog::default(),
+            slots: Slots::default(),
             limits: RwLock::new(Arc::new(limits)),
             pending: Pending::default(),
             dropped: Mutex::default(),
@@ -51,6 +57,7 @@ impl<R: Role> Engine<R> {
     /// Replaces the limits for connections to come.
     pub fn set_limits(&self, limits: Limits) {
         metrics::limited(&limits);
+        self.logins.set_limits(&limits);
         *self.limits.write() = Arc::new(limits);
     }
 
@@ -70,6 +77,22 @@ impl<R: Role> Engine<R> {
             self.dropped.lock().note(&peer);
         }
         (self.next_id.fetch_add(1, Ordering::Relaxed), permit)
+    }
+
+    /// A slot for a connection whose first packet has arrived. Where all are in use, a login that waits makes room for it:
+    /// connections without a credential must not take the slots of the others.
+    pub(super) fn slot(&self, limits: &Limits, peer: Peer, may_cancel: bool) -> Result<Slot, Failure> {
+        let network = peer.network();
+        let mut tries = 1;
+        loop {
+            match self.slots.take(limits, network, may_cancel) {
+                // Another connection may have taken the slot before.
+                Err(Failure::TooManyConnections(_)) if tries < TRIES && self.logins.make_room(network) => {
+                    tries += 1;
+                }
+                taken => return taken,
+            }
+        }
     }
 }
 

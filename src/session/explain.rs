@@ -23,15 +23,22 @@ pub(super) fn misses_channel_binding(message: &[u8]) -> bool {
     rest.get(4..).is_some_and(|response| response.starts_with(b"y,"))
 }
 
+/// Whether the database refuses the user or the password, so that the login was perhaps a guess.
+pub(super) fn refuses_credential(error: &ErrorResponse) -> bool {
+    error.is(SqlState::InvalidAuthorizationSpecification) || error.is(SqlState::InvalidPassword)
+}
+
 /// Adds a HINT to a refused login; the database's own text stays as it is.
 pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'_>) {
-    let wrong_identity = error.is(SqlState::InvalidAuthorizationSpecification);
-    if !wrong_identity && !error.is(SqlState::InvalidPassword) {
+    if !refuses_credential(error) {
         return;
     }
     if let Some(identity) = circumstances.identity {
         explain_iam(error, circumstances.user, identity);
-    } else if circumstances.binding_missed && wrong_identity && error.hint().is_none() {
+    } else if circumstances.binding_missed
+        && error.is(SqlState::InvalidAuthorizationSpecification)
+        && error.hint().is_none()
+    {
         error.set_hint(
             "Channel binding cannot pass a proxy: connect with channel_binding=disable. The proxy verifies the \
              database's certificate itself.",

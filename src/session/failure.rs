@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::Fault;
+use super::io_reason::{because, how};
+use super::{Fault, TooManyLogins};
 use crate::catalog::{LookupError, MintError, TokenError};
 use crate::net::InvalidAddress;
 use crate::tls::{SslMode, TlsError};
@@ -69,6 +70,12 @@ pub enum Failure {
         "there are too many connections from this address: max_connections_per_peer of this proxy is {0}"
     )]
     TooManyConnectionsOfPeer(usize),
+    /// No turn for a login came within the handshake's time.
+    #[error("{0}")]
+    TooManyLogins(TooManyLogins),
+    /// A login that waited made room for a newer one, or for a new connection.
+    #[error("dropped while waiting for {0}: too many logins are under way")]
+    LoginDropped(&'static str),
     /// The startup packet did not arrive before newer connections needed the room.
     #[error("dropped before the startup packet: too many pending connections")]
     PendingDropped,
@@ -149,8 +156,7 @@ pub enum Failure {
         "{0} has TLS turned off, and the kubeconfig does not verify the API server: a password could reach an impostor"
     )]
     UnverifiedTunnel(String),
-    /// The hop answered the SSLRequest with an error. Its text came in clear text from an unverified peer, so it is not
-    /// shown (as libpq since CVE-2024-10977).
+    /// The hop answered the SSLRequest with an error in plaintext, which is not shown (as libpq since CVE-2024-10977).
     #[error("{0} answered with an error before TLS could begin; its log has it")]
     ErrorBeforeTls(String),
     /// The hop answered the SSLRequest with an invalid byte.
@@ -240,15 +246,6 @@ pub enum Failure {
         /// Its message.
         message: String,
     },
-}
-
-/// The reason of an error. A plain end of the stream has none: the libraries' text is about their interfaces.
-fn how(source: &io::Error) -> String {
-    if source.kind() == io::ErrorKind::UnexpectedEof { String::new() } else { format!(": {source}") }
-}
-
-fn because(reason: Option<&io::Error>) -> String {
-    reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::authenticate::authenticate;
 use super::connect::HopStream;
 use super::deadline::Deadline;
-use super::{Failure, Login, Opening};
+use super::logins::{Arrival, Logins};
+use super::{Failure, Limits, Login, Opening};
 use crate::net::{Framed, Socket};
 use crate::secret::Secret;
 use crate::tls::Acceptor;
@@ -31,7 +32,9 @@ pub async fn login(
 ) -> Result<Option<CancelRequest>, Failure> {
     let login =
         Login { startup, password, identity: Some("someone".to_owned()), iam: true, token_rule: None };
-    authenticate(app, &mut HopStream::trusted(hop, "hop"), &login, &mut Deadline::new(LONG))
+    let arrival = Arrival { peer: None, target: "hop", has_password: false, slot: None };
+    let turn = Logins::new(&Limits::default()).arrive(arrival);
+    authenticate(app, &mut HopStream::trusted(hop, "hop"), &login, &turn, &mut Deadline::new(LONG))
         .await
         .map(|logged_in| logged_in.cancel)
 }

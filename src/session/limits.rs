@@ -12,6 +12,10 @@ pub struct Limits {
     pub max_connections: usize,
     /// The same from one IP address.
     pub max_connections_per_peer: Option<usize>,
+    /// Logins at one target that are under way at once; more wait for their turn.
+    pub max_logins_per_target: usize,
+    /// The same from one IP address, at all targets together.
+    pub max_logins_per_peer: usize,
     /// From accept until the session is ready, without the time in which the application answers a password request.
     pub handshake_timeout: Duration,
     /// To reach the hop, all its addresses together. A tunnel has what is left of the handshake.
@@ -22,11 +26,28 @@ pub struct Limits {
     pub cancel_on_disconnect: bool,
 }
 
+/// A login had no turn within its time.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "there are too many logins under way: {key} of this proxy is {limit}, and this login waited {:.1} s for its turn",
+    waited.as_secs_f32()
+)]
+pub struct TooManyLogins {
+    /// The key of the limit, `max_logins_per_target` or `max_logins_per_peer`.
+    pub key: &'static str,
+    /// The limit.
+    pub limit: usize,
+    /// How long the login waited.
+    pub waited: Duration,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 1000,
             max_connections_per_peer: None,
+            max_logins_per_target: 32,
+            max_logins_per_peer: 64,
             handshake_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: None,

@@ -1,6 +1,7 @@
 //! The metrics of connections. The names are part of the product: `docs/operations.md` explains each, and the
 //! dashboard and the alerts in `build/monitoring` use them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -16,6 +17,9 @@ const SESSIONS: &str = "rds_auth_proxy_sessions_total";
 const CONNECTIONS_OPEN: &str = "rds_auth_proxy_connections_open";
 const MAX_CONNECTIONS: &str = "rds_auth_proxy_max_connections";
 const CONNECTIONS: &str = "rds_auth_proxy_connections_total";
+const LOGINS_OPEN: &str = "rds_auth_proxy_logins_open";
+const LOGINS_WAITING: &str = "rds_auth_proxy_logins_waiting";
+const LOGINS_DELAYED: &str = "rds_auth_proxy_logins_delayed_total";
 const REFUSALS: &str = "rds_auth_proxy_refused_total";
 const CANCELS: &str = "rds_auth_proxy_cancel_requests_total";
 const BYTES: &str = "rds_auth_proxy_bytes_total";
@@ -30,6 +34,12 @@ pub fn describe() {
     describe_counter!(
         REFUSALS,
         "Connections that did not become a session, by the side at fault and the reason."
+    );
+    describe_gauge!(LOGINS_OPEN, "Logins under way at a target, from the dial to ready.");
+    describe_gauge!(LOGINS_WAITING, "Logins that wait for their turn, by target.");
+    describe_counter!(
+        LOGINS_DELAYED,
+        "Logins that had to wait, by cause: a limit of logins, or refusals before."
     );
     describe_counter!(CANCELS, "Cancel requests delivered, by target.");
     describe_counter!(BYTES, Unit::Bytes, "Bytes of ended sessions, by target and direction.");
@@ -56,6 +66,40 @@ impl Drop for Connection {
     fn drop(&mut self) {
         gauge!(CONNECTIONS_OPEN).decrement(1);
     }
+}
+
+/// A login; its gauge goes down when it is dropped.
+pub(super) struct Login {
+    gauge: &'static str,
+    target: Arc<str>,
+}
+
+impl Login {
+    /// One that waits for its turn.
+    pub(super) fn waiting(target: &Arc<str>) -> Self {
+        Self::counted(LOGINS_WAITING, target)
+    }
+
+    /// One that is under way.
+    pub(super) fn under_way(target: &Arc<str>) -> Self {
+        Self::counted(LOGINS_OPEN, target)
+    }
+
+    fn counted(gauge: &'static str, target: &Arc<str>) -> Self {
+        gauge!(gauge, "target" => Arc::clone(target)).increment(1);
+        Self { gauge, target: Arc::clone(target) }
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        gauge!(self.gauge, "target" => Arc::clone(&self.target)).decrement(1);
+    }
+}
+
+/// Counts a login that had to wait, for this cause.
+pub(super) fn login_delayed(cause: &'static str) {
+    counter!(LOGINS_DELAYED, "cause" => cause).increment(1);
 }
 
 /// The steps of a handshake, one after the other.

@@ -9,11 +9,12 @@
 //! | authenticate | `authenticate.rs` | sends the startup packet, answers or relays the password request |
 //! | splice | `splice.rs`, `splice/direction.rs` | moves bytes both ways until both sides are done |
 //!
-//! `connection.rs` walks the steps. `engine.rs` has what all connections share. The steps use:
+//! `connection.rs` walks the steps; `attempt.rs` the two of a login, connect and authenticate. `engine.rs` has what all connections share. The steps use:
 //!
 //! | file | content |
 //! |---|---|
 //! | `limits.rs`, `slots.rs` | how many connections, and which of them count |
+//! | `logins.rs`, `logins/*.rs` | how many logins run at once, and the pace of refused ones |
 //! | `deadline.rs` | the one deadline of the handshake |
 //! | `message.rs` | whole messages, to and from either side |
 //! | `password.rs` | the password methods, for the side that has the password |
@@ -21,12 +22,13 @@
 //! | `explain.rs` | hints for a login that the database refused |
 //! | `cancel.rs` | delivery of cancel requests |
 //! | `close.rs` | the last message and an orderly close |
-//! | `failure.rs`, `fault.rs` | why a connection fails, and the side that causes it |
+//! | `failure.rs`, `fault.rs`, `io_reason.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `audit.rs`, `metrics.rs` | log lines and metrics of a connection |
 //! | `refusal_log.rs` | one log line and a count for refusals of one kind |
 
 mod accept;
+mod attempt;
 mod audit;
 mod authenticate;
 mod authorize;
@@ -43,7 +45,9 @@ mod fault;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod io_reason;
 mod limits;
+mod logins;
 mod message;
 pub mod metrics;
 mod negotiate;
@@ -59,5 +63,5 @@ pub use authorize::{Action, CANCEL, HOST, Hop, Login, PASSWORD, Request, Role, R
 pub use engine::Engine;
 pub use failure::Failure;
 pub use fault::Fault;
-pub use limits::Limits;
+pub use limits::{Limits, TooManyLogins};
 pub use negotiate::Opening;

@@ -8,7 +8,7 @@ use postgres_protocol::authentication::sasl::SCRAM_SHA_256_PLUS;
 use super::Failure;
 use super::authenticate::Conversation;
 use super::deadline::Deadline;
-use super::explain::{Circumstances, explain, misses_channel_binding};
+use super::explain::{Circumstances, explain, misses_channel_binding, refuses_credential};
 use super::message::read_password;
 use crate::catalog::TokenError;
 use crate::secret::{Secret, make_room};
@@ -40,7 +40,8 @@ impl Conversation<'_> {
             return Ok(());
         }
         self.flush_to_app(deadline).await?;
-        let answer = deadline.while_application_answers(read_password(self.app)).await?;
+        let answering = deadline.while_application_answers(read_password(self.app));
+        let answer = self.turn.while_application_answers(answering).await?;
         self.check_relayed(&request, &answer)?;
         self.binding_missed |= self.binding_withheld && misses_channel_binding(answer.expose());
         let out = self.hop.framed.out();
@@ -85,6 +86,9 @@ impl Conversation<'_> {
             binding_missed: self.binding_missed,
         };
         explain(&mut error, &circumstances);
+        if refuses_credential(&error) && !self.login.names_target() {
+            self.turn.slow_down(deadline.left_to_try()).await;
+        }
         error.encode(self.app.out());
         self.flush_to_app(deadline).await?;
         Ok(Failure::Refused {

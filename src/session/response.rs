@@ -70,7 +70,10 @@ impl Failure {
             | Self::MethodNotAllowed { .. }
             | Self::Token(_)
             | Self::Mint(_) => SqlState::InvalidAuthorizationSpecification,
-            Self::TooManyConnections(_) | Self::TooManyConnectionsOfPeer(_) => SqlState::TooManyConnections,
+            Self::TooManyConnections(_)
+            | Self::TooManyConnectionsOfPeer(_)
+            | Self::TooManyLogins(_)
+            | Self::LoginDropped(_) => SqlState::TooManyConnections,
             Self::ShuttingDown => SqlState::AdminShutdown,
             Self::Idle(_) => SqlState::IdleSessionTimeout,
             Self::Timeout { .. } | Self::HopGone { .. } | Self::HopLost { .. } => SqlState::ConnectionFailure,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
@@ -36,11 +37,12 @@ impl Count {
     }
 }
 
-/// The permit of one connection, free again when dropped.
+/// The permit of one connection, free again when released or dropped.
 pub(super) struct Slot {
     slots: Slots,
     peer: Option<IpAddr>,
     beyond_limit: bool,
+    released: AtomicBool,
     /// Why this connection may only deliver a cancel request, where it is beyond a limit.
     pub(super) refused: Option<Failure>,
 }
@@ -54,25 +56,29 @@ impl Slots {
         may_cancel: bool,
     ) -> Result<Slot, Failure> {
         let mut taken = self.taken.lock();
-        let refused = taken.refuses(limits, peer);
-        let beyond_limit = refused.is_some();
-        let refused = match refused {
+        let refused = match taken.refuses(limits, peer) {
             Some(failure) if !may_cancel || !taken.has_room_to_cancel(peer) => return Err(failure),
             other => other,
         };
+        let beyond_limit = refused.is_some();
         *taken.all.of(beyond_limit) += 1;
         if let Some(peer) = peer {
             *taken.peers.entry(peer).or_default().of(beyond_limit) += 1;
         }
-        Ok(Slot { slots: self.clone(), peer, beyond_limit, refused })
+        Ok(Slot { slots: self.clone(), peer, beyond_limit, released: AtomicBool::new(false), refused })
     }
 }
 
 impl Taken {
     fn refuses(&self, limits: &Limits, peer: Option<IpAddr>) -> Option<Failure> {
-        if self.all.sessions >= limits.max_connections {
-            return Some(Failure::TooManyConnections(limits.max_connections));
+        if let Some(failure) = self.refuses_peer(limits, peer) {
+            return Some(failure);
         }
+        let full = self.all.sessions >= limits.max_connections;
+        full.then_some(Failure::TooManyConnections(limits.max_connections))
+    }
+
+    fn refuses_peer(&self, limits: &Limits, peer: Option<IpAddr>) -> Option<Failure> {
         let limit = limits.max_connections_per_peer?;
         let of_peer = self.peers.get(&peer?).map_or(0, |count| count.sessions);
         (of_peer >= limit).then_some(Failure::TooManyConnectionsOfPeer(limit))
@@ -85,8 +91,12 @@ impl Taken {
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
+impl Slot {
+    /// Frees the slot of a connection that is about to end.
+    pub(super) fn release(&self) {
+        if self.released.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut taken = self.slots.taken.lock();
         *taken.all.of(self.beyond_limit) -= 1;
         let Some(peer) = self.peer else { return };
@@ -96,6 +106,12 @@ impl Drop for Slot {
                 taken.peers.remove(&peer);
             }
         }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -120,6 +136,19 @@ mod tests {
         assert!(slots.take(&limits, None, true).is_ok(), "their slots are free again");
         drop(first);
         assert!(slots.take(&limits, None, false).unwrap().refused.is_none(), "and so is the session's slot");
+    }
+
+    #[test]
+    fn a_slot_is_released_once() {
+        let (slots, limits) = (Slots::default(), limits(1, Some(1)));
+        let peer = Some(IpAddr::from([127, 0, 0, 1]));
+        let first = slots.take(&limits, peer, false).unwrap();
+        first.release();
+        let second = slots.take(&limits, peer, false).unwrap();
+        drop(first);
+        assert!(slots.take(&limits, peer, false).is_err());
+        drop(second);
+        assert!(slots.taken.lock().peers.is_empty());
     }
 
     #[test]

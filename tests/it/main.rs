@@ -49,12 +49,12 @@ mod unresponsive;
 
 /// Invalid bytes and renegotiation inside TLS.
 mod inside_tls;
+/// `proxy.ssl.required`.
+mod required_tls;
 /// TLS from the server to static targets at discovered hosts.
 mod static_tls;
 /// TLS from the server to the database.
 mod tls;
-/// `proxy.ssl.required`.
-mod required_tls;
 /// TLS from the client to the server.
 mod upstream;
 
@@ -82,6 +82,8 @@ mod cut_off;
 mod hostile;
 /// Many connections, and the limits on them.
 mod limits;
+/// Many logins: those that never send a password, and those that guess one.
+mod logins;
 /// Protocol violations by applications and clients.
 mod protocol;
 /// Secrets in outputs, process arguments and memory.

@@ -7,7 +7,7 @@ use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use crate::cancel::{request_cancel, sleeper, wait_for_queries};
-use crate::support::plan::World;
+use crate::support::builder::World;
 use crate::support::raw::{Raw, V3_0, login, startup};
 use crate::support::scratch;
 use crate::support::world::refusal;
@@ -79,7 +79,7 @@ async fn a_cancel_request_in_clear_text_is_not_delivered() {
     raw.send(&startup(V3_0, &packet)).await;
     raw.refused().await.expect("28000", &[SENTENCE]);
     request_cancel(world.server(), &key).await;
-    session.silent(Duration::from_millis(300)).await;
+    session.expect_silence(Duration::from_millis(300)).await;
     assert_eq!(world.rds().cancels(), 0);
     request_cancel(world.client(), &key).await;
     assert_eq!(session.message().await.unwrap().tag, b'T');
@@ -105,7 +105,7 @@ async fn a_bare_cancel_request_in_clear_text_is_not_delivered_by_a_client() {
 
 #[tokio::test]
 async fn a_unix_socket_is_exempt() {
-    let socket = scratch::fresh("socket").join("s");
+    let socket = scratch::new_directory("socket").join("s");
     let listen = format!("proxy: {{listen_addr: 'unix:{}'}}", socket.display());
     let world = World::new().with_client_tls().with_client(REQUIRED).with_client(&listen).start().await;
     let mut raw = Raw::over(UnixStream::connect(&socket).await.unwrap());

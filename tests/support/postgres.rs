@@ -68,6 +68,11 @@ impl Postgres {
         Self::start_installed(Installation::find()).await
     }
 
+    /// Starts a separate cluster with further settings, such as `max_connections=50`.
+    pub async fn start_with(settings: &'static [&'static str]) -> Arc<Self> {
+        Self::start_installed(Installation { settings, ..Installation::find() }).await
+    }
+
     /// Starts a separate cluster with the binaries of this directory.
     pub async fn start_from(binaries: &Path) -> Arc<Self> {
         Self::start_installed(Installation::at(binaries.to_owned())).await
@@ -125,6 +130,8 @@ struct Installation {
     binaries: PathBuf,
     /// User and group id if the tests run as root, as which PostgreSQL does not start.
     user: Option<(u32, u32)>,
+    /// Settings that override [`SETTINGS`].
+    settings: &'static [&'static str],
 }
 
 impl Installation {
@@ -136,7 +143,7 @@ impl Installation {
 
     fn at(binaries: PathBuf) -> Self {
         let user = rustix::process::geteuid().is_root().then(unprivileged_user);
-        Self { binaries, user }
+        Self { binaries, user, settings: &[] }
     }
 
     fn initialize(&self, layout: &Layout) {
@@ -172,7 +179,7 @@ impl Installation {
         let log = fs::File::options().create(true).append(true).open(&layout.log).unwrap();
         let mut command = self.command("postgres");
         command.arg("-D").arg(&layout.data);
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().chain(self.settings) {
             command.args(["-c", setting]);
         }
         command

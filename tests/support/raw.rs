@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::certificates::{Authority, roots};
@@ -96,6 +96,13 @@ impl Raw {
     /// Opens a TCP connection to a loopback port.
     pub async fn connect(port: u16) -> Self {
         Self::over(TcpStream::connect(("127.0.0.1", port)).await.unwrap())
+    }
+
+    /// One that comes from this loopback address.
+    pub async fn connect_from(address: [u8; 4], port: u16) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((address, 0).into()).unwrap();
+        Self::over(socket.connect(([127, 0, 0, 1], port).into()).await.unwrap())
     }
 
     /// Logs in with protocol 3.0 and these parameters, in this order. Returns all messages up to `ReadyForQuery`.

@@ -90,6 +90,7 @@ fn a_server_of_the_chart_reads_its_configuration() {
     assert_eq!(production.limits.max_connections, 4000);
     assert!(production.admin_hosts.contains(&"metrics.internal.example.com".to_owned()));
     assert_eq!(production.limits.max_connections_per_peer, Some(2000));
+    assert_eq!((production.limits.max_logins_per_target, production.limits.max_logins_per_peer), (64, 256));
     assert!(!production.limits.cancel_on_disconnect);
     assert_eq!(production.targets[0].name, "in-cluster-postgres");
     assert!(!server_of(&golden("in-cluster", "server")).rds.enabled);

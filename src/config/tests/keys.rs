@@ -32,6 +32,8 @@ fn an_empty_file_has_all_defaults() {
         let limits = Limits {
             max_connections: 1000,
             max_connections_per_peer: None,
+            max_logins_per_target: 32,
+            max_logins_per_peer: 64,
             handshake_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: None,
@@ -57,6 +59,8 @@ proxy:
   log_level: debug
   max_connections: 7
   max_connections_per_peer: "3"
+  max_logins_per_target: 5
+  max_logins_per_peer: 6
   handshake_timeout: 1m
   connect_timeout: 1500ms
   idle_timeout: 2h
@@ -81,6 +85,8 @@ proxy:
     let limits = Limits {
         max_connections: 7,
         max_connections_per_peer: Some(3),
+        max_logins_per_target: 5,
+        max_logins_per_peer: 6,
         handshake_timeout: Duration::from_mins(1),
         connect_timeout: Duration::from_millis(1500),
         idle_timeout: Some(Duration::from_hours(2)),
@@ -92,6 +98,14 @@ proxy:
     assert_eq!(config.acl.allowed, [tag("a", "1"), tag("b", "true")]);
     // The value of a tag is its letters, not the YAML value.
     assert_eq!(config.acl.blocked, [tag("c", "1.10"), tag("d", "True"), tag("e", "0x10"), tag("f", "")]);
+}
+
+#[test]
+fn the_logins_of_a_peer_are_no_more_than_its_connections() {
+    let logins = |text: &str| server(&format!("proxy: {{{text}}}")).limits.max_logins_per_peer;
+    assert_eq!(logins("max_connections_per_peer: 20"), 20);
+    assert_eq!(logins("max_connections_per_peer: 200"), 64);
+    assert_eq!(logins("max_connections_per_peer: 20, max_logins_per_peer: 50"), 50);
 }
 
 /// As in the variable `LOG_LEVEL`.

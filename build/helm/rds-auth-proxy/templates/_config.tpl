@@ -27,7 +27,9 @@ proxy.config is merged over it.
 {{- end -}}
 {{- range $key, $value := dict
       "max_connections" $values.maxConnections
-      "max_connections_per_peer" $perPeer -}}
+      "max_connections_per_peer" $perPeer
+      "max_logins_per_target" $values.maxLoginsPerTarget
+      "max_logins_per_peer" $values.maxLoginsPerPeer -}}
 {{- if $value -}}{{- $_ := set $proxy $key (int $value) -}}{{- end -}}
 {{- end -}}
 {{- range $key, $value := dict

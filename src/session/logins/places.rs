@@ -1,0 +1,45 @@
+//! How many places the logins hold, counted in one pass.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::entry::Entry;
+
+/// The places that are taken.
+#[derive(Default)]
+pub(super) struct Places<'a> {
+    targets: HashMap<&'a str, usize>,
+    peers: HashMap<IpAddr, usize>,
+    shares: HashMap<(Option<IpAddr>, &'a str), usize>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(entries: impl Iterator<Item = &'a Entry>) -> Self {
+        let mut places = Self::default();
+        for entry in entries {
+            if let Some(peer) = entry.peer.filter(|_| entry.holds_peer()) {
+                *places.peers.entry(peer).or_default() += 1;
+            }
+            if entry.holds_target() {
+                *places.targets.entry(&entry.target).or_default() += 1;
+                *places.shares.entry((entry.peer, &entry.target)).or_default() += 1;
+            }
+        }
+        places
+    }
+
+    /// Those at the target of this login.
+    pub(super) fn at_target(&self, entry: &Entry) -> usize {
+        self.targets.get(&*entry.target).copied().unwrap_or_default()
+    }
+
+    /// Those of the peer of this login; none over a Unix socket, whose logins have no peer.
+    pub(super) fn of_peer(&self, entry: &Entry) -> usize {
+        entry.peer.and_then(|peer| self.peers.get(&peer)).copied().unwrap_or_default()
+    }
+
+    /// Those of the same peer at the same target.
+    pub(super) fn share(&self, entry: &Entry) -> usize {
+        self.shares.get(&(entry.peer, &*entry.target)).copied().unwrap_or_default()
+    }
+}
