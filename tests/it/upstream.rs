@@ -70,6 +70,31 @@ async fn a_generated_certificate_works_in_every_mode() {
 }
 
 #[tokio::test]
+async fn a_mode_that_gives_tokens_to_an_impostor_is_reported() {
+    let upstream = |name: &str, host: &str, mode: &str| {
+        format!("upstream_proxies: {{{name}: {{host: '{host}', ssl: {{mode: {mode}}}}}}}")
+    };
+    let world = World::new()
+        .with_client(&upstream("prefers", "proxy.invalid:8000", "prefer"))
+        .with_client(&upstream("plain", "192.0.2.1:8000", "disable"))
+        .with_client(&upstream("local", "127.0.0.1:<server-port>", "disable"))
+        .without_client()
+        .start()
+        .await;
+    for (name, warning) in [
+        ("prefers", Some("TLS to this upstream proxy is optional and does not verify the server")),
+        ("plain", Some("the network can read tokens and data on the way to this upstream proxy")),
+        ("local", None),
+    ] {
+        let client = world.start_client(&["--proxy-target", name]).await;
+        let log = client.log();
+        assert_eq!(log.matches("set ssl.mode to verify-full").count(), warning.iter().len(), "{log}");
+        assert!(warning.is_none_or(|text| log.contains(text)), "{log}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_server_without_tls_receives_no_password_unless_the_mode_is_disable() {
     let world = World::new()
         .with_client("upstream_proxies: {wants: {host: 'localhost:<server-port>', ssl: {mode: require}}}")
