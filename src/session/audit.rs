@@ -167,7 +167,8 @@ fn is_expected(failure: &Failure) -> bool {
         || matches!(failure, Failure::ShuttingDown)
 }
 
-/// The part of a peer's text that is logged; the peer is not authenticated yet. PostgreSQL cuts names to 63 bytes (manual, "Identifiers and Key Words").
+/// The part of a peer's text that is logged; the peer is not authenticated yet. PostgreSQL cuts names to 63 bytes (manual,
+/// "Identifiers and Key Words").
 fn short(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
         text.truncate(end);

@@ -4,7 +4,7 @@ use bytes::BufMut;
 
 use super::connect::HopStream;
 use super::deadline::Deadline;
-use super::logins::Turn;
+use super::logins::LoginPermit;
 use super::message::{FromHop, flush_to_app, flush_to_hop, read_from_hop};
 use super::password::Exchange;
 use super::{Failure, Fault, Login};
@@ -24,7 +24,7 @@ pub(super) struct Conversation<'a> {
     pub(super) app: &'a mut Framed,
     pub(super) hop: &'a mut HopStream,
     pub(super) login: &'a Login,
-    pub(super) turn: &'a Turn,
+    pub(super) permit: &'a LoginPermit,
     pub(super) user: String,
     /// The hop offered channel binding, and the application did not see the offer.
     pub(super) binding_withheld: bool,
@@ -50,7 +50,7 @@ pub(super) async fn authenticate(
     app: &mut Framed,
     hop: &mut HopStream,
     login: &Login,
-    turn: &Turn,
+    permit: &LoginPermit,
     deadline: &mut Deadline,
 ) -> Result<LoggedIn, Failure> {
     if login.has_password() {
@@ -67,7 +67,7 @@ pub(super) async fn authenticate(
         app,
         hop,
         login,
-        turn,
+        permit,
         user,
         binding_withheld: false,
         binding_missed: false,

@@ -2,21 +2,26 @@
 
 use std::sync::Arc;
 
-use super::attempt::Attempt;
+use tracing::debug;
+
 use super::audit::Record;
+use super::authenticate::{LoggedIn, authenticate};
 use super::authorize::CANCEL;
 use super::cancel::{cancel_left_behind, deliver};
 use super::close::{CLOSING, close, hang_up, leaves_query_behind, reason};
-use super::connect::HopStream;
+use super::connect::{HopStream, connect};
 use super::deadline::Deadline;
-use super::logins::Arrival;
+use super::logins::{Arrival, LoginPermit};
 use super::negotiate::{Refused, negotiate};
-use super::slots::Slot;
+use super::slots::Permit;
 use super::splice::{End, Splice};
-use super::{Action, Engine, Failure, Fault, Hop, Limits, Opening, Request, Role, Route};
+use super::{Action, Engine, Failure, Fault, Hop, Limits, Login, Opening, Request, Role, Route};
 use crate::net::{Accepted, Framed, Peer, PendingPermit, Socket};
 use crate::shutdown::Shutdown;
 use crate::wire::CancelRequest;
+
+/// How many tunnel streams a login may try, where pods refuse them after they were opened.
+const STREAMS: u32 = 4;
 
 /// A connection that has not ended.
 struct Connection<'a, R> {
@@ -25,14 +30,6 @@ struct Connection<'a, R> {
     peer: Peer,
     permit: Permit,
     record: Record,
-}
-
-/// What a connection counts against.
-enum Permit {
-    /// The limit of pending connections: its startup packet has not arrived.
-    Pending(PendingPermit),
-    /// `max_connections`.
-    Slot(Arc<Slot>),
 }
 
 /// How the steps before the splice end where they do not fail.
@@ -75,23 +72,6 @@ pub(super) async fn serve_connection<R: Role>(
                 () = close(app, failure.response()) => {}
                 () = connection.permit.dropped() => {}
             }
-        }
-    }
-}
-
-impl Permit {
-    fn slot(&self) -> Option<Arc<Slot>> {
-        match self {
-            Self::Pending(_) => None,
-            Self::Slot(slot) => Some(Arc::clone(slot)),
-        }
-    }
-
-    /// Resolves when newer connections need the room.
-    async fn dropped(&self) {
-        match self {
-            Self::Pending(permit) => permit.dropped().await,
-            Self::Slot(_) => std::future::pending().await,
         }
     }
 }
@@ -159,14 +139,47 @@ impl<R: Role> Connection<'_, R> {
                     has_password: login.has_password(),
                     slot: self.permit.slot(),
                 };
-                let mut turn = self.engine.logins.arrive(arrival);
-                let Self { limits, record, .. } = self;
-                let mut attempt = Attempt { app, hop: &hop, login: &login, limits, record, deadline };
-                let (stream, logged_in) = attempt.run(&mut turn).await?;
-                turn.succeeded();
+                let mut permit = self.engine.logins.arrive(arrival);
+                if permit.begin(deadline.left_to_try()).await? {
+                    self.record.waited();
+                }
+                let (stream, logged_in) = self.log_in(app, &hop, &login, &permit, deadline).await?;
+                permit.succeeded();
                 self.record.ready(logged_in.iam_verified);
                 let cancel = logged_in.cancel;
                 Ok(Reached::Session(Box::new(Session { stream, hop, cancel })))
+            }
+        }
+    }
+
+    /// Connects and authenticates. A pod may refuse a stream after it was opened: then neither the pod nor the application has
+    /// received anything, so both steps are repeated on another stream.
+    async fn log_in(
+        &mut self,
+        app: &mut Framed,
+        hop: &Hop,
+        login: &Login,
+        permit: &LoginPermit,
+        deadline: &mut Deadline,
+    ) -> Result<(HopStream, LoggedIn), Failure> {
+        let mut streams = 1;
+        loop {
+            let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
+            let attempt = async {
+                let mut stream = deadline.within("connecting to the next hop", connect(hop, limit)).await?;
+                self.record.connected(&stream.framed);
+                let logged_in = authenticate(app, &mut stream, login, permit, deadline).await?;
+                Ok((stream, logged_in))
+            };
+            match attempt.await {
+                Err(Failure::RefusedLate { hop, source }) if streams == STREAMS => {
+                    return Err(Failure::Unreachable { hop, source });
+                }
+                Err(Failure::RefusedLate { source, .. }) => {
+                    debug!(error = %source, "the pod refused an open stream; opening another one");
+                    streams += 1;
+                }
+                done => return done,
             }
         }
     }

@@ -175,7 +175,7 @@ pub enum Failure {
     LoginOrder {
         /// The name of the hop.
         hop: String,
-        /// What is wrong.
+        /// The cause.
         reason: &'static str,
     },
     /// The hop uses a login method that `require_auth` excludes.

@@ -33,8 +33,8 @@ pub async fn login(
     let login =
         Login { startup, password, identity: Some("someone".to_owned()), iam: true, token_rule: None };
     let arrival = Arrival { peer: None, target: "hop", has_password: false, slot: None };
-    let turn = Logins::new(&Limits::default()).arrive(arrival);
-    authenticate(app, &mut HopStream::trusted(hop, "hop"), &login, &turn, &mut Deadline::new(LONG))
+    let permit = Logins::new(&Limits::default()).arrive(arrival);
+    authenticate(app, &mut HopStream::trusted(hop, "hop"), &login, &permit, &mut Deadline::new(LONG))
         .await
         .map(|logged_in| logged_in.cancel)
 }

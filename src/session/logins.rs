@@ -9,11 +9,11 @@
 //! - A refused login waits before its application reads the refusal (`refusals.rs`).
 
 mod entry;
-mod places;
 mod queue;
 mod refusals;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -57,7 +57,7 @@ pub(super) struct Arrival<'a> {
 }
 
 /// One login, from its arrival to its end.
-pub(super) struct Turn {
+pub(super) struct LoginPermit {
     logins: Logins,
     number: u64,
     peer: Option<IpAddr>,
@@ -78,8 +78,8 @@ impl Logins {
         self.state.lock().queue.set_limits(limits, Instant::now());
     }
 
-    /// A login. It may have to wait, see [`Turn::begin`].
-    pub(super) fn arrive(&self, arrival: Arrival<'_>) -> Turn {
+    /// A login. It may have to wait, see [`LoginPermit::begin`].
+    pub(super) fn arrive(&self, arrival: Arrival<'_>) -> LoginPermit {
         let Arrival { peer, target, has_password, slot } = arrival;
         let (target, wake) = (Arc::from(target), Arc::new(Notify::new()));
         let entry = Entry {
@@ -92,7 +92,7 @@ impl Logins {
         };
         let (number, stage) = self.state.lock().queue.arrive(entry, Instant::now());
         let has_to_wait = stage == Stage::Waiting;
-        Turn { logins: self.clone(), number, peer, target, wake, has_to_wait, gauge: None }
+        LoginPermit { logins: self.clone(), number, peer, target, wake, has_to_wait, gauge: None }
     }
 
     /// Drops a login that waits for its turn or for its application, so that a connection of this peer gets its slot. Returns
@@ -102,7 +102,7 @@ impl Logins {
     }
 }
 
-impl Turn {
+impl LoginPermit {
     /// Waits until the login may begin, for `limit` at most. Returns whether it had to wait.
     pub(super) async fn begin(&mut self, limit: Duration) -> Result<bool, Failure> {
         if self.has_to_wait {
@@ -124,7 +124,7 @@ impl Turn {
         part: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let since = Instant::now();
-        self.set(Stage::Asked { since });
+        self.set(Stage::AwaitsPassword { since });
         let dropped = async {
             sleep_until(since + GRACE).await;
             // From now on it may have to make room for one that waits already.
@@ -137,7 +137,7 @@ impl Turn {
         };
         match self.set(Stage::UnderWay) {
             Stage::Dropped => Err(Failure::LoginDropped(PASSWORD)),
-            Stage::Waiting | Stage::UnderWay | Stage::Asked { .. } | Stage::Slowed => Ok(answer),
+            Stage::Waiting | Stage::UnderWay | Stage::AwaitsPassword { .. } | Stage::Slowed => Ok(answer),
         }
     }
 
@@ -177,7 +177,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for LoginPermit {
     fn drop(&mut self) {
         self.logins.state.lock().queue.leave(self.number, Instant::now());
     }

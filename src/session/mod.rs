@@ -9,7 +9,7 @@
 //! | authenticate | `authenticate.rs` | sends the startup packet, answers or relays the password request |
 //! | splice | `splice.rs`, `splice/direction.rs` | moves bytes both ways until both sides are done |
 //!
-//! `connection.rs` walks the steps; `attempt.rs` the two of a login, connect and authenticate. `engine.rs` has what all connections share. The steps use:
+//! `connection.rs` walks the steps; `engine.rs` has what all connections share. The steps use:
 //!
 //! | file | content |
 //! |---|---|
@@ -28,7 +28,6 @@
 //! | `refusal_log.rs` | one log line and a count for refusals of one kind |
 
 mod accept;
-mod attempt;
 mod audit;
 mod authenticate;
 mod authorize;

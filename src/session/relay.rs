@@ -41,7 +41,7 @@ impl Conversation<'_> {
         }
         self.flush_to_app(deadline).await?;
         let answering = deadline.while_application_answers(read_password(self.app));
-        let answer = self.turn.while_application_answers(answering).await?;
+        let answer = self.permit.while_application_answers(answering).await?;
         self.check_relayed(&request, &answer)?;
         self.binding_missed |= self.binding_withheld && misses_channel_binding(answer.expose());
         let out = self.hop.framed.out();
@@ -87,7 +87,7 @@ impl Conversation<'_> {
         };
         explain(&mut error, &circumstances);
         if refuses_credential(&error) && !self.login.names_target() {
-            self.turn.slow_down(deadline.left_to_try()).await;
+            self.permit.slow_down(deadline.left_to_try()).await;
         }
         error.encode(self.app.out());
         self.flush_to_app(deadline).await?;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::{Failure, Limits};
+use crate::net::PendingPermit;
 
 /// How many cancel requests are served beyond the limits, in all and for one IP address.
 const CANCELS: usize = 32;
@@ -115,6 +116,31 @@ impl Drop for Slot {
     }
 }
 
+/// What a connection counts against.
+pub(super) enum Permit {
+    /// The limit of pending connections: its startup packet has not arrived.
+    Pending(PendingPermit),
+    /// `max_connections`.
+    Slot(Arc<Slot>),
+}
+
+impl Permit {
+    pub(super) fn slot(&self) -> Option<Arc<Slot>> {
+        match self {
+            Self::Pending(_) => None,
+            Self::Slot(slot) => Some(Arc::clone(slot)),
+        }
+    }
+
+    /// Resolves when newer connections need the room.
+    pub(super) async fn dropped(&self) {
+        match self {
+            Self::Pending(permit) => permit.dropped().await,
+            Self::Slot(_) => std::future::pending().await,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn one_peer_cannot_take_all_places() {
+    fn one_peer_cannot_take_all_slots() {
         let (slots, limits) = (Slots::default(), limits(10, Some(1)));
         let one = Some(IpAddr::from([127, 0, 0, 1]));
         let other = Some(IpAddr::from([127, 0, 0, 2]));

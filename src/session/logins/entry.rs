@@ -29,12 +29,12 @@ pub(super) struct Entry {
 /// How far a login is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It waits for its turn.
+    /// It may not begin yet.
     Waiting,
     /// The proxy or the database works on it.
     UnderWay,
     /// It waits for the application's password.
-    Asked {
+    AwaitsPassword {
         /// Since when.
         since: Instant,
     },
@@ -47,7 +47,7 @@ pub(super) enum Stage {
 impl Entry {
     /// Whether it counts against `max_logins_per_target`.
     pub(super) fn holds_target(&self) -> bool {
-        matches!(self.stage, Stage::UnderWay | Stage::Asked { .. })
+        matches!(self.stage, Stage::UnderWay | Stage::AwaitsPassword { .. })
     }
 
     /// Whether it counts against `max_logins_per_peer`.
@@ -58,8 +58,12 @@ impl Entry {
     /// Since when it waits for its application, if it may have to make room by now.
     pub(super) fn droppable(&self, now: Instant) -> Option<Instant> {
         match self.stage {
-            Stage::Asked { since } if now >= since + GRACE => Some(since),
-            Stage::Asked { .. } | Stage::Waiting | Stage::UnderWay | Stage::Slowed | Stage::Dropped => None,
+            Stage::AwaitsPassword { since } if now >= since + GRACE => Some(since),
+            Stage::AwaitsPassword { .. }
+            | Stage::Waiting
+            | Stage::UnderWay
+            | Stage::Slowed
+            | Stage::Dropped => None,
         }
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::entry::{Entry, Stage};
-use super::places::Places;
+use super::usage::Usage;
 use crate::session::{Failure, Limits, TooManyLogins};
 
 /// All logins that have not ended, in the order of their arrival.
@@ -133,10 +133,10 @@ impl Queue {
 
     /// The login that begins next, and those that make room for it.
     fn next(&self, now: Instant) -> Option<(u64, Vec<u64>)> {
-        let places = Places::of(self.logins.values());
+        let usage = Usage::of(self.logins.values());
         let mut waiting: Vec<_> =
             self.logins.iter().filter(|(_, entry)| entry.stage == Stage::Waiting).collect();
-        waiting.sort_by_key(|(number, entry)| (places.share(entry), !entry.has_password, Reverse(**number)));
+        waiting.sort_by_key(|(number, entry)| (usage.share(entry), !entry.has_password, Reverse(**number)));
         let droppable = self.logins.iter().filter_map(|(number, entry)| {
             entry.droppable(now).map(|since| Droppable { number: *number, entry, since })
         });
@@ -146,14 +146,14 @@ impl Queue {
         waiting
             .into_iter()
             .filter(|(_, entry)| tried.insert((entry.peer, &entry.target)))
-            .find_map(|(number, entry)| Some((*number, self.room(entry, &places, &droppable)?)))
+            .find_map(|(number, entry)| Some((*number, self.room(entry, &usage, &droppable)?)))
     }
 
     /// The logins that have to make room for this one; empty if there is room.
-    fn room(&self, login: &Entry, places: &Places<'_>, droppable: &[Droppable<'_>]) -> Option<Vec<u64>> {
+    fn room(&self, login: &Entry, usage: &Usage<'_>, droppable: &[Droppable<'_>]) -> Option<Vec<u64>> {
         let mut dropped = Vec::new();
-        let mut at_target = places.at_target(login);
-        if places.of_peer(login) >= self.per_peer {
+        let mut at_target = usage.at_target(login);
+        if usage.of_peer(login) >= self.per_peer {
             let of_peer = droppable.iter().filter(|other| other.entry.peer == login.peer);
             let there = |other: &Droppable<'_>| other.entry.target == login.target;
             let other = of_peer.max_by_key(|other| (there(other), Reverse(other.since)))?;
@@ -162,7 +162,7 @@ impl Queue {
         }
         if at_target >= self.per_target {
             let there = droppable.iter().filter(|other| other.entry.target == login.target);
-            let other = there.max_by_key(|other| (places.share(other.entry), Reverse(other.since)))?;
+            let other = there.max_by_key(|other| (usage.share(other.entry), Reverse(other.since)))?;
             dropped.push(other.number);
         }
         Some(dropped)

@@ -17,20 +17,20 @@ fn peer(last: u8) -> Option<IpAddr> {
     (last > 0).then(|| IpAddr::from([192, 0, 2, last]))
 }
 
-fn arrive(logins: &Logins, peer: Option<IpAddr>, target: &str, has_password: bool) -> Turn {
+fn arrive(logins: &Logins, peer: Option<IpAddr>, target: &str, has_password: bool) -> LoginPermit {
     logins.arrive(Arrival { peer, target, has_password, slot: None })
 }
 
 /// A login without a password that is under way.
-async fn begun(logins: &Logins, last: u8, target: &str) -> Turn {
-    let mut turn = arrive(logins, peer(last), target, false);
-    assert!(!turn.begin(SOON).await.unwrap(), "it does not have to wait");
-    turn
+async fn begun(logins: &Logins, last: u8, target: &str) -> LoginPermit {
+    let mut permit = arrive(logins, peer(last), target, false);
+    assert!(!permit.begin(SOON).await.unwrap(), "it does not have to wait");
+    permit
 }
 
 /// One whose application never answers.
-async fn silent(turn: Turn) -> Failure {
-    turn.while_application_answers(pending::<Result<(), _>>()).await.unwrap_err()
+async fn silent(permit: LoginPermit) -> Failure {
+    permit.while_application_answers(pending::<Result<(), _>>()).await.unwrap_err()
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +83,7 @@ async fn the_oldest_that_waits_for_its_application_makes_room() {
 #[tokio::test(start_paused = true)]
 async fn a_driver_has_time_to_answer() {
     let logins = logins(1, 64);
-    let asked = begun(&logins, 1, "a").await;
+    let waits_for_password = begun(&logins, 1, "a").await;
     let mut next = arrive(&logins, peer(2), "a", false);
     let (answered, waited) = tokio::join!(
         async {
@@ -91,9 +91,9 @@ async fn a_driver_has_time_to_answer() {
                 sleep(GRACE / 2).await;
                 Ok(())
             };
-            let answered = asked.while_application_answers(driver).await;
+            let answered = waits_for_password.while_application_answers(driver).await;
             sleep(10 * GRACE).await;
-            drop(asked);
+            drop(waits_for_password);
             answered
         },
         async {
@@ -172,9 +172,9 @@ async fn silent_logins_at_one_target_keep_no_peer_from_another() {
 async fn logins_that_wait_make_room_for_a_connection() {
     let logins = logins(1, 64);
     assert!(!logins.make_room(None), "there is none");
-    let asked = begun(&logins, 1, "a").await;
+    let waits_for_password = begun(&logins, 1, "a").await;
     assert!(!logins.make_room(None), "the database works on it");
-    let asked = tokio::spawn(silent(asked));
+    let waits_for_password = tokio::spawn(silent(waits_for_password));
     sleep(GRACE / 2).await;
     let mut waiting = arrive(&logins, peer(2), "b", false);
     waiting.begin(SOON).await.unwrap();
@@ -185,7 +185,7 @@ async fn logins_that_wait_make_room_for_a_connection() {
     drop(waiting_too);
     sleep(GRACE).await;
     assert!(logins.make_room(None));
-    assert!(matches!(asked.await.unwrap(), Failure::LoginDropped(_)));
+    assert!(matches!(waits_for_password.await.unwrap(), Failure::LoginDropped(_)));
     assert!(!logins.make_room(None));
 }
 

@@ -1,31 +1,31 @@
-//! How many places the logins hold, counted in one pass.
+//! How many logins there are per target and per peer, counted in one pass.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::entry::Entry;
 
-/// The places that are taken.
+/// The logins that count against a limit.
 #[derive(Default)]
-pub(super) struct Places<'a> {
+pub(super) struct Usage<'a> {
     targets: HashMap<&'a str, usize>,
     peers: HashMap<IpAddr, usize>,
     shares: HashMap<(Option<IpAddr>, &'a str), usize>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> Usage<'a> {
     pub(super) fn of(entries: impl Iterator<Item = &'a Entry>) -> Self {
-        let mut places = Self::default();
+        let mut usage = Self::default();
         for entry in entries {
             if let Some(peer) = entry.peer.filter(|_| entry.holds_peer()) {
-                *places.peers.entry(peer).or_default() += 1;
+                *usage.peers.entry(peer).or_default() += 1;
             }
             if entry.holds_target() {
-                *places.targets.entry(&entry.target).or_default() += 1;
-                *places.shares.entry((entry.peer, &entry.target)).or_default() += 1;
+                *usage.targets.entry(&entry.target).or_default() += 1;
+                *usage.shares.entry((entry.peer, &entry.target)).or_default() += 1;
             }
         }
-        places
+        usage
     }
 
     /// Those at the target of this login.
