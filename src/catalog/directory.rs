@@ -191,12 +191,12 @@ mod tests {
     /// AWS with one database, which takes its time to answer.
     struct Slow {
         database: Discovered,
-        asked: AtomicUsize,
+        listings: AtomicUsize,
     }
 
     impl Discover for Slow {
         fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.listings.fetch_add(1, Ordering::Relaxed);
             Box::pin(async {
                 sleep(Duration::from_secs(3)).await;
                 let databases = vec![self.database.clone()];
@@ -215,11 +215,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn all_connections_to_an_unknown_host_wait_for_the_one_refresh() {
         let (address, database) = (address("new"), database("new"));
-        let slow = Arc::new(Slow { database, asked: AtomicUsize::new(0) });
+        let slow = Arc::new(Slow { database, listings: AtomicUsize::new(0) });
         let directory = Directory::new(policy(), Some(Arc::clone(&slow) as Arc<dyn Discover>));
         let (first, second) = tokio::join!(directory.by_host(&address), directory.by_name("new"));
         assert_eq!((first.unwrap().name, second.unwrap().name), ("new".to_owned(), "new".to_owned()));
-        assert_eq!(slow.asked.load(Ordering::Relaxed), 1);
+        assert_eq!(slow.listings.load(Ordering::Relaxed), 1);
     }
 
     /// A target of the configuration at the host that `slow` lists.
@@ -237,16 +237,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_static_target_without_a_mode_waits_for_the_first_listing() {
-        for (mode, expected, asked) in
+        for (mode, expected, listings) in
             [(None, SslMode::VerifyFull, 1), (Some(SslMode::Require), SslMode::Require, 0)]
         {
             let tls = Overrides { mode, ..Overrides::default() };
             let policy = Policy { fixed: vec![fixed(tls)], ..policy() };
-            let slow = Arc::new(Slow { database: database("new"), asked: AtomicUsize::new(0) });
+            let slow = Arc::new(Slow { database: database("new"), listings: AtomicUsize::new(0) });
             let directory = Directory::new(policy, Some(Arc::clone(&slow) as Arc<dyn Discover>));
             let target = directory.by_host(&slow.database.address).await.unwrap();
             assert_eq!((target.name.as_str(), target.tls.mode()), ("mine", expected));
-            assert_eq!(slow.asked.load(Ordering::Relaxed), asked);
+            assert_eq!(slow.listings.load(Ordering::Relaxed), listings);
         }
     }
 

@@ -74,7 +74,7 @@ pub struct Minted {
 #[derive(Debug, thiserror::Error)]
 #[error("no IAM password could be made: {reason}")]
 pub struct MintError {
-    /// What is wrong with the AWS credentials here, in a sentence.
+    /// A sentence about why the AWS credentials here do not work.
     pub reason: String,
     /// The command or setting that fixes it.
     pub remedy: String,

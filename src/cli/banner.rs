@@ -25,7 +25,7 @@ pub(super) struct Banner<'a> {
 }
 
 impl Banner<'_> {
-    /// The text, with the command on a line of its own.
+    /// The text, with the command on a separate line.
     pub(super) fn render(&self, style: Style) -> String {
         let (listen, address) = (self.listen, Sanitized(self.address));
         let bold = |text: &str| style.bold(&Sanitized(text).to_string());

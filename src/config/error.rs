@@ -46,7 +46,7 @@ pub enum ConfigError {
         column: Option<usize>,
         /// The key, such as `proxy.listen_addr`; empty if the error is about the whole file.
         key: String,
-        /// What is wrong and what to do.
+        /// The cause and the remedy.
         reason: String,
     },
 }

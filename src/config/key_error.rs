@@ -117,7 +117,7 @@ impl KeyError {
         Self { problem, ..self }
     }
 
-    /// What is wrong, without the position.
+    /// The cause, without the position.
     pub(super) fn reason(&self) -> String {
         match &self.problem {
             Problem::Unexpected { expected, found } => format!("expected {expected}, found {found}"),

@@ -32,7 +32,7 @@ pub enum TlsError {
     Unusable {
         /// The path of the certificate.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
     /// No root certificate was found where the system keeps them.

@@ -54,7 +54,7 @@ pub(super) enum InvalidVariable {
     RustLog {
         /// Its value.
         text: String,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
     /// It is not text.
