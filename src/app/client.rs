@@ -86,6 +86,7 @@ async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<Upstrea
         tls: Arc::clone(tls),
         require_auth: upstream.require_auth,
         auth_key: format!("upstream_proxies.{}.require_auth", upstream.name),
+        is_database: false,
     };
     Ok(if upstream.aws_auth_only {
         UpstreamMode::AuthOnly(hop)

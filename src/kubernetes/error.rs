@@ -168,14 +168,15 @@ impl TunnelError {
             Self::NoPod { .. } | Self::NoService { .. } | Self::NoContext { .. } | Self::NoKubeconfig => {
                 io::ErrorKind::NotFound
             }
+            // A later attempt cannot help.
             Self::Kubeconfig { .. }
             | Self::NoCurrentContext
             | Self::PluginMissing { .. }
-            | Self::Unreachable { .. }
+            | Self::NoWebsocket { .. }
+            | Self::ServiceWithoutSelector { .. } => io::ErrorKind::InvalidInput,
+            Self::Unreachable { .. }
             | Self::Refused { .. }
             | Self::Busy { .. }
-            | Self::NoWebsocket { .. }
-            | Self::ServiceWithoutSelector { .. }
             | Self::NotReady { .. }
             | Self::PodGone { .. }
             | Self::PodUnreachable { .. } => io::ErrorKind::Other,

@@ -60,7 +60,7 @@ pub(super) async fn authenticate(
     let user = login.startup.get("user").unwrap_or_default();
     let mut exchange = login.password.as_ref().map(|password| Exchange::new(password, user, &name));
     login.startup.encode(hop.framed.out()).map_err(Failure::Startup)?;
-    deadline.within("sending the startup packet", flush_to_hop(&mut hop.framed, &name)).await?;
+    deadline.within("sending the startup packet to", &name, flush_to_hop(&mut hop.framed, &name)).await?;
 
     let user = String::from_utf8_lossy(user).into_owned();
     let mut conversation = Conversation {
@@ -77,12 +77,11 @@ pub(super) async fn authenticate(
     };
     let mut received = 0;
     loop {
-        let doing = "waiting for the database to finish the login";
         let reading = read_from_hop(&mut conversation.hop.framed, &name);
-        let message = deadline.within(doing, reading).await?;
+        let message = deadline.while_hop_answers(&name, reading).await?;
         received += Header::LENGTH + message.body.len();
         if received > MAX_LOGIN_BYTES {
-            return Err(Failure::EndlessLogin { hop: name, limit: MAX_LOGIN_BYTES });
+            return Err(Failure::EndlessLogin(name, MAX_LOGIN_BYTES));
         }
         if conversation.handle(&message, exchange.as_mut(), deadline).await? {
             let iam_verified = login.iam && conversation.cleartext;
@@ -194,6 +193,7 @@ impl Conversation<'_> {
     }
 
     pub(super) async fn flush_to_hop(&mut self, deadline: &Deadline) -> Result<(), Failure> {
-        deadline.within("sending the password", flush_to_hop(&mut self.hop.framed, &self.hop.name)).await
+        let name = &self.hop.name;
+        deadline.within("sending the password to", name, flush_to_hop(&mut self.hop.framed, name)).await
     }
 }

@@ -75,11 +75,6 @@ impl Login {
         self.password.is_some() || self.sends_password()
     }
 
-    /// Whether the hop is another half of this product, which gets the target's address. It slows refused logins itself.
-    pub(super) fn names_target(&self) -> bool {
-        self.startup.get(HOST).is_some()
-    }
-
     /// Whether the startup packet has the password. Then the hop answers the database, and has nothing to request.
     pub(super) fn sends_password(&self) -> bool {
         self.startup.get(PASSWORD).is_some()
@@ -99,6 +94,8 @@ pub struct Hop {
     pub require_auth: Option<AuthMethods>,
     /// The configuration key of `require_auth`, for errors.
     pub auth_key: String,
+    /// It is the database, not another half of this product.
+    pub is_database: bool,
 }
 
 impl Hop {
@@ -111,6 +108,7 @@ impl Hop {
             tls: Arc::clone(&target.tls),
             require_auth: target.require_auth,
             auth_key: format!("targets.{}.require_auth", target.name),
+            is_database: true,
         }
     }
 }

@@ -36,6 +36,7 @@ impl Failure {
             Self::Refused { .. } => Fault::Database,
             Self::Timeout { fault, .. } => *fault,
             Self::CancelRefused(_)
+            | Self::Silent(..)
             | Self::Unreachable { .. }
             | Self::RefusedLate { .. }
             | Self::HopGone { .. }
@@ -53,7 +54,7 @@ impl Failure {
             | Self::UnsupportedSasl { .. }
             | Self::UnsupportedMethod { .. }
             | Self::Scram { .. }
-            | Self::EndlessLogin { .. } => Fault::Hop,
+            | Self::EndlessLogin(..) => Fault::Hop,
         }
     }
 
@@ -86,7 +87,7 @@ impl Failure {
             Self::PendingDropped => "pending_dropped",
             Self::ShuttingDown => "shutdown",
             Self::Idle(_) => "idle_timeout",
-            Self::Timeout { .. } => "timeout",
+            Self::Timeout { .. } | Self::Silent(..) => "timeout",
             Self::Unreachable { .. } | Self::RefusedLate { .. } => "unreachable",
             Self::HopGone { .. } | Self::HopLost { .. } => "hop_gone",
             Self::HopTls { .. }
@@ -100,7 +101,7 @@ impl Failure {
             | Self::SecondPasswordRequest(_)
             | Self::UnsupportedSasl { .. }
             | Self::UnsupportedMethod { .. }
-            | Self::EndlessLogin { .. } => "hop_protocol",
+            | Self::EndlessLogin(..) => "hop_protocol",
             Self::MethodNotAllowed { .. } => "auth_method",
             Self::Token(_) => "token",
             Self::Scram { .. } | Self::Refused { .. } => "login_refused",

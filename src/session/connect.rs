@@ -17,6 +17,7 @@ pub(super) struct HopStream {
     pub(super) framed: Framed,
     /// The hop's name in errors.
     pub(super) name: String,
+    pub(super) is_database: bool,
     passwords: Passwords,
     /// Whether the hop has proved its identity by its certificate.
     pub(super) verified: bool,
@@ -36,7 +37,13 @@ enum Passwords {
     UnverifiedTunnel,
 }
 
-/// How a hop was reached, before TLS.
+/// A connection to the hop before TLS.
+pub(super) struct Reached {
+    socket: Socket,
+    path: Path,
+}
+
+/// How a hop was reached.
 #[derive(Clone, Copy)]
 enum Path {
     /// By its address.
@@ -62,6 +69,7 @@ impl HopStream {
         Self {
             framed,
             name: hop.name.clone(),
+            is_database: hop.is_database,
             passwords,
             verified,
             methods: hop.require_auth.unwrap_or(default),
@@ -95,6 +103,7 @@ impl HopStream {
         Self {
             framed,
             name: name.to_owned(),
+            is_database: true,
             passwords: Passwords::Allowed,
             verified: true,
             methods: AuthMethods::ALL,
@@ -106,9 +115,17 @@ impl HopStream {
 
 /// Opens a connection to the hop within `limit`, then makes the TLS that the hop's mode demands.
 pub(super) async fn connect(hop: &Hop, limit: Duration) -> Result<HopStream, Failure> {
-    let reached = reach(hop, limit).await;
-    let (mut socket, path) =
-        reached.map_err(|source| Failure::Unreachable { hop: hop.name.clone(), source })?;
+    secure(hop, reach(hop, limit).await?).await
+}
+
+/// Opens a connection to the hop within `limit`.
+pub(super) async fn reach(hop: &Hop, limit: Duration) -> Result<Reached, Failure> {
+    dial_hop(hop, limit).await.map_err(|source| Failure::Unreachable { hop: hop.name.clone(), source })
+}
+
+/// Makes the TLS that the hop's mode demands.
+pub(super) async fn secure(hop: &Hop, reached: Reached) -> Result<HopStream, Failure> {
+    let Reached { mut socket, path } = reached;
     let mode = hop.tls.mode();
     if mode == SslMode::Disable {
         return Ok(HopStream::new(hop, Framed::new(socket), path));
@@ -128,12 +145,14 @@ pub(super) async fn connect(hop: &Hop, limit: Duration) -> Result<HopStream, Fai
     }
 }
 
-async fn reach(hop: &Hop, limit: Duration) -> std::io::Result<(Socket, Path)> {
+async fn dial_hop(hop: &Hop, limit: Duration) -> std::io::Result<Reached> {
     match &hop.transport {
-        Transport::Address(address) => Ok((dial(address, limit).await?, Path::Network)),
+        Transport::Address(address) => {
+            Ok(Reached { socket: dial(address, limit).await?, path: Path::Network })
+        }
         Transport::Tunnel { dial, .. } => {
             let TunnelStream { socket, verified } = dial.dial(limit).await?;
-            Ok((socket, Path::Tunnel { verified }))
+            Ok(Reached { socket, path: Path::Tunnel { verified } })
         }
     }
 }

@@ -9,7 +9,7 @@ use super::authenticate::{LoggedIn, authenticate};
 use super::authorize::CANCEL;
 use super::cancel::{cancel_left_behind, deliver};
 use super::close::{CLOSING, close, hang_up, leaves_query_behind, reason};
-use super::connect::{HopStream, connect};
+use super::connect::{HopStream, reach, secure};
 use super::deadline::Deadline;
 use super::logins::{Arrival, LoginPermit};
 use super::negotiate::{Refused, negotiate};
@@ -128,7 +128,8 @@ impl<R: Role> Connection<'_, R> {
         match (action, beyond_limits) {
             (Action::Cancel(packet), _) => {
                 let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
-                deadline.within("delivering a cancel request", deliver(&hop, &packet, limit)).await?;
+                let delivering = deliver(&hop, &packet, limit);
+                deadline.within("delivering a cancel request to", &hop.name, delivering).await?;
                 Ok(Reached::Cancelled)
             }
             (Action::Session(_), Some(failure)) => Err(failure),
@@ -166,7 +167,14 @@ impl<R: Role> Connection<'_, R> {
         loop {
             let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
             let attempt = async {
-                let mut stream = deadline.within("connecting to the next hop", connect(hop, limit)).await?;
+                let reached = deadline.within("connecting to", &hop.name, reach(hop, limit)).await?;
+                deadline.hop_accepted(hop.is_database);
+                let securing = secure(hop, reached);
+                let mut stream = if hop.is_database {
+                    deadline.while_hop_answers(&hop.name, securing).await?
+                } else {
+                    deadline.within("making TLS with", &hop.name, securing).await?
+                };
                 self.record.connected(&stream.framed);
                 let logged_in = authenticate(app, &mut stream, login, permit, deadline).await?;
                 Ok((stream, logged_in))

@@ -1,4 +1,4 @@
-//! One deadline for the whole handshake.
+//! One deadline for the whole handshake, with more time for a database that is silent.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,34 +10,73 @@ use super::{Failure, Fault};
 /// How long an application may take to answer a password request: a person may type it.
 const APPLICATION_ANSWERS: Duration = Duration::from_mins(1);
 
+/// How many times `handshake_timeout` a login may take while the hop has accepted the connection and is silent: 60 s by
+/// default, as PostgreSQL's `authentication_timeout`. A paused Aurora database needs 15 s and more to resume (Amazon Aurora
+/// User Guide, "Aurora Serverless v2 auto-pause").
+const PATIENCE: u32 = 4;
+
 /// How much earlier than the deadline a part ends that can report why it failed; at most a tenth of the time allowed.
 const TO_REPORT: Duration = Duration::from_secs(1);
 
 /// When the handshake has to be over.
 pub(super) struct Deadline {
     allowed: Duration,
+    began: Instant,
     until: Instant,
+    /// How long a silent hop may take in all, and until when.
+    patience: Duration,
+    silent_until: Instant,
 }
 
 impl Deadline {
     pub(super) fn new(allowed: Duration) -> Self {
-        Self { allowed, until: Instant::now() + allowed }
+        let (began, patience) = (Instant::now(), allowed * PATIENCE);
+        Self { allowed, began, until: began + allowed, patience, silent_until: began + patience }
+    }
+
+    /// The hop has accepted the connection. The half next to the database ends a little earlier than the one before it, so that
+    /// the application reads which of them waited in vain.
+    pub(super) fn hop_accepted(&mut self, is_database: bool) {
+        if is_database {
+            self.patience = (self.allowed * PATIENCE).saturating_sub(self.to_report());
+            self.silent_until = self.began + self.patience;
+        } else {
+            self.silent_until = Instant::now() + self.patience;
+        }
+    }
+
+    /// Waits for an answer of a hop that has accepted the connection; this time does not count against the handshake.
+    pub(super) async fn while_hop_answers<T>(
+        &mut self,
+        hop: &str,
+        part: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let requested = Instant::now();
+        let silent = || Failure::Silent(hop.to_owned(), self.patience);
+        let answer = timeout_at(self.silent_until, part).await.unwrap_or_else(|_| Err(silent()));
+        self.until += requested.elapsed();
+        answer
+    }
+
+    fn to_report(&self) -> Duration {
+        (self.allowed / 10).min(TO_REPORT)
     }
 
     /// The time left for a part that can report its failure better than [`Deadline::within`]: a little less than there is,
     /// so that the application reads that report.
     pub(super) fn left_to_try(&self) -> Duration {
-        let to_report = (self.allowed / 10).min(TO_REPORT);
-        self.until.saturating_duration_since(Instant::now()).saturating_sub(to_report)
+        self.until.saturating_duration_since(Instant::now()).saturating_sub(self.to_report())
     }
 
-    /// Runs a part of the handshake. The application reads `doing` when there is no time left for it; the hop is at fault.
+    /// Runs a part of the handshake. The application reads `doing` and the hop's name when there is no time left for it.
     pub(super) async fn within<T, E: From<Failure>>(
         &self,
         doing: &'static str,
+        hop: &str,
         part: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        self.blaming(Fault::Hop, doing, part).await
+        let timeout = || self.timeout(Fault::Hop, format!("{doing} {hop}"));
+        timeout_at(self.until, part).await.unwrap_or_else(|_| Err(timeout().into()))
     }
 
     /// The same where another side is at fault.
@@ -47,7 +86,7 @@ impl Deadline {
         doing: &'static str,
         part: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let timeout = || Failure::Timeout { doing, allowed: self.allowed, fault };
+        let timeout = || self.timeout(fault, doing.to_owned());
         timeout_at(self.until, part).await.unwrap_or_else(|_| Err(timeout().into()))
     }
 
@@ -57,14 +96,19 @@ impl Deadline {
         part: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let requested = Instant::now();
-        let (doing, allowed) = ("waiting for the application's password", APPLICATION_ANSWERS);
-        let answer = timeout(allowed, part).await.unwrap_or(Err(Failure::Timeout {
-            doing,
-            allowed,
-            fault: Fault::Application,
-        }));
-        self.until += requested.elapsed();
+        let allowed = APPLICATION_ANSWERS;
+        let answer = timeout(allowed, part).await.unwrap_or_else(|_| {
+            let doing = "waiting for the application's password".to_owned();
+            Err(Failure::Timeout { doing, allowed, fault: Fault::Application })
+        });
+        let took = requested.elapsed();
+        (self.began, self.until, self.silent_until) =
+            (self.began + took, self.until + took, self.silent_until + took);
         answer
+    }
+
+    fn timeout(&self, fault: Fault, doing: String) -> Failure {
+        Failure::Timeout { doing, allowed: self.allowed, fault }
     }
 }
 
@@ -82,5 +126,19 @@ mod tests {
         sleep(Duration::from_secs(3)).await;
         assert_eq!(usual.left_to_try(), Duration::from_secs(11));
         assert_eq!(short.left_to_try(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_hop_has_more_time_and_the_half_next_to_the_database_a_second_less() {
+        let never = || std::future::pending::<Result<(), Failure>>();
+        for (is_database, seconds) in [(true, 56), (false, 60)] {
+            let mut deadline = Deadline::new(Duration::from_secs(15));
+            sleep(Duration::from_secs(3)).await;
+            deadline.hop_accepted(is_database);
+            let (left, began) = (deadline.left_to_try(), Instant::now());
+            deadline.while_hop_answers("hop", never()).await.unwrap_err();
+            assert_eq!(began.elapsed(), Duration::from_secs(seconds));
+            assert_eq!(deadline.left_to_try(), left, "the silence does not count");
+        }
     }
 }

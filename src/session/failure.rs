@@ -89,12 +89,15 @@ pub enum Failure {
     #[error("time ran out after {} s while {doing}", allowed.as_secs_f32())]
     Timeout {
         /// What the proxy was doing.
-        doing: &'static str,
+        doing: String,
         /// How long was allowed.
         allowed: Duration,
         /// The side at fault.
         fault: Fault,
     },
+    /// The hop accepted the connection and did not answer for as long as this.
+    #[error("time ran out after {1:?} while waiting for {0} to finish the login")]
+    Silent(String, Duration),
     /// The hop cannot be reached.
     #[error("{hop} cannot be reached: {source}")]
     Unreachable {
@@ -229,13 +232,8 @@ pub enum Failure {
     #[error("the password cannot be used: {0}")]
     Password(EncodeError),
     /// The hop sent too many bytes before the login result.
-    #[error("{hop} sent more than {limit} bytes without finishing the login")]
-    EndlessLogin {
-        /// The name of the hop.
-        hop: String,
-        /// The limit, in bytes.
-        limit: usize,
-    },
+    #[error("{0} sent more than {1} bytes without finishing the login")]
+    EndlessLogin(String, usize),
     /// The hop refused the login, and its message was relayed.
     #[error("{hop} refused the login: {message}")]
     Refused {

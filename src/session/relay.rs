@@ -86,7 +86,8 @@ impl Conversation<'_> {
             binding_missed: self.binding_missed,
         };
         explain(&mut error, &circumstances);
-        if refuses_credential(&error) && !self.login.names_target() {
+        // Another half of this product slows refused logins itself.
+        if refuses_credential(&error) && self.hop.is_database {
             self.permit.slow_down(deadline.left_to_try()).await;
         }
         error.encode(self.app.out());

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Failure;
+use super::{Failure, Fault};
 use crate::catalog::LookupError;
 use crate::tls::TlsError;
 use crate::wire::{DecodeError, ErrorResponse, Severity, SqlState};
@@ -76,7 +76,18 @@ impl Failure {
             | Self::LoginDropped(_) => SqlState::TooManyConnections,
             Self::ShuttingDown => SqlState::AdminShutdown,
             Self::Idle(_) => SqlState::IdleSessionTimeout,
-            Self::Timeout { .. } | Self::HopGone { .. } | Self::HopLost { .. } => SqlState::ConnectionFailure,
+            Self::Timeout { fault: Fault::Application, .. } | Self::HopLost { .. } => {
+                SqlState::ConnectionFailure
+            }
+            // libpq goes on to the next host of a list, and `pg_isready` does not report that connections are accepted
+            // (`ERRCODE_CANNOT_CONNECT_NOW` in fe-connect.c).
+            Self::Timeout { fault: Fault::Proxy | Fault::Hop | Fault::Database, .. }
+            | Self::Silent(..)
+            | Self::HopGone { .. }
+            | Self::HungUpBeforeTls(_) => SqlState::CannotConnectNow,
+            Self::Unreachable { source, .. } | Self::RefusedLate { source, .. } if may_recover(source) => {
+                SqlState::CannotConnectNow
+            }
             Self::Scram { .. } | Self::Password(_) => SqlState::InvalidPassword,
             Self::Application(DecodeError::UnsupportedMajor { .. })
             | Self::UnsupportedSasl { .. }
@@ -87,8 +98,7 @@ impl Failure {
             | Self::NoTls { .. }
             | Self::UnverifiedTunnel(_)
             | Self::ErrorBeforeTls(_)
-            | Self::NotPostgres { .. }
-            | Self::HungUpBeforeTls(_) => SqlState::SqlclientUnableToEstablishSqlconnection,
+            | Self::NotPostgres { .. } => SqlState::SqlclientUnableToEstablishSqlconnection,
             Self::Application(_)
             | Self::ApplicationGone(_)
             | Self::ApplicationTls(_)
@@ -102,7 +112,7 @@ impl Failure {
             | Self::HopProtocol { .. }
             | Self::LoginOrder { .. }
             | Self::SecondPasswordRequest(_)
-            | Self::EndlessLogin { .. }
+            | Self::EndlessLogin(..)
             | Self::Refused { .. } => SqlState::ProtocolViolation,
         }
     }
@@ -119,6 +129,10 @@ impl Failure {
                  {hop}, or set its ssl mode to disable if the network between is trusted."
             )),
             Self::HopGone { hop, .. } => Some(format!("The log of {hop} has the reason.")),
+            Self::Silent(hop, _) => Some(format!(
+                "A paused database, as of Aurora Serverless, resumes in 15 s or more: connect again. Otherwise the log of {hop} \
+                 has the reason."
+            )),
             Self::HopTls { source: TlsError::OwnCertificate { .. }, .. } => Some(SHOW_CERTIFICATE.into()),
             Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Some(CHECK_ADDRESS.into())
@@ -136,4 +150,9 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// Whether a later attempt may reach the hop. A rule of Kubernetes or a missing file stays until somebody changes it.
+fn may_recover(source: &io::Error) -> bool {
+    !matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
 }

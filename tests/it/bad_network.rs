@@ -147,7 +147,7 @@ impl Disrupted {
         let case = &self.case;
         match &self.outcome {
             Outcome::Refused { sqlstate, message, .. } => {
-                assert!(["08001", "08006", "57P05"].contains(&sqlstate.as_str()), "{case}");
+                assert!(["08001", "08006", "57P03", "57P05"].contains(&sqlstate.as_str()), "{case}");
                 assert!(message.starts_with("rds-auth-proxy: "), "{case}");
                 // Texts that libraries write for programmers do not help the user of an application.
                 let jargon = ["close_notify", "docs.rs", "eof"];
@@ -248,7 +248,7 @@ async fn a_stalled_link_to_the_application_times_out() {
         let outcome = session.await.unwrap();
         let expected = match (direction, &outcome) {
             (Direction::ToDatabase, Outcome::Refused { ready: false, sqlstate, .. }) => {
-                after < login.to_database && sqlstate == "08006"
+                after < login.to_database && sqlstate == "57P03"
             }
             (Direction::ToDatabase, Outcome::Refused { sqlstate, .. }) => {
                 after > login.to_database && sqlstate == "57P05"

@@ -45,7 +45,7 @@ async fn a_login_cut_off_by_the_database_fails_with_an_error() {
                 "hung up during the login",
                 "The log of the database fake at localhost:",
             ];
-            refusal.expect("08006", &texts);
+            refusal.expect("57P03", &texts);
             assert_eq!(raw.rest().await, b"", "after {cut} bytes");
         }
         length.store(answer.len(), Ordering::SeqCst);

@@ -161,7 +161,7 @@ async fn the_error_names_an_unreachable_server() {
     let world = World::new().without_server().start().await;
     let error = tokio::time::timeout(Duration::from_secs(30), world.refusal("alice")).await;
     let error = error.unwrap();
-    assert_eq!(error.code().code(), "08001");
+    assert_eq!(error.code().code(), "57P03");
     assert!(error.message().contains("the upstream proxy default cannot be reached"), "{error}");
     world.stop().await;
 }

@@ -42,6 +42,8 @@ mod memory;
 mod session;
 /// Lost peers and the shutdown of a proxy.
 mod stop;
+/// Paused databases and hops that are down.
+mod unavailable;
 /// Slow readers and lost peers.
 mod unresponsive;
 

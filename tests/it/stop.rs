@@ -76,7 +76,7 @@ async fn the_databases_shutdown_messages_pass_unchanged() {
 
     let mut next = Raw::connect(world.client().port()).await;
     next.send(&login("by_trust")).await;
-    next.refused().await.expect("08006", &["the database db-1 at localhost:", "hung up"]);
+    next.refused().await.expect("57P03", &["the database db-1 at localhost:", "hung up"]);
     world.stop().await;
 }
 
@@ -88,7 +88,7 @@ async fn an_idle_application_receives_an_error_when_the_server_is_killed() {
     idle.refused().await.expect("08006", LOST);
     let mut next = Raw::connect(world.client().port()).await;
     next.send(&login("alice")).await;
-    next.refused().await.expect("08001", &["the upstream proxy default cannot be reached", "refused"]);
+    next.refused().await.expect("57P03", &["the upstream proxy default cannot be reached", "refused"]);
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ async fn a_pod_that_refuses_late_is_skipped() {
     cluster.add_pod("gone", Port::Listener(([127, 0, 0, 1], free_port()).into()));
     cluster.api.cluster().dial_delay = Duration::from_millis(300);
     let refused = world.refusal("alice").await;
-    assert_eq!(refused.code().code(), "08001");
+    assert_eq!(refused.code().code(), "57P03");
     let start = "rds-auth-proxy: the upstream proxy default cannot be reached: pod gone refuses connections on port 8000: ";
     assert!(refused.message().starts_with(start), "{refused}");
 
