@@ -88,7 +88,8 @@ impl CertPair {
             | TlsError::CaWithoutRoots
             | TlsError::Setup(_)
             | TlsError::Handshake(_)
-            | TlsError::OwnCertificate { .. } => return None,
+            | TlsError::OwnCertificate { .. }
+            | TlsError::HungUp(_) => return None,
         };
         keys.into_iter().find(|(_, file)| file == path).map(|(key, _)| key)
     }

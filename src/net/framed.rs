@@ -14,6 +14,8 @@ use crate::secret::{Secret, wipe};
 pub struct Framed {
     stream: Stream,
     out: Outgoing,
+    /// A byte that [`Framed::readable`] has read.
+    first: Option<u8>,
     /// How many bytes of `out` a cancelled flush has sent.
     sent: usize,
 }
@@ -31,18 +33,21 @@ impl Framed {
     /// Wraps a stream.
     #[must_use]
     pub fn new(stream: impl Into<Stream>) -> Self {
-        Self { stream: stream.into(), out: Outgoing(BytesMut::new()), sent: 0 }
+        Self { stream: stream.into(), out: Outgoing(BytesMut::new()), first: None, sent: 0 }
     }
 
     /// Reads exactly `N` bytes. `ErrorKind::UnexpectedEof` if the stream ends first.
     pub async fn read_array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
-        self.stream.read_exact(&mut bytes).await?;
+        self.read_exact(&mut bytes).await?;
         Ok(bytes)
     }
 
     /// Reads one byte; `None` at the end of the stream.
     pub async fn read_byte(&mut self) -> io::Result<Option<u8>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
         let mut byte = [0];
         Ok((self.stream.read(&mut byte).await? == 1).then_some(byte[0]))
     }
@@ -51,8 +56,26 @@ impl Framed {
     /// incomplete read is wiped.
     pub async fn read_body(&mut self, length: usize) -> io::Result<Secret> {
         let mut body = Zeroizing::new(vec![0; length]);
-        self.stream.read_exact(&mut body).await?;
+        self.read_exact(&mut body).await?;
         Ok(Secret::new(mem::take(&mut *body)))
+    }
+
+    /// Resolves when a byte, the end of the stream or an error can be read. Cancel safe.
+    pub async fn readable(&mut self) {
+        if self.first.is_none() {
+            self.first = self.read_byte().await.ok().flatten();
+        }
+    }
+
+    async fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        let rest = match (bytes.split_first_mut(), self.first) {
+            (Some((start, rest)), Some(first)) => {
+                (*start, self.first) = (first, None);
+                rest
+            }
+            _ => bytes,
+        };
+        self.stream.read_exact(rest).await.map(drop)
     }
 
     /// The buffer that [`Framed::flush`] sends; encoders append to it.

@@ -9,6 +9,7 @@ use super::refusal_log::{RefusalLog, RefusedConnection};
 use super::splice::{End, Splice};
 use super::{Action, Failure, Fault, Login, Opening, Request, Route};
 use crate::net::{Framed, Peer};
+use crate::tls::TlsError;
 
 /// The most characters of a text that are logged.
 const MAX_TEXT: usize = 128;
@@ -54,8 +55,9 @@ impl Record {
         self.app_tls = app.stream().tls_version().unwrap_or("off");
         if let Opening::Startup(startup) = &request.opening {
             self.user = short(startup.text("user").unwrap_or_default());
-            // PostgreSQL takes the user's name where no database is named.
-            self.database = startup.text("database").map_or_else(|| self.user.clone(), short);
+            // PostgreSQL takes the user's name where no database is named (`ProcessStartupPacket` in backend_startup.c).
+            let database = startup.text("database").filter(|database| !database.is_empty());
+            self.database = database.map_or_else(|| self.user.clone(), short);
             self.application_name = short(startup.text("application_name").unwrap_or_default());
         }
     }
@@ -136,8 +138,10 @@ impl Record {
         let (fault, reason) = (failure.fault().name(), failure.reason());
         let (peer, duration_ms) = (self.peer, millis(self.began));
         metrics::refused(fault, reason);
-        // Port scanners and health checks hang up without sending anything.
-        if matches!(failure, Failure::ApplicationGone(_)) && self.user.is_empty() {
+        // Port scanners hang up without sending anything, some health checks after an SSLRequest.
+        let hung_up =
+            matches!(failure, Failure::ApplicationGone(_) | Failure::ApplicationTls(TlsError::HungUp(_)));
+        if hung_up && self.user.is_empty() {
             debug!(%peer, duration_ms, "hung up without a startup packet");
         } else if matches!(failure, Failure::PendingDropped) {
             // The engine logs how many there are.

@@ -174,7 +174,7 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    fn out_of_order(&self, reason: &'static str) -> Failure {
+    pub(super) fn out_of_order(&self, reason: &'static str) -> Failure {
         Failure::LoginOrder { hop: self.hop.name.clone(), reason }
     }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::connect::connect;
-use super::message::flush_to_hop;
+use super::connect::{Certificate, connect};
+use super::message::{flush_to_hop, lost};
 use super::{Failure, Hop};
+use crate::tls::TlsError;
 use crate::wire::{CancelRequest, FirstPacket};
 
 /// How long the hop may take to act on it. It sends no answer and closes (PostgreSQL manual, "Canceling Requests in
@@ -17,12 +18,28 @@ const ACTING: Duration = Duration::from_secs(5);
 /// Sends the packet to the hop and waits until the hop has closed the connection, so that the application's connection
 /// closes only after the cancel took effect.
 pub(super) async fn deliver(hop: &Hop, packet: &FirstPacket, limit: Duration) -> Result<(), Failure> {
-    let mut framed = connect(hop, limit).await?.framed;
+    let mut certificate = Certificate::Shown;
+    loop {
+        match deliver_once(hop, packet, limit, certificate).await {
+            Err(failure) if certificate.withhold_after(&failure, hop) => {}
+            done => return done,
+        }
+    }
+}
+
+async fn deliver_once(
+    hop: &Hop,
+    packet: &FirstPacket,
+    limit: Duration,
+    certificate: Certificate,
+) -> Result<(), Failure> {
+    let mut framed = connect(hop, limit, certificate).await?.framed;
     packet.encode(framed.out()).map_err(Failure::Startup)?;
     flush_to_hop(&mut framed, &hop.name).await?;
     // PostgreSQL sends no answer, whatever the result; a server that refuses the target does.
     match timeout(ACTING, framed.read_byte()).await {
         Ok(Ok(Some(_))) => Err(Failure::CancelRefused(hop.name.clone())),
+        Ok(Err(source)) if TlsError::from_alert(&hop.name, &source).is_some() => Err(lost(&hop.name, source)),
         _ => Ok(()),
     }
 }

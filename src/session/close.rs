@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::splice::{End, Side, Splice};
+use super::splice::{End, Side, Splice, TERMINATE};
 use super::{Failure, Hop};
 use crate::net::{Framed, Stream};
 use crate::wire::ErrorResponse;
@@ -49,6 +49,20 @@ pub(super) async fn close(app: Framed, last: Option<ErrorResponse>) {
         Ok::<_, io::Error>(())
     };
     // An application that does not read it has closed already.
+    let _closed = timeout(CLOSING, closing).await;
+}
+
+/// Closes the connection to the hop. A hop that waits for the next message reads that the session is over, so that its log has
+/// no lost connection.
+pub(super) async fn close_hop(mut hop: Stream, is_idle: bool) {
+    if !is_idle {
+        return;
+    }
+    let closing = async {
+        hop.write_all(TERMINATE).await?;
+        hop.shutdown().await
+    };
+    // A hop that does not read it has gone.
     let _closed = timeout(CLOSING, closing).await;
 }
 

@@ -9,7 +9,7 @@ use super::message::lost;
 use super::{Failure, Hop, Transport};
 use crate::catalog::{AuthMethod, AuthMethods, TunnelStream};
 use crate::net::{Framed, Socket, dial};
-use crate::tls::SslMode;
+use crate::tls::{SslMode, TlsError};
 use crate::wire::encode_ssl_request;
 
 /// A connection to the hop.
@@ -35,6 +35,26 @@ enum Passwords {
     NoTls,
     /// Without TLS it would be in clear text for an impostor of the tunnel's entrance.
     UnverifiedTunnel,
+}
+
+/// Whether a hop that requests our certificate gets it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certificate {
+    Shown,
+    Withheld,
+}
+
+impl Certificate {
+    /// Whether to connect once more without a certificate: nobody configured it, and the hop refuses it. A server may request
+    /// one and go on without, as pgbouncer does.
+    pub(super) fn withhold_after(&mut self, failure: &Failure, hop: &Hop) -> bool {
+        let refused = matches!(failure, Failure::HopTls { source: TlsError::OwnCertificate { .. }, .. });
+        let withhold = refused && *self == Self::Shown && hop.tls.certificate().is_none();
+        if withhold {
+            *self = Self::Withheld;
+        }
+        withhold
+    }
 }
 
 /// A connection to the hop before TLS.
@@ -114,8 +134,12 @@ impl HopStream {
 }
 
 /// Opens a connection to the hop within `limit`, then makes the TLS that the hop's mode demands.
-pub(super) async fn connect(hop: &Hop, limit: Duration) -> Result<HopStream, Failure> {
-    secure(hop, reach(hop, limit).await?).await
+pub(super) async fn connect(
+    hop: &Hop,
+    limit: Duration,
+    certificate: Certificate,
+) -> Result<HopStream, Failure> {
+    secure(hop, reach(hop, limit).await?, certificate).await
 }
 
 /// Opens a connection to the hop within `limit`.
@@ -124,7 +148,11 @@ pub(super) async fn reach(hop: &Hop, limit: Duration) -> Result<Reached, Failure
 }
 
 /// Makes the TLS that the hop's mode demands.
-pub(super) async fn secure(hop: &Hop, reached: Reached) -> Result<HopStream, Failure> {
+pub(super) async fn secure(
+    hop: &Hop,
+    reached: Reached,
+    certificate: Certificate,
+) -> Result<HopStream, Failure> {
     let Reached { mut socket, path } = reached;
     let mode = hop.tls.mode();
     if mode == SslMode::Disable {
@@ -133,7 +161,8 @@ pub(super) async fn secure(hop: &Hop, reached: Reached) -> Result<HopStream, Fai
     let name = || hop.name.clone();
     match request_tls(&mut socket).await.map_err(|source| lost(&hop.name, source))? {
         Some(b'S') => {
-            let encrypted = hop.tls.connect(socket, hop.transport.host()).await;
+            let shown = certificate == Certificate::Shown;
+            let encrypted = hop.tls.connect(socket, hop.transport.host(), shown).await;
             let stream = encrypted.map_err(|source| Failure::HopTls { hop: name(), source })?;
             Ok(HopStream::new(hop, Framed::new(stream), path))
         }

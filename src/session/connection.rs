@@ -8,8 +8,8 @@ use super::audit::Record;
 use super::authenticate::{LoggedIn, authenticate};
 use super::authorize::CANCEL;
 use super::cancel::{cancel_left_behind, deliver};
-use super::close::{CLOSING, close, hang_up, leaves_query_behind, reason};
-use super::connect::{HopStream, reach, secure};
+use super::close::{CLOSING, close, close_hop, hang_up, leaves_query_behind, reason};
+use super::connect::{Certificate, HopStream, reach, secure};
 use super::deadline::Deadline;
 use super::logins::{Arrival, LoginPermit};
 use super::negotiate::{Refused, negotiate};
@@ -153,8 +153,8 @@ impl<R: Role> Connection<'_, R> {
         }
     }
 
-    /// Connects and authenticates. A pod may refuse a stream after it was opened: then neither the pod nor the application has
-    /// received anything, so both steps are repeated on another stream.
+    /// Connects and authenticates. A pod may refuse a stream after it was opened, and a hop a certificate that nobody
+    /// configured: then the application has received nothing, so both steps are repeated.
     async fn log_in(
         &mut self,
         app: &mut Framed,
@@ -163,13 +163,13 @@ impl<R: Role> Connection<'_, R> {
         permit: &LoginPermit,
         deadline: &mut Deadline,
     ) -> Result<(HopStream, LoggedIn), Failure> {
-        let mut streams = 1;
+        let (mut streams, mut certificate) = (1, Certificate::Shown);
         loop {
             let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
             let attempt = async {
                 let reached = deadline.within("connecting to", &hop.name, reach(hop, limit)).await?;
                 deadline.hop_accepted(hop.is_database);
-                let securing = secure(hop, reached);
+                let securing = secure(hop, reached, certificate);
                 let mut stream = if hop.is_database {
                     deadline.while_hop_answers(&hop.name, securing).await?
                 } else {
@@ -186,6 +186,9 @@ impl<R: Role> Connection<'_, R> {
                 Err(Failure::RefusedLate { source, .. }) => {
                     debug!(error = %source, "the pod refused an open stream; opening another one");
                     streams += 1;
+                }
+                Err(failure) if certificate.withhold_after(&failure, hop) => {
+                    debug!(%failure, "the hop refused the generated certificate; connecting again without");
                 }
                 done => return done,
             }
@@ -212,7 +215,9 @@ impl<R: Role> Connection<'_, R> {
                 cancel_left_behind(&hop, cancel, limit).await;
             }
         };
-        tokio::join!(close(Framed::new(splice.into_app()), response), cancelling);
+        let hop_is_idle = splice.hop_is_idle();
+        let (app, stream) = splice.into_sides();
+        tokio::join!(close(Framed::new(app), response), close_hop(stream, hop_is_idle), cancelling);
     }
 }
 

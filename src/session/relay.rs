@@ -9,10 +9,10 @@ use super::Failure;
 use super::authenticate::Conversation;
 use super::deadline::Deadline;
 use super::explain::{Circumstances, explain, misses_channel_binding, refuses_credential};
-use super::message::read_password;
+use super::message::{read_from_hop, read_password};
 use crate::catalog::TokenError;
 use crate::secret::{Secret, make_room};
-use crate::wire::{Authentication, ErrorResponse, Header, decode_password};
+use crate::wire::{Authentication, BackendMessage, ErrorResponse, Header, decode_password};
 
 impl Conversation<'_> {
     /// Relays a password request to the application, and the answer to the hop.
@@ -41,13 +41,26 @@ impl Conversation<'_> {
         }
         self.flush_to_app(deadline).await?;
         let answering = deadline.while_application_answers(read_password(self.app));
-        let answer = self.permit.while_application_answers(answering).await?;
+        let answer = tokio::select! {
+            answer = self.permit.while_application_answers(answering) => answer?,
+            () = self.hop.framed.readable() => return self.hop_ended_login(deadline).await,
+        };
         self.check_relayed(&request, &answer)?;
         self.binding_missed |= self.binding_withheld && misses_channel_binding(answer.expose());
         let out = self.hop.framed.out();
         make_room(out, answer.len());
         out.put_slice(answer.expose());
         self.flush_to_hop(deadline).await
+    }
+
+    /// The hop speaks while the application still has to answer: it has ended the login.
+    async fn hop_ended_login(&mut self, deadline: &mut Deadline) -> Result<(), Failure> {
+        let name = self.hop.name.clone();
+        let message = deadline.while_hop_answers(&name, read_from_hop(&mut self.hop.framed, &name)).await?;
+        match BackendMessage::decode(message.tag, message.body.expose()) {
+            Ok(BackendMessage::Error(error)) => Err(self.relay_refusal(error, deadline).await?),
+            _ => Err(self.out_of_order("it went on before it had the answer to its password request")),
+        }
     }
 
     /// Checks the application's password where it is an IAM token, or has to be one.

@@ -23,7 +23,7 @@ const LINGER: Duration = Duration::from_secs(10);
 const READY_FOR_QUERY: &[u8] = &[b'Z', 0, 0, 0, 5];
 
 /// The whole message `Terminate`.
-const TERMINATE: &[u8] = &[b'X', 0, 0, 0, 4];
+pub(super) const TERMINATE: &[u8] = &[b'X', 0, 0, 0, 4];
 
 /// Two joined streams.
 pub(super) struct Splice {
@@ -94,9 +94,14 @@ impl Splice {
         (self.last_sender == Side::App || !self.is_ready()) && !self.terminated()
     }
 
-    /// The application's side, for the last message.
-    pub(super) fn into_app(self) -> Stream {
-        self.app
+    /// Whether the hop waits for the application's next message, so that it can read a Terminate of the proxy.
+    pub(super) fn hop_is_idle(&self) -> bool {
+        !self.may_be_busy() && !self.terminated() && self.down.is_open() && self.up.is_open()
+    }
+
+    /// The application's side and the hop's, for the last messages.
+    pub(super) fn into_sides(self) -> (Stream, Stream) {
+        (self.app, self.hop)
     }
 
     /// Whether the last message of the hop, and all of it was written to the application, is `ReadyForQuery`.

@@ -37,3 +37,17 @@ impl ResolvesClientCert for ClientCertResolver {
         true
     }
 }
+
+/// Sends no client certificate.
+#[derive(Debug)]
+pub(super) struct NoClientCert;
+
+impl ResolvesClientCert for NoClientCert {
+    fn resolve(&self, _authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}

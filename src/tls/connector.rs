@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 
-use super::client_cert_resolver::ClientCertResolver;
+use super::client_cert_resolver::{ClientCertResolver, NoClientCert};
 use super::reload::Reload;
 use super::roots::LoadedRoots;
 use super::verify::{Verification, Verifier};
@@ -64,12 +64,22 @@ impl Connector {
     }
 
     /// Makes the TLS handshake. `host` is the dialled name: the connector sends it (SNI) unless it is an IP address, and
-    /// with `verify-full` the certificate must have it.
-    pub async fn connect(&self, socket: Socket, host: &str) -> Result<Stream, TlsError> {
+    /// with `verify-full` the certificate must have it. `shows_certificate`: a server that requests a client certificate gets
+    /// it.
+    pub async fn connect(
+        &self,
+        socket: Socket,
+        host: &str,
+        shows_certificate: bool,
+    ) -> Result<Stream, TlsError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             TlsError::Handshake(format!("\"{host}\" is not a name that a certificate can have"))
         })?;
-        let connector = tokio_rustls::TlsConnector::from(self.config.current().await?);
+        let mut config = self.config.current().await?;
+        if !shows_certificate {
+            Arc::make_mut(&mut config).client_auth_cert_resolver = Arc::new(NoClientCert);
+        }
+        let connector = tokio_rustls::TlsConnector::from(config);
         let stream = connector
             .connect(name, ReadAhead::new(socket, &[]))
             .await

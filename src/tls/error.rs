@@ -69,6 +69,9 @@ pub enum TlsError {
         /// The alert it sent.
         alert: String,
     },
+    /// The peer hung up before the handshake was complete.
+    #[error("{0} closed the connection during the TLS handshake")]
+    HungUp(String),
     /// The handshake failed.
     #[error("{0}")]
     Handshake(String),
@@ -96,12 +99,10 @@ impl TlsError {
     pub(super) fn from_handshake(peer: &str, error: &io::Error) -> Self {
         let Some(rustls_error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
         else {
-            return Self::Handshake(match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    format!("{peer} closed the connection during the TLS handshake")
-                }
-                _ => format!("the TLS handshake with {peer} failed: {error}"),
-            });
+            return match error.kind() {
+                io::ErrorKind::UnexpectedEof => Self::HungUp(peer.to_owned()),
+                _ => Self::Handshake(format!("the TLS handshake with {peer} failed: {error}")),
+            };
         };
         Self::Handshake(match rustls_error {
             rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => {

@@ -17,6 +17,13 @@ pub enum DecodeError {
         length: u32,
     },
 
+    /// The first packet is a header of the PROXY protocol (`HAProxy`, "The PROXY protocol", sections 2.1 and 2.2).
+    #[error(
+        "the first packet is a PROXY protocol header, which this listener does not read: turn the PROXY protocol off at the \
+         load balancer"
+    )]
+    ProxyHeader,
+
     /// The major protocol version is not 3.
     #[error("protocol {version} is not supported, only 3.x is: use a driver for PostgreSQL 7.4 or later")]
     UnsupportedMajor {

@@ -11,6 +11,10 @@ use crate::wire::{CancelRequest, DecodeError, EncodeError, ProtocolVersion, Star
 const SSL_CODE: u32 = 80_877_103;
 const GSSENC_CODE: u32 = 80_877_104;
 
+/// How the two versions of a PROXY protocol header begin: "PROXY " and a signature (`HAProxy`, "The PROXY protocol", sections
+/// 2.1 and 2.2).
+const PROXY_HEADERS: [[u8; 4]; 2] = [*b"PROX", *b"\r\n\r\n"];
+
 /// The first packet of an application, and the next one after the answer to an `SSLRequest` or a `GSSENCRequest`.
 #[derive(Debug)]
 pub enum FirstPacket {
@@ -27,14 +31,18 @@ pub enum FirstPacket {
 /// The number of bytes after the length word of a first packet: 4 to [`MAX_STARTUP_PACKET`].
 ///
 /// # Errors
-/// [`DecodeError::StartupLength`] for any other length.
+/// [`DecodeError::StartupLength`] for any other length, [`DecodeError::ProxyHeader`] where a PROXY protocol header begins so.
 pub fn startup_body_length(length_word: [u8; 4]) -> Result<usize, DecodeError> {
     let length = u32::from_be_bytes(length_word);
     usize::try_from(length)
         .ok()
         .and_then(|total| total.checked_sub(4))
         .filter(|body| (4..=MAX_STARTUP_PACKET).contains(body))
-        .ok_or(DecodeError::StartupLength { length })
+        .ok_or(if PROXY_HEADERS.contains(&length_word) {
+            DecodeError::ProxyHeader
+        } else {
+            DecodeError::StartupLength { length }
+        })
 }
 
 impl FirstPacket {

@@ -181,7 +181,7 @@ async fn renegotiation_by_a_database_before_the_login_fails_the_login() {
         let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
     })
     .await;
-    let short = "proxy: {handshake_timeout: 6s}";
+    let short = "proxy: {handshake_timeout: 3s}";
     let world = World::new().with_target("fake", &fake.target("verify-full")).target("fake");
     let world = world.with_server(short).with_client(short).start().await;
     let direct = world.start_client(&["--direct"]).await;
@@ -193,7 +193,7 @@ async fn renegotiation_by_a_database_before_the_login_fails_the_login() {
         openssl.stdin.write_all(b"R\n").await.unwrap();
         openssl.stdin.flush().await.unwrap();
         let refused = timeout(LIMIT, raw.refused()).await.expect("the session stays open");
-        refused.expect("08006", &["rds-auth-proxy: "]);
+        refused.expect("57P03", &["rds-auth-proxy: "]);
     }
     world.stop().await;
 }

@@ -8,7 +8,7 @@ use crate::operations::{ADMIN, lines, until_counted};
 use crate::support::builder::World;
 use crate::support::fake_database::FakeDatabase;
 use crate::support::proxy::Proxy;
-use crate::support::raw::{Raw, V3_0, message, startup};
+use crate::support::raw::{Raw, SSL_REQUEST, V3_0, message, startup};
 
 /// Logs in at the server, which refuses it.
 async fn refused(server: &Proxy, parameters: &[(&str, &str)]) {
@@ -109,5 +109,30 @@ async fn an_application_that_retries_in_a_loop_does_not_hide_another_one() {
         }
     };
     tokio::time::timeout(Duration::from_secs(5), told).await.expect("the other peer has its line at once");
+    world.stop().await;
+}
+
+/// A health check that requests TLS and hangs up; PostgreSQL logs nothing either.
+#[tokio::test]
+async fn a_peer_that_requests_tls_and_hangs_up_is_a_debug_line() {
+    let world = World::new().with_server_tls().without_client().start().await;
+    let mut raw = Raw::connect(world.server().port()).await;
+    raw.send(SSL_REQUEST).await;
+    assert_eq!(raw.byte().await, Some(b'S'));
+    drop(raw);
+    world.server().wait_for_log("hung up without a startup packet").await;
+    assert!(lines(world.server(), "connection refused").is_empty(), "{}", world.server().log());
+    world.stop().await;
+}
+
+/// PostgreSQL takes the user's name where the database's is empty.
+#[tokio::test]
+async fn an_empty_database_is_logged_as_the_users_name() {
+    let world = World::new().without_client().start().await;
+    world.server().wait_for_log("the list of targets changed").await;
+    refused(world.server(), &[("user", "alice"), ("database", ""), ("host", "localhost:1")]).await;
+    world.server().wait_for_log("connection refused").await;
+    let line = lines(world.server(), "connection refused").pop().unwrap();
+    assert_eq!(line["database"], "alice", "{line}");
     world.stop().await;
 }

@@ -211,3 +211,17 @@ async fn another_message_than_the_requested_password_is_refused() {
     }
     world.stop().await;
 }
+
+/// `HAProxy` and AWS load balancers send it where it is turned on: version 1 is text, version 2 begins with a signature.
+#[tokio::test]
+async fn a_proxy_protocol_header_is_named() {
+    let world = World::new().start().await;
+    for header in
+        [&b"PROXY TCP4 192.0.2.1 192.0.2.2 5000 5432\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"]
+    {
+        let mut raw = Raw::connect(world.server().port()).await;
+        raw.send(header).await;
+        raw.refused().await.expect("08P01", &["PROXY protocol header", "load balancer"]);
+    }
+    world.stop().await;
+}

@@ -2,11 +2,15 @@
 
 use std::fs;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::support::builder::World;
 use crate::support::certificates::{Authority, Validity};
+use crate::support::fake_database::{FakeDatabase, LOGIN_OK};
 use crate::support::fake_rds::Encryption;
 use crate::support::instance::Instance;
-use crate::support::raw::{Raw, Refusal};
+use crate::support::protocol::{FirstPacket, read_first};
+use crate::support::raw::{Raw, Refusal, login};
 use crate::support::scratch::{self, random_text};
 use crate::support::world::Running;
 
@@ -98,7 +102,7 @@ async fn a_database_without_tls_receives_no_password() {
     world.add_secret(&password);
     for (name, _, sentence) in cases {
         let refusal = log_in(&world, "alice", name, &password).await.unwrap_err();
-        assert_eq!(refusal.sqlstate(), "08001", "{refusal:?}");
+        assert_eq!(refusal.sqlstate(), if name == "gone" { "57P03" } else { "08001" }, "{refusal:?}");
         let host = world.database(name).endpoint();
         assert!(refusal.message().contains(&format!("the database {name} at {host}")), "{refusal:?}");
         assert!(refusal.message().contains(sentence), "{refusal:?}");
@@ -184,4 +188,48 @@ async fn root_certificates_may_be_a_directory() {
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     assert_eq!(psql(&clients[1]).await, "1\n", "a new file takes effect without a restart");
     world.stop().await;
+}
+
+/// pgbouncer with TLS requests a client certificate and refuses the generated one, which nobody configured. libpq, which has
+/// none, connects.
+#[tokio::test]
+async fn a_hop_that_refuses_the_generated_certificate_is_dialled_again_without() {
+    let certificate = Authority::trusted().issue(&["localhost"], Validity::Now);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let acceptor = tokio_rustls::TlsAcceptor::from(certificate.server_config_without_names(version));
+        let fake = FakeDatabase::start(move |mut stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                assert!(matches!(read_first(&mut stream).await, Ok(FirstPacket::SslRequest)));
+                stream.write_all(b"S").await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let Ok(FirstPacket::Startup(_)) = read_first(&mut stream).await else { return };
+                stream.write_all(LOGIN_OK).await.unwrap();
+                stream.flush().await.unwrap();
+                while stream.read_u8().await.is_ok() {}
+            }
+        })
+        .await;
+        let world =
+            World::new().with_target("fake", &fake.target("verify-full")).target("fake").start().await;
+        let mut raw = Raw::connect(world.client().port()).await;
+        raw.send(&login("alice")).await;
+        raw.until_ready().await;
+        world.stop().await;
+
+        // A configured certificate is always shown.
+        let foreign = Authority::foreign().issue(&["client"], Validity::Now);
+        let target = format!(
+            "{{host: 'localhost:{}', ssl: {{mode: verify-full, root_certificate: '<ca>', client_certificate: '{}', \
+             client_private_key: '{}'}}}}",
+            fake.port,
+            foreign.path.display(),
+            foreign.key_path.display()
+        );
+        let world = World::new().with_target("fake", &target).target("fake").start().await;
+        let mut raw = Raw::connect(world.client().port()).await;
+        raw.send(&login("alice")).await;
+        raw.refused().await.expect("08001", &["refused the TLS handshake with the alert UnknownCA"]);
+        world.stop().await;
+    }
 }

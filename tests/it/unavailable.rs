@@ -2,12 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tokio::process::Command;
 
 use crate::support::builder::World;
+use crate::support::fake_database::FakeDatabase;
 use crate::support::ports::free_port;
+use crate::support::postgres::Postgres;
+use crate::support::raw::{Raw, login};
 use crate::support::relay::{Direction, Disruption, NetworkProfile, Relay};
 use crate::support::world::Running;
+
+/// The real PostgreSQL as a static target.
+const FIXED: &str = "{host: <postgres>, database: app, ssl: {mode: verify-full, root_certificate: <ca>}}";
 
 /// Longer than `handshake_timeout`: an Aurora database that resumes.
 const RESUMES: Duration = Duration::from_secs(18);
@@ -71,4 +78,62 @@ async fn libpq_takes_a_hop_that_is_down_for_a_server_that_does_not_accept_connec
     let alone = World::new().without_server().start().await;
     assert_eq!(isready(alone.client().port()).await, Some(1), "the server is down");
     alone.stop().await;
+}
+
+/// The postmaster reports that it cannot start a process in the format of PostgreSQL before 7.4
+/// (`report_fork_failure_to_client` in postmaster.c). libpq prints the text.
+#[tokio::test]
+async fn a_database_that_cannot_start_a_process_is_quoted() {
+    let text = "could not fork new process for connection: Cannot allocate memory";
+    let fake = FakeDatabase::closing_after(format!("E{text}\n\0").into_bytes()).await;
+    let world = World::new().with_target("full", &fake.target("disable")).target("full").start().await;
+    let mut raw = Raw::connect(world.client().port()).await;
+    raw.send(&login("alice")).await;
+    let refusal = raw.refused().await;
+    assert_eq!((refusal.sqlstate(), refusal.message()), ("57P03", text));
+    world.stop().await;
+}
+
+/// psql alone reads it at once too.
+#[tokio::test]
+async fn the_databases_end_of_a_login_passes_while_a_person_types_the_password() {
+    let postgres = Postgres::start_with(&["authentication_timeout=2s"]).await;
+    let world = World::new().with_postgres(postgres).with_target("fixed", FIXED).target("fixed");
+    let world = world.start().await;
+    let began = Instant::now();
+    let mut raw = Raw::connect(world.client().port()).await;
+    raw.send(&login("by_scram")).await;
+    assert_eq!(raw.message().await.unwrap().tag, b'R');
+    // PostgreSQL sends no reason.
+    raw.refused().await.expect("57P03", &["the database fixed at", "hung up during the login"]);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    world.stop().await;
+}
+
+/// PostgreSQL logs a connection that ends without Terminate as lost.
+#[tokio::test]
+async fn a_session_that_the_proxy_ends_leaves_no_lost_connection_in_the_databases_log() {
+    let world = |limit: &str| {
+        let world = World::new().with_own_postgres().with_target("fixed", FIXED).target("fixed");
+        world.with_server(&format!("proxy: {{{limit}: 1s}}")).start()
+    };
+    let idling = world("idle_timeout").await;
+    let mut idle = Raw::session(idling.client().port(), "by_trust").await;
+    idle.refused().await.expect("57P05", &["idle_timeout"]);
+    let idled = idling.postgres.clone();
+    idling.stop().await;
+
+    let mut draining = world("drain_timeout").await;
+    let mut session = Raw::session(draining.client().port(), "by_trust").await;
+    draining.server().signal(Signal::TERM);
+    session.refused().await.expect("57P01", &["shutting down"]);
+    draining.proxy_mut("server").wait().await;
+    let ended = draining.postgres.clone();
+
+    for postgres in [idled, ended] {
+        let log = postgres.log();
+        for lost in ["reset by peer", "unexpected EOF", "could not receive data"] {
+            assert!(!log.contains(lost), "{log}");
+        }
+    }
 }

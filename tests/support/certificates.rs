@@ -115,6 +115,23 @@ impl Certificate {
         Arc::new(config)
     }
 
+    /// The same as pgbouncer's: it requests a client certificate without naming authorities, and refuses one that it does not
+    /// trust.
+    pub fn server_config_without_names(
+        &self,
+        version: &'static rustls::SupportedProtocolVersion,
+    ) -> Arc<ServerConfig> {
+        let chain = CertificateDer::pem_slice_iter(self.chain_pem.as_bytes()).map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let trusted = Arc::new(roots(&Authority::trusted().path));
+        let verifier = WebPkiClientVerifier::builder_with_provider(trusted, provider.clone());
+        let verifier = verifier.allow_unauthenticated().clear_root_hint_subjects().build().unwrap();
+        let builder =
+            ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+        Arc::new(builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap())
+    }
+
     fn write(chain_pem: &str, key_pem: &str) -> Self {
         let directory = scratch::new_directory("certificate");
         let (path, key_path) = (directory.join("certificate.pem"), directory.join("key.pem"));

@@ -272,7 +272,7 @@ async fn presented(connector: &Connector) -> Vec<u8> {
     });
     let address = Address::Tcp(HostPort::new("127.0.0.1", port));
     let socket = dial(&address, Duration::from_secs(5)).await.unwrap();
-    let _open = connector.connect(socket, "localhost").await.unwrap();
+    let _open = connector.connect(socket, "localhost", true).await.unwrap();
     accepting.await.unwrap()
 }
 
