@@ -58,6 +58,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/acl.rs", "Tag", Words("a tag of RDS")),
     ("src/catalog/auth_methods.rs", "InvalidAuthMethods", Words("a word of require_auth")),
     ("src/catalog/token.rs", "TokenRule", Words("an address, a region and a user")),
+    ("src/catalog/token.rs", "TokenClaim", Words("an access key id and a time")),
     ("src/catalog/token.rs", "TokenError", Words("the address, region and user in a token")),
     ("src/catalog/listed_at.rs", "ListedAt", Words("times")),
     ("src/catalog/lookup.rs", "LookupError", Words("names and addresses")),

@@ -1,5 +1,6 @@
 //! Readiness, and the gauges that are measured when they are read.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use crate::catalog::Directory;
+use crate::session::metrics::expect_refusals;
 use crate::shutdown::Shutdown;
 use crate::tls::CertificateExpiry;
 
@@ -27,6 +29,8 @@ pub struct Health {
     pub shutdown: Shutdown,
     /// The certificate files in use.
     pub certificates: Certificates,
+    /// The targets whose counters exist.
+    pub known: Arc<Mutex<HashSet<String>>>,
 }
 
 /// Certificate files whose expiry is measured.
@@ -78,6 +82,13 @@ impl Health {
         gauge!(TASKS).set(u32::try_from(tasks).unwrap_or(u32::MAX));
         if let Some(directory) = &self.directory {
             directory.measure();
+            let mut known = self.known.lock();
+            for target in directory.targets() {
+                if !known.contains(&target.name) {
+                    expect_refusals(&target.name);
+                    known.insert(target.name);
+                }
+            }
         }
         let certificates = self.certificates.clone();
         // An error means that the runtime ends.

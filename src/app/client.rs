@@ -13,6 +13,7 @@ use crate::config::{Config, Upstream, UpstreamTransport};
 use crate::net::{Address, HostPort, Listener};
 use crate::process::CommandError;
 use crate::secret::Secret;
+use crate::session::metrics::expect_refusals;
 use crate::session::{Engine, Hop, Transport};
 
 /// The targets to choose from, and the AWS edge behind them.
@@ -64,6 +65,7 @@ pub(crate) async fn prepare(
     let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
     let (listener, address) = listen(&config, &target).await?;
     observer.listen(&config, None, &shutdown, &mut supervisor).await?;
+    expect_refusals(&target.name);
     let engine =
         Engine::new(Client { target, upstream_mode, password, mint }, config.acceptor, config.limits);
     Ok(Prepared { engine: Arc::new(engine), listener, address, stop: config.stop, shutdown, supervisor })

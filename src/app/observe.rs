@@ -57,6 +57,7 @@ impl Observer {
             directory: directory.cloned(),
             shutdown: shutdown.clone(),
             certificates: self.certificates.clone(),
+            known: Arc::default(),
         };
         let names = HostNames::new("proxy.admin_hosts", &config.admin_hosts);
         let admin = Admin { health, recorder: recorder.clone(), names };

@@ -81,6 +81,18 @@ impl Directory {
         self.find_or_refresh(|merged| find_by_host(merged, address)).await
     }
 
+    /// The name of the database at this address, also of one that may not be connected to. Causes no refresh.
+    #[must_use]
+    pub fn name_at(&self, address: &HostPort) -> Option<String> {
+        match find_by_host(&self.listing.current(), address) {
+            Ok(target) => Some(target.name),
+            Err(LookupError::Refused { name, .. } | LookupError::TooOld { name, .. }) => Some(name),
+            Err(LookupError::Unknown { .. } | LookupError::Stale { .. } | LookupError::Ambiguous { .. }) => {
+                None
+            }
+        }
+    }
+
     /// The target of this name, or at this address. As with [`Directory::by_host`], an unknown one causes a refresh.
     pub async fn by_name(&self, name: &str) -> Result<Target, LookupError> {
         self.find_or_refresh(|merged| find_by_name(merged, name)).await

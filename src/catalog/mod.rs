@@ -25,4 +25,4 @@ pub use ports::{
     Boxed, Dial, Discover, DiscoverError, Inventory, LateRefusal, Mint, MintError, Minted, TunnelStream,
 };
 pub use target::{DefaultTls, Discovered, Iam, Policy, StaticTarget, Target};
-pub use token::{TokenError, TokenRule};
+pub use token::{TokenClaim, TokenError, TokenRule};

@@ -26,6 +26,15 @@ pub struct TokenRule {
     pub required: bool,
 }
 
+/// What a token says about itself. Only the database can verify it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenClaim {
+    /// The access key id of the signer, which is no secret.
+    pub access_key_id: String,
+    /// When it was signed, by the signer's clock.
+    pub signed: SystemTime,
+}
+
 /// A password that must not be sent to the target. RDS would refuse the token as well.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
@@ -71,19 +80,19 @@ pub enum TokenError {
 }
 
 impl TokenRule {
-    /// Checks a password at this time. Returns the access key id of the signer, which is no secret, or `None` where the
-    /// password is no token.
+    /// Checks a password at this time. Returns `None` where the password is no token.
     ///
     /// A token is a presigned URL without its scheme (Amazon RDS User Guide, "Connecting to your DB instance using IAM
     /// authentication"; AWS Signature Version 4, "Authenticating Requests: Using Query Parameters").
-    pub fn check(&self, password: &[u8], now: SystemTime) -> Result<Option<String>, TokenError> {
+    pub fn check(&self, password: &[u8], now: SystemTime) -> Result<Option<TokenClaim>, TokenError> {
         let Some(token) = Token::parse(password) else {
             return if self.required { Err(TokenError::NotAToken) } else { Ok(None) };
         };
         token.check_address(&self.address)?;
         token.check_user(&self.user)?;
-        token.check_time(now)?;
-        token.check_credential(self.region.as_deref()).map(Some)
+        let signed = token.check_time(now)?;
+        let access_key_id = token.check_credential(self.region.as_deref())?;
+        Ok(Some(TokenClaim { access_key_id, signed }))
     }
 }
 
@@ -132,7 +141,7 @@ impl<'a> Token<'a> {
         Err(TokenError::User { found: quote(&found), expected: quote(expected) })
     }
 
-    fn check_time(&self, now: SystemTime) -> Result<(), TokenError> {
+    fn check_time(&self, now: SystemTime) -> Result<SystemTime, TokenError> {
         let signed = signing_time(self.value("X-Amz-Date")?)?;
         let seconds = self.value("X-Amz-Expires")?.parse().ok().filter(|seconds| *seconds <= 604_800);
         let lifetime = seconds.ok_or(TokenError::Malformed { parameter: "X-Amz-Expires" })?;
@@ -144,7 +153,7 @@ impl<'a> Token<'a> {
         }
         match now.duration_since(ends) {
             Ok(late) if late > CLOCK_SLACK => Err(TokenError::Expired(late)),
-            _ => Ok(()),
+            _ => Ok(signed),
         }
     }
 
@@ -221,7 +230,7 @@ mod tests {
     }
 
     fn check(token: &str) -> Result<Option<String>, TokenError> {
-        rule().check(token.as_bytes(), at(0))
+        Ok(rule().check(token.as_bytes(), at(0))?.map(|claim| claim.access_key_id))
     }
 
     #[test]

@@ -42,6 +42,10 @@ impl Role for Client {
         };
         Ok(Route { target: self.target.name.clone(), hop, action })
     }
+
+    fn target_name(&self, _opening: &Opening) -> Option<String> {
+        Some(self.target.name.clone())
+    }
 }
 
 impl Client {
@@ -58,7 +62,7 @@ impl Client {
             UpstreamMode::Direct => {}
         }
         // A client does not see what the database behind an upstream proxy requests, so it has only its own word.
-        Ok(Login { startup, password, iam: identity.is_some(), identity, token_rule: None })
+        Ok(Login { startup, password, iam: identity.is_some(), identity, signed: None, token_rule: None })
     }
 
     /// The configured password, else an IAM token for this user and its signer; neither where the target has no IAM.

@@ -32,6 +32,11 @@ impl Role for Server {
             Opening::Cancel(_) => Err(Failure::CancelWithoutTarget),
         }
     }
+
+    fn target_name(&self, opening: &Opening) -> Option<String> {
+        let Opening::Startup(startup) = opening else { return None };
+        self.directory.name_at(&startup.text(HOST)?.parse().ok()?)
+    }
 }
 
 impl Server {
@@ -68,10 +73,11 @@ impl Server {
             user: startup.text("user").unwrap_or_default(),
             required: self.require_iam && iam.is_some(),
         };
-        let identity = match &password {
+        let claim = match &password {
             Some(password) => rule.check(password.expose(), SystemTime::now()).map_err(Failure::Token)?,
             None => None,
         };
-        Ok(Login { startup, password, identity, iam: iam.is_some(), token_rule: Some(rule) })
+        let (identity, signed) = claim.map(|claim| (claim.access_key_id, claim.signed)).unzip();
+        Ok(Login { startup, password, identity, signed, iam: iam.is_some(), token_rule: Some(rule) })
     }
 }

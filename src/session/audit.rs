@@ -6,10 +6,11 @@ use tracing::{Span, debug, info};
 
 use super::metrics::{self, Connection, Steps};
 use super::refusal_log::{RefusalLog, RefusedConnection};
-use super::splice::{End, Splice};
+use super::splice::{End, Side, Splice};
 use super::{Action, Failure, Fault, Login, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 use crate::tls::TlsError;
+use crate::wire::SqlState;
 
 /// The most characters of a text that are logged.
 const MAX_TEXT: usize = 128;
@@ -50,7 +51,9 @@ impl Record {
         }
     }
 
-    pub(super) fn negotiated(&mut self, app: &Framed, request: &Request) {
+    /// `target`: the name of the target, if it is known before the role decides.
+    pub(super) fn negotiated(&mut self, app: &Framed, request: &Request, target: Option<String>) {
+        self.target = target.unwrap_or_default();
         self.steps.done("negotiate");
         self.app_tls = app.stream().tls_version().unwrap_or("off");
         if let Opening::Startup(startup) = &request.opening {
@@ -121,11 +124,11 @@ impl Record {
         } = self;
         let (ended_by, outcome) = ended_by(end);
         metrics::session_ended(target, ended_by, outcome, splice);
-        let error = if let End::Broken(_, error) = end { error.to_string() } else { String::new() };
+        let (sqlstate, error) = last_error(splice, end);
         info!(
             %peer, target, user, database, application_name, identity, identity_claimed, app_tls, hop_tls,
             sent = splice.sent(), received = splice.received(), duration_ms = millis(self.began),
-            ended_by, outcome, error, "session ended"
+            ended_by, outcome, sqlstate, error, "session ended"
         );
     }
 
@@ -135,9 +138,9 @@ impl Record {
     }
 
     pub(super) fn failed(&self, failure: &Failure, log: &RefusalLog) {
-        let (fault, reason) = (failure.fault().name(), failure.reason());
+        let (fault, reason) = (failure.fault(), failure.reason());
         let (peer, duration_ms) = (self.peer, millis(self.began));
-        metrics::refused(fault, reason);
+        metrics::refused(fault, reason, &self.target);
         // Port scanners hang up without sending anything, some health checks after an SSLRequest.
         let hung_up =
             matches!(failure, Failure::ApplicationGone(_) | Failure::ApplicationTls(TlsError::HungUp(_)));
@@ -154,8 +157,9 @@ impl Record {
                 database: self.database.clone(),
                 application_name: self.application_name.clone(),
                 identity_claimed: self.identity_claimed.clone(),
-                fault,
-                reason,
+                fault: fault.name(),
+                reason: reason.name(),
+                sqlstate: failure.sqlstate_read(),
                 duration_ms,
                 error: failure.to_string(),
                 expected: is_expected(failure),
@@ -191,6 +195,23 @@ fn ended_by(end: &End) -> (&'static str, &'static str) {
         End::Idle(_) => ("proxy", "idle_timeout"),
         End::Shutdown => ("proxy", "shutdown"),
     }
+}
+
+/// The SQLSTATE and the text of what ended a session: the hop's last FATAL, else what the proxy knows.
+fn last_error(splice: &Splice, end: &End) -> (String, String) {
+    if let Some(fatal) = splice.fatal() {
+        let message = fatal.message().unwrap_or_default().into_owned();
+        return (fatal.sqlstate().unwrap_or_default().into_owned(), message);
+    }
+    let (sqlstate, error) = match end {
+        End::Shutdown => (Some(SqlState::AdminShutdown), String::new()),
+        End::Idle(_) => (Some(SqlState::IdleSessionTimeout), String::new()),
+        End::Broken(Side::Hop, error) => (Some(SqlState::ConnectionFailure), error.to_string()),
+        End::Closed(Side::Hop) => (Some(SqlState::ConnectionFailure), String::new()),
+        End::Broken(Side::App, error) => (None, error.to_string()),
+        End::Closed(Side::App) | End::Lingered(_) => (None, String::new()),
+    };
+    (sqlstate.map_or(String::new(), |sqlstate| sqlstate.as_str().to_owned()), error)
 }
 
 fn millis(since: Instant) -> u64 {

@@ -1,5 +1,7 @@
 //! Step 5, authenticate: the login at the hop, until it is ready for queries.
 
+use std::time::SystemTime;
+
 use bytes::BufMut;
 
 use super::connect::HopStream;
@@ -30,6 +32,8 @@ pub(super) struct Conversation<'a> {
     pub(super) binding_withheld: bool,
     /// The application could have used it.
     pub(super) binding_missed: bool,
+    /// When the IAM token was signed, where another process signed it.
+    pub(super) signed: Option<SystemTime>,
     state: LoginState,
     /// The password travelled in clear text, as that of an IAM login does.
     cleartext: bool,
@@ -71,6 +75,7 @@ pub(super) async fn authenticate(
         user,
         binding_withheld: false,
         binding_missed: false,
+        signed: login.signed,
         state: LoginState::Start,
         cleartext: false,
         cancel: None,

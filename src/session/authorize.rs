@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Failure, Opening};
 use crate::catalog::{AuthMethods, Dial, Target, TokenRule};
@@ -28,6 +28,9 @@ pub const CANCEL: &str = "rds-auth-proxy.cancel";
 pub trait Role: Send + Sync + 'static {
     /// Decides the route of a connection, or refuses it with the reason that the application reads.
     fn authorize(&self, request: Request) -> impl Future<Output = Result<Route, Failure>> + Send;
+
+    /// The name of the target that a connection is for, if it is known without waiting. For the log and metrics only.
+    fn target_name(&self, opening: &Opening) -> Option<String>;
 }
 
 /// What an application requests.
@@ -63,6 +66,8 @@ pub struct Login {
     /// The signer of the IAM token that this session logs in with, if it does: an ARN or an access key id. It is a claim until
     /// the database has verified the token.
     pub identity: Option<String>,
+    /// When the token was signed, by the signer's clock; absent where this process signed it.
+    pub signed: Option<SystemTime>,
     /// Whether the target verifies IAM tokens.
     pub iam: bool,
     /// What a password of the application must satisfy before it is relayed in clear text.

@@ -1,7 +1,9 @@
 //! The side at fault and the reason of a failure, for logs and metrics.
 
-use super::{Failure, Fault};
+use super::response::OWN_ERROR;
+use super::{Failure, Fault, Reason};
 use crate::catalog::LookupError;
+use crate::wire::SqlState;
 
 impl Failure {
     /// The side at fault.
@@ -22,10 +24,10 @@ impl Failure {
             | Self::Password(_)
             | Self::Token(_)
             | Self::Idle(_)
-            | Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => Fault::Application,
-            Self::Lookup(
-                LookupError::Refused { .. } | LookupError::Stale { .. } | LookupError::TooOld { .. },
-            )
+            | Self::Lookup(
+                LookupError::Unknown { .. } | LookupError::Ambiguous { .. } | LookupError::Refused { .. },
+            ) => Fault::Application,
+            Self::Lookup(LookupError::Stale { .. } | LookupError::TooOld { .. })
             | Self::Mint(_)
             | Self::TooManyConnections(_)
             | Self::TooManyConnectionsOfPeer(_)
@@ -33,6 +35,8 @@ impl Failure {
             | Self::LoginDropped(_)
             | Self::PendingDropped
             | Self::ShuttingDown => Fault::Proxy,
+            // The half behind the hop refused it, with a sentence of this program.
+            Self::Refused { message, .. } if message.starts_with(OWN_ERROR) => Fault::Hop,
             Self::Refused { .. } => Fault::Database,
             Self::Timeout { fault, .. } => *fault,
             Self::CancelRefused(_)
@@ -58,53 +62,68 @@ impl Failure {
         }
     }
 
-    /// The reason as a label of metrics.
+    /// The reason.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::Application(_)
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
-            | Self::RepeatedRequest(_) => "application_protocol",
-            Self::Plaintext => "plaintext",
-            Self::ApplicationGone(_) => "application_gone",
-            Self::ApplicationTls(_) => "application_tls",
+            | Self::RepeatedRequest(_) => Reason::ApplicationProtocol,
+            Self::Plaintext => Reason::Plaintext,
+            Self::ApplicationGone(_) => Reason::ApplicationGone,
+            Self::ApplicationTls(_) => Reason::ApplicationTls,
             Self::MissingParameter { .. } | Self::InvalidTarget(_) | Self::Startup(_) | Self::Password(_) => {
-                "startup_parameters"
+                Reason::StartupParameters
             }
-            Self::CancelWithoutTarget => "cancel_without_target",
-            Self::CancelRefused(_) => "cancel_refused",
-            Self::Lookup(LookupError::Refused { .. }) => "target_acl",
-            Self::Lookup(LookupError::TooOld { .. }) => "list_too_old",
+            Self::CancelWithoutTarget => Reason::CancelWithoutTarget,
+            Self::CancelRefused(_) => Reason::CancelRefused,
+            Self::Lookup(LookupError::Refused { .. }) => Reason::TargetAcl,
+            Self::Lookup(LookupError::TooOld { .. }) => Reason::ListTooOld,
             Self::Lookup(
                 LookupError::Unknown { .. } | LookupError::Ambiguous { .. } | LookupError::Stale { .. },
-            ) => "unknown_target",
-            Self::Mint(_) => "aws_credentials",
-            Self::TooManyConnections(_) => "max_connections",
-            Self::TooManyConnectionsOfPeer(_) => "max_connections_per_peer",
-            Self::TooManyLogins(full) => full.key,
-            Self::LoginDropped(_) => "login_dropped",
-            Self::PendingDropped => "pending_dropped",
-            Self::ShuttingDown => "shutdown",
-            Self::Idle(_) => "idle_timeout",
-            Self::Timeout { .. } | Self::Silent(..) => "timeout",
-            Self::Unreachable { .. } | Self::RefusedLate { .. } => "unreachable",
-            Self::HopGone { .. } | Self::HopLost { .. } => "hop_gone",
+            ) => Reason::UnknownTarget,
+            Self::Mint(_) => Reason::AwsCredentials,
+            Self::TooManyConnections(_) => Reason::MaxConnections,
+            Self::TooManyConnectionsOfPeer(_) => Reason::MaxConnectionsPerPeer,
+            Self::TooManyLogins(full) => full.reason,
+            Self::LoginDropped(_) => Reason::LoginDropped,
+            Self::PendingDropped => Reason::PendingDropped,
+            Self::ShuttingDown => Reason::Shutdown,
+            Self::Idle(_) => Reason::IdleTimeout,
+            Self::Timeout { .. } | Self::Silent(..) => Reason::Timeout,
+            Self::Unreachable { .. } | Self::RefusedLate { .. } => Reason::Unreachable,
+            Self::HopGone { .. } | Self::HopLost { .. } => Reason::HopGone,
             Self::HopTls { .. }
             | Self::NoTls { .. }
             | Self::UnverifiedTunnel(_)
             | Self::ErrorBeforeTls(_)
-            | Self::HungUpBeforeTls(_) => "hop_tls",
+            | Self::HungUpBeforeTls(_) => Reason::HopTls,
             Self::HopProtocol { .. }
             | Self::NotPostgres { .. }
             | Self::LoginOrder { .. }
             | Self::SecondPasswordRequest(_)
             | Self::UnsupportedSasl { .. }
             | Self::UnsupportedMethod { .. }
-            | Self::EndlessLogin(..) => "hop_protocol",
-            Self::MethodNotAllowed { .. } => "auth_method",
-            Self::Token(_) => "token",
-            Self::Scram { .. } | Self::Refused { .. } => "login_refused",
+            | Self::EndlessLogin(..) => Reason::HopProtocol,
+            Self::MethodNotAllowed { .. } => Reason::AuthMethod,
+            Self::Token(_) => Reason::Token,
+            Self::Scram { .. } => Reason::LoginRefused,
+            Self::Refused { sqlstate, message, .. } => refused(sqlstate, message),
         }
+    }
+}
+
+/// The reason of a refusal that was relayed.
+fn refused(sqlstate: &str, message: &str) -> Reason {
+    let is = |state: SqlState| sqlstate == state.as_str();
+    if message.starts_with(OWN_ERROR) {
+        Reason::UpstreamRefused
+    } else if is(SqlState::TooManyConnections) {
+        Reason::DatabaseFull
+    } else if is(SqlState::CannotConnectNow) || is(SqlState::AdminShutdown) {
+        Reason::DatabaseUnavailable
+    } else {
+        Reason::LoginRefused
     }
 }

@@ -89,7 +89,8 @@ impl<R: Role> Connection<'_, R> {
             () = shutdown.ended() => return Err(Failure::ShuttingDown.into()),
         };
         let request = Request { opening };
-        self.record.negotiated(&app, &request);
+        let target = self.engine.role.target_name(&request.opening);
+        self.record.negotiated(&app, &request, target);
         if self.engine.refuses_plaintext(self.peer) && !app.stream().is_tls() {
             // The sender of a cancel request expects no answer.
             let app = if let Opening::Cancel(_) = request.opening { None } else { Some(app) };

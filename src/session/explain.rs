@@ -1,5 +1,7 @@
 //! Hints for a login that the database refused.
 
+use std::time::{Duration, SystemTime};
+
 use crate::wire::{ErrorResponse, Header, SqlState};
 
 /// What is known about a login when the database refuses it.
@@ -10,6 +12,22 @@ pub(super) struct Circumstances<'a> {
     pub(super) identity: Option<&'a str>,
     /// The application could have bound its login to TLS, but did not see that the database can too.
     pub(super) binding_missed: bool,
+    /// The age of the token, if the clocks of signer and proxy differ visibly.
+    pub(super) age: Option<String>,
+}
+
+/// The least difference that is worth a word: an application logs in at once with a token made for it.
+const NOTABLE: Duration = Duration::from_mins(1);
+
+/// The age of a token as a clause, if it is notable: a token is made for each login, so its age shows how far the clocks
+/// differ.
+pub(super) fn token_age(signed: SystemTime, now: SystemTime) -> Option<String> {
+    let (difference, direction) = match now.duration_since(signed) {
+        Ok(age) => (age, "ago"),
+        Err(early) => (early.duration(), "in the future"),
+    };
+    let notable = difference >= NOTABLE;
+    notable.then(|| format!("the IAM token was signed {} minutes {direction}", difference.as_secs() / 60))
 }
 
 /// Whether this `SASLInitialResponse` of an application has the flag `y`: it could bind its login to its TLS session, had
@@ -35,6 +53,10 @@ pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'
     }
     if let Some(identity) = circumstances.identity {
         explain_iam(error, circumstances.user, identity);
+        if let (Some(age), Some(hint)) = (&circumstances.age, error.hint()) {
+            let hint = format!("{hint} By the clock of this proxy, {age}; check the clocks.");
+            error.set_hint(hint);
+        }
     } else if circumstances.binding_missed
         && error.is(SqlState::InvalidAuthorizationSpecification)
         && error.hint().is_none()
@@ -71,7 +93,8 @@ mod tests {
     #[test]
     fn a_refused_iam_login_names_grant_policy_and_identity() {
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        let iam = Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: false };
+        let iam =
+            Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: false, age: None };
         explain(&mut error, &iam);
         let hint = error.hint().unwrap().into_owned();
         for part in ["GRANT rds_iam TO \"alice\"", "rds-db:connect", "AKIDEXAMPLE"] {
@@ -85,15 +108,34 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_another_clock_names_the_difference() {
+        let now = SystemTime::now();
+        assert!(token_age(now - Duration::from_secs(59), now).is_none());
+        let ago = token_age(now - Duration::from_mins(4), now).unwrap();
+        assert_eq!(ago, "the IAM token was signed 4 minutes ago");
+        let age = token_age(now + Duration::from_secs(150), now);
+        assert_eq!(age.as_deref(), Some("the IAM token was signed 2 minutes in the future"));
+        let mut error = refused(SqlState::InvalidAuthorizationSpecification);
+        explain(
+            &mut error,
+            &Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: false, age },
+        );
+        assert!(error.hint().unwrap().ends_with("2 minutes in the future; check the clocks."), "{error:?}");
+    }
+
+    #[test]
     fn other_errors_pass_unchanged() {
         let mut error = refused(SqlState::InvalidCatalogName);
         explain(
             &mut error,
-            &Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: true },
+            &Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: true, age: None },
         );
         assert!(error.hint().is_none());
         let mut error = refused(SqlState::InvalidPassword);
-        explain(&mut error, &Circumstances { user: "alice", identity: None, binding_missed: true });
+        explain(
+            &mut error,
+            &Circumstances { user: "alice", identity: None, binding_missed: true, age: None },
+        );
         assert!(error.hint().is_none(), "a wrong password has nothing to do with channel binding");
     }
 
@@ -109,7 +151,10 @@ mod tests {
     #[test]
     fn a_lost_channel_binding_is_explained() {
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        explain(&mut error, &Circumstances { user: "alice", identity: None, binding_missed: true });
+        explain(
+            &mut error,
+            &Circumstances { user: "alice", identity: None, binding_missed: true, age: None },
+        );
         assert!(error.hint().unwrap().contains("channel_binding=disable"));
     }
 }

@@ -30,8 +30,14 @@ pub async fn login(
     startup: StartupMessage,
     password: Option<Secret>,
 ) -> Result<Option<CancelRequest>, Failure> {
-    let login =
-        Login { startup, password, identity: Some("someone".to_owned()), iam: true, token_rule: None };
+    let login = Login {
+        startup,
+        password,
+        identity: Some("someone".to_owned()),
+        signed: None,
+        iam: true,
+        token_rule: None,
+    };
     let arrival = Arrival { peer: None, target: "hop", has_password: false, slot: None };
     let permit = Logins::new(&Limits::default()).arrive(arrival);
     authenticate(app, &mut HopStream::trusted(hop, "hop"), &login, &permit, &mut Deadline::new(LONG))

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Reason;
+
 /// The least limit of pending connections, however low `max_connections` is.
 const MIN_PENDING: usize = 256;
 
@@ -29,12 +31,13 @@ pub struct Limits {
 /// A login had no turn within its time.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "there are too many logins under way: {key} of this proxy is {limit}, and this login waited {:.1} s for its turn",
+    "there are too many logins under way: {} of this proxy is {limit}, and this login waited {:.1} s for its turn",
+    reason.name(),
     waited.as_secs_f32()
 )]
 pub struct TooManyLogins {
     /// The key of the limit, `max_logins_per_target` or `max_logins_per_peer`.
-    pub key: &'static str,
+    pub reason: Reason,
     /// The limit.
     pub limit: usize,
     /// How long the login waited.

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
-use super::Limits;
 use super::splice::Splice;
+use super::{Fault, Limits, Reason};
 
 /// How long the steps of a handshake take, in seconds.
 pub const HANDSHAKE_SECONDS: &str = "rds_auth_proxy_handshake_seconds";
@@ -24,6 +26,9 @@ const REFUSALS: &str = "rds_auth_proxy_refused_total";
 const CANCELS: &str = "rds_auth_proxy_cancel_requests_total";
 const BYTES: &str = "rds_auth_proxy_bytes_total";
 
+/// The label `target` of connections that name no known target.
+const OTHER: &str = "other";
+
 /// Describes the metrics to the recorder.
 pub fn describe() {
     describe_gauge!(CONNECTIONS_OPEN, "Connections accepted and not yet closed, in whatever step.");
@@ -33,7 +38,7 @@ pub fn describe() {
     describe_counter!(SESSIONS, "Sessions that have ended, by target, the side that ended them and how.");
     describe_counter!(
         REFUSALS,
-        "Connections that did not become a session, by the side at fault and the reason."
+        "Connections that did not become a session, by the side at fault, the reason and the target."
     );
     describe_gauge!(LOGINS_OPEN, "Logins under way at a target, from the dial to ready.");
     describe_gauge!(LOGINS_WAITING, "Logins that wait for their turn, by target.");
@@ -43,6 +48,7 @@ pub fn describe() {
     );
     describe_counter!(CANCELS, "Cancel requests delivered, by target.");
     describe_counter!(BYTES, Unit::Bytes, "Bytes of ended sessions, by target and direction.");
+    expect_refusals(OTHER);
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "Time from accept to ready, by step.");
 }
 
@@ -137,8 +143,23 @@ pub(super) fn session_ended(target: &str, ended_by: &'static str, outcome: &'sta
     counter!(BYTES, "target" => target, "direction" => "received").increment(splice.received());
 }
 
-pub(super) fn refused(fault: &'static str, reason: &'static str) {
-    counter!(REFUSALS, "fault" => fault, "reason" => reason).increment(1);
+pub(super) fn refused(fault: Fault, reason: Reason, target: &str) {
+    let target = if target.is_empty() { OTHER } else { target };
+    refusals(fault, reason, target).increment(1);
+}
+
+/// Makes the counters of refused connections for this target, at 0: a counter that appears with its first burst shows no
+/// increase.
+pub fn expect_refusals(target: &str) {
+    for reason in Reason::ALL {
+        for fault in reason.faults() {
+            refusals(*fault, reason, target).increment(0);
+        }
+    }
+}
+
+fn refusals(fault: Fault, reason: Reason, target: &str) -> Counter {
+    counter!(REFUSALS, "fault" => fault.name(), "reason" => reason.name(), "target" => target.to_owned())
 }
 
 pub(super) fn cancelled(target: &str) {

@@ -22,7 +22,7 @@
 //! | `explain.rs` | hints for a login that the database refused |
 //! | `cancel.rs` | delivery of cancel requests |
 //! | `close.rs` | the last message and an orderly close |
-//! | `failure.rs`, `fault.rs`, `io_reason.rs` | why a connection fails, and the side that causes it |
+//! | `failure.rs`, `reason.rs`, `fault.rs`, `io_reason.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `audit.rs`, `metrics.rs` | log lines and metrics of a connection |
 //! | `refusal_log.rs` | one log line and a count for refusals of one kind |
@@ -51,6 +51,7 @@ mod message;
 pub mod metrics;
 mod negotiate;
 mod password;
+mod reason;
 mod refusal_log;
 mod relay;
 mod response;
@@ -64,3 +65,4 @@ pub use failure::Failure;
 pub use fault::Fault;
 pub use limits::{Limits, TooManyLogins};
 pub use negotiate::Opening;
+pub use reason::Reason;

@@ -36,6 +36,8 @@ pub(super) struct RefusedConnection {
     pub(super) identity_claimed: String,
     pub(super) fault: &'static str,
     pub(super) reason: &'static str,
+    /// What the application read; empty where it read nothing.
+    pub(super) sqlstate: String,
     pub(super) duration_ms: u64,
     pub(super) error: String,
     /// The operator of the proxy has nothing to fix.
@@ -170,17 +172,19 @@ impl RefusedConnection {
     fn write(&self, repeated: Option<u64>) {
         let _connection = self.span.enter();
         let Self { peer, target, user, database, application_name, identity_claimed, .. } = self;
-        let Self { fault, duration_ms, error, expected, .. } = self;
+        let Self { fault, reason, sqlstate, duration_ms, error, expected, .. } = self;
         if *expected {
             info!(
                 target: MODULE,
-                %peer, target, user, database, application_name, identity_claimed, fault, duration_ms, error, repeated,
+                %peer, target, user, database, application_name, identity_claimed, fault, reason,
+                sqlstate, duration_ms, error, repeated,
                 "connection refused"
             );
         } else {
             warn!(
                 target: MODULE,
-                %peer, target, user, database, application_name, identity_claimed, fault, duration_ms, error, repeated,
+                %peer, target, user, database, application_name, identity_claimed, fault, reason,
+                sqlstate, duration_ms, error, repeated,
                 "connection failed"
             );
         }
@@ -213,6 +217,7 @@ mod tests {
             identity_claimed: String::new(),
             fault: "database",
             reason,
+            sqlstate: String::new(),
             duration_ms: 1,
             error: "x".repeat(60_000),
             expected: true,

@@ -8,8 +8,9 @@ use postgres_protocol::authentication::sasl::SCRAM_SHA_256_PLUS;
 use super::Failure;
 use super::authenticate::Conversation;
 use super::deadline::Deadline;
-use super::explain::{Circumstances, explain, misses_channel_binding, refuses_credential};
+use super::explain::{Circumstances, explain, misses_channel_binding, refuses_credential, token_age};
 use super::message::{read_from_hop, read_password};
+use super::response::OWN_ERROR;
 use crate::catalog::TokenError;
 use crate::secret::{Secret, make_room};
 use crate::wire::{Authentication, BackendMessage, ErrorResponse, Header, decode_password};
@@ -64,14 +65,16 @@ impl Conversation<'_> {
     }
 
     /// Checks the application's password where it is an IAM token, or has to be one.
-    fn check_relayed(&self, request: &Authentication<'_>, answer: &Secret) -> Result<(), Failure> {
+    fn check_relayed(&mut self, request: &Authentication<'_>, answer: &Secret) -> Result<(), Failure> {
         let Some(rule) = &self.login.token_rule else { return Ok(()) };
         if *request != Authentication::CleartextPassword {
             return if rule.required { Err(Failure::Token(TokenError::NotAToken)) } else { Ok(()) };
         }
         let body = answer.expose().get(Header::LENGTH..).unwrap_or_default();
         let password = decode_password(body).map_err(Failure::Application)?;
-        rule.check(password.expose(), SystemTime::now()).map(drop).map_err(Failure::Token)
+        let claim = rule.check(password.expose(), SystemTime::now()).map_err(Failure::Token)?;
+        self.signed = claim.map(|claim| claim.signed);
+        Ok(())
     }
 
     /// An application cannot bind its login to the database's TLS session, which is the proxy's: libpq refuses the offer in
@@ -97,8 +100,16 @@ impl Conversation<'_> {
             user: &self.user,
             identity: self.login.identity.as_deref().filter(|_| self.login.iam),
             binding_missed: self.binding_missed,
+            age: self.signed.and_then(|signed| token_age(signed, SystemTime::now())),
         };
-        explain(&mut error, &circumstances);
+        let own = error.message().is_some_and(|message| message.starts_with(OWN_ERROR));
+        let mut message = error.message().unwrap_or_default().into_owned();
+        if !own {
+            explain(&mut error, &circumstances);
+            if let Some(age) = circumstances.age.filter(|_| refuses_credential(&error)) {
+                message = format!("{message} ({age})");
+            }
+        }
         // Another half of this product slows refused logins itself.
         if refuses_credential(&error) && self.hop.is_database {
             self.permit.slow_down(deadline.left_to_try()).await;
@@ -108,7 +119,7 @@ impl Conversation<'_> {
         Ok(Failure::Refused {
             hop: self.hop.name.clone(),
             sqlstate: error.sqlstate().unwrap_or_default().into_owned(),
-            message: error.message().unwrap_or_default().into_owned(),
+            message,
         })
     }
 }

@@ -18,7 +18,18 @@ const USE_TLS: &str =
 const SHOW_CERTIFICATE: &str =
     "Set client_certificate and client_private_key to a certificate that the other side trusts.";
 
+/// How the errors of this program begin, whichever half sends them.
+pub(super) const OWN_ERROR: &str = "rds-auth-proxy: ";
+
 impl Failure {
+    /// The SQLSTATE that the application reads; empty where it reads none.
+    pub(super) fn sqlstate_read(&self) -> String {
+        match self {
+            Self::Refused { sqlstate, .. } => sqlstate.clone(),
+            other => other.response().map(|_| self.sqlstate().as_str().to_owned()).unwrap_or_default(),
+        }
+    }
+
     /// The message for the application. `None` where it has gone, expects no answer, or has the hop's message already.
     #[must_use]
     pub fn response(&self) -> Option<ErrorResponse> {
@@ -34,7 +45,7 @@ impl Failure {
             return None;
         }
         let response =
-            ErrorResponse::new(Severity::Fatal, self.sqlstate(), format!("rds-auth-proxy: {}", self.text()));
+            ErrorResponse::new(Severity::Fatal, self.sqlstate(), format!("{OWN_ERROR}{}", self.text()));
         Some(match self.hint() {
             Some(hint) => response.with_hint(hint),
             None => response,

@@ -11,8 +11,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(super) use self::direction::Side;
 use self::direction::{Broken, Direction, TAIL};
 use crate::net::Stream;
+use crate::wire::ErrorResponse;
 
 mod direction;
+mod reply;
 #[cfg(test)]
 mod tests;
 
@@ -85,13 +87,18 @@ impl Splice {
     /// follows another message. The data of a COPY can imitate them. So the answer is no from the start of a COPY, as far
     /// as that is visible, until the application sends its next message.
     pub(super) fn may_speak(&self) -> bool {
-        self.is_ready() && !self.down.copying() && !self.terminated()
+        self.is_ready() && !self.down.reply.copying() && !self.terminated()
     }
 
     /// Whether the database may be busy with this session: it received bytes since it was last ready for a query, or it is
     /// in the middle of an answer.
     pub(super) fn may_be_busy(&self) -> bool {
         (self.last_sender == Side::App || !self.is_ready()) && !self.terminated()
+    }
+
+    /// The error by which the hop ended the session, if its last bytes were one.
+    pub(super) fn fatal(&self) -> Option<ErrorResponse> {
+        self.down.reply.fatal()
     }
 
     /// Whether the hop waits for the application's next message, so that it can read a Terminate of the proxy.
@@ -117,7 +124,7 @@ impl Splice {
         let (sent, received) = (self.up.moved, self.down.moved);
         let up = self.up.poll(context, &mut self.app, &mut self.hop);
         if self.up.moved != sent {
-            self.down.expect_reply();
+            self.down.reply.expect();
         }
         let down = self.down.poll(context, &mut self.hop, &mut self.app);
         for broken in [up, down].into_iter().filter_map(broke) {

@@ -1,7 +1,7 @@
 //! Counters of connections, refusals, discovery refreshes and cancel requests.
 
 use crate::credentials::client_with_file;
-use crate::operations::{ADMIN, count, get, until_counted, until_ready};
+use crate::operations::{ADMIN, count, get, lines, until_counted, until_ready};
 use crate::support::builder::World;
 use crate::support::instance::Instance;
 use crate::support::raw::{Message, Raw, Refusal, V3_0, startup};
@@ -17,8 +17,8 @@ const CANCELS: &str = "rds_auth_proxy_cancel_requests_total{target=\"db-1\"}";
 /// More connections without a startup packet than a server keeps pending.
 const SILENT: u64 = 300;
 
-fn refused(fault: &str, reason: &str) -> String {
-    format!("rds_auth_proxy_refused_total{{fault=\"{fault}\",reason=\"{reason}\"}}")
+fn refused(fault: &str, reason: &str, target: &str) -> String {
+    format!("rds_auth_proxy_refused_total{{fault=\"{fault}\",reason=\"{reason}\",target=\"{target}\"}}")
 }
 
 #[tokio::test]
@@ -32,6 +32,13 @@ async fn a_server_counts_refused_connections_by_reason() {
     let before = get(server, "/metrics").await.1;
     assert_eq!(count(&before, "rds_auth_proxy_max_connections"), 2);
     assert_eq!(count(&before, CONNECTIONS), 0);
+    // A counter that appears with its first burst shows Prometheus no increase.
+    for reason in ["max_connections", "max_connections_per_peer", "aws_credentials", "list_too_old"] {
+        for target in ["db-1", "other"] {
+            let series = format!("{} 0\n", refused("proxy", reason, target));
+            assert!(before.contains(&series), "{series}{before}");
+        }
+    }
     assert_eq!(count(&before, REFRESHES), requests(&world));
 
     let by_acl = refusal_of(&world, &world.database("shut").endpoint()).await;
@@ -44,6 +51,9 @@ async fn a_server_counts_refused_connections_by_reason() {
     let (second, _) = log_in(&world, &endpoint).await.expect("the second login fails");
     let third = refusal_of(&world, &endpoint).await;
     third.expect("53300", &["max_connections of this proxy is 2"]);
+    let line = lines(server, "connection failed").pop().unwrap();
+    let of = ["target", "user", "reason", "sqlstate"].map(|field| line[field].as_str().unwrap());
+    assert_eq!(of, ["db-1", "by_trust", "max_connections", "53300"], "{line}");
     cancel(&world, &endpoint, &messages).await;
     until_counted(server, &[&format!("{CANCELS} 1")]).await;
 
@@ -56,8 +66,8 @@ async fn a_server_counts_refused_connections_by_reason() {
     }
     // A connection is counted right after it was closed.
     let refused_silent = |metrics: &str| {
-        let timed_out = count(metrics, &refused("application", "timeout"));
-        (timed_out, count(metrics, &refused("proxy", "pending_dropped")))
+        let timed_out = count(metrics, &refused("application", "timeout", "other"));
+        (timed_out, count(metrics, &refused("proxy", "pending_dropped", "other")))
     };
     let mut after = get(server, "/metrics").await.1;
     for _ in 0..100 {
@@ -68,9 +78,9 @@ async fn a_server_counts_refused_connections_by_reason() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         after = get(server, "/metrics").await.1;
     }
-    assert_eq!(count(&after, &refused("proxy", "target_acl")), 1);
-    assert_eq!(count(&after, &refused("application", "unknown_target")), 1);
-    assert_eq!(count(&after, &refused("proxy", "max_connections")), 1);
+    assert_eq!(count(&after, &refused("application", "target_acl", "shut")), 1);
+    assert_eq!(count(&after, &refused("application", "unknown_target", "other")), 1);
+    assert_eq!(count(&after, &refused("proxy", "max_connections", "db-1")), 1);
     let (timed_out, dropped) = refused_silent(&after);
     assert!(timed_out > 0 && dropped > 0, "{timed_out} timed out, {dropped} were dropped");
     assert_eq!(timed_out + dropped, SILENT);
@@ -86,7 +96,7 @@ async fn a_server_counts_refused_connections_by_reason() {
 async fn a_client_counts_logins_without_credentials_and_cancel_requests() {
     let world = World::new().with_client(ADMIN).without_client().start().await;
     let (client, path) = client_with_file(&world).await;
-    let credentials = refused("proxy", "aws_credentials");
+    let credentials = refused("proxy", "aws_credentials", "db-1");
     let before = get(&client, "/metrics").await.1;
     assert_eq!([CONNECTIONS, CANCELS, &credentials].map(|series| count(&before, series)), [0; 3]);
 

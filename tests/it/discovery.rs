@@ -232,7 +232,7 @@ async fn a_list_that_is_too_old_admits_static_targets_only() {
     server.wait_for_log("the list of RDS databases of us-east-1 is ").await;
     server.wait_for_log("s old, more than rds.max_age (3s)").await;
     server.wait_for_log("may not call rds:DescribeDBInstances").await;
-    let refused = "rds_auth_proxy_refused_total{fault=\"proxy\",reason=\"list_too_old\"} 2";
+    let refused = "rds_auth_proxy_refused_total{fault=\"proxy\",reason=\"list_too_old\",target=\"db-1\"} 2";
     until_counted(server, &[refused, "rds_auth_proxy_targets 2"]).await;
     for target in [world.database("db-2").endpoint(), format!("localhost:{}", world.postgres.port)] {
         log_in(&world, &target).await.expect("a target of the configuration stays");

@@ -31,7 +31,9 @@ async fn refusals_of_one_kind_share_a_line_and_metrics_count_all() {
     }
     refused(server, &[("user", "by_trust")]).await;
     let counted = |reason: &str, count: u32| {
-        format!("rds_auth_proxy_refused_total{{fault=\"application\",reason=\"{reason}\"}} {count}")
+        format!(
+            "rds_auth_proxy_refused_total{{fault=\"application\",reason=\"{reason}\",target=\"other\"}} {count}"
+        )
     };
     until_counted(server, &[&counted("unknown_target", 40), &counted("startup_parameters", 1)]).await;
     let of = |text: &str| -> Vec<Value> {

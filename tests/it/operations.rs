@@ -107,7 +107,8 @@ async fn probes_and_metrics_report_sessions_and_refusals() {
 
     let ended =
         "rds_auth_proxy_sessions_total{target=\"db-1\",ended_by=\"application\",outcome=\"closed\"} 1";
-    let refused = "rds_auth_proxy_refused_total{fault=\"database\",reason=\"login_refused\"} 1";
+    let refused =
+        "rds_auth_proxy_refused_total{fault=\"database\",reason=\"login_refused\",target=\"db-1\"} 1";
     // The server counts both a moment after psql has ended.
     let text = until_counted(server, &[ended, refused]).await;
     assert_eq!(metric(&text, "rds_auth_proxy_sessions_open{target=\"db-1\"}"), 1);

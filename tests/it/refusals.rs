@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio_postgres::error::SqlState;
 
+use crate::operations::{ADMIN, until_counted};
 use crate::support::builder::World;
-use crate::support::instance::REGION;
+use crate::support::instance::{Instance, REGION};
 use crate::support::raw::{Raw, Refusal};
 use crate::support::roles::DATABASE;
 use crate::support::token::sign;
@@ -97,5 +98,35 @@ async fn errors_unrelated_to_iam_pass_unchanged() {
     assert_eq!(*error.code(), SqlState::INVALID_CATALOG_NAME);
     assert_eq!(error.message(), r#"database "no such" does not exist"#);
     assert_eq!((error.hint(), error.severity()), (None, "FATAL"));
+    world.stop().await;
+}
+
+/// A sentence of our own server is no refusal of an IAM login.
+#[tokio::test]
+async fn a_refusal_by_the_server_itself_gets_no_hint_about_iam() {
+    let acl =
+        "proxy: {admin_addr: '127.0.0.1:0', target_acl: {blocked_rds_tags: [{name: closed, value: 'yes'}]}}";
+    let world = World::new().with_instance(Instance::new("db-1").tag("closed", "yes")).with_server(acl);
+    let world = world.with_client(ADMIN).start().await;
+    let error = world.refusal("alice").await;
+    assert_eq!(*error.code(), SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+    assert!(error.message().starts_with("rds-auth-proxy: the target \"db-1\" is not allowed"), "{error}");
+    assert!(error.hint().is_none(), "{:?}", error.hint());
+    let counted = "rds_auth_proxy_refused_total{fault=\"hop\",reason=\"upstream_refused\",target=\"db-1\"} 1";
+    until_counted(world.client(), &[counted]).await;
+    world.stop().await;
+}
+
+/// RDS allows five minutes; a laptop whose clock is wrong by more than one is worth a word.
+#[tokio::test]
+async fn a_token_of_a_wrong_clock_names_the_difference() {
+    let world = World::new().start().await;
+    let signed = SystemTime::now() - Duration::from_secs(200);
+    let endpoint = world.rds().endpoint();
+    let token = sign(&endpoint, REGION, "no-such-user", &world.key, signed);
+    let refusal = log_in(&world, "no-such-user", &token).await.unwrap_err();
+    let text = "the IAM token was signed 3 minutes ago";
+    assert!(refusal.hint().unwrap().contains(text), "{refusal:?}");
+    world.server().wait_for_log(text).await;
     world.stop().await;
 }

@@ -32,7 +32,7 @@ const OUTCOMES: [(&str, &str, &str, &str, &str); 6] = [
     ("app-leaves", "db-1", "application", "closed", ""),
     ("app-breaks", "db-1", "application", "broken", "Connection reset by peer"),
     ("app-vanishes", "db-1", "application", "vanished", ""),
-    ("db-closes", "db-1", "hop", "closed", ""),
+    ("db-closes", "db-1", "hop", "closed", "terminating connection due to administrator command"),
     ("db-breaks", "relayed", "hop", "broken", "Connection reset by peer"),
     ("db-vanishes", "fake", "hop", "vanished", ""),
 ];
@@ -81,6 +81,12 @@ async fn the_audit_line_names_the_side_that_ended_the_session_and_how() {
         assert_eq!((&line["ended_by"], &line["outcome"]), (&ended_by.into(), &outcome.into()), "{line}");
         let logged = line["error"].as_str().unwrap();
         assert!(logged.starts_with(error) && logged.is_empty() == error.is_empty(), "{line}");
+        let sqlstate = match application {
+            "db-closes" => "57P01",
+            "db-breaks" => "08006",
+            _ => "",
+        };
+        assert_eq!(line["sqlstate"], sqlstate, "{line}");
         counted.push(format!(
             "rds_auth_proxy_sessions_total{{target=\"{target}\",ended_by=\"{ended_by}\",outcome=\"{outcome}\"}} 1"
         ));

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::entry::{Entry, Stage};
 use super::usage::Usage;
-use crate::session::{Failure, Limits, TooManyLogins};
+use crate::session::{Failure, Limits, Reason, TooManyLogins};
 
 /// All logins that have not ended, in the order of their arrival.
 pub(super) struct Queue {
@@ -106,8 +106,8 @@ impl Queue {
     /// Why a login could not begin in this time.
     pub(super) fn out_of_time(&self, number: u64, waited: Duration) -> Failure {
         let full = self.logins.get(&number).and_then(|entry| self.full(entry));
-        let (key, limit) = full.unwrap_or(("max_logins_per_target", self.per_target));
-        Failure::TooManyLogins(TooManyLogins { key, limit, waited })
+        let (reason, limit) = full.unwrap_or((Reason::MaxLoginsPerTarget, self.per_target));
+        Failure::TooManyLogins(TooManyLogins { reason, limit, waited })
     }
 
     #[cfg(test)]
@@ -116,16 +116,16 @@ impl Queue {
     }
 
     /// The limit that keeps this login from beginning.
-    fn full(&self, login: &Entry) -> Option<(&'static str, usize)> {
+    fn full(&self, login: &Entry) -> Option<(Reason, usize)> {
         let (mut at_target, mut of_peer) = (0, 0);
         for entry in self.logins.values() {
             at_target += usize::from(entry.holds_target() && entry.target == login.target);
             of_peer += usize::from(entry.holds_peer() && entry.peer == login.peer);
         }
         if at_target >= self.per_target {
-            Some(("max_logins_per_target", self.per_target))
+            Some((Reason::MaxLoginsPerTarget, self.per_target))
         } else if of_peer >= self.per_peer {
-            Some(("max_logins_per_peer", self.per_peer))
+            Some((Reason::MaxLoginsPerPeer, self.per_peer))
         } else {
             None
         }

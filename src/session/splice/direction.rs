@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::reply::Reply;
 use crate::net::{Buffer, Stream};
 
 /// A side of a session.
@@ -32,18 +33,8 @@ pub(super) struct Direction {
     state: State,
     /// Why the source ended, where it broke.
     failure: Option<io::Error>,
-    reply: Reply,
-}
-
-/// What is known about the hop's answer to the application's last bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reply {
-    /// Its first byte has not arrived.
-    Expected,
-    /// It begins with a message that starts a COPY.
-    Copy,
-    /// It begins with another message.
-    Other,
+    /// What is known about it, where the source is the hop.
+    pub(super) reply: Reply,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,7 +55,7 @@ impl Direction {
             buffer: None,
             state: State::Open,
             failure: None,
-            reply: Reply::Other,
+            reply: Reply::default(),
         }
     }
 
@@ -188,19 +179,9 @@ impl Direction {
         flush(context, sink)
     }
 
-    /// The application sent bytes: the next byte of the hop begins a message.
-    pub(super) fn expect_reply(&mut self) {
-        self.reply = Reply::Expected;
-    }
-
-    /// Whether the hop's last reply began a COPY. It may run until the application sends something.
-    pub(super) fn copying(&self) -> bool {
-        self.reply == Reply::Copy
-    }
-
     pub(super) fn remember(&mut self, written: &[u8]) {
-        if self.reply == Reply::Expected {
-            self.reply = if begins_copy(written) { Reply::Copy } else { Reply::Other };
+        if self.from == Side::Hop {
+            self.reply.note(written);
         }
         self.moved += written.len() as u64;
         if let Some(last) = written.last_chunk::<TAIL>() {
@@ -229,15 +210,6 @@ impl Side {
             Self::Hop => "hop",
         }
     }
-}
-
-/// Whether these bytes begin with `CopyInResponse`, `CopyOutResponse`, `CopyBothResponse` or `CopyData`, behind the empty
-/// messages that answer an extended query first (PostgreSQL manual, "Message Formats").
-fn begins_copy(mut reply: &[u8]) -> bool {
-    while let [b'1' | b'2' | b'3' | b'n', 0, 0, 0, 4, rest @ ..] = reply {
-        reply = rest;
-    }
-    matches!(reply, [b'G' | b'H' | b'W' | b'd', ..])
 }
 
 /// TLS buffers bytes before the socket takes them. Pending is no reason to stop: the socket wakes the task when it has room.

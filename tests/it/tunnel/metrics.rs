@@ -54,6 +54,9 @@ async fn metrics_show_the_state_of_the_tunnel() {
     assert_eq!(metric(&text, "rds_auth_proxy_tunnel_streams_open"), 0, "the session's stream is closed");
     assert_eq!(metric(&text, "rds_auth_proxy_tunnel_pods{state=\"ready\"}"), 0);
     assert_eq!((dials(&text, "open"), dials(&text, "not_ready")), (1, 1));
-    assert_eq!(metric(&text, "rds_auth_proxy_refused_total{fault=\"hop\",reason=\"unreachable\"}"), 1);
+    assert_eq!(
+        metric(&text, "rds_auth_proxy_refused_total{fault=\"hop\",reason=\"unreachable\",target=\"db-1\"}"),
+        1
+    );
     world.stop().await;
 }
