@@ -38,7 +38,7 @@ advisories() {
 }
 
 step "Missing packages"
-bash build/prepare.sh shellcheck python3 node=nodejs npm
+bash build/prepare.sh shellcheck python3 node=nodejs npm promtool=prometheus
 install_tools
 
 step "Formatting"
@@ -53,6 +53,9 @@ python3 build/diagrams.py --check
 
 step "Workflows"
 "$tools/bin/actionlint"
+
+step "Alerts"
+promtool test rules build/monitoring/alerts-test.yaml
 
 step "Chart and manifests"
 bash build/chart-test.sh

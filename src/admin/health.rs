@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
+use super::process_metrics;
 use crate::catalog::Directory;
 use crate::session::metrics::expect_refusals;
 use crate::shutdown::Shutdown;
@@ -29,6 +30,8 @@ pub struct Health {
     pub shutdown: Shutdown,
     /// The certificate files in use.
     pub certificates: Certificates,
+    /// The runtime of the connections.
+    pub runtime: Handle,
     /// The targets whose counters exist.
     pub known: Arc<Mutex<HashSet<String>>>,
 }
@@ -78,7 +81,7 @@ impl Health {
     /// Sets the gauges.
     pub(super) async fn measure(&self) {
         gauge!("rds_auth_proxy_ready").set(if self.obstacles().is_empty() { 1.0 } else { 0.0 });
-        let tasks = Handle::current().metrics().num_alive_tasks();
+        let tasks = self.runtime.metrics().num_alive_tasks();
         gauge!(TASKS).set(u32::try_from(tasks).unwrap_or(u32::MAX));
         if let Some(directory) = &self.directory {
             directory.measure();
@@ -91,8 +94,12 @@ impl Health {
             }
         }
         let certificates = self.certificates.clone();
+        let measure = move || {
+            process_metrics::measure();
+            certificates.measure();
+        };
         // An error means that the runtime ends.
-        let _measured = spawn_blocking(move || certificates.measure()).await;
+        let _measured = spawn_blocking(measure).await;
     }
 }
 

@@ -2,6 +2,7 @@
 //! their use, so it should not be reachable from everywhere.
 
 mod health;
+mod process_metrics;
 mod recorder;
 
 use std::time::Duration;

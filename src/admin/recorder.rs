@@ -1,11 +1,12 @@
 //! The metrics recorder of the process.
 
 use super::health::{CERTIFICATE_END, TASKS};
+use super::process_metrics;
 use metrics::{describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// The bounds of the histogram's buckets, in seconds: from a step on loopback to the handshake's default deadline.
-const SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0];
+/// The bounds of the histogram's buckets, in seconds: from a step on loopback to the time that a paused database has.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 30.0, 60.0];
 
 /// The recorder of the process.
 #[derive(Clone)]
@@ -27,6 +28,7 @@ impl Recorder {
         describe_gauge!("rds_auth_proxy_ready", "1 while /readyz answers ready, else 0.");
         describe_gauge!(TASKS, "Live asynchronous tasks: one for each connection, and some for the process.");
         describe_gauge!(CERTIFICATE_END, "When the certificate file expires, in seconds since 1970.");
+        process_metrics::describe();
         gauge!("rds_auth_proxy_build_info", "version" => version, "commit" => commit).set(1.0);
         Ok(Self { handle })
     }

@@ -56,7 +56,7 @@ pub(crate) async fn prepare(
         catalog.directory.check_tls(vec![target.clone()]);
         UpstreamMode::Direct
     };
-    let Start { config, observer, mut supervisor, shutdown, .. } = start;
+    let Start { config, observer, mut supervisor, shutdown, gate, .. } = start;
     if let Some(aws) = catalog.aws.clone() {
         // The HINT of a refused login names the identity; nothing waits for it.
         supervisor
@@ -66,8 +66,8 @@ pub(crate) async fn prepare(
     let (listener, address) = listen(&config, &target).await?;
     observer.listen(&config, None, &shutdown, &mut supervisor).await?;
     expect_refusals(&target.name);
-    let engine =
-        Engine::new(Client { target, upstream_mode, password, mint }, config.acceptor, config.limits);
+    let client = Client { target, upstream_mode, password, mint };
+    let engine = Engine::new(client, config.acceptor, config.limits).with_gate(gate);
     Ok(Prepared { engine: Arc::new(engine), listener, address, stop: config.stop, shutdown, supervisor })
 }
 

@@ -7,10 +7,11 @@
 //! | `start` | the steps of both: configuration, discovery, listeners |
 //! | `run` | serves until a signal, and until the last session has ended |
 //! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
-//! | `observe` | metrics, probes and the expiry of certificates |
+//! | `observe`, `admin_thread` | metrics, probes and the expiry of certificates; the thread that answers |
 //! | `tunnel` | the tunnel to an upstream proxy |
 //! | `supervise` | tasks beside the connections |
 
+mod admin_thread;
 pub(crate) mod client;
 mod observe;
 mod reload;

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tracing::info;
 
+use super::admin_thread;
 use super::supervise::Supervisor;
 use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::catalog::{self, Directory};
 use crate::config::Config;
 use crate::kubernetes;
-use crate::net::{Address, HostNames, Listener};
-use crate::process::CommandError;
+use crate::net::{self, Address, HostNames};
+use crate::process::{CommandError, logging};
 use crate::session::metrics;
 use crate::shutdown::Shutdown;
 
@@ -49,20 +51,22 @@ impl Observer {
                 "proxy.admin_addr has to be HOST:PORT; probes cannot reach a Unix socket",
             ));
         }
-        let failed =
-            |error| CommandError::Runtime(format!("cannot listen on the admin_addr {address}: {error}"));
-        let listener = Listener::bind(address).await.map_err(failed)?;
-        info!(admin_addr = %listener.address().map_err(failed)?, "answering probes");
         let health = Health {
             directory: directory.cloned(),
             shutdown: shutdown.clone(),
             certificates: self.certificates.clone(),
             known: Arc::default(),
+            runtime: Handle::current(),
         };
         let names = HostNames::new("proxy.admin_hosts", &config.admin_hosts);
         let admin = Admin { health, recorder: recorder.clone(), names };
         let stop = supervisor.stop();
-        supervisor.end_on_panic("admin listener", admin::serve(listener, admin, stop));
+        let service = |listener| admin::serve(listener, admin, stop);
+        let (bound, service) = admin_thread::serve(address.clone(), service).await.map_err(|error| {
+            CommandError::Runtime(format!("cannot listen on the admin_addr {address}: {error}"))
+        })?;
+        info!(admin_addr = %bound, "answering probes");
+        supervisor.end_on_panic("admin listener", service);
         Ok(())
     }
 }
@@ -74,5 +78,7 @@ fn recorder() -> Result<Recorder, CommandError> {
     metrics::describe();
     catalog::describe();
     kubernetes::describe();
+    net::describe();
+    logging::describe();
     Ok(recorder)
 }

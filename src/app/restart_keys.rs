@@ -18,6 +18,7 @@ pub(crate) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'stat
         ("proxy.admin_hosts", old.admin_hosts != new.admin_hosts),
         ("proxy.drain_timeout", old.stop.drain != new.stop.drain),
         ("proxy.shutdown_delay", old.stop.delay != new.stop.delay),
+        ("audit.on_full", old.audit_on_full != new.audit_on_full),
         ("rds.enabled", old.rds.enabled != new.rds.enabled),
         ("rds.regions", old.rds.regions != new.rds.regions),
         ("rds.require_iam", old.rds.require_iam != new.rds.require_iam),

@@ -30,8 +30,11 @@ where
     P: Future<Output = Result<Prepared<R>, CommandError>>,
 {
     let log = logging::start(format)?;
+    let queue = log.queue.clone();
     harden();
-    runtime::run(serve_until_signal(prepare(log)))
+    let outcome = runtime::run(serve_until_signal(prepare(log)));
+    queue.flush();
+    outcome
 }
 
 /// Serves until a signal, and then until the last session has ended. A signal during the preparation ends it at once. A

@@ -21,7 +21,7 @@ pub(crate) async fn prepare(
 ) -> Result<Prepared<Server>, CommandError> {
     let hangup = Hangup::new();
     let start = Start::read(configfile.as_deref(), Mode::Server, &log)?;
-    let Start { file, config, observer, mut supervisor, shutdown } = start;
+    let Start { file, config, observer, mut supervisor, shutdown, gate } = start;
     if config.rds.enabled && config.acl.is_empty() {
         warn!("there is no target_acl; every RDS database that is discovered may be reached");
     }
@@ -38,7 +38,8 @@ pub(crate) async fn prepare(
         Server::new(Arc::clone(&directory), config.rds.require_iam),
         config.acceptor.clone(),
         config.limits.clone(),
-    );
+    )
+    .with_gate(gate);
     let (engine, stop) = (Arc::new(engine), config.stop);
     let running = Running {
         file,

@@ -11,10 +11,11 @@ use super::observe::Observer;
 use super::supervise::Supervisor;
 use crate::aws::Aws;
 use crate::catalog::{Directory, Discover, Policy};
-use crate::config::{self, Config, ConfigError, Found, Mode, Origin, Remark, SearchOrder};
+use crate::config::{self, Config, ConfigError, Found, Mode, OnFull, Origin, Remark, SearchOrder};
 use crate::net::{Address, Listener};
 use crate::process::logging::LogFilter;
 use crate::process::{CommandError, file_limit};
+use crate::session::Gate;
 use crate::shutdown::Shutdown;
 use crate::stamp::Stamp;
 
@@ -28,6 +29,8 @@ pub(crate) struct Start {
     pub(super) observer: Observer,
     pub(super) supervisor: Supervisor,
     pub(super) shutdown: Shutdown,
+    /// Whether new sessions are refused because their audit lines could be lost.
+    pub(super) gate: Gate,
 }
 
 /// A configuration file that was read.
@@ -46,7 +49,13 @@ impl Start {
         info!(file = %absolute.display(), "the configuration was loaded");
         report(&config.remarks);
         file_limit::check(&config.limits);
+        let queue = log.queue.clone();
+        let gate: Gate = match config.audit_on_full {
+            OnFull::Drop => Arc::new(|| false),
+            OnFull::Refuse => Arc::new(move || queue.may_lose_audit_lines()),
+        };
         Ok(Self {
+            gate,
             observer: Observer::new(&config)?,
             supervisor: Supervisor::default(),
             shutdown: Shutdown::new(),

@@ -52,4 +52,6 @@ pub use load::{load, load_addresses, load_again};
 pub use mode::Mode;
 pub use remark::Remark;
 pub use scalars::log_level;
-pub use settings::{Addresses, Config, Drain, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport};
+pub use settings::{
+    Addresses, Config, Drain, OnFull, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport,
+};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
 use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText};
-use super::settings::Drain;
+use super::settings::{Drain, OnFull};
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
 use crate::tls::SslMode;
@@ -21,6 +21,13 @@ pub(super) struct RawConfig {
     pub(super) rds: Rds,
     pub(super) upstream_proxies: BTreeMap<String, Upstream>,
     pub(super) targets: BTreeMap<String, Target>,
+    pub(super) audit: Audit,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Audit {
+    pub(super) on_full: Option<Parsed<OnFull>>,
 }
 
 #[derive(Default, Deserialize)]

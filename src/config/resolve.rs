@@ -72,6 +72,7 @@ pub(super) fn resolve(
         admin: raw.proxy.admin_addr.map(|address| address.0.0),
         admin_hosts: raw.proxy.admin_hosts.into_iter().map(|name| name.0.0).collect(),
         log_level: raw.proxy.log_level.map_or(LevelFilter::INFO, |level| level.0),
+        audit_on_full: raw.audit.on_full.map(|on_full| on_full.0).unwrap_or_default(),
         acl: acl(raw.proxy.target_acl),
         remarks,
     })

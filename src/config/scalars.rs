@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use tracing::level_filters::LevelFilter;
 
-use super::settings::Drain;
+use super::settings::{Drain, OnFull};
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
 use crate::tls::SslMode;
@@ -149,6 +149,18 @@ impl Scalar for AuthMethods {
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+impl Scalar for OnFull {
+    const EXPECTED: &'static str = "drop or refuse";
+
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "drop" => Some(Self::Drop),
+            "refuse" => Some(Self::Refuse),
+            _ => None,
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Config {
     pub admin_hosts: Vec<String>,
     /// `proxy.log_level`: the log level if the environment sets none.
     pub log_level: LevelFilter,
+    /// `audit.on_full`.
+    pub audit_on_full: OnFull,
     /// `rds`: discovery.
     pub rds: Rds,
     /// `upstream_proxies` by name; empty where the mode uses none.
@@ -105,6 +107,16 @@ pub struct Stop {
     pub delay: Duration,
     /// `drain_timeout`: the time that running sessions have after that.
     pub drain: Drain,
+}
+
+/// What happens to new sessions while the queue of audit lines is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFull {
+    /// They begin, and their lines may be lost.
+    #[default]
+    Drop,
+    /// They are refused.
+    Refuse,
 }
 
 /// How long sessions may continue when the proxy stops.

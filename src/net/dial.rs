@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Address, HostPort, Socket, Tcp};
+use super::{Address, HostPort, Socket, Tcp, descriptors};
 
 /// Connects within `limit`. Tries the addresses that the name resolves to one after the other.
 ///
@@ -45,7 +45,10 @@ async fn dial_first(candidates: &[SocketAddr], deadline: Instant) -> io::Result<
         #[expect(clippy::disallowed_methods, reason = "the only call that sets deadline and socket options")]
         let connecting = tokio::net::TcpStream::connect(candidate);
         match timeout(share, connecting).await {
-            Ok(Ok(stream)) => return Ok(Socket::Tcp(Tcp::new(stream))),
+            Ok(Ok(stream)) => {
+                descriptors::check(&stream)?;
+                return Ok(Socket::Tcp(Tcp::new(stream)));
+            }
             Ok(Err(error)) => failed.push((candidate, error)),
             Err(_) => failed.push((candidate, timed_out(share))),
         }

@@ -5,12 +5,20 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use metrics::{Counter, counter, describe_counter};
 use tokio::net::TcpListener;
 use tracing::warn;
 
 #[cfg(unix)]
 use super::unix_listener::OwnedUnixListener;
-use super::{Address, Socket, Tcp};
+use super::{Address, Socket, Tcp, descriptors};
+
+const ACCEPT_FAILURES: &str = "rds_auth_proxy_accept_failures_total";
+
+/// Describes the metric to the recorder.
+pub fn describe() {
+    describe_counter!(ACCEPT_FAILURES, "Attempts to accept a connection that failed, by listener.");
+}
 
 /// First and longest pause after an accept that failed for want of descriptors or memory.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -19,7 +27,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A bound socket. Dropping it removes its Unix socket file.
 pub struct Listener {
     inner: Inner,
+    /// Where it listens, for the log and metrics.
+    name: String,
     pause: Duration,
+    /// Whether its connections may take the last descriptors of the process.
+    uses_reserve: bool,
 }
 
 enum Inner {
@@ -59,7 +71,16 @@ impl Listener {
                 return Err(io::Error::new(io::ErrorKind::Unsupported, "there are no Unix sockets here"));
             }
         };
-        Ok(Self { inner, pause: FIRST_PAUSE })
+        let mut listener = Self { inner, name: String::new(), pause: FIRST_PAUSE, uses_reserve: false };
+        listener.name = listener.address()?.to_string();
+        listener.failures().increment(0);
+        Ok(listener)
+    }
+
+    /// Its connections may take the last descriptors of the process, which those of other listeners leave free.
+    #[must_use]
+    pub fn with_reserve(self) -> Self {
+        Self { uses_reserve: true, ..self }
     }
 
     /// Where it listens, with the real port.
@@ -85,7 +106,9 @@ impl Listener {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    warn!(%error, pause = ?self.pause, "accept failed; retrying after a pause");
+                    self.failures().increment(1);
+                    let Self { name, pause, .. } = &*self;
+                    warn!(address = name, %error, ?pause, "accept failed; retrying after a pause");
                     tokio::time::sleep(self.pause).await;
                     self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                 }
@@ -93,9 +116,16 @@ impl Listener {
         }
     }
 
+    fn failures(&self) -> Counter {
+        counter!(ACCEPT_FAILURES, "listener" => self.name.clone())
+    }
+
     async fn try_accept(&self) -> io::Result<Accepted> {
         match &self.inner {
             Inner::Tcp(listener) => {
+                if !self.uses_reserve {
+                    descriptors::check(listener)?;
+                }
                 let (stream, peer) = listener.accept().await?;
                 // A dual-stack listener reports IPv4 peers as `::ffff:192.0.2.7`, which no other log has.
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());

@@ -3,6 +3,7 @@
 mod accept;
 mod address;
 mod buffer;
+mod descriptors;
 mod dial;
 mod framed;
 mod host_names;
@@ -23,7 +24,7 @@ pub use dial::dial;
 pub use framed::Framed;
 pub use host_names::HostNames;
 pub use http::{HttpLimits, serve_http};
-pub use listener::{Accepted, Listener, Peer};
+pub use listener::{Accepted, Listener, Peer, describe};
 pub use pending::{Pending, PendingPermit};
 pub use read_ahead::ReadAhead;
 pub use socket::{Duplex, Socket};

@@ -29,6 +29,7 @@ impl Failure {
             ) => Fault::Application,
             Self::Lookup(LookupError::Stale { .. } | LookupError::TooOld { .. })
             | Self::Mint(_)
+            | Self::AuditQueueFull
             | Self::TooManyConnections(_)
             | Self::TooManyConnectionsOfPeer(_)
             | Self::TooManyLogins(_)
@@ -50,7 +51,7 @@ impl Failure {
             | Self::NoTls { .. }
             | Self::UnverifiedTunnel(_)
             | Self::ErrorBeforeTls(_)
-            | Self::NotPostgres { .. }
+            | Self::NotPostgres(..)
             | Self::HungUpBeforeTls(_)
             | Self::LoginOrder { .. }
             | Self::MethodNotAllowed { .. }
@@ -84,6 +85,7 @@ impl Failure {
                 LookupError::Unknown { .. } | LookupError::Ambiguous { .. } | LookupError::Stale { .. },
             ) => Reason::UnknownTarget,
             Self::Mint(_) => Reason::AwsCredentials,
+            Self::AuditQueueFull => Reason::AuditQueueFull,
             Self::TooManyConnections(_) => Reason::MaxConnections,
             Self::TooManyConnectionsOfPeer(_) => Reason::MaxConnectionsPerPeer,
             Self::TooManyLogins(full) => full.reason,
@@ -100,7 +102,7 @@ impl Failure {
             | Self::ErrorBeforeTls(_)
             | Self::HungUpBeforeTls(_) => Reason::HopTls,
             Self::HopProtocol { .. }
-            | Self::NotPostgres { .. }
+            | Self::NotPostgres(..)
             | Self::LoginOrder { .. }
             | Self::SecondPasswordRequest(_)
             | Self::UnsupportedSasl { .. }

@@ -169,7 +169,7 @@ pub(super) async fn secure(
         Some(b'N') if mode == SslMode::Prefer => Ok(HopStream::new(hop, Framed::new(socket), path)),
         Some(b'N') => Err(Failure::NoTls { hop: name(), mode }),
         Some(b'E') => Err(Failure::ErrorBeforeTls(name())),
-        Some(byte) => Err(Failure::NotPostgres { hop: name(), byte }),
+        Some(byte) => Err(Failure::NotPostgres(name(), byte)),
         None => Err(Failure::HungUpBeforeTls(name())),
     }
 }

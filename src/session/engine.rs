@@ -34,7 +34,11 @@ pub struct Engine<R> {
     pending: Pending,
     dropped: Mutex<Dropped>,
     next_id: AtomicU64,
+    refuses_sessions: Gate,
 }
+
+/// Whether new sessions are refused now.
+pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl<R: Role> Engine<R> {
     /// An engine without connections. `acceptor` is TLS towards applications, absent where it is off.
@@ -51,7 +55,14 @@ impl<R: Role> Engine<R> {
             pending: Pending::default(),
             dropped: Mutex::default(),
             next_id: AtomicU64::new(1),
+            refuses_sessions: Arc::new(|| false),
         }
+    }
+
+    /// Refuses new sessions while this gate says so, because their audit lines could be lost.
+    #[must_use]
+    pub fn with_gate(self, refuses_sessions: Gate) -> Self {
+        Self { refuses_sessions, ..self }
     }
 
     /// Replaces the limits for connections to come.
@@ -82,6 +93,9 @@ impl<R: Role> Engine<R> {
     /// A slot for a connection whose first packet has arrived. Where all are in use, a login that waits makes room for it:
     /// connections without a credential must not take the slots of the others.
     pub(super) fn slot(&self, limits: &Limits, peer: Peer, may_cancel: bool) -> Result<Slot, Failure> {
+        if !may_cancel && (self.refuses_sessions)() {
+            return Err(Failure::AuditQueueFull);
+        }
         let network = peer.network();
         let mut tries = 1;
         loop {

@@ -62,6 +62,11 @@ pub enum Failure {
     /// No IAM password could be made.
     #[error("{0}")]
     Mint(MintError),
+    /// `audit.on_full` is `refuse`, and the log is not read.
+    #[error(
+        "new sessions are refused: audit lines could be lost, because the log of this proxy is not read or not written"
+    )]
+    AuditQueueFull,
     /// All slots are taken.
     #[error("there are too many connections: max_connections of this proxy is {0}")]
     TooManyConnections(usize),
@@ -163,13 +168,8 @@ pub enum Failure {
     #[error("{0} answered with an error before TLS could begin; its log has it")]
     ErrorBeforeTls(String),
     /// The hop answered the SSLRequest with an invalid byte.
-    #[error("{hop} does not speak PostgreSQL: it answered an SSLRequest with the byte {byte:#04x}")]
-    NotPostgres {
-        /// The name of the hop.
-        hop: String,
-        /// The byte.
-        byte: u8,
-    },
+    #[error("{0} does not speak PostgreSQL: it answered an SSLRequest with the byte {1:#04x}")]
+    NotPostgres(String, u8),
     /// The hop hung up instead of answering the SSLRequest.
     #[error("{0} hung up before TLS could begin")]
     HungUpBeforeTls(String),

@@ -17,6 +17,7 @@ pub const HANDSHAKE_SECONDS: &str = "rds_auth_proxy_handshake_seconds";
 const SESSIONS_OPEN: &str = "rds_auth_proxy_sessions_open";
 const SESSIONS: &str = "rds_auth_proxy_sessions_total";
 const CONNECTIONS_OPEN: &str = "rds_auth_proxy_connections_open";
+const SLOTS_USED: &str = "rds_auth_proxy_slots_used";
 const MAX_CONNECTIONS: &str = "rds_auth_proxy_max_connections";
 const CONNECTIONS: &str = "rds_auth_proxy_connections_total";
 const LOGINS_OPEN: &str = "rds_auth_proxy_logins_open";
@@ -34,6 +35,7 @@ pub fn describe() {
     describe_gauge!(CONNECTIONS_OPEN, "Connections accepted and not yet closed, in whatever step.");
     describe_counter!(CONNECTIONS, "Connections accepted.");
     describe_gauge!(MAX_CONNECTIONS, "The limit on sessions, max_connections.");
+    describe_gauge!(SLOTS_USED, "Sessions and logins that count against max_connections.");
     describe_gauge!(SESSIONS_OPEN, "Sessions that are ready for queries, by target.");
     describe_counter!(SESSIONS, "Sessions that have ended, by target, the side that ended them and how.");
     describe_counter!(
@@ -55,6 +57,12 @@ pub fn describe() {
 /// Sets the limit that is in force.
 pub(super) fn limited(limits: &Limits) {
     gauge!(MAX_CONNECTIONS).set(u32::try_from(limits.max_connections).unwrap_or(u32::MAX));
+    gauge!(SLOTS_USED).increment(0);
+}
+
+/// Sets how many slots count against `max_connections`.
+pub(super) fn slots_used(slots: usize) {
+    gauge!(SLOTS_USED).set(u32::try_from(slots).unwrap_or(u32::MAX));
 }
 
 /// An open connection; the gauge goes down when it is dropped.

@@ -60,7 +60,7 @@ mod splice;
 
 pub use accept::serve;
 pub use authorize::{Action, CANCEL, HOST, Hop, Login, PASSWORD, Request, Role, Route, Transport};
-pub use engine::Engine;
+pub use engine::{Engine, Gate};
 pub use failure::Failure;
 pub use fault::Fault;
 pub use limits::{Limits, TooManyLogins};

@@ -11,6 +11,8 @@ pub enum Reason {
     ApplicationProtocol,
     /// TLS with the application failed.
     ApplicationTls,
+    /// The log is not read, and `audit.on_full` refuses sessions.
+    AuditQueueFull,
     /// It used a login method that is not allowed.
     AuthMethod,
     /// No token could be made.
@@ -69,10 +71,11 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::ApplicationGone,
         Self::ApplicationProtocol,
         Self::ApplicationTls,
+        Self::AuditQueueFull,
         Self::AuthMethod,
         Self::AwsCredentials,
         Self::CancelRefused,
@@ -109,6 +112,7 @@ impl Reason {
             Self::ApplicationGone => ("application_gone", &[Application]),
             Self::ApplicationProtocol => ("application_protocol", &[Application]),
             Self::ApplicationTls => ("application_tls", &[Application]),
+            Self::AuditQueueFull => ("audit_queue_full", &[Proxy]),
             Self::AuthMethod => ("auth_method", &[Hop]),
             Self::AwsCredentials => ("aws_credentials", &[Proxy]),
             Self::CancelRefused => ("cancel_refused", &[Hop]),

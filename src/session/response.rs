@@ -81,6 +81,7 @@ impl Failure {
             | Self::MethodNotAllowed { .. }
             | Self::Token(_)
             | Self::Mint(_) => SqlState::InvalidAuthorizationSpecification,
+            Self::AuditQueueFull => SqlState::InsufficientResources,
             Self::TooManyConnections(_)
             | Self::TooManyConnectionsOfPeer(_)
             | Self::TooManyLogins(_)
@@ -109,7 +110,7 @@ impl Failure {
             | Self::NoTls { .. }
             | Self::UnverifiedTunnel(_)
             | Self::ErrorBeforeTls(_)
-            | Self::NotPostgres { .. } => SqlState::SqlclientUnableToEstablishSqlconnection,
+            | Self::NotPostgres(..) => SqlState::SqlclientUnableToEstablishSqlconnection,
             Self::Application(_)
             | Self::ApplicationGone(_)
             | Self::ApplicationTls(_)
@@ -148,7 +149,7 @@ impl Failure {
             Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Some(CHECK_ADDRESS.into())
             }
-            Self::NotPostgres { .. } | Self::HungUpBeforeTls(_) => Some(CHECK_ADDRESS.into()),
+            Self::NotPostgres(..) | Self::HungUpBeforeTls(_) => Some(CHECK_ADDRESS.into()),
             Self::MethodNotAllowed { method, key, unverified: true, .. } => Some(format!(
                 "Set ssl.mode to verify-full, with a root_certificate if its CA is not public, or allow the method with {key}: \
                  {method}."

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{Failure, Limits};
+use super::{Failure, Limits, metrics};
 use crate::net::PendingPermit;
 
 /// How many cancel requests are served beyond the limits, in all and for one IP address.
@@ -63,6 +63,7 @@ impl Slots {
         };
         let beyond_limit = refused.is_some();
         *taken.all.of(beyond_limit) += 1;
+        metrics::slots_used(taken.all.sessions);
         if let Some(peer) = peer {
             *taken.peers.entry(peer).or_default().of(beyond_limit) += 1;
         }
@@ -100,6 +101,7 @@ impl Slot {
         }
         let mut taken = self.slots.taken.lock();
         *taken.all.of(self.beyond_limit) -= 1;
+        metrics::slots_used(taken.all.sessions);
         let Some(peer) = self.peer else { return };
         if let Some(count) = taken.peers.get_mut(&peer) {
             *count.of(self.beyond_limit) -= 1;

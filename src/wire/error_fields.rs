@@ -43,6 +43,8 @@ pub enum SqlState {
     InvalidPassword,
     /// 3D000: the database does not exist.
     InvalidCatalogName,
+    /// 53000: the server or this proxy lacks a resource.
+    InsufficientResources,
     /// 53300: the server or this proxy has too many connections.
     TooManyConnections,
     /// 57014: a client cancelled the query.
@@ -87,6 +89,7 @@ impl SqlState {
             Self::InvalidAuthorizationSpecification => "28000",
             Self::InvalidPassword => "28P01",
             Self::InvalidCatalogName => "3D000",
+            Self::InsufficientResources => "53000",
             Self::TooManyConnections => "53300",
             Self::QueryCanceled => "57014",
             Self::AdminShutdown => "57P01",

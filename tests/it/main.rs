@@ -97,6 +97,8 @@ mod secrets;
 mod commands;
 /// Counters of refused connections and of cancel requests.
 mod counters;
+/// Descriptors that run out, and the admin listener that reports it.
+mod descriptors;
 /// What peers can write into the log.
 mod log;
 /// Probes, metrics, audit lines and the health check.
@@ -105,6 +107,8 @@ mod operations;
 mod reload;
 /// The audit line at the end of a session: `ended_by` and `outcome`.
 mod session_outcome;
+/// A log without a reader, and one that cannot be written.
+mod stopped_log;
 /// Notifications to systemd.
 mod systemd;
 /// Files that the process may not read.

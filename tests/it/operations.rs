@@ -39,7 +39,7 @@ pub(crate) async fn get(proxy: &Proxy, path: &str) -> (u16, String) {
 }
 
 /// Sends a GET request to the admin listener at this address.
-async fn get_at(address: &str, path: &str) -> (u16, String) {
+pub(crate) async fn get_at(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();

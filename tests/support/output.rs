@@ -1,6 +1,7 @@
 //! The output of the processes under test, and the search for secrets in it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub struct Output {
     name: String,
     bytes: Arc<Mutex<Vec<u8>>>,
     state: watch::Receiver<State>,
+    paused: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -31,9 +33,14 @@ impl Output {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let (sender, state) = watch::channel(State::default());
         let collected = bytes.clone();
+        let paused = Arc::new(AtomicBool::new(false));
+        let stops = paused.clone();
         runtime::spawn(async move {
             let mut buffer = vec![0; 64 * 1024];
             loop {
+                while stops.load(Ordering::Relaxed) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
                 let count = reader.read(&mut buffer).await.unwrap_or(0);
                 let mut collected = collected.lock().unwrap();
                 collected.extend_from_slice(&buffer[..count]);
@@ -43,7 +50,12 @@ impl Output {
                 }
             }
         });
-        Self { name, bytes, state }
+        Self { name, bytes, state, paused }
+    }
+
+    /// Stops reading, or goes on: the process fills the pipe meanwhile.
+    pub fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
     }
 
     /// The text so far.

@@ -92,6 +92,27 @@ impl Launch {
         Err(Finished { code, stdout: stdout.text(), stderr: stderr.text() })
     }
 
+    /// The same command, run by a shell after this `preparation`: redirections, limits.
+    #[must_use]
+    pub fn in_shell(mut self, preparation: &str) -> Self {
+        let binary = std::mem::replace(&mut self.binary, "/bin/sh".into());
+        let script = format!("{preparation}; exec \"$0\" \"$@\"");
+        let shell = ["-c".to_owned(), script, binary.to_str().unwrap().to_owned()];
+        self.arguments.splice(0..0, shell);
+        self
+    }
+
+    /// Starts a proxy whose log cannot be read, and waits until this address accepts connections.
+    pub async fn start_at(self, address: &str) -> Proxy {
+        let (child, stdout, stderr) = self.spawn().await;
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            assert!(std::time::Instant::now() < deadline, "{} does not listen: {}", self.name, stderr.text());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Proxy { name: self.name, address: address.to_owned(), stdout, stderr, child }
+    }
+
     /// Runs the command to its end.
     pub async fn run(self) -> Finished {
         let (mut child, stdout, stderr) = self.spawn().await;
@@ -189,6 +210,11 @@ impl Proxy {
         self.stdout.wait_for(PATIENCE, |_| None::<()>).await;
         self.stderr.wait_for(PATIENCE, |_| None::<()>).await;
         status.unwrap()
+    }
+
+    /// The status of a process that ends within this time; its output may stay open.
+    pub async fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        tokio::time::timeout(limit, self.child.wait()).await.ok().map(Result::unwrap)
     }
 
     /// Sends SIGTERM, as Kubernetes and systemd do, and expects a clean exit.

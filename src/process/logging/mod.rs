@@ -3,6 +3,7 @@
 mod filter;
 mod human;
 mod json;
+mod queue;
 mod shorten;
 
 use std::io::{self, IsTerminal};
@@ -16,6 +17,8 @@ use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
+
+pub(crate) use queue::{LogQueue, describe};
 
 use super::{CommandError, Style};
 
@@ -41,6 +44,8 @@ impl Format {
 pub(crate) struct LogFilter {
     variables: filter::Variables,
     handle: reload::Handle<EnvFilter, Registry>,
+    /// The lines that are not written yet.
+    pub(crate) queue: LogQueue,
 }
 
 impl LogFilter {
@@ -58,13 +63,14 @@ pub(crate) fn start(format: Format) -> Result<LogFilter, CommandError> {
     let variables = filter::Variables::of_process().map_err(CommandError::usage)?;
     let filter = variables.filter(LevelFilter::INFO).map_err(CommandError::usage)?;
     let (layer, handle) = reload::Layer::new(filter);
-    subscriber(format, layer, io::stderr)
-        .try_init()
-        .map_err(|error| CommandError::Runtime(format!("logging cannot be started: {error}")))?;
+    let failed =
+        |error: &dyn std::fmt::Display| CommandError::Runtime(format!("logging cannot be started: {error}"));
+    let queue = LogQueue::start(io::stderr()).map_err(|error| failed(&error))?;
+    subscriber(format, layer, queue.clone()).try_init().map_err(|error| failed(&error))?;
     if let Some(value) = variables.unknown_level() {
         warn!(value, "LOG_LEVEL is none of trace, debug, info, warn and error; it counts as info");
     }
-    Ok(LogFilter { variables, handle })
+    Ok(LogFilter { variables, handle, queue })
 }
 
 fn subscriber<W>(

@@ -1,0 +1,303 @@
+//! Log lines on their way to standard error. The thread that writes a line never waits: where the reader of standard error
+//! stops, lines wait in a bounded queue, and further ones are counted and lost.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use metrics::{counter, describe_counter};
+use parking_lot::{Condvar, Mutex};
+use tracing::{Metadata, warn};
+use tracing_subscriber::fmt::MakeWriter;
+
+const DROPPED: &str = "rds_auth_proxy_log_lines_dropped_total";
+
+/// The module of the audit lines: the begin and the end of sessions, and refusals.
+const AUDIT: &str = concat!(env!("CARGO_CRATE_NAME"), "::session::audit");
+
+/// The most bytes of audit lines that wait, and of others.
+const AUDIT_BYTES: usize = 1024 * 1024;
+const LOG_BYTES: usize = 256 * 1024;
+
+/// The pause before a non-blocking standard error is tried again.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// How long the process waits for its last lines when it ends.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Two kinds of lines, so that a flood of the one does not displace the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Audit,
+    Log,
+}
+
+/// The queue. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct LogQueue(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// Notified when a line arrives.
+    arrived: Condvar,
+    /// Notified when no line waits any more.
+    empty: Condvar,
+    /// Lines that were lost since the last report of it.
+    lost: [AtomicU64; 2],
+    /// The last write failed.
+    failing: AtomicBool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: VecDeque<(Kind, Vec<u8>)>,
+    /// The bytes of the lines that are not written yet, by kind.
+    bytes: [usize; 2],
+}
+
+/// Describes the metric to the recorder, and begins it at 0.
+pub(crate) fn describe() {
+    describe_counter!(DROPPED, "Log lines that were not written, by kind and cause.");
+    for kind in [Kind::Audit, Kind::Log] {
+        for cause in ["queue_full", "write_failed"] {
+            counter!(DROPPED, "kind" => kind.name(), "cause" => cause).absolute(0);
+        }
+    }
+}
+
+impl LogQueue {
+    /// Starts the thread that writes the lines to `output`.
+    pub(super) fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
+        let queue = Self::default();
+        let shared = Arc::clone(&queue.0);
+        thread::Builder::new().name("log".into()).spawn(move || shared.write_to(output))?;
+        Ok(queue)
+    }
+
+    /// Whether the lines of a new session could be lost: half of the audit queue is in use, or the last write failed. The other
+    /// half is for the sessions that run.
+    pub(crate) fn may_lose_audit_lines(&self) -> bool {
+        let [audit_bytes, _] = self.0.waiting.lock().bytes;
+        audit_bytes >= AUDIT_BYTES / 2 || self.0.failing.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all lines are written, for a second at most.
+    pub(crate) fn flush(&self) {
+        let deadline = Instant::now() + LAST_LINES;
+        let mut waiting = self.0.waiting.lock();
+        while waiting.bytes != [0, 0] {
+            if self.0.empty.wait_until(&mut waiting, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn push(&self, kind: Kind, line: Vec<u8>) {
+        let mut waiting = self.waiting.lock();
+        let Some(bytes) = waiting.bytes.get_mut(kind.index()) else { return };
+        if *bytes + line.len() > kind.limit() {
+            drop(waiting);
+            self.lose(kind, "queue_full");
+            return;
+        }
+        *bytes += line.len();
+        waiting.lines.push_back((kind, line));
+        self.arrived.notify_one();
+    }
+
+    /// Writes lines as they arrive, for the rest of the process.
+    fn write_to(&self, mut output: impl Write) {
+        loop {
+            let (kind, line) = self.next();
+            let written = write_line(&mut output, &line);
+            self.failing.store(written.is_err(), Ordering::Relaxed);
+            if written.is_err() {
+                self.lose(kind, "write_failed");
+            }
+            let mut waiting = self.waiting.lock();
+            if let Some(bytes) = waiting.bytes.get_mut(kind.index()) {
+                *bytes -= line.len();
+            }
+            if waiting.bytes == [0, 0] {
+                self.empty.notify_all();
+                drop(waiting);
+                if written.is_ok() {
+                    self.report_lost();
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> (Kind, Vec<u8>) {
+        let mut waiting = self.waiting.lock();
+        loop {
+            if let Some(next) = waiting.lines.pop_front() {
+                return next;
+            }
+            self.arrived.wait(&mut waiting);
+        }
+    }
+
+    fn lose(&self, kind: Kind, cause: &'static str) {
+        counter!(DROPPED, "kind" => kind.name(), "cause" => cause).increment(1);
+        if let Some(lost) = self.lost.get(kind.index()) {
+            lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes how many lines are missing, once the reader is back.
+    fn report_lost(&self) {
+        let [audit_lines, lines] = self.lost.each_ref().map(|lost| lost.swap(0, Ordering::Relaxed));
+        if audit_lines + lines > 0 {
+            warn!(
+                lines,
+                audit_lines, "log lines were lost: standard error was not read, or could not be written"
+            );
+        }
+    }
+}
+
+/// Writes a whole line. Another process may have made standard error non-blocking.
+fn write_line(output: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
+    while !line.is_empty() {
+        match output.write(line) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => line = line.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY),
+            Err(error) => return Err(error),
+        }
+    }
+    output.flush()
+}
+
+impl Kind {
+    fn of(metadata: &Metadata<'_>) -> Self {
+        if metadata.target() == AUDIT { Self::Audit } else { Self::Log }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Audit => 0,
+            Self::Log => 1,
+        }
+    }
+
+    const fn limit(self) -> usize {
+        match self {
+            Self::Audit => AUDIT_BYTES,
+            Self::Log => LOG_BYTES,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// One line; it joins the queue when it is dropped.
+pub(crate) struct Line {
+    shared: Arc<Shared>,
+    kind: Kind,
+    bytes: Vec<u8>,
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.bytes.is_empty() {
+            self.shared.push(self.kind, std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogQueue {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { shared: Arc::clone(&self.0), kind: Kind::Log, bytes: Vec::new() }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line {
+        Line { shared: Arc::clone(&self.0), kind: Kind::of(metadata), bytes: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    /// A standard error that writes as much as the test allows.
+    struct Gate(Receiver<()>, Sender<Vec<u8>>);
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.recv().map_err(io::Error::other)?;
+            self.1.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_beyond_the_queue_are_lost_by_kind_and_the_others_keep_their_order() {
+        let ((open, gate), (written, lines)) = (channel(), channel());
+        let queue = LogQueue::start(Gate(gate, written)).unwrap();
+        let line = |kind, first: u8| {
+            let mut bytes = vec![first; 1024];
+            bytes.push(b'\n');
+            drop(Line { shared: Arc::clone(&queue.0), kind, bytes });
+        };
+        for _ in 0..2 * LOG_BYTES / 1024 {
+            line(Kind::Log, b'l');
+        }
+        let lost = |kind: Kind| queue.0.lost[kind.index()].load(Ordering::Relaxed);
+        assert!(lost(Kind::Log) > 0);
+        assert!(!queue.may_lose_audit_lines(), "a flood of others displaces no audit line");
+        let mut audit = 0;
+        while !queue.may_lose_audit_lines() {
+            line(Kind::Audit, b'a');
+            audit += 1;
+        }
+        assert_eq!((audit, lost(Kind::Audit)), ((AUDIT_BYTES / 2).div_ceil(1025), 0));
+        let began = Instant::now();
+        queue.flush();
+        assert!(began.elapsed() >= LAST_LINES, "the end of the process waits for a second only");
+        let kept = LOG_BYTES / 1025 + audit;
+        for number in 0..kept {
+            open.send(()).unwrap();
+            let expected = if number < kept - audit { b'l' } else { b'a' };
+            assert_eq!(lines.recv().unwrap().first(), Some(&expected), "{number}");
+        }
+        queue.flush();
+        assert_eq!(queue.0.waiting.lock().bytes, [0, 0]);
+        drop(open);
+        line(Kind::Audit, b'x');
+        queue.flush();
+        assert!(queue.may_lose_audit_lines() && lost(Kind::Audit) > 0, "a failed write is known");
+    }
+}
