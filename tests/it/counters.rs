@@ -51,6 +51,7 @@ async fn a_server_counts_refused_connections_by_reason() {
     let (second, _) = log_in(&world, &endpoint).await.expect("the second login fails");
     let third = refusal_of(&world, &endpoint).await;
     third.expect("53300", &["max_connections of this proxy is 2"]);
+    server.wait_for_log("max_connections of this proxy is 2").await;
     let line = lines(server, "connection failed").pop().unwrap();
     let of = ["target", "user", "reason", "sqlstate"].map(|field| line[field].as_str().unwrap());
     assert_eq!(of, ["db-1", "by_trust", "max_connections", "53300"], "{line}");

@@ -15,11 +15,21 @@ use rustix::process::Signal;
 
 pub(crate) const ADMIN: &str = "proxy: {admin_addr: '127.0.0.1:0'}";
 
-/// The log lines of a server with this message, as JSON.
+/// How long a line may be on its way from the proxy to the test.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
+/// The log lines of a server with this message, as JSON. Waits a moment for the first one.
 pub(crate) fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
-    let log = proxy.log();
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line["message"] == message).collect()
+    let began = Instant::now();
+    loop {
+        let log = proxy.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found: Vec<_> = lines.filter(|line| line["message"] == message).collect();
+        if !found.is_empty() || began.elapsed() > ON_ITS_WAY {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The log line of a client, which logs text, at the end of this application's session.

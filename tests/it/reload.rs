@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio_postgres::error::SqlState;
 
-use crate::operations::{ADMIN, get, lines, metric};
+use crate::operations::{ADMIN, get, lines, metric, until_counted};
 use crate::support::builder::World;
 use crate::support::certificates::{Authority, Certificate, Validity};
 use crate::support::instance::Instance;
@@ -230,9 +230,9 @@ async fn the_log_level_can_change_while_it_runs() {
     let connect_and_close =
         || async { drop(TcpStream::connect(("127.0.0.1", server.port())).await.unwrap()) };
     connect_and_close().await;
-    while !get(server, "/metrics").await.1.contains("reason=\"application_gone\"} 1") {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let gone =
+        "rds_auth_proxy_refused_total{fault=\"application\",reason=\"application_gone\",target=\"other\"} 1";
+    until_counted(server, &[gone]).await;
     change(&world, |yaml| yaml.replace("proxy:", "proxy:\n  log_level: debug")).await;
     connect_and_close().await;
     server.wait_for_log("hung up without a startup packet").await;
