@@ -65,10 +65,12 @@ impl Directory {
         self.listing.measure();
     }
 
-    /// All targets that may be connected to, by name.
+    /// All targets that may be connected to, by name. One address may have several.
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {
-        self.listing.current().targets.clone()
+        let mut targets: Vec<_> = self.listing.current().named_targets().cloned().collect();
+        targets.sort_by(|left, right| (&left.name, &left.address).cmp(&(&right.name, &right.address)));
+        targets
     }
 
     /// Lists the databases of RDS now. On an error the list stays.
@@ -87,13 +89,16 @@ impl Directory {
         match find_by_host(&self.listing.current(), address) {
             Ok(target) => Some(target.name),
             Err(LookupError::Refused { name, .. } | LookupError::TooOld { name, .. }) => Some(name),
-            Err(LookupError::Unknown { .. } | LookupError::Stale { .. } | LookupError::Ambiguous { .. }) => {
-                None
-            }
+            Err(
+                LookupError::Unknown { .. }
+                | LookupError::Stale { .. }
+                | LookupError::Ambiguous { .. }
+                | LookupError::OnlyCaseDiffers { .. },
+            ) => None,
         }
     }
 
-    /// The target of this name, or at this address. As with [`Directory::by_host`], an unknown one causes a refresh.
+    /// The target of this name, in any case, or at this address. As with [`Directory::by_host`], an unknown one causes a refresh.
     pub async fn by_name(&self, name: &str) -> Result<Target, LookupError> {
         self.find_or_refresh(|merged| find_by_name(merged, name)).await
     }

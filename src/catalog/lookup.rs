@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::merge::Merged;
+use super::names::{is_same, named, only_case_differs};
 use super::{DiscoverError, Discovered, Refusal, Target};
 use crate::net::HostPort;
 
@@ -61,6 +62,14 @@ pub enum LookupError {
         /// The addresses that have it, separated by commas.
         addresses: String,
     },
+    /// Several targets have names that differ from it only in case.
+    #[error("the target \"{name}\" is not unique: {names}")]
+    OnlyCaseDiffers {
+        /// The requested name.
+        name: String,
+        /// Their names, and what to do.
+        names: String,
+    },
 }
 
 /// The target at this address.
@@ -72,13 +81,17 @@ pub(super) fn find_by_host(merged: &Merged, address: &HostPort) -> Result<Target
     Err(LookupError::Unknown { wanted: address.to_string() })
 }
 
-/// The target of this name, or at this address.
+/// The target of this name, in any case, or at this address. A name of the configuration comes before one of RDS.
 pub(super) fn find_by_name(merged: &Merged, name: &str) -> Result<Target, LookupError> {
-    let named: Vec<_> = merged.targets.iter().filter(|target| target.name == name).collect();
-    match named.as_slice() {
-        [target] => return admit(merged, target),
-        [] => {}
-        several => {
+    let found = named(merged.named_targets(), name, |target| &target.name);
+    if let Some(names) = only_case_differs(found.iter().map(|target| target.name.as_str())) {
+        return Err(LookupError::OnlyCaseDiffers { name: name.into(), names });
+    }
+    let fixed = found.iter().find(|target| target.listed_at.is_none());
+    match (fixed, found.as_slice()) {
+        (Some(target), _) | (None, [target]) => return admit(merged, target),
+        (None, []) => {}
+        (None, several) => {
             let addresses: Vec<_> = several.iter().map(|target| target.address.to_string()).collect();
             return Err(LookupError::Ambiguous { name: name.into(), addresses: addresses.join(", ") });
         }
@@ -86,7 +99,7 @@ pub(super) fn find_by_name(merged: &Merged, name: &str) -> Result<Target, Lookup
     if let Ok(address) = name.parse() {
         return find_by_host(merged, &address);
     }
-    refused(merged, |database| database.name == name)?;
+    refused(merged, |database| is_same(&database.name, name))?;
     Err(LookupError::Unknown { wanted: name.into() })
 }
 

@@ -1,17 +1,18 @@
 //! Merges static and discovered targets into one list.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use super::names::is_same;
 use super::{Discovered, Iam, Policy, Refusal, StaticTarget, Target};
-use crate::net::HostPort;
 use crate::tls::ConnectorCache;
 
 /// The merged list.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
-    /// One target per address, by name.
+    /// One target per address, by name: the first of the configuration, else that of RDS.
     pub(super) targets: Vec<Target>,
+    /// The targets at the same addresses under other names, by name.
+    pub(super) aliases: Vec<Target>,
     /// The databases that the access list refuses.
     pub(super) refused: Vec<(Discovered, Refusal)>,
     /// As in the policy.
@@ -25,32 +26,54 @@ impl Merged {
         (age > max_age).then_some((age, max_age))
     }
 
-    /// The targets whose list is too old.
+    /// Adds a target, as an alias where its address has one. A name in RDS is none where the configuration has it in another
+    /// case.
+    fn add(&mut self, target: Target) {
+        if self.targets.iter().all(|known| known.address != target.address) {
+            self.targets.push(target);
+            return;
+        }
+        let is_of_rds = target.listed_at.is_some();
+        let is_known = self
+            .named_targets()
+            .filter(|known| known.address == target.address)
+            .any(|known| known.name == target.name || (is_of_rds && is_same(&known.name, &target.name)));
+        if !is_known {
+            self.aliases.push(target);
+        }
+    }
+
+    /// All targets: those that an address leads to, then the others.
+    pub(super) fn named_targets(&self) -> impl Iterator<Item = &Target> + Clone {
+        self.targets.iter().chain(&self.aliases)
+    }
+
+    /// The targets whose list is too old, one per address.
     pub(super) fn expired(&self) -> impl Iterator<Item = &Target> {
         self.targets.iter().filter(|target| self.too_old(target).is_some())
     }
 }
 
 /// A static target at the address of a discovered database keeps its IAM and its TLS, and replaces only the keys that it sets.
-/// The operator lists it, so the access list does not apply.
+/// The operator lists it, so the access list does not apply. The name in RDS stays, with the settings of RDS.
 pub(super) fn merge(policy: &Policy, discovered: &[Discovered], connectors: &ConnectorCache) -> Merged {
     let Policy { fixed, acl, max_age, .. } = policy;
-    let mut targets: HashMap<HostPort, Target> = HashMap::new();
-    let mut refused = Vec::new();
+    let mut merged = Merged { max_age: *max_age, ..Merged::default() };
+    for target in fixed {
+        let known = discovered.iter().find(|found| found.address == target.address);
+        merged.add(from_static(target, known, policy, connectors));
+    }
     for found in discovered {
         let listed = fixed.iter().any(|target| target.address == found.address);
         match acl.check(&found.tags, &found.related) {
-            Err(refusal) if !listed => refused.push((found.clone(), refusal)),
-            _ => drop(targets.insert(found.address.clone(), from_discovered(found, policy, connectors))),
+            Err(refusal) if !listed => merged.refused.push((found.clone(), refusal)),
+            _ => merged.add(from_discovered(found, policy, connectors)),
         }
     }
-    for target in fixed {
-        let known = targets.remove(&target.address);
-        targets.insert(target.address.clone(), from_static(target, known, policy, connectors));
-    }
-    let mut targets: Vec<_> = targets.into_values().collect();
-    targets.sort_by(|a, b| (&a.name, &a.address).cmp(&(&b.name, &b.address)));
-    Merged { targets, refused, max_age: *max_age }
+    let key = |target: &Target| (target.name.clone(), target.address.clone());
+    merged.targets.sort_by_key(key);
+    merged.aliases.sort_by_key(key);
+    merged
 }
 
 fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCache) -> Target {
@@ -69,24 +92,22 @@ fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCa
 
 fn from_static(
     target: &StaticTarget,
-    known: Option<Target>,
+    known: Option<&Discovered>,
     policy: &Policy,
     connectors: &ConnectorCache,
 ) -> Target {
-    let (database, local_port, iam) =
-        known.map_or((None, None, None), |known| (known.database, known.local_port, known.iam));
-    let default_tls = match &iam {
-        Some(iam) => policy.tls.discovered(&iam.region),
+    let default_tls = match known {
+        Some(known) => policy.tls.discovered(&known.region),
         None => policy.tls.fixed.clone(),
     };
     Target {
         name: target.name.clone(),
         address: target.address.clone(),
-        database: target.database.clone().or(database),
-        local_port: target.local_port.or(local_port),
+        database: target.database.clone().or_else(|| known?.database.clone()),
+        local_port: target.local_port.or_else(|| known?.local_port),
         tls: connectors.connector(default_tls.with(&target.tls)),
-        tls_open: iam.is_none() && target.tls.leaves_verification_open(),
-        iam,
+        tls_open: known.is_none() && target.tls.leaves_verification_open(),
+        iam: known.map(|known| Iam { region: known.region.clone() }),
         require_auth: target.require_auth,
         listed_at: None,
     }
@@ -98,6 +119,7 @@ mod tests {
 
     use super::super::{Acl, DefaultTls};
     use super::*;
+    use crate::net::HostPort;
     use crate::tls::{ClientIdentity, Overrides, Roots, SelfSigned, Settings, SslMode};
 
     fn discovered(host: &str, region: &str) -> Discovered {

@@ -8,6 +8,7 @@ mod listing;
 mod lookup;
 mod merge;
 mod metrics;
+mod names;
 mod port_forward;
 mod ports;
 mod target;
@@ -20,6 +21,7 @@ pub use directory::Directory;
 pub use listed_at::ListedAt;
 pub use lookup::LookupError;
 pub use metrics::describe;
+pub use names::{named, only_case_differs};
 pub use port_forward::{Pods, PortForward};
 pub use ports::{
     Boxed, Dial, Discover, DiscoverError, Inventory, LateRefusal, Mint, MintError, Minted, TunnelStream,

@@ -5,6 +5,7 @@ use std::fmt;
 use inquire::{InquireError, Select};
 
 use super::output;
+use crate::catalog::{named, only_case_differs};
 use crate::process::{CommandError, Sanitized};
 
 /// The similarity from which on, between 0 and 1, a name counts as a misspelling of another.
@@ -31,22 +32,33 @@ pub(super) struct Choice {
     pub(super) description: String,
 }
 
-/// The choice called `wanted`. Without such a choice, or without a name, prompts if a prompt is possible; else that is a
+/// The choice called `wanted`, in any case. Without such a choice, or without a name, prompts if a prompt is possible; else that is a
 /// usage error which lists the names.
 pub(super) fn choose<'a>(
     kind: Kind,
     choices: &'a [Choice],
     wanted: Option<&str>,
 ) -> Result<&'a Choice, CommandError> {
-    match find(choices, wanted) {
+    match find(kind, choices, wanted)? {
         Some(found) => Ok(found),
         None if !choices.is_empty() && output::can_prompt() => prompt(kind, choices, wanted),
         None => Err(CommandError::Usage(refusal(kind, choices, wanted))),
     }
 }
 
-fn find<'a>(choices: &'a [Choice], wanted: Option<&str>) -> Option<&'a Choice> {
-    wanted.and_then(|name| choices.iter().find(|choice| choice.name == name))
+fn find<'a>(
+    kind: Kind,
+    choices: &'a [Choice],
+    wanted: Option<&str>,
+) -> Result<Option<&'a Choice>, CommandError> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    let found = named(choices.iter(), wanted, |choice| &choice.name);
+    match only_case_differs(found.iter().map(|choice| choice.name.as_str())) {
+        Some(names) => {
+            Err(CommandError::Usage(format!("the {} \"{wanted}\" is not unique: {names}", kind.noun())))
+        }
+        None => Ok(found.first().copied()),
+    }
 }
 
 fn prompt<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result<&'a Choice, CommandError> {
@@ -160,11 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_name_is_found() {
+    fn a_name_is_found_in_any_case() {
         let choices = choices();
         assert_eq!(choose(Kind::Target, &choices, Some("users")).unwrap(), &choices[1]);
-        assert_eq!(find(&choices, Some("user")), None);
-        assert_eq!(find(&choices, None), None);
+        assert_eq!(choose(Kind::Target, &choices, Some("Users")).unwrap(), &choices[1]);
+        assert_eq!(find(Kind::Target, &choices, Some("user")).unwrap(), None);
+        assert_eq!(find(Kind::Target, &choices, None).unwrap(), None);
     }
 
     #[test]
@@ -179,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_name_gets_a_suggestion() {
-        for misspelt in ["order-db", "Orders-DB", "odrers-db"] {
+        for misspelt in ["order-db", "Order-DB", "odrers-db"] {
             let text = refusal(Kind::Target, &choices(), Some(misspelt));
             assert!(text.contains("did you mean \"orders-db\"?"), "{text}");
         }

@@ -8,13 +8,13 @@ use super::password_file;
 use crate::app::Prepared;
 use crate::app::client::{self, Selection};
 use crate::app::start::Start;
-use crate::catalog::{Directory, LookupError, Target};
+use crate::catalog::{Directory, LookupError, Target, named};
 use crate::client::Client;
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
 use crate::process::logging::LogFilter;
 use crate::process::{CommandError, Style};
 
-/// The upstream proxy that is used where several are configured and none is named.
+/// The upstream proxy that is used where several are configured and none is named, in any case.
 const DEFAULT: &str = "default";
 
 /// Prepares the client, and prints the banner once it listens.
@@ -56,7 +56,10 @@ fn choose_upstream<'a>(config: &'a Config, wanted: Option<&str>) -> Result<&'a U
     let choices: Vec<_> = config.upstreams.values().map(upstream_choice).collect();
     let wanted = wanted.or_else(|| match choices.as_slice() {
         [only] => Some(only.name.as_str()),
-        _ => config.upstreams.contains_key(DEFAULT).then_some(DEFAULT),
+        several => {
+            let default = !named(several.iter(), DEFAULT, |choice| &choice.name).is_empty();
+            default.then_some(DEFAULT)
+        }
     });
     let chosen = choose(Kind::UpstreamProxy, &choices, wanted)?;
     let chosen = config.upstreams.get(&chosen.name);

@@ -25,7 +25,10 @@ impl Failure {
             | Self::Token(_)
             | Self::Idle(_)
             | Self::Lookup(
-                LookupError::Unknown { .. } | LookupError::Ambiguous { .. } | LookupError::Refused { .. },
+                LookupError::Unknown { .. }
+                | LookupError::Ambiguous { .. }
+                | LookupError::OnlyCaseDiffers { .. }
+                | LookupError::Refused { .. },
             ) => Fault::Application,
             Self::Lookup(LookupError::Stale { .. } | LookupError::TooOld { .. })
             | Self::Mint(_)
@@ -82,7 +85,10 @@ impl Failure {
             Self::Lookup(LookupError::Refused { .. }) => Reason::TargetAcl,
             Self::Lookup(LookupError::TooOld { .. }) => Reason::ListTooOld,
             Self::Lookup(
-                LookupError::Unknown { .. } | LookupError::Ambiguous { .. } | LookupError::Stale { .. },
+                LookupError::Unknown { .. }
+                | LookupError::Ambiguous { .. }
+                | LookupError::OnlyCaseDiffers { .. }
+                | LookupError::Stale { .. },
             ) => Reason::UnknownTarget,
             Self::Mint(_) => Reason::AwsCredentials,
             Self::AuditQueueFull => Reason::AuditQueueFull,

@@ -69,9 +69,11 @@ impl Failure {
 
     fn sqlstate(&self) -> SqlState {
         match self {
-            Self::Lookup(LookupError::Unknown { .. } | LookupError::Ambiguous { .. }) => {
-                SqlState::InvalidCatalogName
-            }
+            Self::Lookup(
+                LookupError::Unknown { .. }
+                | LookupError::Ambiguous { .. }
+                | LookupError::OnlyCaseDiffers { .. },
+            ) => SqlState::InvalidCatalogName,
             Self::Plaintext
             | Self::MissingParameter { .. }
             | Self::InvalidTarget(_)

@@ -25,6 +25,8 @@ mod drivers;
 mod interoperation;
 /// IAM logins through client and server.
 mod login;
+/// Names of targets and upstream proxies.
+mod names;
 /// Password methods of databases without IAM.
 mod passwords;
 /// IAM logins that the database refuses, and the HINT.

@@ -1,0 +1,45 @@
+//! Names as people type them.
+
+/// The entries with this name. If there is none, those whose names differ from it only in case: the Go program lower-cases the
+/// names of its configuration, and RDS its identifiers.
+pub fn named<'a, T>(
+    entries: impl Iterator<Item = &'a T> + Clone,
+    wanted: &str,
+    name: impl Fn(&T) -> &str,
+) -> Vec<&'a T> {
+    let exact: Vec<_> = entries.clone().filter(|entry| name(entry) == wanted).collect();
+    if exact.is_empty() { entries.filter(|entry| is_same(name(entry), wanted)).collect() } else { exact }
+}
+
+/// Whether two names differ in case at most.
+pub(super) fn is_same(left: &str, right: &str) -> bool {
+    left.to_lowercase() == right.to_lowercase()
+}
+
+/// Why names that differ only in case are an error: `"A" and "a" differ only in case; use the exact name`. Absent if all names
+/// are one.
+#[must_use]
+pub fn only_case_differs<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut names: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
+    names.sort();
+    names.dedup();
+    (names.len() > 1).then(|| format!("{} differ only in case; use the exact name", names.join(" and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_name_comes_before_those_in_another_case() {
+        let names = ["Orders".to_owned(), "orders".to_owned(), "Ünder".to_owned()];
+        let find = |wanted| named(names.iter(), wanted, |name| name);
+        assert_eq!(find("orders"), ["orders"]);
+        assert_eq!(find("ORDERS"), ["Orders", "orders"]);
+        assert_eq!(find("ünder"), ["Ünder"]);
+        assert!(find("order").is_empty());
+        let text = only_case_differs(find("ORDERS").into_iter().map(String::as_str)).unwrap();
+        assert_eq!(text, "\"Orders\" and \"orders\" differ only in case; use the exact name");
+        assert_eq!(only_case_differs(["db", "db"].into_iter()), None);
+    }
+}
