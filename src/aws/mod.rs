@@ -11,10 +11,12 @@
 //! | writer endpoint of an Aurora or Multi-AZ DB cluster | `CLUSTER:writer` |
 //! | its reader endpoint | `CLUSTER:reader` |
 //! | its custom endpoint NAME | `CLUSTER:custom:NAME` |
+//! | default endpoint of an RDS Proxy | `PROXY:proxy` |
+//! | its further endpoint NAME | `PROXY:proxy:NAME` |
 //!
 //! RDS identifiers consist of letters, digits and hyphens, so a name with a colon is never an instance.
 //!
-//! The access list applies to the tags of the cluster for its endpoints, and to an instance's own tags for the instance. A
+//! The access list applies to the tags of the cluster or proxy for its endpoints, and to an instance's own tags for the instance. A
 //! blocked tag also applies to the instances of its cluster, and to the endpoints that can lead to its instance.
 //! The tag `rds-auth-proxy:local-port` of a cluster applies to its writer. A cluster decides whether IAM authentication
 //! is on for its members.

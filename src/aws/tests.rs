@@ -239,7 +239,7 @@ async fn no_secret_is_logged_at_trace_level() {
     .await;
     let mut proxy = Proxy::start(home.path(), &[("AWS_ENDPOINT_URL", fake_aws.url())]);
     assert_eq!(proxy.send("list"), json!({"listed": "Ok(0)", "arn": "arn:a"}));
-    assert_eq!(fake_aws.calls().len(), 3);
+    assert_eq!(fake_aws.calls().len(), 4);
     let token = proxy.mint()["token"].as_str().unwrap().to_owned();
     let signature = token.rsplit_once('=').unwrap().1;
     let log = std::fs::read_to_string(home.path().join("log")).unwrap();

@@ -203,7 +203,7 @@ mod tests {
 
     use super::super::{Acl, Boxed, DefaultTls, Discovered, Inventory, ListedAt, StaticTarget};
     use super::*;
-    use crate::tls::{ClientIdentity, Overrides, SelfSigned, Settings, SslMode};
+    use crate::tls::{ClientIdentity, Overrides, Roots, SelfSigned, Settings, SslMode};
 
     /// AWS with one database, which takes its time to answer.
     struct Slow {
@@ -368,6 +368,7 @@ mod tests {
             name: name.into(),
             address: address(name),
             region: "us-east-1".into(),
+            roots: Roots::Rds { region: "us-east-1".into() },
             database: None,
             local_port: None,
             tags: Vec::new(),

@@ -82,7 +82,7 @@ fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCa
         address: found.address.clone(),
         database: found.database.clone(),
         local_port: found.local_port,
-        tls: connectors.connector(policy.tls.discovered(&found.region)),
+        tls: connectors.connector(policy.tls.discovered(&found.roots)),
         tls_open: false,
         iam: Some(Iam { region: found.region.clone() }),
         require_auth: None,
@@ -97,7 +97,7 @@ fn from_static(
     connectors: &ConnectorCache,
 ) -> Target {
     let default_tls = match known {
-        Some(known) => policy.tls.discovered(&known.region),
+        Some(known) => policy.tls.discovered(&known.roots),
         None => policy.tls.fixed.clone(),
     };
     Target {
@@ -127,6 +127,7 @@ mod tests {
             name: host.into(),
             address: HostPort::new(host, 5432),
             region: region.into(),
+            roots: rds(region),
             database: None,
             local_port: None,
             tags: Vec::new(),
@@ -201,6 +202,20 @@ mod tests {
         let own = Some(Roots::Path("rds.pem".into()));
         let merged = merge(&policy(Vec::new(), own.clone()), &found, &cache);
         assert!(tls(&merged).into_iter().all(|(_, mode, roots)| mode == SslMode::VerifyFull && roots == own));
+    }
+
+    #[test]
+    fn the_public_roots_vouch_for_an_rds_proxy_alone() {
+        let proxy = Discovered { roots: Roots::Amazon, ..discovered("a", "eu-west-1") };
+        let found = [proxy, discovered("b", "eu-west-1")];
+        let cache = ConnectorCache::default();
+        let merged = merge(&policy(vec![fixed("a", Overrides::default())], None), &found, &cache);
+        let expected = [
+            ("b", SslMode::VerifyFull, Some(rds("eu-west-1"))),
+            ("my-a", SslMode::VerifyFull, Some(Roots::Amazon)),
+        ];
+        assert_eq!(tls(&merged), expected);
+        assert_eq!(merged.aliases[0].tls.settings().roots, Some(Roots::Amazon));
     }
 
     #[test]

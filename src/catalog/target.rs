@@ -67,12 +67,14 @@ pub struct StaticTarget {
 /// A database that RDS lists, before the access list is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovered {
-    /// The DB instance identifier, or the name of an Aurora endpoint.
+    /// The DB instance identifier, or the name of an endpoint of a cluster or an RDS Proxy.
     pub name: String,
     /// The endpoint.
     pub address: HostPort,
     /// Its AWS region, from its ARN.
     pub region: String,
+    /// The roots that sign its certificate.
+    pub roots: Roots,
     /// The tag `rds-auth-proxy:db-name`, else the database it was created with.
     pub database: Option<String>,
     /// The tag `rds-auth-proxy:local-port`.
@@ -108,13 +110,12 @@ pub struct DefaultTls {
 }
 
 impl DefaultTls {
-    /// For databases that are discovered in this region: verified in full, against the roots of the region.
+    /// For discovered databases whose certificates these roots sign: verified in full, against the configured roots, else these.
     #[must_use]
-    pub fn discovered(&self, region: &str) -> Settings {
-        let embedded = || Roots::Rds { region: region.to_owned() };
+    pub fn discovered(&self, roots: &Roots) -> Settings {
         Settings {
             mode: SslMode::VerifyFull,
-            roots: Some(self.rds_roots.clone().unwrap_or_else(embedded)),
+            roots: Some(self.rds_roots.as_ref().unwrap_or(roots).clone()),
             identity: self.fixed.identity.clone(),
         }
     }

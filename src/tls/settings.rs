@@ -49,7 +49,10 @@ impl Settings {
     #[must_use]
     pub fn with(&self, overrides: &Overrides) -> Self {
         let mode = overrides.mode.unwrap_or(self.mode);
-        let default_roots = || self.roots.clone().filter(|_| mode.verifies());
+        // Everybody can get a certificate from a public root, so the name has to be verified too. libpq refuses `verify-ca` with
+        // `sslrootcert=system` for the same reason.
+        let counts = |roots: &Roots| mode == SslMode::VerifyFull || *roots != Roots::Amazon;
+        let default_roots = || self.roots.clone().filter(|roots| mode.verifies() && counts(roots));
         Self {
             mode,
             roots: overrides.roots.clone().or_else(default_roots),
@@ -153,6 +156,15 @@ mod tests {
         }
         let rooted = Overrides { mode: Some(SslMode::Require), roots: Some(rds()), identity: None };
         assert_eq!(discovered().with(&rooted).verification(), Verification::Ca);
+    }
+
+    #[test]
+    fn public_roots_are_no_default_where_the_name_does_not_count() {
+        let proxy = Settings { roots: Some(Roots::Amazon), ..discovered() };
+        for (mode, roots) in [(SslMode::VerifyFull, Some(Roots::Amazon)), (SslMode::VerifyCa, None)] {
+            let mode = Overrides { mode: Some(mode), ..Overrides::default() };
+            assert_eq!(proxy.with(&mode).roots, roots);
+        }
     }
 
     #[test]

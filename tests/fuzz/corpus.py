@@ -179,6 +179,19 @@ amazonaws.com</Endpoint></DBClusterEndpointList>"
     clusters = listed("DescribeDBClusters", "DBClusters", cluster)
     endpoints = listed("DescribeDBClusterEndpoints", "DBClusterEndpoints", endpoint)
 
+    proxy = "<member><DBProxyName>pool</DBProxyName><EngineFamily>POSTGRESQL</EngineFamily><Endpoint>pool.proxy-abc.us-east-1.\
+rds.amazonaws.com</Endpoint><Auth><member><IAMAuth>REQUIRED</IAMAuth></member></Auth><DBProxyArn>arn:aws:rds:us-east-1:\
+123456789012:db-proxy:prx-0</DBProxyArn></member>"
+    readers = "<member><DBProxyEndpointName>readers</DBProxyEndpointName><DBProxyName>pool</DBProxyName><Endpoint>readers.\
+endpoint.proxy-abc.us-east-1.rds.amazonaws.com</Endpoint><IsDefault>false</IsDefault></member>"
+    target = "<member><RdsResourceId>db-1</RdsResourceId><TrackedClusterId>orders</TrackedClusterId></member>"
+    proxies = [
+        listed("DescribeDBProxies", "DBProxies", proxy),
+        listed("DescribeDBProxyEndpoints", "DBProxyEndpoints", readers),
+        listed("DescribeDBProxyTargets", "Targets", target),
+        "200\n" + envelope.format("ListTagsForResource", tags),
+    ]
+
     def instances(entries, marker=""):
         return listed("DescribeDBInstances", "DBInstances", entries, marker)
 
@@ -187,9 +200,9 @@ amazonaws.com</Endpoint></DBClusterEndpointList>"
 {code}</Code><Message>{text}</Message></Error><RequestId>7a62c49f</RequestId></ErrorResponse>'
 
     empty = listed("DescribeDBClusters", "DBClusters", "")
-    yield "all", [instances(instance + creating), clusters, endpoints]
+    yield "all", [instances(instance + creating), clusters, endpoints, *proxies]
     yield "one", [instances(instance), empty]
-    yield "pages", [instances(instance, "p2"), clusters, endpoints, instances(creating)]
+    yield "pages", [instances(instance, "p2"), clusters, endpoints, *proxies, instances(creating)]
     yield "endless", [instances(instance, "p2"), empty, endpoints]
     yield "none", [instances(""), empty]
     yield "nameless", [instances(instance.replace(">db-1</DBI", "></DBI")), empty]

@@ -17,12 +17,13 @@ async fn logs_in(client: &Proxy) {
     drop(client.config("alice").connect(NoTls).await.unwrap());
 }
 
-/// Logs in at the server as a client with the target `host`.
-async fn log_in(world: &Running, host: &str) -> Result<(), Refusal> {
+/// Logs in at the world's server as a client with the target `host`.
+pub(crate) async fn log_in(world: &Running, host: &str) -> Result<(), Refusal> {
     log_in_at(world.server(), host).await
 }
 
-async fn log_in_at(server: &Proxy, host: &str) -> Result<(), Refusal> {
+/// Logs in at this server as a client with the target `host`.
+pub(crate) async fn log_in_at(server: &Proxy, host: &str) -> Result<(), Refusal> {
     let parameters = [("user", "by_trust"), ("database", "app"), ("host", host)];
     Raw::log_in(server.port(), &parameters).await.map(drop)
 }
@@ -392,7 +393,7 @@ async fn a_policy_without_the_cluster_calls_costs_cluster_endpoints_and_one_warn
 }
 
 /// The warnings of a server about RDS.
-fn warnings(server: &Proxy) -> Vec<serde_json::Value> {
+pub(crate) fn warnings(server: &Proxy) -> Vec<serde_json::Value> {
     let log = server.log();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let about_rds = |line: &serde_json::Value| {

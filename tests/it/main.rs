@@ -70,6 +70,8 @@ mod credential_sources;
 mod credentials;
 /// Discovery of databases, and failures of the AWS API.
 mod discovery;
+/// Endpoints of RDS Proxy.
+mod rds_proxy;
 
 // The tunnel.
 

@@ -9,6 +9,7 @@ use super::identity::{AccessKey, Identities};
 use super::instance::{Cluster, Database, Instance};
 use super::postgres::Postgres;
 use super::proxy::Launch;
+use super::rds_proxy::RdsProxy;
 use super::scratch;
 use super::world::Running;
 
@@ -22,6 +23,7 @@ use super::world::Running;
 pub struct World {
     pub(super) instances: Vec<Instance>,
     pub(super) clusters: Vec<Cluster>,
+    rds_proxies: Vec<RdsProxy>,
     pub(super) server_yaml: Vec<String>,
     pub(super) client_yaml: Vec<String>,
     client_flags: Vec<String>,
@@ -48,6 +50,7 @@ impl World {
         Self {
             instances: Vec::new(),
             clusters: Vec::new(),
+            rds_proxies: Vec::new(),
             server_yaml: Vec::new(),
             client_yaml: Vec::new(),
             client_flags: Vec::new(),
@@ -74,6 +77,13 @@ impl World {
     #[must_use]
     pub fn with_cluster(mut self, cluster: impl Into<Cluster>) -> Self {
         self.clusters.push(cluster.into());
+        self
+    }
+
+    /// Adds an RDS Proxy.
+    #[must_use]
+    pub fn with_rds_proxy(mut self, proxy: RdsProxy) -> Self {
+        self.rds_proxies.push(proxy);
         self
     }
 
@@ -250,6 +260,9 @@ impl World {
         }
         for cluster in &self.clusters {
             databases.extend(cluster.start(postgres, identities, aws).await);
+        }
+        for proxy in &self.rds_proxies {
+            databases.extend(proxy.start(postgres, identities, aws).await);
         }
         databases
     }

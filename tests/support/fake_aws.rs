@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use super::aws_failure::{AwsFailure, Rule};
 use super::identity::{AccessKey, Identities};
-use super::rds_api::{ACCOUNT, DbCluster, DbInstance, Listed, element, wrap};
+use super::rds_api::{ACCOUNT, DbCluster, DbInstance, DbProxy, Listed, element, wrap};
 use super::runtime;
 
 const RDS: &str = "http://rds.amazonaws.com/doc/2014-10-31/";
@@ -35,6 +35,7 @@ pub struct FakeAws {
 struct Contents {
     instances: Vec<DbInstance>,
     clusters: Vec<DbCluster>,
+    proxies: Vec<DbProxy>,
     rules: Vec<Rule>,
     page_size: Option<usize>,
     requests: BTreeMap<String, usize>,
@@ -77,6 +78,11 @@ impl FakeAws {
         let clusters = &mut self.state.lock().unwrap().clusters;
         clusters.retain(|known| (&known.identifier, &known.region) != (&cluster.identifier, &cluster.region));
         clusters.push(cluster);
+    }
+
+    /// Adds an RDS Proxy.
+    pub fn put_proxy(&self, proxy: DbProxy) {
+        self.state.lock().unwrap().proxies.push(proxy);
     }
 
     /// Changes the instance with this name.
@@ -164,6 +170,16 @@ impl FakeAws {
                 let endpoints: Vec<_> = endpoints.filter(|endpoint| endpoint.is_one_of(&kinds)).collect();
                 request.page(&endpoints, "DBClusterEndpoints", "DBClusterIdentifier", page)
             }
+            "DescribeDBProxies" => request.page(&contents.proxies, "DBProxies", "DBProxyName", page),
+            "DescribeDBProxyEndpoints" => {
+                let endpoints: Vec<_> = contents.proxies.iter().flat_map(DbProxy::all_endpoints).collect();
+                request.page(&endpoints, "DBProxyEndpoints", "DBProxyName", page)
+            }
+            "DescribeDBProxyTargets" => {
+                let targets: Vec<_> = contents.proxies.iter().flat_map(DbProxy::targets).collect();
+                request.page(&targets, "Targets", "DBProxyName", page)
+            }
+            "ListTagsForResource" => request.tags(&contents.proxies),
             "GetCallerIdentity" => Ok(caller_identity(key)),
             other => {
                 let text = format!("The action {other} is not valid for this web service.");
@@ -212,6 +228,14 @@ impl Request {
             String::new()
         };
         Ok(marker + &wrap(list, &page))
+    }
+
+    /// The tags of the proxy that the request names.
+    fn tags(&self, proxies: &[DbProxy]) -> Result<String, ErrorReply> {
+        let arn = self.form.get("ResourceName").cloned().unwrap_or_default();
+        let proxy = proxies.iter().find(|proxy| proxy.arn() == arn);
+        let missing = format!("DBProxy {arn} not found");
+        proxy.map(DbProxy::tag_list).ok_or(ErrorReply(StatusCode::NOT_FOUND, "DBProxyNotFoundFault", missing))
     }
 
     /// RDS accepts 20 to 100; the default is 100.

@@ -8,7 +8,7 @@
 //! - `raw`, `fake_database`: an application and a database that send any bytes
 //! - `proxy`, `output`: the binary under test and its output
 //! - `relay`, `workload`, `resource_usage`: a bad network, an application that verifies every byte, the resources of a proxy
-//! - `builder`, `config`, `instance`, `world`: a whole world; `World::new().with_instance("db-1").start()` begins a test
+//! - `builder`, `config`, `instance`, `rds_proxy`, `world`: a whole world; `World::new().with_instance("db-1").start()` begins a test
 //! - `relayed_chain`: a world with a relay on each link
 
 #![allow(dead_code, unreachable_pub, reason = "each binary that includes the world uses a part of it")]
@@ -46,6 +46,7 @@ pub mod workload;
 pub mod builder;
 pub mod config;
 pub mod instance;
+pub mod rds_proxy;
 pub mod world;
 
 pub mod relayed_chain;

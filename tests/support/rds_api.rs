@@ -1,7 +1,7 @@
 //! The databases that the fake AWS endpoint lists, and their XML in the RDS API.
 //!
 //! Element names and their order are those of the Amazon RDS API reference, version 2014-10-31 (`DBInstance`,
-//! `DBCluster`, `DBClusterEndpoint`). Elements that the proxies do not read are left out.
+//! `DBCluster`, `DBClusterEndpoint`, `DBProxy`, `DBProxyEndpoint`, `DBProxyTarget`). Elements that the proxies do not read are left out.
 
 use std::fmt::Write;
 
@@ -50,6 +50,22 @@ pub struct CustomEndpoint {
     pub address: String,
     /// The instances in it; empty: all of the cluster.
     pub members: Vec<String>,
+}
+
+/// An RDS Proxy.
+#[derive(Clone, Debug)]
+pub struct DbProxy {
+    pub name: String,
+    pub region: String,
+    /// The address of the default endpoint, without port.
+    pub address: String,
+    /// `DISABLED`, `REQUIRED` or `ENABLED`.
+    pub iam_auth: String,
+    pub tags: Vec<(String, String)>,
+    /// Names and addresses of the further endpoints.
+    pub endpoints: Vec<(String, String)>,
+    /// The instance that it leads to.
+    pub instance: String,
 }
 
 /// An entry of a paged list in the RDS API.
@@ -219,6 +235,95 @@ impl Listed for DbClusterEndpoint {
             xml += &element("DBClusterEndpointArn", &arn(&self.region, "cluster-endpoint", identifier));
         }
         wrap("DBClusterEndpointList", &xml)
+    }
+}
+
+impl DbProxy {
+    pub fn arn(&self) -> String {
+        arn(&self.region, "db-proxy", &format!("prx-{}", self.name))
+    }
+
+    /// All endpoints, as `DescribeDBProxyEndpoints` lists them.
+    pub fn all_endpoints(&self) -> Vec<DbProxyEntry> {
+        let default = [("default", self.address.as_str(), true)];
+        let further = self.endpoints.iter().map(|(name, address)| (name.as_str(), address.as_str(), false));
+        let xml = |(name, address, is_default): (&str, &str, bool)| {
+            element("DBProxyEndpointName", name)
+                + &element("DBProxyName", &self.name)
+                + &element("Status", "available")
+                + &element("Endpoint", address)
+                + &element("TargetRole", if is_default { "READ_WRITE" } else { "READ_ONLY" })
+                + &element("IsDefault", &is_default.to_string())
+        };
+        default.into_iter().chain(further).map(|endpoint| self.entry(xml(endpoint))).collect()
+    }
+
+    /// Its databases, as `DescribeDBProxyTargets` lists them.
+    pub fn targets(&self) -> Vec<DbProxyEntry> {
+        vec![self.entry(element("RdsResourceId", &self.instance) + &element("Type", "RDS_INSTANCE"))]
+    }
+
+    /// The answer to `ListTagsForResource`.
+    pub fn tag_list(&self) -> String {
+        tag_list(&self.tags)
+    }
+
+    fn entry(&self, xml: String) -> DbProxyEntry {
+        DbProxyEntry { proxy: self.name.clone(), region: self.region.clone(), xml }
+    }
+}
+
+impl Listed for DbProxy {
+    fn region(&self) -> &str {
+        &self.region
+    }
+
+    fn identifier(&self) -> &str {
+        &self.name
+    }
+
+    /// Requests for proxies have no filter.
+    fn engine(&self) -> &'static str {
+        ""
+    }
+
+    fn xml(&self) -> String {
+        let auth = element("AuthScheme", "SECRETS") + &element("IAMAuth", &self.iam_auth);
+        let xml = element("DBProxyName", &self.name)
+            + &element("DBProxyArn", &self.arn())
+            + &element("Status", "available")
+            + &element("EngineFamily", "POSTGRESQL")
+            + &wrap("Auth", &wrap("member", &auth))
+            + &element("Endpoint", &self.address)
+            + &element("RequireTLS", "true");
+        wrap("member", &xml)
+    }
+}
+
+/// An endpoint or a target of a proxy.
+#[derive(Clone, Debug)]
+pub struct DbProxyEntry {
+    proxy: String,
+    region: String,
+    xml: String,
+}
+
+impl Listed for DbProxyEntry {
+    fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The name of its proxy, which requests name.
+    fn identifier(&self) -> &str {
+        &self.proxy
+    }
+
+    fn engine(&self) -> &'static str {
+        ""
+    }
+
+    fn xml(&self) -> String {
+        wrap("member", &self.xml)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Answers to calls that discovery can do without: those about clusters. The policy of the Go program does not allow them.
+//! Answers to calls that discovery can do without: those about clusters and RDS Proxy. The policy of the Go program does not allow them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl ReportedCalls {
                     region,
                     action,
                     reason,
-                    "an RDS call is not available; the cluster endpoints that it lists are missing or out of date"
+                    "an RDS call is not available; the endpoints that need it are missing or out of date"
                 );
             }
         }

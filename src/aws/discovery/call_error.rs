@@ -9,7 +9,9 @@ use crate::aws::credentials::{CredentialSource, NoCredentials};
 use crate::error_chain;
 
 /// The actions that discovery needs in the IAM policy.
-const ACTIONS: &str = "rds:DescribeDBInstances, rds:DescribeDBClusters and rds:DescribeDBClusterEndpoints";
+const ACTIONS: &str = "rds:DescribeDBInstances, rds:DescribeDBClusters and rds:DescribeDBClusterEndpoints, and for RDS Proxy \
+                       rds:DescribeDBProxies, rds:DescribeDBProxyEndpoints, rds:DescribeDBProxyTargets and \
+                       rds:ListTagsForResource";
 
 /// The identity may not make the call (Amazon RDS API Reference, "Common Errors").
 const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
@@ -28,12 +30,16 @@ const THROTTLED: [&str; 6] = [
 const UNKNOWN: [&str; 4] =
     ["InvalidAction", "UnknownOperationException", "UnsupportedOperation", "NotImplemented"];
 
+/// RDS deletes the proxy, or did so after it was listed.
+const GONE: [&str; 3] =
+    ["DBProxyNotFoundFault", "DBProxyTargetGroupNotFoundFault", "InvalidDBProxyStateFault"];
+
 /// A call that failed.
 #[derive(Debug)]
 pub(super) struct CallError {
     /// Why, and what to do.
     pub(super) text: String,
-    /// The call is refused, unknown or throttled, which says nothing about other calls.
+    /// The call is refused, unknown or throttled, or its subject is gone, which says nothing about other calls.
     pub(super) only_this_call: bool,
 }
 
@@ -44,7 +50,8 @@ impl CallError {
         E: Error + ProvideErrorMetadata + 'static,
     {
         let code = error.code().unwrap_or_default();
-        let only_this_call = DENIED.contains(&code) || THROTTLED.contains(&code) || is_unknown(error);
+        let known = DENIED.iter().chain(&THROTTLED).chain(&GONE).any(|known| *known == code);
+        let only_this_call = known || is_unknown(error);
         Self { text: error_text(action, source, error), only_this_call }
     }
 

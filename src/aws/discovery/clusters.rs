@@ -15,6 +15,7 @@ use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
 use crate::catalog::{Discovered, ListedAt, Related};
+use crate::tls::Roots;
 
 /// The Postgres clusters of a region, with their custom endpoints. An answer that is older than the others stands in for a
 /// call that is refused, unknown or throttled now.
@@ -171,10 +172,12 @@ fn usable_endpoints(
 /// One endpoint, with the port, tags and database of its cluster, and without a local port.
 fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, region: &str) -> Result<Discovered, Remark> {
     let tags = tags(cluster.tag_list());
+    let region = region_of(cluster.db_cluster_arn(), region)?;
     Ok(Discovered {
         name: endpoint.name,
         address: address(endpoint.host, cluster.port())?,
-        region: region_of(cluster.db_cluster_arn(), region)?,
+        roots: Roots::Rds { region: region.clone() },
+        region,
         database: database(&tags, cluster.database_name()),
         local_port: None,
         tags,

@@ -14,6 +14,7 @@ use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
 use crate::catalog::Discovered;
+use crate::tls::Roots;
 
 /// All Postgres instances that the AWS identity may list.
 pub(super) async fn list(client: &Client, source: &CredentialSource) -> Result<Vec<DbInstance>, CallError> {
@@ -69,10 +70,12 @@ fn describe(
         return Err(Remark::IamOff);
     }
     let tags = tags(instance.tag_list());
+    let region = region_of(instance.db_instance_arn(), origin.region)?;
     Ok(Discovered {
         name: name.to_owned(),
         address,
-        region: region_of(instance.db_instance_arn(), origin.region)?,
+        roots: Roots::Rds { region: region.clone() },
+        region,
         database: database(&tags, instance.db_name()),
         local_port: local_port(name, &tags, remarks),
         tags,

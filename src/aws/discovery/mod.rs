@@ -5,6 +5,8 @@ mod call_error;
 mod clusters;
 mod endpoint;
 mod instances;
+mod proxies;
+mod proxy_calls;
 mod rds_api;
 mod related;
 mod skipped;
@@ -25,6 +27,7 @@ use crate::catalog::{Boxed, Discover, DiscoverError, Discovered, Inventory, List
 use answer::{ReportedCalls, Unavailable};
 use clusters::Clusters;
 use endpoint::Origin;
+use proxies::Proxies;
 use rds_api::RejectTruncated;
 use skipped::{Remark, ReportedRemarks};
 
@@ -47,9 +50,16 @@ struct RegionList {
     remarks: BTreeMap<String, Remark>,
     listed_at: ListedAt,
     /// For the next listing.
-    clusters: Clusters,
+    optional: Optional,
     /// The calls that could not be made.
     unavailable: Vec<Unavailable>,
+}
+
+/// The answers to the optional calls.
+#[derive(Clone, Default)]
+struct Optional {
+    clusters: Clusters,
+    proxies: Proxies,
 }
 
 impl Discovery {
@@ -73,7 +83,7 @@ impl Discovery {
     async fn list_all(&self) -> Result<Inventory, DiscoverError> {
         let mut tasks = JoinSet::new();
         for (region, client) in &self.regions {
-            let last = self.last.lock().get(region).map(|last| last.clusters.clone()).unwrap_or_default();
+            let last = self.last.lock().get(region).map(|last| last.optional.clone()).unwrap_or_default();
             tasks.spawn(list_region(region.clone(), client.clone(), Arc::clone(&self.chain), last));
         }
         let mut listed = Vec::new();
@@ -129,7 +139,7 @@ async fn list_region(
     region: String,
     client: Client,
     chain: Arc<Chain>,
-    last: Clusters,
+    last: Optional,
 ) -> Result<(String, RegionList), DiscoverError> {
     let listed =
         timeout(REGION_TIMEOUT, Box::pin(query(&region, &client, &chain, last))).await.unwrap_or_else(|_| {
@@ -144,22 +154,29 @@ async fn list_region(
     }
 }
 
-async fn query(region: &str, client: &Client, chain: &Chain, last: Clusters) -> Result<RegionList, String> {
+async fn query(region: &str, client: &Client, chain: &Chain, last: Optional) -> Result<RegionList, String> {
     let origin = Origin { region, listed_at: ListedAt::now() };
     // Before any call, because the SDK's error for missing credentials hides their cause.
     chain.current().await.map_err(|error| error.to_string())?;
     let source = chain.credential_source();
-    let listed = tokio::try_join!(instances::list(client, &source), clusters::list(client, &source, last));
-    let (instances, (clusters, unavailable)) = listed.map_err(|error| error.text)?;
+    let listed = tokio::try_join!(
+        instances::list(client, &source),
+        clusters::list(client, &source, last.clusters),
+        proxies::list(client, &source, region, last.proxies)
+    );
+    let (instances, (clusters, mut unavailable), (proxies, of_proxies)) =
+        listed.map_err(|error| error.text)?;
+    unavailable.extend(of_proxies);
     let mut remarks = BTreeMap::new();
     let mut databases = instances::usable(&instances, &clusters, origin, &mut remarks);
     databases.extend(clusters.usable(&instances, region, &mut remarks));
+    databases.extend(proxies.usable(&instances, &clusters, region, &mut remarks));
     let remarks = remarks.into_iter().map(|(name, remark)| (format!("{name} in {region}"), remark));
     Ok(RegionList {
         databases,
         remarks: remarks.collect(),
         listed_at: origin.listed_at,
-        clusters,
+        optional: Optional { clusters, proxies },
         unavailable,
     })
 }

@@ -1,5 +1,5 @@
 //! The resources whose blocked tags apply to a database too: the cluster of an instance, and the instances that an endpoint of
-//! a cluster can lead to. A failover or a restart can make every member the writer.
+//! a cluster or of an RDS Proxy can lead to. A failover or a restart can make every member the writer.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ pub(super) fn of_cluster(cluster: &DbCluster) -> Arc<Related> {
 
 /// The members of a cluster, those without an endpoint or without IAM authentication included.
 pub(super) fn members(cluster: &DbCluster, instances: &[DbInstance]) -> Vec<Arc<Related>> {
-    let members = instances.iter().filter(|instance| is_member(instance, cluster));
-    let related = |instance: &DbInstance| Related {
-        kind: RelatedKind::Instance,
-        name: instance.db_instance_identifier().unwrap_or_default().to_owned(),
-        tags: tags(instance.tag_list()),
-    };
-    members.map(|instance| Arc::new(related(instance))).collect()
+    instances.iter().filter(|instance| is_member(instance, cluster)).map(of_instance).collect()
+}
+
+/// An instance that an endpoint leads to.
+pub(super) fn of_instance(instance: &DbInstance) -> Arc<Related> {
+    let name = instance.db_instance_identifier().unwrap_or_default().to_owned();
+    Arc::new(Related { kind: RelatedKind::Instance, name, tags: tags(instance.tag_list()) })
 }
 
 /// Whether a custom endpoint can lead to this member. A list of static members is complete; without one every member but the

@@ -13,6 +13,8 @@ pub(super) enum Remark {
     NoEndpoint,
     /// Skipped: no IAM token can log in.
     IamOff,
+    /// Skipped: the authentication settings of the RDS Proxy accept no IAM token.
+    ProxyIamOff,
     /// Skipped: RDS described it without this property, which every database has.
     Incomplete(&'static str),
     /// Skipped: its ARN names this region, which is not the queried one.
@@ -36,7 +38,11 @@ impl ReportedRemarks {
             }
             match remark {
                 Remark::LocalPort(_) => warn!(%name, %remark, "a tag of an RDS database is ignored"),
-                Remark::NoEndpoint | Remark::IamOff | Remark::Incomplete(_) | Remark::OtherRegion(_) => {
+                Remark::NoEndpoint
+                | Remark::IamOff
+                | Remark::ProxyIamOff
+                | Remark::Incomplete(_)
+                | Remark::OtherRegion(_) => {
                     info!(%name, %remark, "skipped an RDS database");
                 }
             }
@@ -56,6 +62,9 @@ impl fmt::Display for Remark {
             Self::NoEndpoint => formatter.write_str("it has no endpoint yet"),
             Self::IamOff => formatter.write_str(
                 "IAM database authentication is off; modify the instance or its cluster to turn it on",
+            ),
+            Self::ProxyIamOff => formatter.write_str(
+                "IAM authentication is off in the settings of the RDS Proxy; modify it to require IAM",
             ),
             Self::Incomplete(property) => write!(formatter, "RDS described it without a usable {property}"),
             Self::OtherRegion(region) => write!(

@@ -6,6 +6,10 @@ use super::*;
 use crate::aws::fake_aws::{Call, FakeAws, Response, aws, aws_with};
 use crate::catalog::Tag;
 use crate::net::HostPort;
+use crate::tls::Roots;
+
+/// RDS Proxy.
+mod proxies;
 
 struct Instance<'a> {
     id: &'a str,
@@ -92,6 +96,7 @@ fn account(call: &Call, instances: &str, clusters: &str, custom: &str) -> Respon
         "DescribeDBInstances" => response(call.action(), "DBInstances", instances, ""),
         "DescribeDBClusters" => response(call.action(), "DBClusters", clusters, ""),
         "DescribeDBClusterEndpoints" => response(call.action(), "DBClusterEndpoints", custom, ""),
+        "DescribeDBProxies" => response(call.action(), "DBProxies", "", ""),
         other => panic!("unexpected call {other}"),
     }
 }
@@ -137,6 +142,7 @@ async fn an_instance_is_listed_with_all_its_properties() {
         name: "db-1".into(),
         address: HostPort::new("db-1.abc.eu-west-1.rds.amazonaws.com", 5433),
         region: "eu-west-1".into(),
+        roots: Roots::Rds { region: "eu-west-1".into() },
         database: Some("reports".into()),
         local_port: Some(54001),
         tags: tags.to_vec(),
@@ -147,7 +153,12 @@ async fn an_instance_is_listed_with_all_its_properties() {
     let calls = fake_aws.calls();
     let actions: Vec<_> = calls.iter().map(Call::action).collect();
     assert!(!actions.contains(&"DescribeDBClusterEndpoints"), "no Aurora cluster needs it: {actions:?}");
-    for call in &calls {
+    assert_eq!(
+        actions.iter().filter(|action| action.contains("Prox")).count(),
+        1,
+        "there is no proxy: {actions:?}"
+    );
+    for call in calls.iter().filter(|call| call.action() != "DescribeDBProxies") {
         assert_eq!(call.parameter("Filters.Filter.1.Name"), "engine");
         assert_eq!(call.parameter("Filters.Filter.1.Values.Value.1"), "postgres");
         assert_eq!(call.parameter("Filters.Filter.1.Values.Value.2"), "aurora-postgresql");
@@ -174,7 +185,7 @@ async fn all_pages_of_all_regions_are_read() {
     assert_eq!(names(&found), ["a", "a", "b", "b", "c", "c", "d", "d"]);
     assert_eq!(found[0].region, "eu-west-1");
     assert_eq!(found[1].region, "us-east-1");
-    assert_eq!(fake_aws.calls().len(), 8, "a duplicate region is queried once");
+    assert_eq!(fake_aws.calls().len(), 10, "a duplicate region is queried once");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use tempfile::TempDir;
 
-use super::{client, error, error_of_databases, server};
+use super::{client, error, error_of_databases, rds, server};
 use crate::config::Config;
 use crate::net::{Address, HostPort, dial};
 use crate::tls::{Acceptor, Connector, Roots, SelfSigned, ServerIdentity, Settings, SslMode};
@@ -101,7 +101,7 @@ rds: {root_certificate: '@b.pem'}
     let config = client(&text);
     let verifies = |name: &str| config.upstreams[name].connector().unwrap().verifies();
     assert_eq!((verifies("plain"), verifies("rooted"), verifies("tunnel")), (false, true, true));
-    let discovered = server(&text).default_tls.discovered("us-east-1");
+    let discovered = server(&text).default_tls.discovered(&rds("us-east-1"));
     assert_eq!(
         (discovered.mode, discovered.roots),
         (SslMode::VerifyFull, Some(Roots::Path(files.path("b.pem"))))
@@ -257,7 +257,7 @@ fn of_target(config: &Config, index: usize) -> Connector {
 
 /// TLS towards a discovered database, unverified so that any server may answer.
 fn discovered(config: &Config) -> Settings {
-    Settings { mode: SslMode::Require, roots: None, ..config.default_tls.discovered("us-east-1") }
+    Settings { mode: SslMode::Require, roots: None, ..config.default_tls.discovered(&rds("us-east-1")) }
 }
 
 /// The certificate that the connector sends to a server that requests one.

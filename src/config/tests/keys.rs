@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::{client, error, read, server};
+use super::{client, error, rds, read, server};
 use crate::catalog::Tag;
 use crate::catalog::{Pods, PortForward};
 use crate::config::{Drain, Mode, Rds, Stop, UpstreamTransport};
@@ -26,7 +26,7 @@ fn an_empty_file_has_all_defaults() {
         assert_eq!(config.rds, Rds { enabled: true, regions: vec![], require_iam: false, max_age });
         assert_eq!(config.default_tls.fixed.mode, tls::SslMode::Require);
         assert!(config.default_tls.fixed.roots.is_none());
-        let discovered = config.default_tls.discovered("eu-west-1");
+        let discovered = config.default_tls.discovered(&rds("eu-west-1"));
         assert_eq!(discovered.mode, tls::SslMode::VerifyFull);
         assert_eq!(discovered.roots, Some(tls::Roots::Rds { region: "eu-west-1".into() }));
         let limits = Limits {

@@ -17,6 +17,7 @@ use std::path::Path;
 use super::environment::Environment;
 use super::mode::Mode;
 use super::settings::Config;
+use crate::tls::Roots;
 
 /// The environment of these tests.
 const VARIABLES: &[(&str, &str)] = &[
@@ -26,6 +27,11 @@ const VARIABLES: &[(&str, &str)] = &[
     ("ENABLED", "true"),
     ("SENSITIVE", "hunter2"),
 ];
+
+/// The embedded roots of a region.
+fn rds(region: &str) -> Roots {
+    Roots::Rds { region: region.into() }
+}
 
 fn environment() -> Environment {
     Environment::of(VARIABLES)

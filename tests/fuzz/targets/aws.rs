@@ -1,9 +1,8 @@
 //! Discovery with arbitrary answers of the RDS API: the SDK's parsing of HTTP status and XML, paging, errors, and the
 //! reading of the lists. Only the HTTP client is replaced, so HTTP framing is not covered.
 //!
-//! An input consists of answers separated by `----` lines: the first for DescribeDBInstances, the second for
-//! DescribeDBClusters, the third for DescribeDBClusterEndpoints, then the second pages in the same order. Each begins
-//! with a line with its status.
+//! An input consists of answers separated by `----` lines: one for each of the [`ACTIONS`], then the second pages in the same
+//! order. Each begins with a line with its status.
 
 #![no_main]
 
@@ -22,8 +21,15 @@ use rds_auth_proxy::catalog::{Discover, Discovered};
 use rds_auth_proxy::net::HostPort;
 use tokio::runtime::{Builder, Runtime};
 
-const ACTIONS: [&[u8]; 3] =
-    [b"Action=DescribeDBInstances&", b"Action=DescribeDBClusters&", b"Action=DescribeDBClusterEndpoints&"];
+const ACTIONS: [&[u8]; 7] = [
+    b"Action=DescribeDBInstances&",
+    b"Action=DescribeDBClusters&",
+    b"Action=DescribeDBClusterEndpoints&",
+    b"Action=DescribeDBProxies&",
+    b"Action=DescribeDBProxyEndpoints&",
+    b"Action=DescribeDBProxyTargets&",
+    b"Action=ListTagsForResource&",
+];
 
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("a runtime"));
