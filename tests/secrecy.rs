@@ -64,6 +64,8 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/lookup.rs", "LookupError", Words("names and addresses")),
     ("src/catalog/target.rs", "Discovered", Words("its name, region and database")),
     ("src/catalog/target.rs", "Iam", Words("a region")),
+    ("src/catalog/merge.rs", "Unlisted", Words("names and an address")),
+    ("src/catalog/target.rs", "Location", Words("a name and an address")),
     ("src/catalog/target.rs", "StaticTarget", Words("its name and database")),
     ("src/catalog/target.rs", "Target", Words("its name and database")),
     ("src/catalog/port_forward.rs", "PortForward", Words("names of a context and a namespace")),

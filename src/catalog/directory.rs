@@ -88,7 +88,11 @@ impl Directory {
     pub fn name_at(&self, address: &HostPort) -> Option<String> {
         match find_by_host(&self.listing.current(), address) {
             Ok(target) => Some(target.name),
-            Err(LookupError::Refused { name, .. } | LookupError::TooOld { name, .. }) => Some(name),
+            Err(
+                LookupError::Refused { name, .. }
+                | LookupError::TooOld { name, .. }
+                | LookupError::Unlisted { name, .. },
+            ) => Some(name),
             Err(
                 LookupError::Unknown { .. }
                 | LookupError::Stale { .. }
@@ -141,7 +145,9 @@ impl Directory {
                 let _listed = timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await;
                 find(&self.listing.current())
             }
-            Err(LookupError::Unknown { .. } | LookupError::TooOld { .. }) if self.listing.discovers() => {
+            Err(LookupError::Unknown { .. } | LookupError::TooOld { .. } | LookupError::Unlisted { .. })
+                if self.listing.discovers() =>
+            {
                 let failed = match timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await {
                     Ok(Ok(())) => self.listing.error(),
                     Ok(Err(error)) => Some(crashed(&error)),
@@ -153,6 +159,9 @@ impl Directory {
                     }
                     (Err(LookupError::TooOld { name, region, age, max_age, .. }), source) => {
                         Err(LookupError::TooOld { name, region, age, max_age, source: source.map(Box::new) })
+                    }
+                    (Err(LookupError::Unlisted { name, rds, problem, .. }), source) => {
+                        Err(LookupError::Unlisted { name, rds, problem, source: source.map(Box::new) })
                     }
                     (found, _) => found,
                 }
@@ -201,7 +210,7 @@ mod tests {
 
     use tokio::time::advance;
 
-    use super::super::{Acl, Boxed, DefaultTls, Discovered, Inventory, ListedAt, StaticTarget};
+    use super::super::{Acl, Boxed, DefaultTls, Discovered, Inventory, ListedAt, Location, StaticTarget};
     use super::*;
     use crate::tls::{ClientIdentity, Overrides, Roots, SelfSigned, Settings, SslMode};
 
@@ -241,10 +250,9 @@ mod tests {
 
     /// A target of the configuration at the host that `slow` lists.
     fn fixed(tls: Overrides) -> StaticTarget {
-        let address = HostPort::new("new.example.com", 5432);
         StaticTarget {
             name: "mine".into(),
-            address,
+            location: Location::Host(HostPort::new("new.example.com", 5432)),
             database: None,
             local_port: None,
             tls,
@@ -328,7 +336,7 @@ mod tests {
         list();
         let fixed = StaticTarget {
             name: "pinned".into(),
-            address: pinned.clone(),
+            location: Location::Host(pinned.clone()),
             database: None,
             local_port: None,
             tls: Overrides::default(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::merge::Merged;
+use super::merge::{Merged, Unlisted};
 use super::names::{is_same, named, only_case_differs};
 use super::{DiscoverError, Discovered, Refusal, Target};
 use crate::net::HostPort;
@@ -62,6 +62,21 @@ pub enum LookupError {
         /// The addresses that have it, separated by commas.
         addresses: String,
     },
+    /// A target of the configuration names a database in RDS that cannot be found.
+    #[error(
+        "the target \"{name}\" needs the RDS database \"{rds}\": {problem}{}",
+        source.as_ref().map(|source| format!(": {source}")).unwrap_or_default()
+    )]
+    Unlisted {
+        /// The key in `targets`.
+        name: String,
+        /// The name in RDS.
+        rds: String,
+        /// Why it cannot be found.
+        problem: String,
+        /// Why the refresh failed.
+        source: Option<Box<DiscoverError>>,
+    },
     /// Several targets have names that differ from it only in case.
     #[error("the target \"{name}\" is not unique: {names}")]
     OnlyCaseDiffers {
@@ -72,11 +87,14 @@ pub enum LookupError {
     },
 }
 
-/// The target at this address.
+/// The target at this address: at its endpoint, or at the address that is dialled in its place.
 pub(super) fn find_by_host(merged: &Merged, address: &HostPort) -> Result<Target, LookupError> {
-    if let Some(target) = merged.targets.iter().find(|target| target.address == *address) {
+    let dials = |target: &&Target| target.dial.as_ref() == Some(address);
+    let at_endpoint = merged.targets.iter().find(|target| target.address == *address);
+    if let Some(target) = at_endpoint.or_else(|| merged.named_targets().find(dials)) {
         return admit(merged, target);
     }
+    unlisted(merged, |target| target.dial.as_ref() == Some(address))?;
     refused(merged, |database| database.address == *address)?;
     Err(LookupError::Unknown { wanted: address.to_string() })
 }
@@ -88,6 +106,9 @@ pub(super) fn find_by_name(merged: &Merged, name: &str) -> Result<Target, Lookup
         return Err(LookupError::OnlyCaseDiffers { name: name.into(), names });
     }
     let fixed = found.iter().find(|target| target.listed_at.is_none());
+    if fixed.is_none() {
+        unlisted(merged, |target| is_same(&target.name, name))?;
+    }
     match (fixed, found.as_slice()) {
         (Some(target), _) | (None, [target]) => return admit(merged, target),
         (None, []) => {}
@@ -107,6 +128,18 @@ fn admit(merged: &Merged, target: &Target) -> Result<Target, LookupError> {
     let Some((age, max_age)) = merged.too_old(target) else { return Ok(target.clone()) };
     let region = target.iam.as_ref().map(|iam| iam.region.clone()).unwrap_or_default();
     Err(LookupError::TooOld { name: target.name.clone(), region, age, max_age, source: None })
+}
+
+fn unlisted(merged: &Merged, matches: impl Fn(&Unlisted) -> bool) -> Result<(), LookupError> {
+    match merged.unlisted.iter().find(|target| matches(target)) {
+        Some(Unlisted { name, rds, problem, .. }) => Err(LookupError::Unlisted {
+            name: name.clone(),
+            rds: rds.clone(),
+            problem: problem.clone(),
+            source: None,
+        }),
+        None => Ok(()),
+    }
 }
 
 fn refused(merged: &Merged, matches: impl Fn(&Discovered) -> bool) -> Result<(), LookupError> {

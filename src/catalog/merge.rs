@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::names::is_same;
-use super::{Discovered, Iam, Policy, Refusal, StaticTarget, Target};
+use super::names::{is_same, named, only_case_differs};
+use super::{Discovered, Iam, Location, Policy, Refusal, StaticTarget, Target};
+use crate::net::HostPort;
 use crate::tls::ConnectorCache;
 
 /// The merged list.
@@ -15,8 +16,20 @@ pub(super) struct Merged {
     pub(super) aliases: Vec<Target>,
     /// The databases that the access list refuses.
     pub(super) refused: Vec<(Discovered, Refusal)>,
+    /// The targets of the configuration whose database RDS does not list.
+    pub(super) unlisted: Vec<Unlisted>,
     /// As in the policy.
     pub(super) max_age: Option<Duration>,
+}
+
+/// A target of the configuration that names a database in RDS which cannot be found.
+#[derive(Debug)]
+pub(super) struct Unlisted {
+    pub(super) name: String,
+    pub(super) dial: Option<HostPort>,
+    /// The name in RDS.
+    pub(super) rds: String,
+    pub(super) problem: String,
 }
 
 impl Merged {
@@ -54,19 +67,20 @@ impl Merged {
     }
 }
 
-/// A static target at the address of a discovered database keeps its IAM and its TLS, and replaces only the keys that it sets.
-/// The operator lists it, so the access list does not apply. The name in RDS stays, with the settings of RDS.
+/// A static target at the address of a discovered database, or with its name, keeps its IAM and its TLS, and replaces only the keys
+/// that it sets. The operator lists it, so the access list does not apply. The name in RDS stays, with the settings of RDS.
 pub(super) fn merge(policy: &Policy, discovered: &[Discovered], connectors: &ConnectorCache) -> Merged {
-    let Policy { fixed, acl, max_age, .. } = policy;
-    let mut merged = Merged { max_age: *max_age, ..Merged::default() };
-    for target in fixed {
-        let known = discovered.iter().find(|found| found.address == target.address);
-        merged.add(from_static(target, known, policy, connectors));
+    let mut merged = Merged { max_age: policy.max_age, ..Merged::default() };
+    for target in &policy.fixed {
+        match place(target, discovered) {
+            Ok(place) => merged.add(from_static(target, place, policy, connectors)),
+            Err(unlisted) => merged.unlisted.push(unlisted),
+        }
     }
+    let fixed: Vec<_> = merged.targets.iter().map(|target| target.address.clone()).collect();
     for found in discovered {
-        let listed = fixed.iter().any(|target| target.address == found.address);
-        match acl.check(&found.tags, &found.related) {
-            Err(refusal) if !listed => merged.refused.push((found.clone(), refusal)),
+        match policy.acl.check(&found.tags, &found.related) {
+            Err(refusal) if !fixed.contains(&found.address) => merged.refused.push((found.clone(), refusal)),
             _ => merged.add(from_discovered(found, policy, connectors)),
         }
     }
@@ -76,10 +90,37 @@ pub(super) fn merge(policy: &Policy, discovered: &[Discovered], connectors: &Con
     merged
 }
 
+/// The addresses of a static target, and the database in RDS.
+struct Place<'a> {
+    address: &'a HostPort,
+    dial: Option<&'a HostPort>,
+    known: Option<&'a Discovered>,
+}
+
+fn place<'a>(target: &'a StaticTarget, discovered: &'a [Discovered]) -> Result<Place<'a>, Unlisted> {
+    let (name, dial) = match &target.location {
+        Location::Host(address) => {
+            let known = discovered.iter().find(|found| found.address == *address);
+            return Ok(Place { address, dial: None, known });
+        }
+        Location::Rds { name, dial } => (name, dial.as_ref()),
+    };
+    let found = named(discovered.iter(), name, |found| &found.name);
+    let problem = match found.as_slice() {
+        [found] => return Ok(Place { address: &found.address, dial, known: Some(found) }),
+        [] => "RDS does not list it".to_owned(),
+        several => only_case_differs(several.iter().map(|found| found.name.as_str())).unwrap_or_else(|| {
+            "RDS lists several of this name; use the endpoint of one of them as `host`, without `rds`".into()
+        }),
+    };
+    Err(Unlisted { name: target.name.clone(), dial: dial.cloned(), rds: name.clone(), problem })
+}
+
 fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCache) -> Target {
     Target {
         name: found.name.clone(),
         address: found.address.clone(),
+        dial: None,
         database: found.database.clone(),
         local_port: found.local_port,
         tls: connectors.connector(policy.tls.discovered(&found.roots)),
@@ -92,7 +133,7 @@ fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCa
 
 fn from_static(
     target: &StaticTarget,
-    known: Option<&Discovered>,
+    Place { address, dial, known }: Place<'_>,
     policy: &Policy,
     connectors: &ConnectorCache,
 ) -> Target {
@@ -102,7 +143,8 @@ fn from_static(
     };
     Target {
         name: target.name.clone(),
-        address: target.address.clone(),
+        address: address.clone(),
+        dial: dial.cloned(),
         database: target.database.clone().or_else(|| known?.database.clone()),
         local_port: target.local_port.or_else(|| known?.local_port),
         tls: connectors.connector(default_tls.with(&target.tls)),
@@ -119,7 +161,6 @@ mod tests {
 
     use super::super::{Acl, DefaultTls};
     use super::*;
-    use crate::net::HostPort;
     use crate::tls::{ClientIdentity, Overrides, Roots, SelfSigned, Settings, SslMode};
 
     fn discovered(host: &str, region: &str) -> Discovered {
@@ -137,10 +178,9 @@ mod tests {
     }
 
     fn fixed(host: &str, tls: Overrides) -> StaticTarget {
-        let address = HostPort::new(host, 5432);
         StaticTarget {
             name: format!("my-{host}"),
-            address,
+            location: Location::Host(HostPort::new(host, 5432)),
             database: None,
             local_port: None,
             tls,
@@ -202,6 +242,28 @@ mod tests {
         let own = Some(Roots::Path("rds.pem".into()));
         let merged = merge(&policy(Vec::new(), own.clone()), &found, &cache);
         assert!(tls(&merged).into_iter().all(|(_, mode, roots)| mode == SslMode::VerifyFull && roots == own));
+    }
+
+    #[test]
+    fn a_target_with_a_name_in_rds_has_its_endpoint_and_dials_its_own_host() {
+        let cname = HostPort::new("db.corp.example", 5432);
+        let rds = |name: &str, dial: Option<&HostPort>| StaticTarget {
+            location: Location::Rds { name: name.into(), dial: dial.cloned() },
+            ..fixed(name, Overrides::default())
+        };
+        let found =
+            [discovered("a", "eu-west-1"), discovered("b", "eu-west-1"), discovered("b", "us-east-1")];
+        let targets = vec![rds("A", Some(&cname)), rds("b", None), rds("c", Some(&cname))];
+        let merged = merge(&policy(targets, None), &found, &ConnectorCache::default());
+        let target = merged.targets.iter().find(|target| target.name == "my-A").unwrap();
+        assert_eq!((&target.address, target.dialled()), (&found[0].address, &cname));
+        assert_eq!(target.iam.as_ref().unwrap().region, "eu-west-1");
+        assert_eq!(merged.aliases[0].name, "a");
+        let unlisted: Vec<_> =
+            merged.unlisted.iter().map(|target| (target.name.as_str(), target.problem.as_str())).collect();
+        let several =
+            "RDS lists several of this name; use the endpoint of one of them as `host`, without `rds`";
+        assert_eq!(unlisted, [("my-b", several), ("my-c", "RDS does not list it")]);
     }
 
     #[test]

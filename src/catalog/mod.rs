@@ -26,5 +26,5 @@ pub use port_forward::{Pods, PortForward};
 pub use ports::{
     Boxed, Dial, Discover, DiscoverError, Inventory, LateRefusal, Mint, MintError, Minted, TunnelStream,
 };
-pub use target::{DefaultTls, Discovered, Iam, Policy, StaticTarget, Target};
+pub use target::{DefaultTls, Discovered, Iam, Location, Policy, StaticTarget, Target};
 pub use token::{TokenClaim, TokenError, TokenRule};

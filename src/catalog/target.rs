@@ -12,8 +12,10 @@ use crate::tls::{Connector, Overrides, Roots, Settings, SslMode};
 pub struct Target {
     /// Its name: the key in `targets`, or the identifier in RDS.
     pub name: String,
-    /// Its address, as RDS or the configuration has it.
+    /// Its address, as RDS or the configuration has it. Tokens and certificates are for this host.
     pub address: HostPort,
+    /// Another address of the same database, which is dialled in place of `address`.
+    pub dial: Option<HostPort>,
     /// The database to suggest.
     pub database: Option<String>,
     /// The port that the client listens on for it, instead of that of `listen_addr`.
@@ -31,6 +33,12 @@ pub struct Target {
 }
 
 impl Target {
+    /// The address to connect to.
+    #[must_use]
+    pub fn dialled(&self) -> &HostPort {
+        self.dial.as_ref().unwrap_or(&self.address)
+    }
+
     /// The TLS mode of a target at a discovered host, if its `ssl` section makes it weaker than the default `verify-full`.
     #[must_use]
     pub fn weaker_mode(&self) -> Option<SslMode> {
@@ -52,8 +60,8 @@ pub struct Iam {
 pub struct StaticTarget {
     /// The key in `targets`.
     pub name: String,
-    /// Its address.
-    pub address: HostPort,
+    /// Where it is.
+    pub location: Location,
     /// The database to suggest.
     pub database: Option<String>,
     /// The port the client listens on for it.
@@ -62,6 +70,20 @@ pub struct StaticTarget {
     pub tls: Overrides,
     /// The login methods that it may use, where the configuration has them.
     pub require_auth: Option<AuthMethods>,
+}
+
+/// Where a target of the configuration is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// At this address (`host`).
+    Host(HostPort),
+    /// At the endpoint of a database that RDS lists (`rds`).
+    Rds {
+        /// Its name in RDS, in any case.
+        name: String,
+        /// Another address of it, such as a CNAME, which is dialled in place of the endpoint (`host`).
+        dial: Option<HostPort>,
+    },
 }
 
 /// A database that RDS lists, before the access list is applied.

@@ -121,10 +121,11 @@ pub(super) struct Ssl {
     pub(super) client_private_key: Option<Parsed<PathText>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Target {
-    pub(super) host: Parsed<HostPort>,
+    pub(super) host: Option<Parsed<HostPort>>,
+    pub(super) rds: Option<String>,
     pub(super) database: Option<String>,
     pub(super) local_port: Option<Parsed<u16>>,
     pub(super) ssl: Option<Ssl>,

@@ -17,7 +17,7 @@ use super::remark::Remark;
 use super::scalars::Parsed;
 use super::settings::{Addresses, Config, Rds, SELF_SIGNED_HOSTS};
 use super::{remote, timeouts, upstream};
-use crate::catalog::{self, Acl, DefaultTls, StaticTarget};
+use crate::catalog::{self, Acl, DefaultTls, Location, StaticTarget};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
 use crate::tls::{Acceptor, Overrides, Roots, ServerIdentity, SslMode};
@@ -50,7 +50,7 @@ pub(super) fn resolve(
         }
         connectors.check_keys(path, ssl, discovery).map(|()| Overrides::default())
     };
-    let targets = raw.targets.into_iter().map(|(name, entry)| static_target(name, entry, ssl));
+    let targets = raw.targets.into_iter().map(|(name, entry)| static_target(name, entry, discovery, ssl));
     let allow_remote = remote::is_allowed(&raw.proxy);
     let listen = raw.proxy.listen_addr.clone().map_or_else(|| default_listen(mode), |address| address.0.0);
     remote::check(&listen, allow_remote, mode)?;
@@ -107,18 +107,41 @@ fn default_tls(raw: &RawConfig, mode: Mode, connectors: &Connectors<'_>) -> Resu
 fn static_target(
     name: String,
     raw: Target,
+    discovery: bool,
     overrides: impl Fn(&KeyPath, &Ssl) -> Result<Overrides, KeyError>,
 ) -> Result<StaticTarget, KeyError> {
     let section = KeyPath::of(&["targets", &name, "ssl"]);
     let tls = raw.ssl.map(|ssl| overrides(&section, &ssl)).transpose()?;
+    let path = KeyPath::of(&["targets", &name]);
     Ok(StaticTarget {
         name,
-        address: raw.host.0,
+        location: location(&path, raw.host, raw.rds, discovery)?,
         database: upstream::not_empty(raw.database),
         local_port: raw.local_port.map(|port| port.0),
         tls: tls.unwrap_or_default(),
         require_auth: raw.require_auth.map(|methods| methods.0),
     })
+}
+
+fn location(
+    path: &KeyPath,
+    host: Option<Parsed<HostPort>>,
+    rds: Option<String>,
+    discovery: bool,
+) -> Result<Location, KeyError> {
+    match (host.map(|host| host.0), upstream::not_empty(rds)) {
+        (Some(host), None) => Ok(Location::Host(host)),
+        (dial, Some(name)) if discovery => Ok(Location::Rds { name, dial }),
+        (_, Some(_)) => {
+            let reason =
+                "`rds.enabled: false` turns discovery off, which finds this database; remove one of the two";
+            Err(KeyError::of_key(path.key("rds"), reason))
+        }
+        (None, None) => {
+            let reason = "`host` and `rds` are missing; set one of them to reach the database";
+            Err(KeyError::of_key(path.clone(), reason))
+        }
+    }
 }
 
 fn acceptor(

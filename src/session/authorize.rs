@@ -108,8 +108,11 @@ impl Hop {
     #[must_use]
     pub fn database(target: &Target) -> Self {
         Self {
-            name: format!("the database {} at {}", target.name, target.address),
-            transport: Transport::Address(Address::Tcp(target.address.clone())),
+            name: format!("the database {} at {}", target.name, target.dialled()),
+            transport: Transport::Database {
+                address: Address::Tcp(target.dialled().clone()),
+                host: target.address.host.clone(),
+            },
             tls: Arc::clone(&target.tls),
             require_auth: target.require_auth,
             auth_key: format!("targets.{}.require_auth", target.name),
@@ -123,6 +126,13 @@ impl Hop {
 pub enum Transport {
     /// Through a socket.
     Address(Address),
+    /// Through a socket, to a database that may have another name.
+    Database {
+        /// The dialled address.
+        address: Address,
+        /// The name that its certificate must have, where it is verified.
+        host: String,
+    },
     /// Through a tunnel.
     Tunnel {
         /// Opens a stream of it.
@@ -133,12 +143,12 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The name for TLS: the dialled one.
+    /// The name for TLS: the dialled one, unless the hop has another.
     pub(super) fn host(&self) -> &str {
         match self {
             Self::Address(Address::Tcp(address)) => &address.host,
             Self::Address(Address::Unix(_)) => "localhost",
-            Self::Tunnel { host, .. } => host,
+            Self::Database { host, .. } | Self::Tunnel { host, .. } => host,
         }
     }
 
@@ -146,7 +156,7 @@ impl Transport {
     /// tunnel may have to wait for a pod.
     pub(super) fn limit(&self, connect_timeout: Duration, left: Duration) -> Duration {
         match self {
-            Self::Address(_) => left.min(connect_timeout),
+            Self::Address(_) | Self::Database { .. } => left.min(connect_timeout),
             Self::Tunnel { .. } => left,
         }
     }

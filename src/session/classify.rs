@@ -30,7 +30,9 @@ impl Failure {
                 | LookupError::OnlyCaseDiffers { .. }
                 | LookupError::Refused { .. },
             ) => Fault::Application,
-            Self::Lookup(LookupError::Stale { .. } | LookupError::TooOld { .. })
+            Self::Lookup(
+                LookupError::Stale { .. } | LookupError::TooOld { .. } | LookupError::Unlisted { .. },
+            )
             | Self::Mint(_)
             | Self::AuditQueueFull
             | Self::TooManyConnections(_)
@@ -88,7 +90,8 @@ impl Failure {
                 LookupError::Unknown { .. }
                 | LookupError::Ambiguous { .. }
                 | LookupError::OnlyCaseDiffers { .. }
-                | LookupError::Stale { .. },
+                | LookupError::Stale { .. }
+                | LookupError::Unlisted { .. },
             ) => Reason::UnknownTarget,
             Self::Mint(_) => Reason::AwsCredentials,
             Self::AuditQueueFull => Reason::AuditQueueFull,

@@ -176,7 +176,7 @@ pub(super) async fn secure(
 
 async fn dial_hop(hop: &Hop, limit: Duration) -> std::io::Result<Reached> {
     match &hop.transport {
-        Transport::Address(address) => {
+        Transport::Address(address) | Transport::Database { address, .. } => {
             Ok(Reached { socket: dial(address, limit).await?, path: Path::Network })
         }
         Transport::Tunnel { dial, .. } => {

@@ -63,6 +63,9 @@ impl Failure {
                 "the target \"{name}\" is refused: the list of RDS databases is older than rds.max_age; the log of the proxy \
                  has the reason"
             ),
+            Self::Lookup(LookupError::Unlisted { name, rds, problem, .. }) => {
+                format!("the target \"{name}\" needs the RDS database \"{rds}\": {problem}")
+            }
             _ => self.to_string(),
         }
     }
@@ -78,7 +81,10 @@ impl Failure {
             | Self::MissingParameter { .. }
             | Self::InvalidTarget(_)
             | Self::Lookup(
-                LookupError::Refused { .. } | LookupError::Stale { .. } | LookupError::TooOld { .. },
+                LookupError::Refused { .. }
+                | LookupError::Stale { .. }
+                | LookupError::TooOld { .. }
+                | LookupError::Unlisted { .. },
             )
             | Self::MethodNotAllowed { .. }
             | Self::Token(_)

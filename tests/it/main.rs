@@ -19,6 +19,8 @@ mod world;
 
 /// Access control: RDS tags, `target_acl` and static targets.
 mod access;
+/// Targets that name a database in RDS, and have another address of it.
+mod cname;
 /// Drivers of several languages, and the newest libpq and PostgreSQL.
 mod drivers;
 /// Compatibility with the other implementation of the contract between client and server.

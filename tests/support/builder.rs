@@ -17,7 +17,7 @@ use super::world::Running;
 ///
 /// By default the world has one instance `db-1` with IAM, a client with this target, a server, and plain TCP between the
 /// two, as over a port-forward. YAML of a test is merged over the configuration of its mode. It may contain these
-/// placeholders: `<NAME>` for the endpoint of the database NAME, `<postgres>` for the real PostgreSQL, `<ca>` and
+/// placeholders: `<NAME>` for the endpoint of the database NAME, `<port of NAME>` for its port, `<postgres>` for the real PostgreSQL, `<ca>` and
 /// `<foreign-ca>` for CA files, `<certificate>` and `<key>` for those of the proxies, `<directory>` for the world's
 /// directory and, in the client's YAML, `<server-port>` for the port of the server.
 pub struct World {

@@ -82,6 +82,7 @@ impl Running {
         }
         for database in &self.databases {
             text = text.replace(&format!("<{}>", database.name), &database.rds.endpoint());
+            text = text.replace(&format!("<port of {}>", database.name), &database.rds.port.to_string());
         }
         text
     }

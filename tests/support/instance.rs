@@ -99,6 +99,12 @@ impl Instance {
         Self { host: address.to_owned(), address: address.to_owned(), ..self }
     }
 
+    /// Sets the host name in its endpoint, for which certificate and tokens are, and keeps the loopback address.
+    #[must_use]
+    pub fn called(self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self }
+    }
+
     /// Turns IAM authentication off in the AWS answers.
     #[must_use]
     pub fn without_iam(self) -> Self {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
+use super::address;
 use super::documents::with_files;
 use super::{client, server};
 use crate::catalog::{Pods, PortForward};
@@ -149,7 +150,7 @@ fn the_notes_of_the_chart_have_the_targets_of_the_server() {
             "{name}"
         );
         let known = |config: &Config| -> Vec<_> {
-            config.targets.iter().map(|target| (target.name.clone(), target.address.to_string())).collect()
+            config.targets.iter().map(|target| (target.name.clone(), address(&target.location))).collect()
         };
         assert_eq!(known(&ours), known(&theirs), "{name}");
     }

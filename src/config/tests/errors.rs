@@ -172,8 +172,9 @@ fn an_unknown_mode_comes_with_the_list_of_modes() {
 
 #[test]
 fn a_missing_key_is_reported_at_its_section() {
-    fails("targets:\n  db:\n    database: a\n", "2:3: targets.db: the key `host` is missing here");
-    fails("targets:\n  db:\n", "2:3: targets.db: the key `host` is missing here");
+    let missing = "2:3: targets.db: `host` and `rds` are missing; set one of them to reach the database";
+    fails("targets:\n  db:\n    database: a\n", missing);
+    fails("targets:\n  db:\n", missing);
     fails(
         "proxy:\n  target_acl:\n    blocked_rds_tags:\n    - name: a\n",
         "4:7: proxy.target_acl.blocked_rds_tags[0]: the key `value` is missing here",
@@ -191,6 +192,10 @@ fn a_missing_key_is_reported_at_its_section() {
 
 #[test]
 fn contradictions_name_both_keys() {
+    fails(
+        "rds: {enabled: false}\ntargets:\n  a:\n    rds: orders-db\n",
+        "4:5: targets.a.rds: `rds.enabled: false` turns discovery off, which finds this database; remove one of the two",
+    );
     fails(
         "upstream_proxies:\n  default:\n    host: a:1\n    port_forward: {deployment: d}\n",
         "4:5: upstream_proxies.default.port_forward: `host` and `port_forward` exclude each other; \

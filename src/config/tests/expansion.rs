@@ -61,7 +61,7 @@ fn any_value_can_come_from_the_environment_or_a_file() {
         file.display()
     ));
     assert!(config.acceptor.is_some());
-    assert_eq!(config.targets[0].address.to_string(), "db.example.com:6543");
+    assert_eq!(super::address(&config.targets[0].location), "db.example.com:6543");
     assert_eq!(config.targets[0].local_port, Some(6543));
     assert_eq!(config.targets[0].database.as_deref(), Some("all_orders_here"));
     assert_eq!(config.rds.regions, ["db.example.com"]);

@@ -41,7 +41,7 @@ targets:
             ("own", SslMode::Require),
         ]
     );
-    assert_eq!(config.targets[2].address.to_string(), "b:1");
+    assert_eq!(super::address(&config.targets[2].location), "b:1");
     assert_eq!(config.acl.allowed[0].to_string(), "a=b");
     assert_eq!(config.remarks, []);
 }

@@ -237,7 +237,7 @@ targets:
     let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
     assert_eq!(names, ["a", "b", "c"]);
     let [a, b, c] = <[_; 3]>::try_from(targets).unwrap();
-    assert_eq!(a.address.to_string(), "db.example.com:5433");
+    assert_eq!(super::address(&a.location), "db.example.com:5433");
     assert_eq!((a.database.as_deref(), a.local_port), (Some("app"), Some(54000)));
     assert_eq!(a.tls.mode, Some(tls::SslMode::Disable));
     assert!(b.database.is_none() && b.local_port.is_none() && b.tls.mode.is_none());

@@ -17,6 +17,7 @@ use std::path::Path;
 use super::environment::Environment;
 use super::mode::Mode;
 use super::settings::Config;
+use crate::catalog::Location;
 use crate::tls::Roots;
 
 /// The environment of these tests.
@@ -27,6 +28,14 @@ const VARIABLES: &[(&str, &str)] = &[
     ("ENABLED", "true"),
     ("SENSITIVE", "hunter2"),
 ];
+
+/// The `host` of a target.
+fn address(location: &Location) -> String {
+    match location {
+        Location::Host(address) => address.to_string(),
+        Location::Rds { name, dial } => panic!("{name} at {dial:?}"),
+    }
+}
 
 /// The embedded roots of a region.
 fn rds(region: &str) -> Roots {

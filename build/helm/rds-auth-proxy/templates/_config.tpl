@@ -120,7 +120,7 @@ client_private_key: {{ required "proxy.ssl.clientCertificatePath needs proxy.ssl
 {{- define "rds-auth-proxy.client-targets" -}}
 {{- $targets := dict -}}
 {{- range $name, $target := .Values.proxy.targets -}}
-{{- $_ := set $targets $name (pick $target "host" "database" "local_port") -}}
+{{- $_ := set $targets $name (pick $target "host" "rds" "database" "local_port") -}}
 {{- end -}}
 {{- toYaml $targets -}}
 {{- end -}}
