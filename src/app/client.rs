@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::warn;
 
+use super::listen::{ListenFlags, listen};
+use super::reach::warn_if_unreachable;
+use super::reload::Running;
 use super::start::{self, Start};
 use super::{Prepared, tunnel};
 use crate::aws::Aws;
 use crate::catalog::{Directory, Mint, Target};
 use crate::client::{Client, UpstreamMode};
 use crate::config::{Config, Upstream, UpstreamTransport};
-use crate::net::{Address, HostPort, Listener};
-use crate::process::CommandError;
+use crate::process::logging::LogFilter;
+use crate::process::{CommandError, Hangup};
 use crate::secret::Secret;
 use crate::session::metrics::expect_refusals;
 use crate::session::{Engine, Hop, Transport};
@@ -29,6 +32,7 @@ pub(crate) struct Selection {
     pub(crate) upstream: Option<Upstream>,
     /// A password to use in place of an IAM token.
     pub(crate) password: Option<Secret>,
+    pub(crate) listen_flags: ListenFlags,
 }
 
 /// Lists the databases of RDS. If that fails, a warning is logged, and the targets of the configuration remain.
@@ -40,6 +44,9 @@ pub(crate) async fn catalog(config: &Config) -> Result<Catalog, CommandError> {
         Err(error) => warn!(%error, "discovery failed; only the targets of the configuration can be used"),
         Ok(()) => {}
     }
+    for name in config.unlisted(&directory.targets()) {
+        warn!(key = name, "RDS lists no such database here, and this key has no host; it has no effect");
+    }
     Ok(Catalog { directory, aws })
 }
 
@@ -48,27 +55,49 @@ pub(crate) async fn prepare(
     mut start: Start,
     catalog: Catalog,
     selection: Selection,
+    log: LogFilter,
 ) -> Result<Prepared<Client>, CommandError> {
-    let Selection { target, upstream, password } = selection;
+    let Selection { target, upstream, password, listen_flags } = selection;
     let upstream_mode = if let Some(upstream) = upstream {
         upstream_mode(&upstream, &mut start).await?
     } else {
         catalog.directory.check_tls(vec![target.clone()]);
         UpstreamMode::Direct
     };
-    let Start { config, observer, mut supervisor, shutdown, gate, .. } = start;
+    let Start { file, mode, config, observer, mut supervisor, shutdown, gate } = start;
     if let Some(aws) = catalog.aws.clone() {
         // The HINT of a refused login names the identity; nothing waits for it.
         supervisor
             .restart_on_panic("AWS identity", aws, |aws| Box::pin(async { drop(aws.identity().await) }));
     }
     let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
-    let (listener, address) = listen(&config, &target).await?;
+    let (listener, address) = listen(&listen_flags, &config, &target).await?;
     observer.listen(&config, None, &shutdown, &mut supervisor).await?;
     expect_refusals(&target.name);
+    if let UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) = &upstream_mode {
+        supervisor.restart_on_panic(
+            "upstream check",
+            (hop.clone(), config.limits.clone()),
+            |(hop, limits)| Box::pin(warn_if_unreachable(hop, limits)),
+        );
+    }
     let client = Client { target, upstream_mode, password, mint };
-    let engine = Engine::new(client, config.acceptor, config.limits).with_gate(gate);
-    Ok(Prepared { engine: Arc::new(engine), listener, address, stop: config.stop, shutdown, supervisor })
+    let engine = Engine::new(client, config.acceptor.clone(), config.limits.clone()).with_gate(gate);
+    let engine = Arc::new(engine);
+    let stop = config.stop;
+    let running = Running {
+        file,
+        mode,
+        acl: config.acl.clone(),
+        started_with: config,
+        directory: None,
+        engine: Arc::clone(&engine),
+        observer,
+        log,
+        hangup: Hangup::without_terminal(),
+    };
+    supervisor.restart_on_panic("configuration reload", running, |running| Box::pin(running.follow()));
+    Ok(Prepared { engine, listener, address, stop, shutdown, supervisor })
 }
 
 async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<UpstreamMode, CommandError> {
@@ -76,14 +105,18 @@ async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<Upstrea
     if let Some(warning) = upstream.tls_warning() {
         warn!(upstream = upstream.name, "{warning}");
     }
-    let transport = match &upstream.transport {
-        UpstreamTransport::Host(address) => Transport::Address(address.clone()),
+    let name = format!("the upstream proxy {}", upstream.name);
+    let (name, transport) = match &upstream.transport {
+        UpstreamTransport::Host(address) => {
+            (format!("{name} at {address}"), Transport::Address(address.clone()))
+        }
+        // Its errors name the pods.
         UpstreamTransport::PortForward(forward) => {
-            tunnel::transport(forward, tls, &start.shutdown, &mut start.supervisor).await?
+            (name, tunnel::transport(forward, tls, &start.shutdown, &mut start.supervisor).await?)
         }
     };
     let hop = Hop {
-        name: format!("the upstream proxy {}", upstream.name),
+        name,
         transport,
         tls: Arc::clone(tls),
         require_auth: upstream.require_auth,
@@ -95,22 +128,4 @@ async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<Upstrea
     } else {
         UpstreamMode::PasswordInStartup(hop)
     })
-}
-
-/// Binds the listener, unless the configuration forbids that other machines reach it.
-async fn listen(config: &Config, target: &Target) -> Result<(Listener, Address), CommandError> {
-    let (listener, address) = start::bind(&listen_address(&config.listen, target)).await?;
-    if config.check_bound(&address).map_err(CommandError::Usage)? {
-        warn!(%address, "other machines can connect to this client and log in with your AWS identity");
-    }
-    info!(%address, "listening");
-    Ok((listener, address))
-}
-
-/// The configured address, with the port of the target if it has one.
-fn listen_address(configured: &Address, target: &Target) -> Address {
-    match (configured, target.local_port) {
-        (Address::Tcp(address), Some(port)) => Address::Tcp(HostPort { host: address.host.clone(), port }),
-        _ => configured.clone(),
-    }
 }

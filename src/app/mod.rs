@@ -8,12 +8,16 @@
 //! | `run` | serves until a signal, and until the last session has ended |
 //! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
 //! | `observe`, `admin_thread` | metrics, probes and the expiry of certificates; the thread that answers |
+//! | `listen` | where a client listens |
+//! | `reach` | whether a client can reach its upstream proxy |
 //! | `tunnel` | the tunnel to an upstream proxy |
 //! | `supervise` | tasks beside the connections |
 
 mod admin_thread;
 pub(crate) mod client;
+mod listen;
 mod observe;
+mod reach;
 mod reload;
 mod restart_keys;
 mod run;
@@ -22,4 +26,5 @@ pub(crate) mod start;
 mod supervise;
 mod tunnel;
 
+pub(crate) use listen::ListenFlags;
 pub(crate) use run::{Prepared, run};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tracing::info;
 
-use super::admin_thread;
+use super::{admin_thread, start};
 use super::supervise::Supervisor;
 use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::catalog::{self, Directory};
@@ -63,7 +63,8 @@ impl Observer {
         let stop = supervisor.stop();
         let service = |listener| admin::serve(listener, admin, stop);
         let (bound, service) = admin_thread::serve(address.clone(), service).await.map_err(|error| {
-            CommandError::Runtime(format!("cannot listen on the admin_addr {address}: {error}"))
+            let reason = start::explained(&error, "change proxy.admin_addr");
+            CommandError::Runtime(format!("cannot listen on the admin_addr {address}: {reason}"))
         })?;
         info!(admin_addr = %bound, "answering probes");
         supervisor.end_on_panic("admin listener", service);

@@ -24,10 +24,12 @@ const INTERVAL: Duration = Duration::from_secs(2);
 pub(super) struct Running<R> {
     /// The file, with its stamp from when it was last loaded.
     pub(super) file: ConfigFile,
+    pub(super) mode: Mode,
     pub(super) started_with: Config,
     /// The access list in force.
     pub(super) acl: Acl,
-    pub(super) directory: Arc<Directory>,
+    /// Absent in a client, which has chosen its target.
+    pub(super) directory: Option<Arc<Directory>>,
     pub(super) engine: Arc<Engine<R>>,
     pub(super) observer: Observer,
     pub(super) log: LogFilter,
@@ -56,8 +58,8 @@ impl<R: Role> Running<R> {
 
     /// Reads the file on a thread where work may block: it includes certificates and may generate a key.
     async fn load(&mut self) {
-        let path = self.file.path.clone();
-        let loaded = match spawn_blocking(move || config::load_again(&path, Mode::Server)).await {
+        let (path, mode) = (self.file.path.clone(), self.mode);
+        let loaded = match spawn_blocking(move || config::load_again(&path, mode)).await {
             Ok(loaded) => loaded,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
@@ -77,15 +79,17 @@ impl<R: Role> Running<R> {
     }
 
     fn apply(&mut self, config: Config) {
-        for key in restart_keys::changed(&self.started_with, &config) {
+        for key in restart_keys::changed(self.mode, &self.started_with, &config) {
             warn!(key, "this key changed, which needs a restart");
-        }
-        if self.started_with.rds.enabled && config.acl.is_empty() && !self.acl.is_empty() {
-            warn!("target_acl was taken away; every RDS database that is discovered may now be reached");
         }
         report(&config.remarks);
         file_limit::check(&config.limits);
-        self.directory.replace(policy(&config));
+        if let Some(directory) = &self.directory {
+            if self.started_with.rds.enabled && config.acl.is_empty() && !self.acl.is_empty() {
+                warn!("target_acl was taken away; every RDS database that is discovered may now be reached");
+            }
+            directory.replace(policy(&config));
+        }
         self.observer.reconfigure(&config);
         self.log.configure(config.log_level);
         self.engine.set_limits(config.limits);

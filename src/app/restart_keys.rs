@@ -2,11 +2,17 @@
 
 use std::path::Path;
 
-use crate::config::Config;
-use crate::tls::{Acceptor, ServerIdentity};
+use crate::catalog::{AuthMethods, StaticTarget};
+use crate::config::{Config, Mode, Upstream, UpstreamTransport};
+use crate::tls::{Acceptor, ClientIdentity, Roots, ServerIdentity, Settings, SslMode};
 
-/// The keys that differ and have no effect before a restart.
-pub(crate) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
+/// The keys that differ and have no effect before a restart. A client has chosen its target and its upstream proxy at its
+/// start.
+pub(crate) fn changed(mode: Mode, old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
+    let choices = match mode {
+        Mode::Client | Mode::DirectClient => choices(old, new).into(),
+        Mode::Server => Vec::new(),
+    };
     let (before, after) = (identity_files(old), identity_files(new));
     let keys = [
         ("proxy.listen_addr", old.listen != new.listen),
@@ -23,7 +29,41 @@ pub(crate) fn changed(old: &Config, new: &Config) -> impl Iterator<Item = &'stat
         ("rds.regions", old.rds.regions != new.rds.regions),
         ("rds.require_iam", old.rds.require_iam != new.rds.require_iam),
     ];
-    keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key)
+    keys.into_iter().chain(choices).filter(|(_, changed)| *changed).map(|(key, _)| key)
+}
+
+fn choices(old: &Config, new: &Config) -> [(&'static str, bool); 4] {
+    let roots = |config: &Config| config.default_tls.rds_roots.clone();
+    [
+        ("upstream_proxies", !old.upstreams.values().map(upstream).eq(new.upstreams.values().map(upstream))),
+        (
+            "targets",
+            old.named != new.named || !old.targets.iter().map(target).eq(new.targets.iter().map(target)),
+        ),
+        ("proxy.target_acl", old.acl != new.acl),
+        ("rds.root_certificate", roots(old) != roots(new)),
+    ]
+}
+
+/// TLS settings without a generated certificate, which differs each time.
+type Tls<'a> = (Option<SslMode>, Option<&'a Roots>, Option<&'a Path>);
+
+fn upstream(upstream: &Upstream) -> (&str, &UpstreamTransport, Option<Tls<'_>>, bool, Option<AuthMethods>) {
+    let Upstream { name, transport, aws_auth_only, require_auth, .. } = upstream;
+    let tls = upstream.connector().ok().map(|connector| {
+        let Settings { mode, roots, identity } = connector.settings();
+        (Some(*mode), roots.as_ref(), identity.certificate())
+    });
+    (name, transport, tls, *aws_auth_only, *require_auth)
+}
+
+type Target<'a> = (&'a str, String, Option<&'a str>, Option<u16>, Tls<'a>, Option<AuthMethods>);
+
+fn target(target: &StaticTarget) -> Target<'_> {
+    let StaticTarget { name, address, database, local_port, tls, require_auth } = target;
+    let identity = tls.identity.as_ref().and_then(ClientIdentity::certificate);
+    let tls = (tls.mode, tls.roots.as_ref(), identity);
+    (name, address.to_string(), database.as_deref(), *local_port, tls, *require_auth)
 }
 
 fn required(config: &Config) -> bool {
@@ -84,9 +124,43 @@ mod tests {
             (plain, "proxy: {max_connections: 1, idle_timeout: 1s, log_level: warn}", vec![]),
             (plain, "targets: {a: {host: 'a:1'}}", vec![]),
         ] {
-            assert_eq!(changed(&read(old), &read(new)).collect::<Vec<_>>(), named, "{old} → {new}");
-            assert_eq!(changed(&read(new), &read(old)).collect::<Vec<_>>(), named, "{new} → {old}");
-            assert_eq!(changed(&read(new), &read(new)).count(), 0, "{new}");
+            let changed = |old, new| changed(Mode::Server, &read(old), &read(new)).collect::<Vec<_>>();
+            assert_eq!(changed(old, new), named, "{old} → {new}");
+            assert_eq!(changed(new, old), named, "{new} → {old}");
+            assert_eq!(changed(new, new).len(), 0, "{new}");
+        }
+    }
+
+    #[test]
+    fn a_client_names_the_sections_that_it_chose_from() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.yaml");
+        let read = |yaml: &str| {
+            fs::write(&path, yaml).unwrap();
+            load(&path, Mode::Client).unwrap()
+        };
+        let upstream = |entry: &str| format!("upstream_proxies: {{default: {entry}}}");
+        let plain = upstream("{host: 'a:1'}");
+        for (old, new, named) in [
+            (&plain, upstream("{host: 'a:2'}"), vec!["upstream_proxies"]),
+            (&plain, upstream("{host: 'a:1', ssl: {mode: disable}}"), vec!["upstream_proxies"]),
+            (&plain, upstream("{host: 'a:1', require_auth: none}"), vec!["upstream_proxies"]),
+            (&plain, upstream("{host: 'a:1', aws_auth_only: true}"), vec!["upstream_proxies"]),
+            (&plain, "{}".to_owned(), vec!["upstream_proxies"]),
+            (&plain, format!("targets: {{db: {{host: 'a:1'}}}}\n{plain}"), vec!["targets"]),
+            (&plain, format!("targets: {{db: {{local_port: 1}}}}\n{plain}"), vec!["targets"]),
+            (
+                &plain,
+                format!("proxy: {{target_acl: {{blocked_rds_tags: [{{name: a, value: b}}]}}}}\n{plain}"),
+                vec!["proxy.target_acl"],
+            ),
+            (&plain, format!("proxy: {{max_connections: 1, log_level: warn}}\n{plain}"), vec![]),
+            // The generated client certificate differs each time.
+            (&plain, plain.clone(), vec![]),
+        ] {
+            let changed = |old, new| changed(Mode::Client, &read(old), &read(new)).collect::<Vec<_>>();
+            assert_eq!(changed(old, &new), named, "{old} → {new}");
+            assert_eq!(changed(&new, old), named, "{new} → {old}");
         }
     }
 }

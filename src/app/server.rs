@@ -21,11 +21,11 @@ pub(crate) async fn prepare(
 ) -> Result<Prepared<Server>, CommandError> {
     let hangup = Hangup::new();
     let start = Start::read(configfile.as_deref(), Mode::Server, &log)?;
-    let Start { file, config, observer, mut supervisor, shutdown, gate } = start;
+    let Start { file, mode, config, observer, mut supervisor, shutdown, gate } = start;
     if config.rds.enabled && config.acl.is_empty() {
         warn!("there is no target_acl; every RDS database that is discovered may be reached");
     }
-    let (listener, address) = start::listen(&config.listen, "listening").await?;
+    let (listener, address) = start::listen(&config.listen, "listening", "change proxy.listen_addr").await?;
     let aws = start::aws(&config).await?;
     let directory = start::directory(&config, aws.as_ref())?;
     observer.listen(&config, Some(&directory), &shutdown, &mut supervisor).await?;
@@ -43,9 +43,10 @@ pub(crate) async fn prepare(
     let (engine, stop) = (Arc::new(engine), config.stop);
     let running = Running {
         file,
+        mode,
         acl: config.acl.clone(),
         started_with: config,
-        directory,
+        directory: Some(directory),
         engine: Arc::clone(&engine),
         observer,
         log,

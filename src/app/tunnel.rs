@@ -31,7 +31,8 @@ pub(super) async fn transport(
     let tunnel = Tunnel::new(settings.clone());
     let tunnel: Arc<dyn Dial> = Arc::new(if tls.verifies() { tunnel.verified_inside() } else { tunnel });
     if let Some(port) = settings.local_port {
-        let (listener, _) = start::listen(&Address::Tcp(HostPort::new("127.0.0.1", port)), "tunnel").await?;
+        let address = Address::Tcp(HostPort::new("127.0.0.1", port));
+        let (listener, _) = start::listen(&address, "tunnel", "change port_forward.local_port").await?;
         let forwarding = forward(listener, Arc::clone(&tunnel), shutdown.clone());
         supervisor.end_on_panic("tunnel forward", forwarding);
     }

@@ -1,5 +1,6 @@
 //! The list of targets: the configuration, the last answer of RDS, and the merged result.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,9 +132,20 @@ impl Listing {
 }
 
 fn log_changes(old: &Merged, new: &Merged) {
-    let names = |merged: &Merged| merged.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
-    if names(old) != names(new) {
-        info!(targets = ?names(new), "the list of targets changed");
+    let (added, removed) = (names_only_in(new, old), names_only_in(old, new));
+    if !added.is_empty() || !removed.is_empty() {
+        info!(
+            targets = new.targets.len(),
+            added = added.len(),
+            removed = removed.len(),
+            "the list of targets changed"
+        );
+        for name in added {
+            debug!(name, "a target was added");
+        }
+        for name in removed {
+            debug!(name, "a target was removed");
+        }
     }
     for (database, refusal) in &new.refused {
         let known = old.refused.iter().any(|(before, _)| before.address == database.address);
@@ -143,4 +155,14 @@ fn log_changes(old: &Merged, new: &Merged) {
             info!(name = database.name, %refusal, "skipped an RDS database that the target_acl refuses");
         }
     }
+}
+
+/// The names of targets in the first list and not in the second.
+fn names_only_in<'a>(this: &'a Merged, other: &Merged) -> Vec<&'a str> {
+    let known: HashSet<_> = other.targets.iter().map(|target| &target.name).collect();
+    this.targets
+        .iter()
+        .filter(|target| !known.contains(&target.name))
+        .map(|target| target.name.as_str())
+        .collect()
 }

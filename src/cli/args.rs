@@ -59,6 +59,13 @@ pub(super) struct ClientArguments {
     /// The upstream proxy, by its name in `upstream_proxies` [default: the one called "default", or the only one]
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET")]
     pub(super) proxy_target: Option<String>,
+    /// The address to listen on, in place of `proxy.listen_addr` and `local_port`: HOST:PORT or `unix:/PATH`
+    #[arg(long, value_name = "ADDRESS", env = "RDS_AUTH_PROXY_LISTEN")]
+    pub(super) listen: Option<String>,
+    /// The port to listen on, in place of that of the address; 0 lets the system choose
+    // No variable: Kubernetes sets RDS_AUTH_PROXY_PORT to a URL where a Service is called rds-auth-proxy.
+    #[arg(long, value_name = "N")]
+    pub(super) port: Option<String>,
     /// A database password in place of an IAM token. Other users can see it in the list of processes: prefer
     /// --password-file or the environment
     #[arg(
@@ -179,6 +186,8 @@ const CLIENT_EXAMPLES: &str = "\
 Examples:
   Choose the database from a list, then connect with the psql command that it prints:
     rds-auth-proxy client
+  Listen on another port, for a second database at the same time:
+    rds-auth-proxy client --target people-db --port 8002
   Reach one database through the server called \"staging\" in the configuration:
     rds-auth-proxy client --target orders-db --proxy-target staging
   Log in with a password instead of IAM:

@@ -34,15 +34,16 @@ impl Banner<'_> {
             Some(upstream) => format!("through the upstream proxy {}", bold(upstream)),
             None => "directly".to_owned(),
         };
+        let ready = format!("Ready: connections to {listen} go to {target} ({address}) {route}.");
         let Some(flags) = psql_flags(listen) else {
             return format!(
-                "Connecting to {target} ({address}) {route}.\nListening on {listen}. For psql to find the socket, its \
-                 file name has to be {SOCKET_PREFIX} and a port, such as {SOCKET_PREFIX}5432.\n"
+                "{ready}\nFor psql to find the socket, its file name has to be {SOCKET_PREFIX} and a port, such as \
+                 {SOCKET_PREFIX}5432.\n"
             );
         };
-        let database = self.database.map_or(Cow::Borrowed("{your_database}"), quoted);
-        let command = bold(&format!("psql {flags} -d {database} -U {{your user}}"));
-        format!("Connecting to {target} ({address}) {route}. In another terminal, type:\n\n\t{command}\n\n")
+        let database = self.database.map_or(Cow::Borrowed("YOUR_DATABASE"), quoted);
+        let command = bold(&format!("psql {flags} -d {database} -U YOUR_DATABASE_USER"));
+        format!("{ready} In another terminal, type:\n\n\t{command}\n\n")
     }
 }
 
@@ -94,12 +95,12 @@ mod tests {
     #[test]
     fn the_command_stands_on_its_own_line() {
         for (listen, line) in [
-            ("127.0.0.1:8001", "psql -h 127.0.0.1 -p 8001 -d app -U {your user}"),
-            ("0.0.0.0:8001", "psql -h 127.0.0.1 -p 8001 -d app -U {your user}"),
-            ("[::1]:54000", "psql -h ::1 -p 54000 -d app -U {your user}"),
-            ("[::]:54000", "psql -h ::1 -p 54000 -d app -U {your user}"),
-            ("unix:/run/my/.s.PGSQL.5433", "psql -h /run/my -p 5433 -d app -U {your user}"),
-            ("unix:/run/o k/.s.PGSQL.5433", "psql -h '/run/o k' -p 5433 -d app -U {your user}"),
+            ("127.0.0.1:8001", "psql -h 127.0.0.1 -p 8001 -d app -U YOUR_DATABASE_USER"),
+            ("0.0.0.0:8001", "psql -h 127.0.0.1 -p 8001 -d app -U YOUR_DATABASE_USER"),
+            ("[::1]:54000", "psql -h ::1 -p 54000 -d app -U YOUR_DATABASE_USER"),
+            ("[::]:54000", "psql -h ::1 -p 54000 -d app -U YOUR_DATABASE_USER"),
+            ("unix:/run/my/.s.PGSQL.5433", "psql -h /run/my -p 5433 -d app -U YOUR_DATABASE_USER"),
+            ("unix:/run/o k/.s.PGSQL.5433", "psql -h '/run/o k' -p 5433 -d app -U YOUR_DATABASE_USER"),
         ] {
             let text = text(listen, Some("app"));
             assert!(has_line(&text, line), "{text}");
@@ -110,7 +111,7 @@ mod tests {
     fn the_database_is_a_placeholder_or_one_word() {
         let unknown = text("127.0.0.1:8001", None);
         assert!(
-            has_line(&unknown, "psql -h 127.0.0.1 -p 8001 -d {your_database} -U {your user}"),
+            has_line(&unknown, "psql -h 127.0.0.1 -p 8001 -d YOUR_DATABASE -U YOUR_DATABASE_USER"),
             "{unknown}"
         );
         let odd = text("127.0.0.1:8001", Some("it's; rm"));
@@ -138,8 +139,9 @@ mod tests {
     #[test]
     fn the_route_is_named() {
         assert!(
-            text("127.0.0.1:1", None)
-                .contains("orders-db (orders.example:5432) through the upstream proxy staging")
+            text("127.0.0.1:1", None).starts_with(
+                "Ready: connections to 127.0.0.1:1 go to orders-db (orders.example:5432) through the upstream proxy staging."
+            )
         );
         let (address, listen) = (HostPort::new("db", 1), "127.0.0.1:1".parse().unwrap());
         let direct =

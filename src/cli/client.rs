@@ -3,6 +3,7 @@
 use super::args::ClientArguments;
 use super::banner::Banner;
 use super::choose::{Choice, Kind, choose};
+use super::listen;
 use super::output;
 use super::password_file;
 use crate::app::Prepared;
@@ -24,7 +25,11 @@ pub(super) async fn prepare(
 ) -> Result<Prepared<Client>, CommandError> {
     let password = password_file::password(&mut arguments)?;
     let mode = if arguments.direct { Mode::DirectClient } else { Mode::Client };
+    let listen_flags = listen::flags(&arguments)?;
     let start = Start::read(arguments.configfile.as_deref(), mode, &log)?;
+    if listen_flags.address.is_none() {
+        start.config.check_listen().map_err(CommandError::usage)?;
+    }
     let upstream = if arguments.direct {
         None
     } else {
@@ -32,8 +37,9 @@ pub(super) async fn prepare(
     };
     let catalog = client::catalog(&start.config).await?;
     let target = choose_target(&catalog.directory, arguments.target.as_deref()).await?;
-    let selection = Selection { target: target.clone(), upstream: upstream.clone(), password };
-    let prepared = client::prepare(start, catalog, selection).await?;
+    let target = start.config.with_named(target);
+    let selection = Selection { target: target.clone(), upstream: upstream.clone(), password, listen_flags };
+    let prepared = client::prepare(start, catalog, selection, log).await?;
     let banner = Banner {
         target: &target.name,
         address: &target.address,

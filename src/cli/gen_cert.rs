@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &GenCertArguments) -> Result<(), CommandError> {
         NewFile::write(&arguments.certificate, Readers::Everybody, generated.certificate_pem.as_bytes())?;
     key.keep();
     certificate.keep();
-    output::print(explanation(arguments, &hosts, generated.valid_until))
+    output::print(explanation(arguments, &hosts, generated.valid_until, SystemTime::now()))
 }
 
 fn hosts(typed: &[String]) -> Result<Vec<String>, CommandError> {
@@ -114,7 +114,14 @@ const PROTECTION: &str = if cfg!(unix) {
     "which every user with access to its directory can read"
 };
 
-fn explanation(arguments: &GenCertArguments, hosts: &[String], valid_until: SystemTime) -> String {
+fn explanation(
+    arguments: &GenCertArguments,
+    hosts: &[String],
+    valid_until: SystemTime,
+    now: SystemTime,
+) -> String {
+    let days = valid_until.duration_since(now).unwrap_or_default().as_secs() / (24 * 60 * 60);
+    let copy = client_copy(&arguments.certificate);
     let valid_until = humantime::format_rfc3339_seconds(valid_until);
     let certificate = quoted(&arguments.certificate);
     let key = quoted(&arguments.key);
@@ -138,9 +145,9 @@ upstream_proxies:
   default:
     ssl:
       mode: verify-full
-      root_certificate: {certificate}
+      root_certificate: {copy}
 
-The certificate is valid until {valid_until}. To renew it before that day:
+The certificate is valid for {days} days, until {valid_until}. To renew it before that day:
 
 1. Run this command with two other paths.
 2. On each client, append the new certificate to the file in root_certificate.
@@ -153,6 +160,12 @@ The certificate is valid until {valid_until}. To renew it before that day:
     )
 }
 
+/// The place of the copy on a client: the directory of this machine means nothing there.
+fn client_copy(certificate: &Path) -> String {
+    let name = certificate.file_name().unwrap_or(certificate.as_os_str());
+    serde_json::Value::from(format!("~/.config/rds-auth-proxy/{}", name.to_string_lossy())).to_string()
+}
+
 /// The absolute path as a YAML string, which every JSON string is.
 fn quoted(path: &Path) -> String {
     let absolute = path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -161,6 +174,8 @@ fn quoted(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -214,15 +229,19 @@ mod tests {
     fn the_explanation_can_be_pasted_into_a_configuration() {
         let directory = tempfile::tempdir().unwrap();
         let arguments = arguments(&directory);
-        let text = explanation(&arguments, &["proxy.internal".to_owned()], SystemTime::UNIX_EPOCH);
+        let year = Duration::from_hours(365 * 24);
+        let valid_until = SystemTime::UNIX_EPOCH + year;
+        let text =
+            explanation(&arguments, &["proxy.internal".to_owned()], valid_until, SystemTime::UNIX_EPOCH);
         let server = text.split_once("configuration:\n").unwrap().1.split_once("On each").unwrap().0;
         let server: serde_json::Value = serde_yaml::from_str(server).unwrap();
         assert_eq!(server["proxy"]["ssl"]["private_key"], arguments.key.to_str().unwrap());
         let client = text.split_once("proxy.internal:\n").unwrap().1;
-        let (client, renewal) = client.split_once("The certificate is valid until ").unwrap();
-        assert!(renewal.starts_with("1970-01-01T00:00:00Z. To renew it"), "{renewal}");
+        let (client, renewal) = client.split_once("The certificate is valid for ").unwrap();
+        assert!(renewal.starts_with("365 days, until 1971-01-01T00:00:00Z. To renew it"), "{renewal}");
         let client: serde_json::Value = serde_yaml::from_str(client).unwrap();
         let root = &client["upstream_proxies"]["default"]["ssl"]["root_certificate"];
-        assert_eq!(*root, arguments.certificate.to_str().unwrap());
+        assert_eq!(*root, "~/.config/rds-auth-proxy/my cert.pem");
+        assert!(!client.to_string().contains(directory.path().to_str().unwrap()), "{client}");
     }
 }

@@ -6,6 +6,7 @@
 //! | `client` | chooses target and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `choose` | chooses by name or with a prompt |
+//! | `listen` | reads the address of `--listen` and `--port` |
 //! | `password_file` | reads the password of `--password` or `--password-file` |
 //! | `banner`, `output` | everything that is printed |
 
@@ -16,6 +17,7 @@ mod client;
 mod completion;
 mod gen_cert;
 mod healthcheck;
+mod listen;
 mod man;
 mod output;
 mod password_file;

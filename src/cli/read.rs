@@ -77,6 +77,8 @@ fn drop_empty_values(command: &mut Command) {
             client.configfile.take_if(|path| path.as_os_str().is_empty());
             client.target.take_if(|name| name.is_empty());
             client.proxy_target.take_if(|name| name.is_empty());
+            client.listen.take_if(|address| address.is_empty());
+            client.port.take_if(|port| port.is_empty());
             client.password.take_if(|password| password.is_empty());
             client.password_file.take_if(|path| path.as_os_str().is_empty());
         }
@@ -224,12 +226,25 @@ mod tests {
 
     #[test]
     fn an_empty_value_counts_as_not_given() {
-        let words = ["p", "client", "--password", "", "--target=", "--proxy-target", "", "--configfile", ""];
+        let words = [
+            "p",
+            "client",
+            "--password",
+            "",
+            "--target=",
+            "--proxy-target",
+            "",
+            "--configfile",
+            "",
+            "--listen=",
+            "--port",
+            "",
+        ];
         for more in [&[][..], &["--password-file", "f"], &["--password-file", ""]] {
             let words = words.iter().chain(more).map(OsString::from);
             let Ok(Command::Client(client)) = super::read(words.collect()) else { panic!("not the client") };
             assert!(client.password.is_none() && client.target.is_none() && client.proxy_target.is_none());
-            assert!(client.configfile.is_none());
+            assert!(client.configfile.is_none() && client.listen.is_none() && client.port.is_none());
             assert_eq!(client.password_file.is_some(), more.ends_with(&["f"]));
         }
         for command in ["server", "healthcheck"] {
@@ -253,6 +268,11 @@ mod tests {
         for command in args::command().get_subcommands() {
             for flag in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
                 let long = flag.get_long().unwrap();
+                // Kubernetes sets RDS_AUTH_PROXY_PORT (its documentation, "Service", "Environment variables").
+                if long == "port" {
+                    assert!(flag.get_env().is_none());
+                    continue;
+                }
                 let expected = format!("RDS_AUTH_PROXY_{}", long.to_uppercase().replace('-', "_"));
                 assert_eq!(flag.get_env().unwrap().to_str().unwrap(), expected);
             }

@@ -43,6 +43,22 @@ impl<'a, 'de> Node<'a, 'de> {
         Self { tree, path, remarks: self.remarks }
     }
 
+    /// What is in the place of a list, and how the list is written.
+    fn not_a_list(&self) -> String {
+        let found = describe(self.tree);
+        match (self.path.0.last(), self.tree) {
+            (Some(Step::Key(key)), _) if key.ends_with("_tags") => {
+                format!("{found}; write each tag as `- {{name: NAME, value: VALUE}}`")
+            }
+            (_, Tree::Scalar(text)) if quoted(text).contains(text.as_str()) => {
+                format!("{found}; write `[{text}]`")
+            }
+            (_, Tree::Null | Tree::Scalar(_) | Tree::List(_) | Tree::Section(_)) => {
+                format!("{found}; begin each item with `- `")
+            }
+        }
+    }
+
     fn entries(self) -> Entries<'a, 'de> {
         let left = if let Tree::Section(entries) = self.tree { entries.iter() } else { [].iter() };
         Entries { node: self, left, value: None }
@@ -106,7 +122,7 @@ impl<'de> Deserializer<'de> for Node<'_, 'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, KeyError> {
         match self.tree {
             Tree::Null | Tree::List(_) => visitor.visit_seq(self.items()),
-            Tree::Scalar(_) | Tree::Section(_) => Err(KeyError::unexpected("a list", describe(self.tree))),
+            Tree::Scalar(_) | Tree::Section(_) => Err(KeyError::unexpected("a list", self.not_a_list())),
         }
     }
 

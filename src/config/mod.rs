@@ -8,7 +8,7 @@
 //! | merge | `merge` | merge keys → their keys; without the sections `x-…` |
 //! | expand | `expand` | references `${fromEnv:…}`, `${fromFile:…}` → their values |
 //! | decode | `decode`, `raw`, `scalars`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
-//! | resolve | `resolve`, `remote`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
+//! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
 //! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a [`key_error::KeyError`] at a key path; `locate` finds its line.
 
@@ -31,6 +31,7 @@ mod load;
 mod locate;
 mod merge;
 mod mode;
+mod other_mode;
 mod parse;
 mod raw;
 mod remark;
@@ -38,6 +39,7 @@ mod remote;
 mod resolve;
 mod scalars;
 mod settings;
+mod targets;
 mod text;
 mod timeouts;
 mod tree;
@@ -53,5 +55,5 @@ pub use mode::Mode;
 pub use remark::Remark;
 pub use scalars::log_level;
 pub use settings::{
-    Addresses, Config, Drain, OnFull, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport,
+    Addresses, Config, Drain, Named, OnFull, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport,
 };

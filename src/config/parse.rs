@@ -18,8 +18,8 @@ pub(super) fn parse(text: &str) -> Result<Tree, KeyError> {
     }
     let path = RefCell::default();
     let shape = Shape { path: &path }.deserialize(serde_yaml::Deserializer::from_str(text));
-    let mut tree = shape.map_err(|error| key_error(&error, path.take()))?;
-    letters::restore(text, &mut tree).map_err(|error| key_error(&error, KeyPath::default()))?;
+    let mut tree = shape.map_err(|error| key_error(text, &error, path.take()))?;
+    letters::restore(text, &mut tree).map_err(|error| key_error(text, &error, KeyPath::default()))?;
     Ok(tree)
 }
 
@@ -29,7 +29,7 @@ fn is_empty(text: &str) -> bool {
     lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-fn key_error(error: &serde_yaml::Error, path: KeyPath) -> KeyError {
+fn key_error(yaml: &str, error: &serde_yaml::Error, path: KeyPath) -> KeyError {
     let position = error.location().map(|at| Position { line: at.line(), column: at.column() });
     let text = error.to_string();
     match text.split_once(OURS) {
@@ -42,8 +42,29 @@ fn key_error(error: &serde_yaml::Error, path: KeyPath) -> KeyError {
             let reason = "a configuration is one YAML document; remove the `---` that begins the second";
             KeyError::of_key(KeyPath::default(), reason)
         }
-        None => KeyError::of_key(KeyPath::default(), format!("this is not valid YAML: {text}")).at(position),
+        None => {
+            let tab = tab_before(yaml, position);
+            let reason = match tab {
+                Some(_) => {
+                    "a tab indents this line, which YAML does not allow; replace it by spaces".to_owned()
+                }
+                None => format!("this is not valid YAML: {text}"),
+            };
+            KeyError::of_key(KeyPath::default(), reason).at(tab.or(position))
+        }
     }
+}
+
+/// The tab in the indentation of the line at `position`, or of the line before, where the library may report the error
+/// (YAML 1.2, section 6.1).
+fn tab_before(yaml: &str, position: Option<Position>) -> Option<Position> {
+    let last = position?.line;
+    let indentation = |line: &str| {
+        line.chars().take_while(|letter| letter.is_whitespace()).position(|letter| letter == '\t')
+    };
+    let lines = yaml.lines().enumerate().skip(last.saturating_sub(2)).take(2);
+    let mut tabs = lines.filter(|(_, line)| !line.trim().is_empty());
+    tabs.find_map(|(index, line)| Some(Position { line: index + 1, column: indentation(line)? + 1 }))
 }
 
 /// Marks errors of this file among those of the library.

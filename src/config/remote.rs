@@ -1,6 +1,7 @@
 //! Whether a client may accept connections from other machines. Each of them would get the identity of the client's user, so
 //! the configuration must say it.
 
+use super::error::ConfigError;
 use super::key_error::{KeyError, quoted};
 use super::key_path::KeyPath;
 use super::mode::Mode;
@@ -34,22 +35,31 @@ pub(super) fn check(listen: &Address, allowed: bool, mode: Mode) -> Result<(), K
 }
 
 impl Config {
-    /// For a client that is bound to `bound`, before it accepts a connection: whether other machines can reach it.
+    /// Whether a client may listen at [`Config::listen`]; it may always listen at an address that a flag names, see
+    /// [`Config::check_bound`].
+    ///
+    /// # Errors
+    /// Other machines can reach that address, and the configuration does not allow it.
+    pub fn check_listen(&self) -> Result<(), &ConfigError> {
+        self.listen_refused.as_deref().map_or(Ok(()), Err)
+    }
+
+    /// For a client that is bound to `bound`, before it accepts a connection: whether other machines can reach it. `typed` is the
+    /// address as `setting` has it.
     ///
     /// # Errors
     /// They can, and the configuration does not allow it. The text names the line to add.
-    pub fn check_bound(&self, bound: &Address) -> Result<bool, String> {
+    pub fn check_bound(&self, setting: &str, typed: &Address, bound: &Address) -> Result<bool, String> {
         match is_remote(bound) {
-            true if !self.allow_remote => {
-                Err(format!("proxy.listen_addr: {} is {bound} here, which {REFUSAL}", self.listen))
-            }
+            true if !self.allow_remote && is_remote(typed) => Err(format!("{setting}: {typed} {REFUSAL}")),
+            true if !self.allow_remote => Err(format!("{setting}: {typed} is {bound} here, which {REFUSAL}")),
             remote => Ok(remote),
         }
     }
 }
 
 /// Whether it is an IP address beyond loopback. The wildcard addresses are.
-fn is_remote(address: &Address) -> bool {
+pub(super) fn is_remote(address: &Address) -> bool {
     match address {
         Address::Tcp(address) => address.ip().is_some_and(|address| !address.is_loopback()),
         Address::Unix(_) => false,

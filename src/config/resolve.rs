@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
 
@@ -12,12 +13,12 @@ use super::error::ConfigError;
 use super::key_error::KeyError;
 use super::key_path::KeyPath;
 use super::mode::Mode;
-use super::raw::{Proxy, ProxySsl, RawConfig, Ssl, Tag, Target, TargetAcl};
+use super::raw::{Proxy, ProxySsl, RawConfig, Ssl, Tag, TargetAcl};
 use super::remark::Remark;
 use super::scalars::Parsed;
 use super::settings::{Addresses, Config, Rds, SELF_SIGNED_HOSTS};
-use super::{remote, timeouts, upstream};
-use crate::catalog::{self, Acl, DefaultTls, Location, StaticTarget};
+use super::{other_mode, remote, targets, timeouts, upstream};
+use crate::catalog::{self, Acl, DefaultTls};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
 use crate::tls::{Acceptor, Overrides, Roots, ServerIdentity, SslMode};
@@ -31,6 +32,7 @@ pub(super) fn resolve(
     remarks: Vec<Remark>,
     locate: &dyn Fn(KeyError) -> ConfigError,
 ) -> Result<Config, KeyError> {
+    other_mode::refuse(&raw, mode)?;
     let section = KeyPath::of(&["proxy", "ssl"]);
     let connectors = Connectors::new(&section, &raw.proxy.ssl, environment)?;
     let default_tls = default_tls(&raw, mode, &connectors)?;
@@ -50,14 +52,15 @@ pub(super) fn resolve(
         }
         connectors.check_keys(path, ssl, discovery).map(|()| Overrides::default())
     };
-    let targets = raw.targets.into_iter().map(|(name, entry)| static_target(name, entry, discovery, ssl));
+    let (targets, named) = targets::resolve(raw.targets, discovery, ssl)?;
     let allow_remote = remote::is_allowed(&raw.proxy);
     let listen = raw.proxy.listen_addr.clone().map_or_else(|| default_listen(mode), |address| address.0.0);
-    remote::check(&listen, allow_remote, mode)?;
+    let refused = remote::check(&listen, allow_remote, mode);
     Ok(Config {
         acceptor: acceptor(&section, &raw.proxy.ssl, environment)?,
         upstreams,
-        targets: targets.collect::<Result<_, _>>()?,
+        targets,
+        named,
         default_tls,
         limits: limits(&raw.proxy, mode)?,
         stop: timeouts::stop(&raw.proxy)?,
@@ -68,6 +71,7 @@ pub(super) fn resolve(
             max_age: timeouts::max_age(raw.rds.max_age.map(|age| age.0))?,
         },
         listen,
+        listen_refused: refused.err().map(|error| Arc::new(locate(error))),
         allow_remote,
         admin: raw.proxy.admin_addr.map(|address| address.0.0),
         admin_hosts: raw.proxy.admin_hosts.into_iter().map(|name| name.0.0).collect(),
@@ -101,47 +105,6 @@ fn default_tls(raw: &RawConfig, mode: Mode, connectors: &Connectors<'_>) -> Resu
     }
     connectors.check(checked, &root)?;
     Ok(tls)
-}
-
-/// `overrides` is what an `ssl` section sets.
-fn static_target(
-    name: String,
-    raw: Target,
-    discovery: bool,
-    overrides: impl Fn(&KeyPath, &Ssl) -> Result<Overrides, KeyError>,
-) -> Result<StaticTarget, KeyError> {
-    let section = KeyPath::of(&["targets", &name, "ssl"]);
-    let tls = raw.ssl.map(|ssl| overrides(&section, &ssl)).transpose()?;
-    let path = KeyPath::of(&["targets", &name]);
-    Ok(StaticTarget {
-        name,
-        location: location(&path, raw.host, raw.rds, discovery)?,
-        database: upstream::not_empty(raw.database),
-        local_port: raw.local_port.map(|port| port.0),
-        tls: tls.unwrap_or_default(),
-        require_auth: raw.require_auth.map(|methods| methods.0),
-    })
-}
-
-fn location(
-    path: &KeyPath,
-    host: Option<Parsed<HostPort>>,
-    rds: Option<String>,
-    discovery: bool,
-) -> Result<Location, KeyError> {
-    match (host.map(|host| host.0), upstream::not_empty(rds)) {
-        (Some(host), None) => Ok(Location::Host(host)),
-        (dial, Some(name)) if discovery => Ok(Location::Rds { name, dial }),
-        (_, Some(_)) => {
-            let reason =
-                "`rds.enabled: false` turns discovery off, which finds this database; remove one of the two";
-            Err(KeyError::of_key(path.key("rds"), reason))
-        }
-        (None, None) => {
-            let reason = "`host` and `rds` are missing; set one of them to reach the database";
-            Err(KeyError::of_key(path.clone(), reason))
-        }
-    }
 }
 
 fn acceptor(

@@ -24,6 +24,8 @@ pub const SELF_SIGNED_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
 pub struct Config {
     /// `proxy.listen_addr`: the address that applications (client) or clients (server) connect to.
     pub listen: Address,
+    /// Why a client may not listen there, see [`Config::check_listen`].
+    pub(super) listen_refused: Option<Arc<ConfigError>>,
     /// Whether a client may accept connections from other machines, see [`Config::check_bound`].
     pub allow_remote: bool,
     /// `proxy.ssl`: TLS towards applications (client) or clients (server); absent where TLS is off.
@@ -48,6 +50,8 @@ pub struct Config {
     pub upstreams: BTreeMap<String, Upstream>,
     /// `targets`, ordered by name.
     pub targets: Vec<StaticTarget>,
+    /// The entries of `targets` without a host, by name.
+    pub named: BTreeMap<String, Named>,
     /// TLS for targets without TLS settings.
     pub default_tls: DefaultTls,
     /// What the file should have differently.
@@ -135,6 +139,15 @@ impl fmt::Display for Drain {
             Self::Forever => formatter.write_str("forever"),
         }
     }
+}
+
+/// What `targets` sets for a database that RDS lists under the same name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// The database to suggest.
+    pub database: Option<String>,
+    /// The port the client listens on for it.
+    pub local_port: Option<u16>,
 }
 
 /// Discovery of databases.

@@ -44,6 +44,12 @@ mod unix {
             Self(signal(SignalKind::hangup()).ok())
         }
 
+        /// The same, unless a terminal controls this process: then the signal ends it, as that of a terminal that closes.
+        pub(crate) fn without_terminal() -> Self {
+            // The device of the controlling terminal (tty(4)).
+            if std::fs::File::open("/dev/tty").is_ok() { Self(None) } else { Self::new() }
+        }
+
         /// Waits for the next one.
         pub(crate) async fn next(&mut self) {
             match &mut self.0 {
@@ -109,6 +115,11 @@ mod windows {
     impl Hangup {
         /// Does nothing.
         pub(crate) fn new() -> Self {
+            Self
+        }
+
+        /// Does nothing.
+        pub(crate) fn without_terminal() -> Self {
             Self
         }
 

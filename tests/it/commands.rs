@@ -158,16 +158,19 @@ async fn a_configuration_error_names_file_and_line() {
 async fn the_client_prints_the_psql_command() {
     let world = world_of_two_databases().await;
     let client = world.start_client(&["--target", "people-db"]).await;
-    let line = format!("psql -h 127.0.0.1 -p {} -d app -U {{your user}}", client.port());
+    let line = format!("psql -h 127.0.0.1 -p {} -d app -U YOUR_DATABASE_USER", client.port());
     let printed =
         client.stdout.wait_for(Duration::from_secs(30), |text| text.contains(&line).then_some(())).await;
     assert!(printed.is_some(), "{}", client.stdout.text());
     let loaded = format!("the configuration was loaded file={}/", world.directory.display());
     assert!(client.log().contains(&loaded), "{}", client.log());
     let text = client.stdout.text();
-    assert!(
-        text.contains(&world.database("people-db").endpoint()) && text.contains("upstream proxy default")
+    let ready = format!(
+        "Ready: connections to 127.0.0.1:{} go to people-db ({}) through the upstream proxy default.",
+        client.port(),
+        world.database("people-db").endpoint()
     );
+    assert!(text.starts_with(&ready), "{text}");
 }
 
 /// Other machines would log in with the identity of the client's user.
@@ -223,7 +226,27 @@ async fn the_error_names_an_address_in_use() {
     std::fs::write(&path, text).unwrap();
     let ended = Launch::mode("server", "server", &path).run().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
+    let cause = "another program listens there; stop it, or change proxy.listen_addr";
     assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{}", ended.stderr);
+    assert!(ended.stderr.contains(cause), "{}", ended.stderr);
+    let port = listener.local_addr().unwrap().port().to_string();
+    let ended = world.client_launch(&["--port", &port]).run().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let remedy = format!(
+        "cannot listen on {address}: Address already in use (os error 98): another program listens there; stop it, or choose another port with --port"
+    );
+    assert!(ended.stderr.contains(&remedy), "{}", ended.stderr);
+    std::fs::write(
+        &path,
+        format!("proxy: {{listen_addr: '127.0.0.1:0', admin_addr: '{address}'}}\nrds: {{enabled: false}}\n"),
+    )
+    .unwrap();
+    let ended = Launch::mode("server", "server", &path).run().await;
+    assert!(
+        ended.stderr.contains("another program listens there; stop it, or change proxy.admin_addr"),
+        "{}",
+        ended.stderr
+    );
 }
 
 /// The program `script` provides a terminal.
@@ -264,12 +287,12 @@ async fn on_a_terminal_the_client_prompts_for_the_target() {
     keyboard.write_all(b"people").await.unwrap();
     keyboard.write_all(b"\r").await.unwrap();
     wait_for(&world.database("people-db").endpoint()).await;
-    wait_for("-U {your user}").await;
+    wait_for("-U YOUR_DATABASE_USER").await;
     let text = screen.text();
     let (_, rest) = text.split_once("psql -h 127.0.0.1 -p ").unwrap();
     let port = rest.split_once(' ').unwrap().0.parse().unwrap();
     let refusal = Raw::log_in(port, &[("user", "alice")]).await.err().unwrap();
-    assert!(refusal.message().contains("the upstream proxy default cannot be reached"), "{refusal:?}");
+    assert!(refusal.message().contains("the upstream proxy default at localhost:"), "{refusal:?}");
     keyboard.write_all(b"\x03").await.unwrap();
     let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}: {}", screen.text());

@@ -162,6 +162,9 @@ async fn the_error_names_an_unreachable_server() {
     let error = tokio::time::timeout(Duration::from_secs(30), world.refusal("alice")).await;
     let error = error.unwrap();
     assert_eq!(error.code().code(), "57P03");
-    assert!(error.message().contains("the upstream proxy default cannot be reached"), "{error}");
+    let config = std::fs::read_to_string(world.directory.join("client.yaml")).unwrap();
+    let address = config.split_once("host: ").unwrap().1.split_once('\n').unwrap().0;
+    let expected = format!("the upstream proxy default at {address} cannot be reached: ");
+    assert!(error.message().contains(&expected), "{expected}: {error}");
     world.stop().await;
 }

@@ -36,6 +36,11 @@ mod refusals;
 /// Logins that give away no more than configured.
 mod strict_login;
 
+// A client on a laptop.
+
+/// What a client prints at its start, where it listens, and what it does with a changed configuration.
+mod laptop;
+
 // Sessions.
 
 /// Cancel requests.

@@ -43,7 +43,29 @@ fn a_wrong_type_is_reported_with_the_expected_and_the_found_value() {
         "proxy:\n  ssl:\n    enabled: perhaps\n",
         "3:14: proxy.ssl.enabled: expected true or false, found `perhaps`",
     );
-    fails("rds: {regions: us-east-1}", "1:16: rds.regions: expected a list, found `us-east-1`");
+    fails(
+        "rds: {regions: us-east-1}",
+        "1:16: rds.regions: expected a list, found `us-east-1`; write `[us-east-1]`",
+    );
+    fails(
+        "rds:\n  regions: us-east-1, eu-west-1\n",
+        "2:12: rds.regions: expected a list, found `us-east-1, eu-west-1`; write `[us-east-1, eu-west-1]`",
+    );
+    fails(
+        "rds: {regions: {a: b}}",
+        "1:16: rds.regions: expected a list, found a section of keys; begin each item with `- `",
+    );
+    for (tags, found) in [("team=a", "`team=a`"), ("{name: team, value: a}", "a section of keys")] {
+        fails(
+            &format!("proxy:\n  target_acl:\n    allowed_rds_tags: {tags}\n"),
+            &format!(
+                "3:23: proxy.target_acl.allowed_rds_tags: expected a list, found {found}; write each tag as \
+                 `- {{name: NAME, value: VALUE}}`"
+            ),
+        );
+    }
+    let hidden = error("rds: {regions: '${fromEnv:SENSITIVE}'}");
+    assert!(hidden.ends_with("expected a list, found something else in ${fromEnv:SENSITIVE}"), "{hidden}");
     fails("rds:\n  regions:\n  - a\n  - [b]\n", "4:5: rds.regions[1]: expected a text, found a list");
     fails("targets:\n  - db\n", "2:3: targets: expected a section of keys, found a list");
     fails("- a", "1:1: expected a section of keys, found a list");
@@ -172,9 +194,19 @@ fn an_unknown_mode_comes_with_the_list_of_modes() {
 
 #[test]
 fn a_missing_key_is_reported_at_its_section() {
-    let missing = "2:3: targets.db: `host` and `rds` are missing; set one of them to reach the database";
-    fails("targets:\n  db:\n    database: a\n", missing);
-    fails("targets:\n  db:\n", missing);
+    let rest =
+        "without it, an entry can set only `local_port` and `database` of the RDS database with this name";
+    for entry in ["", "    require_auth: none\n", "    local_port: 1\n    ssl: {mode: require}\n"] {
+        fails(
+            &format!("targets:\n  db:\n{entry}"),
+            &format!("2:3: targets.db: the key `host` is missing here; {rest}"),
+        );
+    }
+    fails(
+        "rds: {enabled: false}\ntargets:\n  db:\n    local_port: 1\n",
+        "3:3: targets.db: the key `host` is missing here; with `rds.enabled: false` there is no other way to find the \
+         database",
+    );
     fails(
         "proxy:\n  target_acl:\n    blocked_rds_tags:\n    - name: a\n",
         "4:7: proxy.target_acl.blocked_rds_tags[0]: the key `value` is missing here",
@@ -267,7 +299,6 @@ fn a_camel_case_key_of_the_chart_comes_with_its_right_name() {
 #[test]
 fn invalid_yaml_is_reported_with_its_line() {
     for (text, line) in [
-        ("proxy:\n\tlisten_addr: a:1\n", 2),
         ("proxy:\n  ssl: {enabled: true\ntargets: {}\n", 3),
         ("proxy: 'a\n", 2),
         ("a: *nothing\n", 1),
@@ -282,6 +313,56 @@ fn invalid_yaml_is_reported_with_its_line() {
         "proxy: {}\n---\nproxy: {}\n",
         "1:1: a configuration is one YAML document; remove the `---` that begins the second",
     );
+}
+
+#[test]
+fn a_tab_is_named() {
+    for (text, position) in [
+        ("proxy:\n\tlisten_addr: a:1\n", "2:1"),
+        ("proxy:\n  ssl:\n  \tenabled: true\n", "3:3"),
+        ("rds:\n  regions: [a]\n\tmax_age: 1h\n", "3:1"),
+        ("proxy: {}\n\n\trds: {}\n", "3:1"),
+    ] {
+        fails(
+            text,
+            &format!("{position}: a tab indents this line, which YAML does not allow; replace it by spaces"),
+        );
+    }
+    assert!(!error("proxy: 'a\tb\n").contains("a tab"));
+}
+
+/// A client would otherwise request changes that the server's file must not have.
+#[test]
+fn the_configuration_of_a_server_is_named_as_such_in_a_client() {
+    let tags = "[{name: a, value: b}]";
+    for (text, key) in [
+        (
+            format!("proxy:\n  target_acl:\n    allowed_rds_tags: {tags}\n"),
+            "3:5: proxy.target_acl.allowed_rds_tags",
+        ),
+        (
+            format!("proxy:\n  listen_addr: ':8000'\n  target_acl:\n    blocked_rds_tags: {tags}\n"),
+            "4:5: proxy.target_acl.blocked_rds_tags",
+        ),
+        ("rds:\n  require_iam: true\n".to_owned(), "2:3: rds.require_iam"),
+        ("proxy:\n  listen_addr: 0.0.0.0:8000\n".to_owned(), "2:3: proxy.listen_addr"),
+    ] {
+        let error = read(&text, Mode::Client).unwrap_err();
+        let start = format!(
+            "config.yaml:{key}: this is the configuration of a server: it has this key and no `upstream_proxies`"
+        );
+        assert!(error.starts_with(&start) && error.contains("--configfile"), "{error}");
+        assert!(read(&text, Mode::Server).is_ok());
+        let shared = format!("{text}upstream_proxies: {{default: {{host: 'a:1'}}}}\n");
+        let shared = read(&shared, Mode::Client).map(drop);
+        assert!(
+            shared.as_ref().err().is_none_or(|error| error.contains("is not a loopback address")),
+            "{shared:?}"
+        );
+    }
+    for text in ["{}", "proxy: {listen_addr: '127.0.0.1:1'}", "rds: {regions: [a]}"] {
+        assert!(read(text, Mode::Client).is_ok(), "{text}");
+    }
 }
 
 #[test]

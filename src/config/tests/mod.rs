@@ -15,6 +15,7 @@ mod unused;
 use std::path::Path;
 
 use super::environment::Environment;
+use super::error::ConfigError;
 use super::mode::Mode;
 use super::settings::Config;
 use crate::catalog::Location;
@@ -47,10 +48,14 @@ fn environment() -> Environment {
 }
 
 fn read(text: &str, mode: Mode) -> Result<Config, String> {
-    super::load::from_text(Path::new("config.yaml"), text, mode, &environment()).map_err(|error| {
+    let shown = |error: &ConfigError| {
         assert!(!format!("{error:?}").contains("hunter2"), "the value of SENSITIVE is in {error:?}");
         error.to_string()
-    })
+    };
+    let config = super::load::from_text(Path::new("config.yaml"), text, mode, &environment());
+    let config = config.map_err(|error| shown(&error))?;
+    config.check_listen().map_err(shown)?;
+    Ok(config)
 }
 
 #[track_caller]
