@@ -40,9 +40,13 @@ fn gen_cert_writes_a_cert_pair_and_explains_its_use() {
     assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(key.starts_with("-----BEGIN PRIVATE KEY-----"));
     let text = stdout(&output);
-    for word in
-        ["private_key:", "root_certificate:", "proxy.internal, 127.0.0.1", "is valid until 20", "To renew it"]
-    {
+    for word in [
+        "private_key:",
+        "root_certificate:",
+        "proxy.internal, 127.0.0.1",
+        "is valid for 825 days, until 20",
+        "To renew it",
+    ] {
         assert!(text.contains(word), "{text}");
     }
     assert!(!text.contains(key.lines().nth(1).unwrap()), "the key is printed");

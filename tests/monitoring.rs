@@ -16,6 +16,7 @@ const DASHBOARD: &str = "build/monitoring/dashboard.json";
 const ALERTS: &str = "build/monitoring/alerts.yaml";
 const ALERTS_TEST: &str = "build/monitoring/alerts-test.yaml";
 const PAGE: &str = "docs/operations.md";
+const RUNBOOK: &str = "docs/guides/runbook.md";
 
 /// The suffixes of a histogram's series in Prometheus.
 const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
@@ -82,6 +83,7 @@ fn alerts_use_existing_reasons() {
 fn every_alert_is_complete_documented_and_tested() {
     let alerts: Value = serde_yaml::from_str(&fs::read_to_string(ALERTS).unwrap()).unwrap();
     let (page, tests) = (fs::read_to_string(PAGE).unwrap(), fs::read_to_string(ALERTS_TEST).unwrap());
+    let runbook = fs::read_to_string(RUNBOOK).unwrap();
     let rules = alerts["groups"][0]["rules"].as_array().unwrap();
     assert!(rules.len() > 5);
     for rule in rules {
@@ -92,6 +94,11 @@ fn every_alert_is_complete_documented_and_tested() {
             assert!(rule["annotations"][part].is_string(), "{name} has no {part}");
         }
         assert!(page.contains(&format!("`{name}`")), "{PAGE} does not explain {name}");
+        let entry = runbook.split("\n### ").find_map(|entry| entry.strip_prefix(&format!("`{name}`\n")));
+        let entry = entry.unwrap_or_else(|| panic!("{RUNBOOK} has no entry for {name}"));
+        for part in ["\n| means | ", "\n| look at | ", "\n| do | "] {
+            assert!(entry.contains(part), "{RUNBOOK}: {name} has no line {part}");
+        }
         assert!(tests.contains(&format!("\"{name}\"")), "{ALERTS_TEST} does not test {name}");
     }
 }

@@ -6,13 +6,10 @@ use crate::net;
 use crate::session::{Hop, Limits, Transport};
 
 /// Connects once and closes the connection at once. Logs a failure, and has no other effect: each connection of an application
-/// connects by itself.
+/// connects by itself. A tunnel is not checked, because the plugin of a kubeconfig may need a person.
 pub(super) async fn warn_if_unreachable(hop: &Hop, limits: &Limits) {
-    let reached = match &hop.transport {
-        Transport::Address(address) => net::dial(address, limits.connect_timeout).await.map(drop),
-        Transport::Tunnel { dial, .. } => dial.dial(limits.handshake_timeout).await.map(drop),
-    };
-    if let Err(error) = reached {
+    let Transport::Address(address) = &hop.transport else { return };
+    if let Err(error) = net::dial(address, limits.connect_timeout).await {
         warn!(upstream = hop.name, %error, "the upstream proxy cannot be reached; connections fail until it can");
     }
 }

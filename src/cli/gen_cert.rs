@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{self, Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::args::GenCertArguments;
 use super::output;
@@ -114,13 +114,17 @@ const PROTECTION: &str = if cfg!(unix) {
     "which every user with access to its directory can read"
 };
 
+/// Rounds a time to days.
+const HALF_A_DAY: Duration = Duration::from_hours(12);
+
 fn explanation(
     arguments: &GenCertArguments,
     hosts: &[String],
     valid_until: SystemTime,
     now: SystemTime,
 ) -> String {
-    let days = valid_until.duration_since(now).unwrap_or_default().as_secs() / (24 * 60 * 60);
+    let left = valid_until.duration_since(now).unwrap_or_default();
+    let days = (left + HALF_A_DAY).as_secs() / (2 * HALF_A_DAY.as_secs());
     let copy = client_copy(&arguments.certificate);
     let valid_until = humantime::format_rfc3339_seconds(valid_until);
     let certificate = quoted(&arguments.certificate);
@@ -174,8 +178,6 @@ fn quoted(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tempfile::TempDir;
 
     use super::*;

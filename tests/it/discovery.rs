@@ -335,7 +335,7 @@ async fn rds_tags_set_the_database_and_the_local_port() {
         .start()
         .await;
     assert_eq!(world.client().port(), port);
-    let line = format!("psql -h 127.0.0.1 -p {port} -d ledger -U {{your user}}");
+    let line = format!("psql -h 127.0.0.1 -p {port} -d ledger -U YOUR_DATABASE_USER");
     let printed =
         world.client().stdout.wait_for(Duration::from_secs(30), |text| text.contains(&line).then_some(()));
     assert!(printed.await.is_some(), "{}", world.client().stdout.text());

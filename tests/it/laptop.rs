@@ -225,3 +225,36 @@ async fn the_configuration_of_a_server_is_named_as_such() {
         assert!(ended.stderr.contains(part), "{}", ended.stderr);
     }
 }
+
+/// docs/quickstart.md, "In your tool", with libpq: a URL, tools that require TLS, and channel binding.
+#[tokio::test]
+async fn the_settings_of_tools_work_as_documented() {
+    let world = World::new().with_client("proxy: {ssl: {enabled: true}}").without_client().start().await;
+    let (tls, plain) = (world.start_client(&[]).await, {
+        let path = world.directory.join("plain.yaml");
+        let text = fs::read_to_string(world.directory.join("client.yaml")).unwrap();
+        fs::write(&path, text.replace("enabled: true", "enabled: false")).unwrap();
+        let launch = Launch::mode("client", "client", &path).with(&["--target", "db-1"]);
+        world.start_proxy(world.launch(launch, &world.key)).await
+    });
+    let psql = async |client: &Proxy, settings: &str| {
+        let url = format!("postgresql://alice@127.0.0.1:{}/app{settings}", client.port());
+        let mut command = Command::new("psql");
+        command.args(["-X", "-A", "-t", "-w", "-c", "select current_user", "-d", &url]);
+        let output = command.env("HOME", &world.directory).output().await.unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned()
+    };
+    assert_eq!(psql(&plain, "").await, "alice");
+    assert_eq!(psql(&plain, "?sslmode=disable").await, "alice");
+    assert_eq!(psql(&tls, "?sslmode=require").await, "alice");
+    let refused = psql(&plain, "?sslmode=require").await;
+    assert!(refused.contains("server does not support SSL, but SSL was required"), "{refused}");
+    for client in [&plain, &tls] {
+        let refused = psql(client, "?channel_binding=require").await;
+        assert!(refused.contains("channel binding required"), "{refused}");
+        assert_eq!(psql(client, "?channel_binding=disable").await, "alice");
+    }
+    // Some tools insist on a password; it is never requested.
+    assert_eq!(psql(&plain, "?password=anything").await, "alice");
+    world.stop().await;
+}

@@ -28,6 +28,23 @@ async fn the_server_cancels_the_query_of_a_killed_application() {
     world.stop().await;
 }
 
+/// docs/guides/runbook.md, "What does a kill -9 leave running?".
+#[tokio::test]
+async fn a_killed_server_leaves_a_statement_running() {
+    let mut world = World::new().start().await;
+    let sql = format!("select pg_sleep(300) as {}", unique("left"));
+    let mut busy = session(&world).await;
+    busy.send(&query(&sql)).await;
+    wait_for_queries(&world, &sql, 1).await;
+    world.proxy_mut("server").kill();
+    busy.rest().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    wait_for_queries(&world, &sql, 1).await;
+    let cancel = format!("select pg_cancel_backend(pid) from pg_stat_activity where query = '{sql}'");
+    world.postgres.value(&cancel).await.unwrap();
+    wait_for_queries(&world, &sql, 0).await;
+}
+
 #[tokio::test]
 async fn an_idle_application_receives_an_error_when_the_database_is_lost() {
     let world = World::new().start().await;

@@ -100,7 +100,13 @@ fn every_configuration_in_the_documentation_is_valid() {
             }
         }
     }
-    for page in ["docs/reference.md", "docs/guides/kubernetes.md", "README.md"] {
+    for page in [
+        "docs/reference.md",
+        "docs/quickstart.md",
+        "docs/guides/setup.md",
+        "docs/guides/kubernetes.md",
+        "README.md",
+    ] {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
         assert!(read_pages.contains(&page), "no configuration was found in {}", page.display());
     }
