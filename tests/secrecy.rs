@@ -44,6 +44,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/config/key_path.rs", "Step", Words("a key of the configuration")),
     ("src/config/remark.rs", "Remark", Words("a key of the configuration")),
     ("src/config/settings.rs", "Config", Test("no_debug_output_shows_a_value_from_outside")),
+    ("src/config/settings.rs", "Named", Words("the name of a database, and a port")),
     ("src/config/settings.rs", "Rds", Words("names of regions")),
     ("src/config/settings.rs", "Upstream", Words("its name, and an error that hides values")),
     ("src/config/tree.rs", "Tree", Test("no_debug_output_shows_a_value_from_outside")),

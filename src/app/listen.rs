@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use super::start;
+use super::bind;
 use crate::catalog::Target;
 use crate::config::Config;
 use crate::net::{Address, HostPort, Listener};
@@ -33,7 +33,7 @@ pub(super) async fn listen(
     target: &Target,
 ) -> Result<(Listener, Address), CommandError> {
     let Chosen { address, setting, remedy } = choose(flags, config, target)?;
-    let (listener, bound) = start::bind(&address, remedy).await?;
+    let (listener, bound) = bind::bind(&address, remedy).await?;
     if config.check_bound(setting, &address, &bound).map_err(CommandError::Usage)? {
         warn!(address = %bound, "other machines can connect to this client and log in with your AWS identity");
     }

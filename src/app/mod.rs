@@ -8,12 +8,14 @@
 //! | `run` | serves until a signal, and until the last session has ended |
 //! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
 //! | `observe`, `admin_thread` | metrics, probes and the expiry of certificates; the thread that answers |
+//! | `bind` | binds listeners |
 //! | `listen` | where a client listens |
 //! | `reach` | whether a client can reach its upstream proxy |
 //! | `tunnel` | the tunnel to an upstream proxy |
 //! | `supervise` | tasks beside the connections |
 
 mod admin_thread;
+mod bind;
 pub(crate) mod client;
 mod listen;
 mod observe;

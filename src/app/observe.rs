@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tracing::info;
 
-use super::{admin_thread, start};
 use super::supervise::Supervisor;
+use super::{admin_thread, bind};
 use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::catalog::{self, Directory};
 use crate::config::Config;
@@ -63,7 +63,7 @@ impl Observer {
         let stop = supervisor.stop();
         let service = |listener| admin::serve(listener, admin, stop);
         let (bound, service) = admin_thread::serve(address.clone(), service).await.map_err(|error| {
-            let reason = start::explained(&error, "change proxy.admin_addr");
+            let reason = bind::explained(&error, "change proxy.admin_addr");
             CommandError::Runtime(format!("cannot listen on the admin_addr {address}: {reason}"))
         })?;
         info!(admin_addr = %bound, "answering probes");

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::Prepared;
 use super::reload::Running;
 use super::start::{self, Start};
+use super::{Prepared, bind};
 use crate::config::Mode;
 use crate::process::logging::LogFilter;
 use crate::process::{CommandError, Hangup};
@@ -25,7 +25,7 @@ pub(crate) async fn prepare(
     if config.rds.enabled && config.acl.is_empty() {
         warn!("there is no target_acl; every RDS database that is discovered may be reached");
     }
-    let (listener, address) = start::listen(&config.listen, "listening", "change proxy.listen_addr").await?;
+    let (listener, address) = bind::listen(&config.listen, "listening", "change proxy.listen_addr").await?;
     let aws = start::aws(&config).await?;
     let directory = start::directory(&config, aws.as_ref())?;
     observer.listen(&config, Some(&directory), &shutdown, &mut supervisor).await?;

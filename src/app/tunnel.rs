@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::start;
+use super::bind;
 use super::supervise::Supervisor;
 use crate::catalog::{Dial, Pods, PortForward};
 use crate::kubernetes::{Tunnel, forward};
@@ -32,7 +32,7 @@ pub(super) async fn transport(
     let tunnel: Arc<dyn Dial> = Arc::new(if tls.verifies() { tunnel.verified_inside() } else { tunnel });
     if let Some(port) = settings.local_port {
         let address = Address::Tcp(HostPort::new("127.0.0.1", port));
-        let (listener, _) = start::listen(&address, "tunnel", "change port_forward.local_port").await?;
+        let (listener, _) = bind::listen(&address, "tunnel", "change port_forward.local_port").await?;
         let forwarding = forward(listener, Arc::clone(&tunnel), shutdown.clone());
         supervisor.end_on_panic("tunnel forward", forwarding);
     }

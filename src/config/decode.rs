@@ -15,6 +15,7 @@ use super::booleans;
 use super::key_error::{KeyError, quoted};
 use super::key_path::{KeyPath, Step};
 use super::remark::Remark;
+use super::suggestion::suggestion;
 use super::tree::Tree;
 
 /// The raw configuration in the tree. Adds remarks on values that are read in another way than their author may expect.
@@ -227,29 +228,4 @@ fn describe(tree: &Tree) -> String {
         Tree::List(_) => "a list".into(),
         Tree::Section(_) => "a section of keys".into(),
     }
-}
-
-/// The most similar of the known names, or all of them if none is similar.
-fn suggestion(unknown: &str, known: &[&str]) -> String {
-    let plain = unknown.to_lowercase().replace('-', "_");
-    let near = known
-        .iter()
-        .map(|name| (distance(&plain, name), name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance);
-    match near {
-        Some((_, name)) => format!("did you mean `{name}`?"),
-        None if known.contains(&"upstream_proxies") => {
-            format!("the keys here are {}, and `x-…` for parts that only aliases use", known.join(", "))
-        }
-        None => format!("the keys here are {}", known.join(", ")),
-    }
-}
-
-/// How far the names are from each other. The values of the Go project's chart have camelCase names, some with `Path` at
-/// their end (`clientCertificatePath`).
-fn distance(plain: &str, name: &str) -> usize {
-    let letters = |text: &str| text.replace('_', "");
-    let without_path = plain.strip_suffix("path").unwrap_or(plain);
-    if letters(without_path) == letters(name) { 0 } else { strsim::damerau_levenshtein(plain, name) }
 }

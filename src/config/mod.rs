@@ -7,7 +7,7 @@
 //! | parse | `parse`, `letters` | YAML text → a `tree` of keys and scalars |
 //! | merge | `merge` | merge keys → their keys; without the sections `x-…` |
 //! | expand | `expand` | references `${fromEnv:…}`, `${fromFile:…}` → their values |
-//! | decode | `decode`, `raw`, `scalars`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
+//! | decode | `decode`, `suggestion`, `raw`, `scalars`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
 //! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
 //! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a [`key_error::KeyError`] at a key path; `locate` finds its line.
@@ -39,6 +39,7 @@ mod remote;
 mod resolve;
 mod scalars;
 mod settings;
+mod suggestion;
 mod targets;
 mod text;
 mod timeouts;
