@@ -14,7 +14,7 @@ const PLACEHOLDERS: &str = "ARN ACTION ADDRESS ALERT COLUMN COMMAND DATE FILE HO
                             PORT REGION RESOURCE SOURCE TIME URL VALUE VERB";
 
 /// Quoted texts of other programs: PostgreSQL, RDS, psql, the operating system, the certificate parser.
-const OF_OTHERS: [&str; 15] = [
+const OF_OTHERS: [&str; 16] = [
     "PAM authentication failed for user",
     "password authentication failed for user",
     "no pg_hba.conf entry for host",
@@ -23,7 +23,8 @@ const OF_OTHERS: [&str; 15] = [
     "database \"NAME\" does not exist",
     "server does not support SSL, but SSL was required",
     "The server does not support SSL",
-    "channel binding required, but SSL not in use, but server authenticated client without channel binding",
+    "channel binding required, but SSL not in use",
+    "channel binding required, but server authenticated client without channel binding",
     "channel binding required but not supported by server's authentication request",
     "Connection refused",
     "Permission denied (os error",

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
 use super::listing::Listing;
-use super::lookup::{find_by_host, find_by_name};
+use super::lookup::{find_by_host, find_by_name, refusals};
 use super::merge::Merged;
 use super::tls_check::TlsCheck;
 use super::{Discover, DiscoverError, LookupError, Policy, Target};
@@ -105,6 +105,17 @@ impl Directory {
     /// The target of this name, in any case, or at this address. As with [`Directory::by_host`], an unknown one causes a refresh.
     pub async fn by_name(&self, name: &str) -> Result<Target, LookupError> {
         self.find_or_refresh(|merged| find_by_name(merged, name)).await
+    }
+
+    /// The region of the database with this name and why it is no target; absent if RDS has none.
+    pub async fn why_skipped(&self, name: &str) -> Option<String> {
+        self.listing.why_skipped(name).await
+    }
+
+    /// The databases that the access list refuses: the address and region of each, and the error of a lookup.
+    #[must_use]
+    pub fn refused(&self) -> Vec<(String, LookupError)> {
+        refusals(&self.listing.current())
     }
 
     /// Reports the targets to which TLS cannot be set up, or is weaker than the default; each once. Reads their files on a thread

@@ -57,6 +57,11 @@ impl Listing {
         self.discover.is_some()
     }
 
+    /// See [`Discover::why_skipped`].
+    pub(super) async fn why_skipped(&self, name: &str) -> Option<String> {
+        self.discover.as_ref()?.why_skipped(name).await
+    }
+
     pub(super) fn is_discovered(&self) -> bool {
         !self.discovers() || self.state().listed_at.is_some()
     }

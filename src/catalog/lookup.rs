@@ -142,6 +142,15 @@ fn unlisted(merged: &Merged, matches: impl Fn(&Unlisted) -> bool) -> Result<(), 
     }
 }
 
+/// The databases that the access list refuses: the address and region of each, and the error of a lookup.
+pub(super) fn refusals(merged: &Merged) -> Vec<(String, LookupError)> {
+    let error = |(database, refusal): &(Discovered, Refusal)| {
+        let place = format!("{} in {}", database.address, database.region);
+        (place, LookupError::Refused { name: database.name.clone(), refusal: refusal.clone() })
+    };
+    merged.refused.iter().map(error).collect()
+}
+
 fn refused(merged: &Merged, matches: impl Fn(&Discovered) -> bool) -> Result<(), LookupError> {
     match merged.refused.iter().find(|(database, _)| matches(database)) {
         Some((database, refusal)) => {

@@ -18,6 +18,11 @@ pub trait Discover: Send + Sync {
     /// The databases with IAM authentication in every configured region, tags included. A region fails as a whole, since a
     /// partial list must never replace a complete one. The call fails if all regions do.
     fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>>;
+
+    /// `REGION: REASON` of a database with this name that is not listed; absent if there is none.
+    fn why_skipped<'a>(&'a self, _name: &'a str) -> Boxed<'a, Option<String>> {
+        Box::pin(async { None })
+    }
 }
 
 /// The result of a discovery.

@@ -91,21 +91,40 @@ async fn choose_target(directory: &Directory, wanted: Option<&str>) -> Result<Ta
     if let Some(wanted) = wanted {
         match directory.by_name(wanted).await {
             Ok(target) => return Ok(target),
-            Err(LookupError::Unknown { .. }) => {}
+            Err(LookupError::Unknown { .. }) => refuse_skipped(directory, wanted).await?,
             Err(error) => return Err(CommandError::usage(error)),
         }
     }
-    let targets = directory.targets();
-    let choices: Vec<_> = targets.iter().map(target_choice).collect();
+    let (targets, refused) = (directory.targets(), directory.refused());
+    let choices: Vec<_> =
+        targets.iter().map(target_choice).chain(refused.iter().filter_map(refused_choice)).collect();
     let chosen = choose(Kind::Target, &choices, wanted)?;
-    let index = choices.iter().position(|choice| choice == chosen);
-    index
-        .and_then(|index| targets.get(index))
-        .cloned()
-        .ok_or_else(|| CommandError::usage("no target was chosen"))
+    let index = choices.iter().position(|choice| choice == chosen).unwrap_or(choices.len());
+    if let Some(target) = targets.get(index) {
+        return Ok(target.clone());
+    }
+    match directory.by_name(&chosen.name).await {
+        Ok(target) => Ok(target),
+        Err(error) => Err(CommandError::usage(error)),
+    }
+}
+
+async fn refuse_skipped(directory: &Directory, wanted: &str) -> Result<(), CommandError> {
+    match directory.why_skipped(wanted).await {
+        Some(why) => {
+            Err(CommandError::usage(format_args!("the target \"{wanted}\" cannot be used; RDS has it in {why}")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn target_choice(target: &Target) -> Choice {
     let region = target.iam.as_ref().map(|iam| format!(" in {}", iam.region)).unwrap_or_default();
     Choice { name: target.name.clone(), description: format!("{}{region}", target.address) }
+}
+
+/// A database that the `target_acl` refuses: a server with the same one refuses it too.
+fn refused_choice((place, error): &(String, LookupError)) -> Option<Choice> {
+    let LookupError::Refused { name, refusal } = error else { return None };
+    Some(Choice { name: name.clone(), description: format!("{place} (not allowed: {refusal})") })
 }

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 use crate::support::builder::World;
-use crate::support::instance::Instance;
+use crate::support::instance::{Cluster, Instance};
 use crate::support::output::Output;
 use crate::support::ports::free_port;
 use crate::support::proxy::{Launch, Proxy};
@@ -222,6 +222,82 @@ async fn the_configuration_of_a_server_is_named_as_such() {
     assert_eq!(ended.code, Some(2), "{ended:?}");
     for part in ["this is the configuration of a server", "--configfile", "proxy.target_acl.allowed_rds_tags"]
     {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+}
+
+/// A database that is in no list, with the reason in the words of RDS. The Go program lists neither, without a word.
+#[tokio::test]
+async fn a_database_that_exists_and_is_no_target_has_its_reason() {
+    let world = World::new()
+        .with_instance("orders-db")
+        .with_instance(Instance::new("no-iam").without_iam())
+        .with_instance(Instance::new("creating").without_endpoint())
+        .with_instance(Instance::new("old-shop").engine("mysql"))
+        .with_cluster(Cluster::new("plain").without_iam())
+        .with_instance(Instance::new("tagged").tag("team", "a"))
+        .with_client("proxy: {target_acl: {blocked_rds_tags: [{name: team, value: a}]}}")
+        .without_server()
+        .without_client()
+        .start()
+        .await;
+    let refusal = async |name: &str| {
+        let ended = world.client_launch(&["--target", name]).run().await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        let text = ended.stderr.lines().skip_while(|line| !line.starts_with("error: "));
+        text.collect::<Vec<_>>().join("\n")
+    };
+    for (name, reason) in [
+        ("no-iam", "IAM database authentication is off; modify the instance or its cluster to turn it on"),
+        ("No-IAM", "IAM database authentication is off; modify the instance or its cluster to turn it on"),
+        (
+            "plain:writer",
+            "IAM database authentication is off; modify the instance or its cluster to turn it on",
+        ),
+        ("creating", "it has no endpoint yet"),
+        ("old-shop", "its engine is mysql, not PostgreSQL"),
+    ] {
+        let expected =
+            format!("error: the target \"{name}\" cannot be used; RDS has it in us-east-1: {reason}");
+        assert_eq!(refusal(name).await, expected);
+    }
+    let tag = "its RDS tag team=a is in blocked_rds_tags";
+    let text = refusal("tagged").await;
+    assert!(text.starts_with("error: the target \"tagged\" is not allowed") && text.contains(tag), "{text}");
+    let text = refusal("nowhere").await;
+    assert!(text.starts_with("error: no target is called \"nowhere\""), "{text}");
+    let marked = text.lines().find(|line| line.trim_start().starts_with("tagged ")).unwrap();
+    assert!(marked.ends_with(&format!("in us-east-1 (not allowed: {tag})")), "{text}");
+    assert!(!text.contains("no-iam"), "{text}");
+}
+
+/// AWS CLI: `The config profile (typo) could not be found`.
+#[tokio::test]
+async fn a_mistyped_profile_gets_the_list_of_profiles() {
+    let world = World::new().without_server().without_client().start().await;
+    let aws = world.directory.join("aws");
+    fs::create_dir_all(&aws).unwrap();
+    let config =
+        "[default]\nregion = us-east-1\n[profile work]\nsso_session = s\n[sso-session s]\nsso_region = x\n";
+    fs::write(aws.join("config"), config).unwrap();
+    fs::write(
+        aws.join("credentials"),
+        "[saml]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = x\n",
+    )
+    .unwrap();
+    let mut launch = world
+        .client_launch(&[])
+        .env("AWS_CONFIG_FILE", aws.join("config").to_str().unwrap())
+        .env("AWS_SHARED_CREDENTIALS_FILE", aws.join("credentials").to_str().unwrap())
+        .env("AWS_PROFILE", "wrok");
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    launch.environment.retain(|(name, _)| !keys.contains(&name.as_str()));
+    let ended = launch.run().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for part in [
+        "there is no profile \"wrok\"; the AWS files have the profiles default, saml, work; set AWS_PROFILE to one of them",
+        "`aws configure sso --profile wrok`",
+    ] {
         assert!(ended.stderr.contains(part), "{}", ended.stderr);
     }
 }

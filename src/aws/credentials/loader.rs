@@ -11,7 +11,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use super::credential_source::{AssumedRole, CredentialSource};
 use super::files::{Files, Fingerprint};
 use super::no_credentials::NoCredentials;
-use super::profiles::saml2aws_expiry;
+use super::profiles::{names, saml2aws_expiry};
 use crate::aws::untraced::untraced;
 
 /// Makes the SDK's configuration, at the start and for every load.
@@ -30,11 +30,7 @@ impl CredentialLoader {
         let mut credentials =
             untraced(Box::pin(self.provide())).await.map_err(|error| match self.files.denied().first() {
                 Some(denied) => NoCredentials::denied(denied),
-                None => NoCredentials::not_loaded(
-                    &self.credential_source(),
-                    AssumedRole::read(&self.files).as_ref(),
-                    &error,
-                ),
+                None => self.not_loaded(&error),
             })?;
         if credentials.expiry().is_none() && !self.files.keys_in_environment {
             *credentials.expiry_mut() = saml2aws_expiry(&self.files, credentials.access_key_id());
@@ -44,6 +40,16 @@ impl CredentialLoader {
                 Err(NoCredentials::expired(&self.credential_source(), expiry))
             }
             _ => Ok(credentials),
+        }
+    }
+
+    fn not_loaded(&self, error: &CredentialsError) -> NoCredentials {
+        let (source, profiles) = (self.credential_source(), names(&self.files));
+        match source {
+            CredentialSource::Machine(profile) if !profiles.is_empty() && !profiles.contains(&profile) => {
+                NoCredentials::no_such_profile(&profile, &profiles)
+            }
+            source => NoCredentials::not_loaded(&source, AssumedRole::read(&self.files).as_ref(), error),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Why there are no usable AWS credentials, and the remedy.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -58,6 +59,20 @@ impl NoCredentials {
             }
         };
         Self { reason, remedy: source.remedy() }
+    }
+
+    /// The chain returned none, and the AWS files have other profiles than the one in use.
+    pub(super) fn no_such_profile(profile: &str, profiles: &BTreeSet<String>) -> Self {
+        let names: Vec<_> = profiles.iter().map(String::as_str).collect();
+        Self {
+            reason: format!(
+                "no AWS credentials were found: there is no profile \"{profile}\"; the AWS files have the profiles {}",
+                names.join(", ")
+            ),
+            remedy: format!(
+                "set AWS_PROFILE to one of them, or create the profile with `aws configure sso --profile {profile}`"
+            ),
+        }
     }
 
     /// The chain returned none, and this process may not read a file that may have them.

@@ -3,7 +3,7 @@
 //! The SDK reads the same files by itself to get credentials. Source: AWS SDKs and Tools Reference Guide, "Format of
 //! the shared config and credentials files".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -19,6 +19,21 @@ pub(super) fn profile(files: &Files, name: &str) -> BTreeMap<String, String> {
     });
     keys.extend(section(&files.credentials, |title| title == name));
     keys
+}
+
+/// The names of all profiles, in order.
+pub(super) fn names(files: &Files) -> BTreeSet<String> {
+    let mut names = titles(&files.credentials);
+    // A section of another kind, such as `sso-session`, has two words.
+    names.retain(|title| !title.contains(char::is_whitespace));
+    for title in titles(&files.config) {
+        match title.strip_prefix("profile ") {
+            Some(name) => drop(names.insert(name.trim().to_owned())),
+            None if title == "default" => drop(names.insert(title)),
+            None => {}
+        }
+    }
+    names
 }
 
 /// The expiry that saml2aws wrote beside the keys of the profile in use. The SDK does not know that key and would sign
@@ -37,8 +52,8 @@ fn section(path: &Path, is_wanted: impl Fn(&str) -> bool) -> BTreeMap<String, St
     let mut keys = BTreeMap::new();
     let mut inside = false;
     for line in text.lines() {
-        if let Some(title) = line.trim().strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            inside = is_wanted(title.trim());
+        if let Some(title) = title(line) {
+            inside = is_wanted(title);
         } else if let Some((key, value)) = line.split_once('=')
             && inside
             && !line.starts_with(['#', ';', ' ', '\t'])
@@ -47,6 +62,16 @@ fn section(path: &Path, is_wanted: impl Fn(&str) -> bool) -> BTreeMap<String, St
         }
     }
     keys
+}
+
+fn titles(path: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(title).map(str::to_owned).collect()
+}
+
+/// The title of a section, if the line has one.
+fn title(line: &str) -> Option<&str> {
+    Some(line.trim().strip_prefix('[')?.split(']').next()?.trim())
 }
 
 #[cfg(test)]

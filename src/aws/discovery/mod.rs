@@ -5,6 +5,7 @@ mod call_error;
 mod clusters;
 mod endpoint;
 mod instances;
+mod missing;
 mod proxies;
 mod proxy_calls;
 mod rds_api;
@@ -125,6 +126,10 @@ impl Discovery {
 impl Discover for Discovery {
     fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>> {
         Box::pin(self.list_all())
+    }
+
+    fn why_skipped<'a>(&'a self, name: &'a str) -> Boxed<'a, Option<String>> {
+        Box::pin(Self::why_skipped(self, name))
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Remark {
     Incomplete(&'static str),
     /// Skipped: its ARN names this region, which is not the queried one.
     OtherRegion(String),
+    /// Skipped: it has another engine. Discovery does not list these.
+    Engine(String),
     /// Listed, without the local port of its tag. The text is the tag's value.
     LocalPort(String),
 }
@@ -42,7 +44,8 @@ impl ReportedRemarks {
                 | Remark::IamOff
                 | Remark::ProxyIamOff
                 | Remark::Incomplete(_)
-                | Remark::OtherRegion(_) => {
+                | Remark::OtherRegion(_)
+                | Remark::Engine(_) => {
                     info!(%name, %remark, "skipped an RDS database");
                 }
             }
@@ -56,6 +59,20 @@ impl ReportedRemarks {
     }
 }
 
+impl Remark {
+    /// Whether the database is no target.
+    pub(super) fn skips(&self) -> bool {
+        match self {
+            Self::NoEndpoint
+            | Self::IamOff
+            | Self::Incomplete(_)
+            | Self::OtherRegion(_)
+            | Self::Engine(_) => true,
+            Self::LocalPort(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Remark {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -66,6 +83,7 @@ impl fmt::Display for Remark {
             Self::ProxyIamOff => formatter.write_str(
                 "IAM authentication is off in the settings of the RDS Proxy; modify it to require IAM",
             ),
+            Self::Engine(engine) => write!(formatter, "its engine is {engine}, not PostgreSQL"),
             Self::Incomplete(property) => write!(formatter, "RDS described it without a usable {property}"),
             Self::OtherRegion(region) => write!(
                 formatter,
