@@ -111,9 +111,9 @@ async fn choose_target(directory: &Directory, wanted: Option<&str>) -> Result<Ta
 
 async fn refuse_skipped(directory: &Directory, wanted: &str) -> Result<(), CommandError> {
     match directory.why_skipped(wanted).await {
-        Some(why) => {
-            Err(CommandError::usage(format_args!("the target \"{wanted}\" cannot be used; RDS has it in {why}")))
-        }
+        Some(why) => Err(CommandError::usage(format_args!(
+            "the target \"{wanted}\" cannot be used; RDS has it in {why}"
+        ))),
         None => Ok(()),
     }
 }

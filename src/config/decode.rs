@@ -113,9 +113,16 @@ impl<'de> Deserializer<'de> for Node<'_, 'de> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _fields: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, KeyError> {
+        // `listen_addr:127.0.0.1:8001` is a text in YAML.
+        if let Tree::Scalar(text) = self.tree
+            && let Some((key, _)) = text.split_once(':').filter(|(key, _)| fields.contains(key))
+        {
+            let found = format!("{}; put a space behind the colon of `{key}:`", describe(self.tree));
+            return Err(KeyError::unexpected("a section of keys", found));
+        }
         self.deserialize_map(visitor)
     }
 

@@ -316,6 +316,16 @@ fn invalid_yaml_is_reported_with_its_line() {
 }
 
 #[test]
+fn a_space_that_is_missing_behind_a_colon_is_named() {
+    fails(
+        "proxy:\n  listen_addr:127.0.0.1:8001\n",
+        "2:3: proxy: expected a section of keys, found `listen_addr:127.0.0.1:8001`; put a space behind the colon of \
+         `listen_addr:`",
+    );
+    fails("targets: db:5432", "1:10: targets: expected a section of keys, found `db:5432`");
+}
+
+#[test]
 fn a_tab_is_named() {
     for (text, position) in [
         ("proxy:\n\tlisten_addr: a:1\n", "2:1"),
