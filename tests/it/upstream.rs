@@ -106,9 +106,9 @@ async fn a_server_without_tls_receives_no_password_unless_the_mode_is_disable() 
         let client = world.start_client(&["--proxy-target", name]).await;
         let error = refusal(&client, "alice").await;
         assert_eq!(error.code().code(), "08001");
-        let sentence =
-            format!("the upstream proxy {name} has TLS turned off, but the TLS mode {mode} needs it");
-        assert!(error.message().contains(&sentence), "{error}");
+        let sentence = format!(" has TLS turned off, but the TLS mode {mode} needs it");
+        let hop = format!("the upstream proxy {name} at localhost:");
+        assert!(error.message().contains(&hop) && error.message().contains(&sentence), "{error}");
         assert!(error.hint().unwrap().contains("or set its ssl mode to disable"), "{error:?}");
     }
     assert_eq!(world.rds().connections(), 0);
