@@ -6,7 +6,7 @@ use super::supervise::Supervisor;
 use crate::config::Stop;
 use crate::net::{Address, Listener};
 use crate::process::logging::{self, Format, LogFilter};
-use crate::process::{CommandError, Signals, harden, runtime, stop, systemd};
+use crate::process::{CommandError, Signals, harden, panic_hook, runtime, stop, systemd};
 use crate::session::{Engine, Role, serve};
 use crate::shutdown::Shutdown;
 
@@ -31,6 +31,7 @@ where
 {
     let log = logging::start(format)?;
     let queue = log.queue.clone();
+    panic_hook::install();
     harden();
     let outcome = runtime::run(serve_until_signal(prepare(log)));
     queue.flush();

@@ -6,6 +6,7 @@
 //! | `file_limit` | raises and checks the limit of open files |
 //! | `harden` | keeps the memory of the process private |
 //! | `logging` | log lines on standard error and the filter in front of them |
+//! | `panic_hook` | panics as log lines |
 //! | `reexec` | takes a password out of the argument list and the environment |
 //! | `runtime` | the threads |
 //! | `sanitize`, `style` | texts that command no terminal; colours |
@@ -20,6 +21,7 @@ mod style;
 
 pub(crate) mod file_limit;
 pub(crate) mod logging;
+pub(crate) mod panic_hook;
 #[cfg(unix)]
 pub(crate) mod reexec;
 pub(crate) mod runtime;
