@@ -1,5 +1,6 @@
 //! The client for the API of the cluster. It is built when first needed, and again when its credentials expire.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime};
 
@@ -13,10 +14,14 @@ use tracing::{debug, warn};
 use super::connector;
 use super::error::TunnelError;
 use super::explain::client_error;
-use super::kubeconfig::{Stamps, load, stamps};
+use super::kubeconfig::{ClusterConfig, Stamps, load, stamps};
 use super::timeouts::Timeouts;
 use crate::catalog::PortForward;
 use crate::single_flight::{FlightError, SingleFlight};
+use crate::stamp::Stamp;
+
+/// Credentials of a plugin with less time left than this are renewed.
+const MIN_REMAINING: Duration = Duration::from_mins(1);
 
 /// A client for the API, and what requests and error texts need to know about the cluster.
 pub(super) struct Access {
@@ -28,6 +33,10 @@ pub(super) struct Access {
     pub(super) plugin: Option<String>,
     /// Whether TLS or the loopback address proves that the API server is the right one.
     pub(super) verified: bool,
+    /// When the credentials of the plugin expire, if it says so.
+    expires: Option<SystemTime>,
+    /// The `tokenFile` of the kubeconfig, with its stamp from before it was read.
+    token_file: Option<(PathBuf, Stamp)>,
     /// Wall-clock time, which goes on while a laptop sleeps.
     built: SystemTime,
 }
@@ -64,11 +73,12 @@ impl Cluster {
     /// The current client, or a new one if the kubeconfig has changed or the plugin's credentials are about to expire.
     /// All connections that wait for a new client share it.
     pub(super) async fn access(&self, timeouts: &Timeouts) -> Result<Arc<Access>, TunnelError> {
-        let seen = stamps(&self.settings).await;
+        let (seen, token_file) = stamps(&self.settings, self.built.token_file()).await;
         let build = {
             let ready = self.built.ready.lock();
             if let Some((read, access)) = &*ready
                 && *read == seen
+                && !access.has_old_token(token_file)
                 && !self.is_stale(access)
             {
                 return Ok(Arc::clone(access));
@@ -94,11 +104,26 @@ impl Cluster {
 
     /// The client library renews credentials too, but within a request, which has less time than the plugin may need.
     fn is_stale(&self, access: &Access) -> bool {
-        access.plugin.is_some() && access.built.elapsed().is_ok_and(|age| age >= self.renew_after)
+        let soon = SystemTime::now() + MIN_REMAINING;
+        access.expires.is_some_and(|expires| expires <= soon)
+            || access.plugin.is_some() && access.built.elapsed().is_ok_and(|age| age >= self.renew_after)
+    }
+}
+
+impl Access {
+    /// Whether the `tokenFile` has changed. Like kubectl, a file that has vanished leaves its last token in use.
+    fn has_old_token(&self, seen: Option<Stamp>) -> bool {
+        let read = self.token_file.as_ref().map(|(_, stamp)| *stamp);
+        seen.is_some_and(|seen| seen != Stamp::default()) && seen != read
     }
 }
 
 impl Built {
+    fn token_file(&self) -> Option<PathBuf> {
+        let ready = self.ready.lock();
+        ready.as_ref().and_then(|(_, access)| Some(access.token_file.as_ref()?.0.clone()))
+    }
+
     /// Builds a client and keeps it. Reads files and runs the credential plugin, so it needs a thread that may block.
     fn build(&self, settings: PortForward, seen: Stamps) -> Result<Arc<Access>, TunnelError> {
         let access = Arc::new(build_access(settings)?);
@@ -128,6 +153,6 @@ fn build_access(settings: PortForward) -> Result<Access, TunnelError> {
     let namespace = settings.namespace.unwrap_or_else(|| cluster.config.default_namespace.clone());
     let client = connector::client(cluster.config, cluster.proxy.as_deref());
     let client = client.map_err(|error| client_error(&error, cluster.plugin.as_deref()))?;
-    let (plugin, verified) = (cluster.plugin, cluster.verified);
-    Ok(Access { client, namespace, server, plugin, verified, built: SystemTime::now() })
+    let ClusterConfig { plugin, expires, token_file, verified, .. } = cluster;
+    Ok(Access { client, namespace, server, plugin, verified, expires, token_file, built: SystemTime::now() })
 }

@@ -1,16 +1,22 @@
 //! The address of the cluster and credentials for it, found as kubectl finds them
 //! (<https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/>).
 
+mod fields;
+mod identity;
+mod server;
+
 use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use kube::Config;
-use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio::task::spawn_blocking;
 
 use super::connector::is_local;
 use super::error::TunnelError;
+use super::exec_plugin;
 use crate::catalog::PortForward;
 use crate::file_access::explained;
 use crate::stamp::Stamp;
@@ -22,6 +28,10 @@ pub(super) struct ClusterConfig {
     pub(super) proxy: Option<String>,
     /// The command of the credential plugin, for texts.
     pub(super) plugin: Option<String>,
+    /// When the credentials of the plugin expire, if it says so.
+    pub(super) expires: Option<SystemTime>,
+    /// The `tokenFile` with its stamp from before it was read.
+    pub(super) token_file: Option<(PathBuf, Stamp)>,
     /// Whether TLS or a loopback address proves that the API server is the right one.
     pub(super) verified: bool,
 }
@@ -29,29 +39,60 @@ pub(super) struct ClusterConfig {
 /// The kubeconfig files with their stamps. As long as these stay equal, nothing has to be read again.
 pub(super) type Stamps = Vec<(PathBuf, Stamp)>;
 
-/// The stamps of the kubeconfig files as they are now. They are read on a thread that may block, because a home
-/// directory may be on a network.
-pub(super) async fn stamps(settings: &PortForward) -> Stamps {
+/// The stamps of the kubeconfig files and of the token file as they are now. They are read on a thread that may block,
+/// because a home directory may be on a network.
+pub(super) async fn stamps(settings: &PortForward, token_file: Option<PathBuf>) -> (Stamps, Option<Stamp>) {
     let files = files(settings);
-    let read = || files.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect();
+    let read = move || {
+        let stamps = files.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect();
+        (stamps, token_file.map(|path| Stamp::of(&path)))
+    };
     // A task that failed has no stamps, so the files are read again.
     spawn_blocking(read).await.unwrap_or_default()
 }
 
-/// Reads the kubeconfig, or the service account of the pod that this process runs in. Blocks while it reads files.
+/// Reads the kubeconfig, or the service account of the pod that this process runs in, and runs the credential plugin.
+/// Blocks meanwhile.
 pub(super) async fn load(settings: &PortForward) -> Result<ClusterConfig, TunnelError> {
-    let Some(kubeconfig) = read(settings)? else {
+    let Some(mut kubeconfig) = read(settings)? else {
         let config = Config::incluster().map_err(|_| TunnelError::NoKubeconfig)?;
-        return Ok(ClusterConfig { config, proxy: None, plugin: None, verified: true });
+        return Ok(ClusterConfig {
+            config,
+            proxy: None,
+            plugin: None,
+            expires: None,
+            token_file: None,
+            verified: true,
+        });
     };
-    let proxy = proxy_of(&kubeconfig, settings.context.as_deref());
+    let proxy = normalize_cluster(&mut kubeconfig, settings.context.as_deref()).map_err(unusable)?;
     let known = names(&kubeconfig);
     let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let mut config = config.map_err(|error| not_usable(error, known))?;
-    let plugin = forbid_prompts(&mut config);
+    let user = &mut config.auth_info;
+    let token_file = identity::read_token(user).map_err(unusable)?;
+    // Like kubectl, which does not need a plugin where there is a token or a password.
+    user.exec = user.exec.take().filter(|_| user.token.is_none() && user.username.is_none());
+    let plugin = user.exec.as_ref().and_then(|exec| exec.command.clone());
+    let expires = exec_plugin::run(user)?;
+    identity::check(user).map_err(unusable)?;
     let verified = is_verified(&config);
-    Ok(ClusterConfig { config, proxy, plugin, verified })
+    Ok(ClusterConfig { config, proxy, plugin, expires, token_file, verified })
+}
+
+/// Makes a URL of the server of the context's cluster. Returns the proxy for it. A context that does not exist is
+/// reported later.
+fn normalize_cluster(kubeconfig: &mut Kubeconfig, context: Option<&str>) -> Result<Option<String>, String> {
+    let name = context.or(kubeconfig.current_context.as_deref());
+    let context = kubeconfig.contexts.iter().find(|named| Some(named.name.as_str()) == name);
+    let Some(context) = context.and_then(|named| named.context.clone()) else { return Ok(None) };
+    let user = kubeconfig.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref());
+    let user = user.and_then(|named| named.auth_info.as_ref());
+    let cluster = kubeconfig.clusters.iter_mut().find(|named| named.name == context.cluster);
+    let Some(cluster) = cluster.and_then(|named| named.cluster.as_mut()) else { return Ok(None) };
+    cluster.server = Some(server::server_url(cluster, user)?);
+    server::proxy_url(cluster)
 }
 
 fn files(settings: &PortForward) -> Vec<PathBuf> {
@@ -86,10 +127,9 @@ fn read(settings: &PortForward) -> Result<Option<Kubeconfig>, TunnelError> {
     Ok(merged)
 }
 
-/// `kubectl config unset current-context` leaves `current-context: ""`, which means the same as no such line.
 fn read_one(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
     let mut read = Kubeconfig::read_from(path)?;
-    read.current_context = read.current_context.filter(|context| !context.is_empty());
+    fields::clean(&mut read, path.parent().unwrap_or(Path::new("")));
     Ok(read)
 }
 
@@ -118,19 +158,8 @@ fn names(kubeconfig: &Kubeconfig) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-fn proxy_of(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
-    let context = context.or(kubeconfig.current_context.as_deref())?;
-    let context = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
-    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref()?;
-    cluster.proxy_url.clone().filter(|proxy| !proxy.is_empty())
-}
-
-/// Tells the plugin not to prompt, because it runs without a terminal: it fails instead, and the application reads its
-/// error. Returns the command of the plugin.
-fn forbid_prompts(config: &mut Config) -> Option<String> {
-    let exec = config.auth_info.exec.as_mut()?;
-    exec.interactive_mode = Some(ExecInteractiveMode::Never);
-    exec.command.clone()
+fn unusable(reason: String) -> TunnelError {
+    TunnelError::Kubeconfig { reason }
 }
 
 /// Without TLS only a server on this machine is trusted, such as `kubectl proxy`.
@@ -234,12 +263,12 @@ users:
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config");
         let settings = settings(&path, None);
-        let absent = stamps(&settings).await;
+        let absent = stamps(&settings, None).await.0;
         fs::write(&path, TWO).unwrap();
-        let first = stamps(&settings).await;
+        let first = stamps(&settings, None).await.0;
         assert_ne!(absent, first);
-        assert_eq!(first, stamps(&settings).await);
+        assert_eq!(first, stamps(&settings, None).await.0);
         fs::write(&path, format!("{TWO}\n")).unwrap();
-        assert_ne!(first, stamps(&settings).await);
+        assert_ne!(first, stamps(&settings, None).await.0);
     }
 }

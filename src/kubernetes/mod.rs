@@ -15,6 +15,7 @@
 //! | `api_call` | calls of the Kubernetes API, and what a failed one means |
 //! | `cluster` | the client for the API, built when first needed and again when its credentials expire |
 //! | `kubeconfig` | address and credentials of the cluster, found as kubectl does |
+//! | `exec_plugin` | runs the credential plugin of the kubeconfig |
 //! | `connector` | the HTTP client: sockets, proxies, TLS |
 //! | `explain` | errors of other programs and libraries as errors of a tunnel |
 //! | `error` | the reasons why there is no stream, each with its remedy |
@@ -22,7 +23,7 @@
 //! | `metrics` | the metrics |
 //! | `timeouts` | the time limits |
 //!
-//! Imports go one way: `tunnel` → `open`, `pods` → `api_call` → `cluster` → `kubeconfig` → `connector`, `open` →
+//! Imports go one way: `tunnel` → `open`, `pods` → `api_call` → `cluster` → `kubeconfig` → `connector`, `exec_plugin`, `open` →
 //! `access_review` → `api_call`, and `open` → `channel` → `keepalive`. Each of them may use `explain`, `error`, `metrics` and `timeouts`.
 
 mod access_review;
@@ -31,6 +32,7 @@ mod channel;
 mod cluster;
 mod connector;
 mod error;
+mod exec_plugin;
 mod explain;
 mod forward;
 mod keepalive;

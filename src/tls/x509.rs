@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry as oid;
 use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Version;
 
 use super::{TlsError, pem};
 use crate::net::Stream;
@@ -57,6 +58,14 @@ pub fn server_end_point(stream: &Stream) -> Option<Vec<u8>> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let algorithm = signature_hash(&parsed)?;
     Some(digest::digest(algorithm, certificate).as_ref().to_vec())
+}
+
+/// Whether the first certificate of a PEM text is of X.509 version 1, which webpki does not accept in a chain.
+#[must_use]
+pub fn is_version_1(text: &[u8]) -> bool {
+    let certificates = pem::certificates_in(text);
+    let parsed = certificates.first().and_then(|certificate| X509Certificate::from_der(certificate).ok());
+    parsed.is_some_and(|(_, certificate)| certificate.version() == X509Version::V1)
 }
 
 /// The common name of the certificate's subject.

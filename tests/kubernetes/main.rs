@@ -22,6 +22,8 @@ mod credentials;
 mod errors;
 /// A local port in front of the tunnel.
 mod forward;
+/// Fields of the kubeconfig as kubectl reads them.
+mod kubeconfig;
 /// Dead network paths, proxies, kubeconfigs of the environment.
 mod path;
 /// Certificates of the fake API server.
