@@ -25,6 +25,14 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/aws/credentials/files.rs", "Files", Words("paths and the name of a profile")),
     ("src/aws/credentials/files.rs", "Denied", Words("a path, and the owner and mode of its file")),
     ("src/aws/mod.rs", "AwsError", Words("names of a profile and a region")),
+    ("src/aws/credentials/shared_config.rs", "BrokenFile", Test("no_error_about_credentials_shows_them")),
+    (
+        "src/aws/environment.rs",
+        "Environment",
+        Test("empty_variables_are_unset_and_older_names_are_fallbacks"),
+    ),
+    ("src/aws/http_client.rs", "ByProxy", Test("no_debug_output_shows_the_proxy")),
+    ("src/aws/region.rs", "NamedRegion", Words("a region and the name of a variable or profile")),
     ("src/aws/credentials/credential_source.rs", "CredentialSource", Words("names of profiles")),
     (
         "src/aws/credentials/credential_source.rs",

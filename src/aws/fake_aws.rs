@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::Aws;
-use super::credentials::{CredentialLoader, Files};
+use super::credentials::{CredentialLoader, Files, SharedConfig};
+use super::region::NamedRegion;
 
 /// An API call as AWS receives it.
 #[derive(Clone, Debug)]
@@ -106,8 +107,9 @@ pub(super) async fn aws_with(
             None => loader.no_credentials(),
         }
     });
-    let loader = CredentialLoader { new_config, files: Files::absent("dev") };
-    Aws::with(loader, region.map(Region::new)).await
+    let loader = CredentialLoader::new(new_config, Files::absent("dev"));
+    let region = region.map(|name| NamedRegion { region: Region::new(name), origin: "a test".into() });
+    Aws::with(loader, &SharedConfig::default(), region).await
 }
 
 /// `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`

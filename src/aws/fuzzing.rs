@@ -8,7 +8,8 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_sdk_rds::config::HttpClient;
 
-use super::credentials::{CredentialLoader, Files};
+use super::credentials::{CredentialLoader, Files, SharedConfig};
+use super::region::NamedRegion;
 use super::{Aws, AwsError, Discovery};
 
 /// The discovery of one region. Its requests go to `http`, without retries.
@@ -21,6 +22,7 @@ pub async fn discovery(http: impl HttpClient + Clone + 'static) -> Result<Discov
             .retry_config(RetryConfig::disabled())
             .http_client(http.clone())
     };
-    let loader = CredentialLoader { new_config: Arc::new(new_config), files: Files::absent("default") };
-    Aws::with(loader, Some(Region::new("us-east-1"))).await.discovery(&[])
+    let loader = CredentialLoader::new(Arc::new(new_config), Files::absent("default"));
+    let region = NamedRegion { region: Region::new("us-east-1"), origin: "a test".into() };
+    Aws::with(loader, &SharedConfig::default(), Some(region)).await.discovery(&[])
 }

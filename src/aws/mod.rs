@@ -23,11 +23,13 @@
 
 mod credentials;
 mod discovery;
+mod environment;
 #[cfg(test)]
 mod fake_aws;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod http_client;
 mod minter;
 mod region;
 mod token;
@@ -39,13 +41,17 @@ use std::time::Duration;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 
 use tracing::warn;
 
-use credentials::{Chain, CredentialLoader, Files, Identities, NewConfig};
-use region::{find_region, is_region, with_region};
+use credentials::{
+    BrokenFile, Chain, CredentialLoader, Files, Identities, NoCredentials, SharedConfig, unusable_endpoint,
+};
+use environment::Environment;
+use http_client::http_client;
+use region::{NamedRegion, find_region, is_region, with_region};
 use untraced::untraced;
 
 pub use discovery::Discovery;
@@ -65,8 +71,12 @@ const MAX_ATTEMPTS: u32 = 3;
 pub struct Aws {
     config: SdkConfig,
     /// Absent if nothing names a region.
-    region: Option<Region>,
+    region: Option<NamedRegion>,
     profile: String,
+    /// A setting with which no call can succeed.
+    problem: Option<NoCredentials>,
+    /// A file that may name the region.
+    broken_file: Option<BrokenFile>,
     chain: Arc<Chain>,
     identities: Arc<Identities>,
 }
@@ -83,14 +93,24 @@ pub enum AwsError {
         /// The profile in use.
         profile: String,
     },
-    /// A configured region is not a region.
+    /// What names the region is a file that has no meaning.
     #[error(
-        "\"{region}\" in `rds.regions` is not an AWS region: a region consists of lower-case letters, digits and \
+        "no AWS region can be read: {0}; correct that line, or name the regions under `rds.regions` in the configuration"
+    )]
+    BrokenFile(String),
+    /// A variable or a file has a setting with which no call can succeed.
+    #[error("{0}")]
+    Unusable(String),
+    /// A region is not a region.
+    #[error(
+        "\"{region}\" in {origin} is not an AWS region: a region consists of lower-case letters, digits and \
          hyphens, such as us-east-1"
     )]
     InvalidRegion {
-        /// The configured value.
+        /// The value.
         region: String,
+        /// What names it.
+        origin: String,
     },
 }
 
@@ -99,18 +119,25 @@ impl Aws {
     /// targets needs none; each use reports them. If environment and profile name no region, the first of `regions`
     /// (those of the configuration) is the one for the credentials' own calls, such as assuming a role.
     pub async fn load(regions: &[String]) -> Self {
-        let files = Files::of_this_process();
+        let files = Files::named_by(Environment::of_this_process());
+        let (shared, broken_file) = read(files.clone()).await;
         warn_of_denied(files.clone()).await;
-        let loader = CredentialLoader { new_config: Arc::new(new_config), files };
-        Self::with(loader, find_region(regions).await).await
+        let (client, unusable_bundle) = http_client(&files, &shared);
+        let problem = unusable_bundle.or_else(|| unusable_endpoint(&files, &shared));
+        let mut loader =
+            CredentialLoader::new(Arc::new(move || new_config().http_client(client.clone())), files);
+        loader.problem.clone_from(&problem);
+        let region = find_region(&loader, &shared, regions).await;
+        Self { problem, broken_file, ..Self::with(loader, &shared, region).await }
     }
 
-    async fn with(loader: CredentialLoader, region: Option<Region>) -> Self {
-        let CredentialLoader { new_config, files } = loader;
-        let (profile, own_region) = (files.profile.clone(), region.clone());
-        let new_config: NewConfig = Arc::new(move || with_region(new_config(), own_region.clone()));
-        let config = untraced(Box::pin(new_config().load())).await;
-        let chain = Arc::new(Chain::new(CredentialLoader { new_config, files }));
+    async fn with(mut loader: CredentialLoader, shared: &SharedConfig, region: Option<NamedRegion>) -> Self {
+        let own_region = region.as_ref().map(|named| named.region.clone());
+        let new_config = Arc::clone(&loader.new_config);
+        loader.new_config = Arc::new(move || with_region(new_config(), own_region.clone()));
+        let config = untraced(Box::pin(loader.sdk_config(shared).await.load())).await;
+        let profile = loader.files.profile.clone();
+        let chain = Arc::new(Chain::new(loader));
         let provider: Arc<dyn ProvideCredentials> = Arc::clone(&chain) as _;
         let config = config
             .into_builder()
@@ -118,14 +145,19 @@ impl Aws {
             .identity_cache(IdentityCache::no_cache())
             .build();
         let identities = Arc::new(Identities::new(aws_sdk_sts::Client::new(&config)));
-        Self { config, region, profile, chain, identities }
+        Self { config, region, profile, problem: None, broken_file: None, chain, identities }
     }
 
     /// Lists the databases of `regions`, or of the AWS configuration's region if there are none.
     pub fn discovery(&self, regions: &[String]) -> Result<Discovery, AwsError> {
-        let regions = if regions.is_empty() { vec![self.own_region()?] } else { regions.to_vec() };
+        if let Some(problem) = &self.problem {
+            return Err(AwsError::Unusable(problem.to_string()));
+        }
+        let own = if regions.is_empty() { Some(self.own_region()?) } else { None };
+        let regions = own.as_ref().map_or_else(|| regions.to_vec(), |own| vec![own.region.to_string()]);
         if let Some(region) = regions.iter().find(|region| !is_region(region)) {
-            return Err(AwsError::InvalidRegion { region: region.clone() });
+            let origin = own.map_or_else(|| "`rds.regions`".into(), |own| own.origin);
+            return Err(AwsError::InvalidRegion { region: region.clone(), origin });
         }
         Ok(Discovery::new(&self.config, &regions, Arc::clone(&self.chain)))
     }
@@ -143,9 +175,21 @@ impl Aws {
         self.identities.look_up(&credentials).await
     }
 
-    fn own_region(&self) -> Result<String, AwsError> {
-        let region = self.region.as_ref().map(Region::to_string);
-        region.ok_or_else(|| AwsError::NoRegion { profile: self.profile.clone() })
+    fn own_region(&self) -> Result<NamedRegion, AwsError> {
+        self.region.clone().ok_or_else(|| match &self.broken_file {
+            Some(error) => AwsError::BrokenFile(error.to_string()),
+            None => AwsError::NoRegion { profile: self.profile.clone() },
+        })
+    }
+}
+
+/// The profiles, and the error if they have no meaning.
+async fn read(files: Files) -> (SharedConfig, Option<BrokenFile>) {
+    let read = tokio::task::spawn_blocking(move || SharedConfig::read(&files)).await;
+    match read {
+        Ok(Ok(shared)) => (shared, None),
+        Ok(Err(error)) => (SharedConfig::default(), Some(error)),
+        Err(_) => (SharedConfig::default(), None),
     }
 }
 

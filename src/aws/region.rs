@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use aws_config::default_provider::region::DefaultRegionChain;
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::{ConfigLoader, Region};
 use tokio::time::timeout;
 
+use super::credentials::{CredentialLoader, SharedConfig};
 use super::untraced::untraced;
 
 /// The limit for the instance metadata service, which answers only on EC2.
@@ -18,16 +15,44 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 /// endpoints").
 const GLOBAL_STS: Region = Region::from_static("us-east-1");
 
+/// A region, and what names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NamedRegion {
+    pub(super) region: Region,
+    pub(super) origin: String,
+}
+
 /// The region that the environment or the profile names; else the first of the configured ones; else the one that the
 /// instance metadata service returns.
-pub(super) async fn find_region(configured: &[String]) -> Option<Region> {
-    let named = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new());
-    if let Some(first) = configured.first().filter(|name| is_region(name)) {
-        return untraced(named.or_else(Region::new(first.clone())).region()).await;
+pub(super) async fn find_region(
+    loader: &CredentialLoader,
+    shared: &SharedConfig,
+    configured: &[String],
+) -> Option<NamedRegion> {
+    if let Some(named) = named(loader, shared) {
+        return Some(named);
     }
-    let with_metadata = DefaultRegionChain::builder().build();
-    timeout(METADATA_TIMEOUT, untraced(with_metadata.region())).await.ok().flatten()
+    if let Some(first) = configured.first().filter(|name| is_region(name)) {
+        return Some(NamedRegion { region: Region::new(first.clone()), origin: "`rds.regions`".into() });
+    }
+    let with_metadata = loader.sdk_config(shared).await.no_credentials();
+    let found = timeout(METADATA_TIMEOUT, untraced(Box::pin(with_metadata.load()))).await.ok()?;
+    let region = found.region()?.clone();
+    Some(NamedRegion { region, origin: "the instance metadata".into() })
+}
+
+fn named(loader: &CredentialLoader, shared: &SharedConfig) -> Option<NamedRegion> {
+    let (variables, profile) = (&loader.files.environment, &loader.files.profile);
+    if let Some(region) = variables.get("AWS_REGION") {
+        let older = variables.get("AWS_DEFAULT_REGION").is_some_and(|older| older == region);
+        let origin = if older { "AWS_DEFAULT_REGION" } else { "AWS_REGION" };
+        return Some(NamedRegion { region: Region::new(region.to_owned()), origin: origin.into() });
+    }
+    let region = shared.profile(profile).remove("region")?;
+    Some(NamedRegion {
+        region: Region::new(region),
+        origin: format!("`region` of the AWS profile \"{profile}\""),
+    })
 }
 
 /// Sets the region. Without one, the SDK would query the instance metadata service again for every new chain.

@@ -15,7 +15,11 @@ use crate::catalog::{Discover, Mint};
 use crate::net::HostPort;
 
 mod advice;
+mod aws_cli;
 mod http_proxy;
+#[cfg(unix)]
+mod read_only;
+mod tls;
 
 const MARK: &str = "MINTED ";
 
@@ -34,7 +38,12 @@ struct Proxy {
 
 impl Proxy {
     fn start(home: &Path, variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::start_by(Command::new(std::env::current_exe().unwrap()), home, variables)
+    }
+
+    /// The command gets further arguments.
+    fn start_by(mut command: Command, home: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut child = command
             .args(["--exact", "aws::tests::proxy_process", "--ignored", "--nocapture"])
             .env_clear()
             .env("HOME", home)
@@ -98,15 +107,15 @@ async fn proxy_process() {
             .finish(),
     );
     let aws = Aws::load(&[]).await;
-    let discovery = aws.discovery(&[]).unwrap();
+    let discovery = aws.discovery(&[]);
     let address = HostPort::new("db-1.abc.us-east-1.rds.amazonaws.com", 5432);
     for line in std::io::stdin().lines() {
         if line.unwrap() == "list" {
-            let listed = discovery
-                .discover()
-                .await
-                .map(|found| found.databases.len())
-                .map_err(|error| error.to_string());
+            let listed = match &discovery {
+                Ok(discovery) => discovery.discover().await.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let listed = listed.map(|found| found.databases.len());
             println!("\n{MARK}{}", json!({"listed": format!("{listed:?}"), "arn": aws.identity().await}));
             continue;
         }

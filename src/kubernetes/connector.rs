@@ -1,6 +1,5 @@
 //! The HTTP client for an API server: sockets, proxies, TLS, credentials.
 
-use std::env;
 use std::future::Future;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use tokio::net::TcpStream;
 use tower::util::{MapResponse, option_layer};
 use tower::{BoxError, Layer, Service, ServiceExt};
 
-use crate::net::Tcp;
+use crate::net::{Tcp, environment_proxy};
 
 /// For the TCP connection to one address of the API server or of the proxy before it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -55,17 +54,7 @@ fn proxy_for(server: &Uri, proxy: Option<&str>) -> Option<Intercept> {
     if server.host().is_none_or(is_local) {
         return None;
     }
-    let matcher = Matcher::builder()
-        .https(variable("HTTPS_PROXY"))
-        .http(variable("HTTP_PROXY"))
-        .no(variable("NO_PROXY"))
-        .build();
-    matcher.intercept(server)
-}
-
-fn variable(name: &str) -> String {
-    let set = |name: String| env::var(name).ok().filter(|value| !value.is_empty());
-    set(name.to_owned()).or_else(|| set(name.to_ascii_lowercase())).unwrap_or_default()
+    environment_proxy(server, "")
 }
 
 /// Whether `host` is this machine.

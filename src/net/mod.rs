@@ -1,10 +1,12 @@
-//! Addresses, sockets with options and deadlines, streams with exact reads, listeners and buffers.
+//! Addresses, sockets with options and deadlines, streams with exact reads, listeners, buffers and the proxies of the
+//! environment.
 
 mod accept;
 mod address;
 mod buffer;
 mod descriptors;
 mod dial;
+mod environment_proxy;
 mod framed;
 mod host_names;
 mod http;
@@ -21,6 +23,7 @@ pub use accept::{UNLIMITED, accept};
 pub use address::{Address, HostPort, InvalidAddress};
 pub use buffer::Buffer;
 pub use dial::dial;
+pub use environment_proxy::{environment_proxy, proxy_variable};
 pub use framed::Framed;
 pub use host_names::HostNames;
 pub use http::{HttpLimits, serve_http};

@@ -19,6 +19,7 @@ pub use acceptor::{Acceptor, ServerIdentity};
 pub use connector::Connector;
 pub use connector_cache::ConnectorCache;
 pub use error::{PemItem, TlsError};
+pub use pem::usable_certificates;
 pub use roots::Roots;
 pub use self_signed::SelfSigned;
 pub use settings::{ClientIdentity, Overrides, Settings};

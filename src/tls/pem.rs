@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
@@ -21,6 +22,14 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 /// All certificates in a PEM text; everything else in it is ignored.
 pub(super) fn certificates_in(text: &[u8]) -> Vec<CertificateDer<'static>> {
     rustls_pemfile::certs(&mut &*text).filter_map(Result::ok).collect()
+}
+
+/// The certificates in a PEM text that can be trust anchors.
+#[must_use]
+pub fn usable_certificates(text: &[u8]) -> Vec<CertificateDer<'static>> {
+    let is_usable =
+        |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
+    certificates_in(text).into_iter().filter(is_usable).collect()
 }
 
 /// The first private key in a file (PKCS #8, PKCS #1 or SEC 1, not encrypted).

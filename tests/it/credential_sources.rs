@@ -61,6 +61,24 @@ async fn serve(router: Router) -> SocketAddr {
     address
 }
 
+/// A Kubernetes secret made from a file, and empty variables of a template.
+#[tokio::test]
+async fn credentials_from_variables_with_line_ends() {
+    let (world, key) = world().await;
+    let with_end = |value: &str| format!("{value}\r\n");
+    logs_in_with(&world, &key, |launch| {
+        let launch = ["AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE", "HTTPS_PROXY", "AWS_CONFIG_FILE"]
+            .into_iter()
+            .fold(launch, |launch, name| launch.env(name, ""));
+        launch
+            .env("AWS_ACCESS_KEY_ID", with_end(&key.id))
+            .env("AWS_SECRET_ACCESS_KEY", with_end(&key.secret))
+            .env("AWS_SESSION_TOKEN", with_end(key.session_token.as_deref().unwrap()))
+    })
+    .await;
+    world.stop().await;
+}
+
 /// The endpoint of ECS and of EKS Pod Identity.
 #[tokio::test]
 async fn credentials_from_a_container_agent() {

@@ -3,10 +3,7 @@
 use std::fmt;
 
 use super::files::Files;
-use super::profiles::profile;
-
-/// How many `source_profile` steps are followed. Profiles may form a circle.
-const MAX_PROFILES: usize = 8;
+use super::profiles::{MAX_PROFILES, profile};
 
 /// Where credentials come from. The text is the profile's name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,10 +3,12 @@
 //! Source: AWS SDKs and Tools Reference Guide, "Location of the shared config and credentials files" and "Supported
 //! environment variables".
 
-use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+#[cfg(any(test, fuzzing))]
+use std::path::Path;
+use std::path::PathBuf;
 
+use crate::aws::environment::Environment;
 use crate::file_access;
 use crate::stamp::Stamp;
 
@@ -20,12 +22,14 @@ pub(in crate::aws) struct Files {
     /// Directories to which `aws sso login` and `aws login` write their sessions. Only the AWS command line, as a
     /// `credential_process`, reads those of `aws login`.
     pub(super) sessions: Vec<PathBuf>,
-    /// The profile in use: `AWS_PROFILE`, else `default`.
+    /// The profile in use: `AWS_PROFILE`, else `AWS_DEFAULT_PROFILE`, else `default`.
     pub(in crate::aws) profile: String,
     /// Whether the environment has keys, which take precedence over every profile.
     pub(super) keys_in_environment: bool,
     /// The tokens of a service account (IRSA) and of a container (EKS Pod Identity).
     pub(super) tokens: Vec<PathBuf>,
+    /// The variables.
+    pub(in crate::aws) environment: Environment,
 }
 
 /// A file that this process may not read.
@@ -44,17 +48,12 @@ pub(super) struct Fingerprint {
 }
 
 impl Files {
-    /// Reads the variables of this process.
-    pub(in crate::aws) fn of_this_process() -> Self {
-        Self::named_by(|name| std::env::var_os(name))
-    }
-
-    fn named_by(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let home = PathBuf::from(set("HOME").or_else(|| set("USERPROFILE")).unwrap_or_default());
-        let path = |name: &str, default: &str| match set(name) {
-            Some(path) => expand_home(Path::new(&path), &home),
-            None => home.join(default),
+    /// The files that these variables name.
+    pub(in crate::aws) fn named_by(environment: Environment) -> Self {
+        let home = environment.home();
+        let set = |name: &str| environment.get(name);
+        let path = |name: &str, default: &str| {
+            set(name).map_or_else(|| home.join(default), |path| environment.expand(path))
         };
         Self {
             config: path("AWS_CONFIG_FILE", ".aws/config"),
@@ -63,13 +62,13 @@ impl Files {
                 home.join(".aws/sso/cache"),
                 path("AWS_LOGIN_CACHE_DIRECTORY", ".aws/login/cache"),
             ],
-            profile: set("AWS_PROFILE")
-                .map_or_else(|| "default".into(), |name| name.to_string_lossy().into_owned()),
+            profile: set("AWS_PROFILE").unwrap_or("default").to_owned(),
             keys_in_environment: set("AWS_ACCESS_KEY_ID").is_some() && set("AWS_SECRET_ACCESS_KEY").is_some(),
             tokens: ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]
                 .into_iter()
                 .filter_map(|name| set(name).map(PathBuf::from))
                 .collect(),
+            environment,
         }
     }
 
@@ -101,6 +100,7 @@ impl Files {
             profile: profile.into(),
             keys_in_environment: false,
             tokens: Vec::new(),
+            environment: Environment::default(),
         }
     }
 
@@ -124,18 +124,12 @@ impl Fingerprint {
     }
 }
 
-fn expand_home(path: &Path, home: &Path) -> PathBuf {
-    path.strip_prefix("~").map_or_else(|_| path.to_path_buf(), |rest| home.join(rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn files(variables: &[(&str, &str)]) -> Files {
-        Files::named_by(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
-        })
+        Files::named_by(variables.iter().copied().collect())
     }
 
     #[test]

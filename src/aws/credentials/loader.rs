@@ -7,31 +7,49 @@ use aws_config::ConfigLoader;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 
 use super::credential_source::{AssumedRole, CredentialSource};
 use super::files::{Files, Fingerprint};
 use super::no_credentials::NoCredentials;
-use super::profiles::{names, saml2aws_expiry};
+use super::profiles::{saml2aws_expiry, sources};
+use super::sessions::Sessions;
+use super::shared_config::{SharedConfig, name_for_sdk};
+use crate::aws::environment::is_key;
 use crate::aws::untraced::untraced;
 
 /// Makes the SDK's configuration, at the start and for every load.
-pub(in crate::aws) type NewConfig = Arc<dyn Fn() -> ConfigLoader + Send + Sync>;
+type NewConfig = Arc<dyn Fn() -> ConfigLoader + Send + Sync>;
+
+/// The keys that become a part of a request.
+const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
 
 /// Loads credentials. Clones read the same files.
 #[derive(Clone)]
 pub(in crate::aws) struct CredentialLoader {
     pub(in crate::aws) new_config: NewConfig,
     pub(in crate::aws) files: Files,
+    /// A setting with which no call can succeed.
+    pub(in crate::aws) problem: Option<NoCredentials>,
+    sessions: Sessions,
 }
 
 impl CredentialLoader {
+    pub(in crate::aws) fn new(new_config: NewConfig, files: Files) -> Self {
+        Self { new_config, files, problem: None, sessions: Sessions::default() }
+    }
+
     /// Credentials that are valid now, from a new chain. Takes as long as a `credential_process` takes.
     pub(super) async fn load(&self) -> Result<Credentials, NoCredentials> {
-        let mut credentials =
-            untraced(Box::pin(self.provide())).await.map_err(|error| match self.files.denied().first() {
-                Some(denied) => NoCredentials::denied(denied),
-                None => self.not_loaded(&error),
-            })?;
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
+        let shared = self.shared()?;
+        self.check_keys(&shared)?;
+        let credentials =
+            untraced(Box::pin(self.provide(&shared))).await.map_err(|error| self.explain(&shared, &error))?;
+        let mut credentials = usable(credentials)
+            .ok_or_else(|| NoCredentials::unusable_key(&self.credential_source().to_string()))?;
         if credentials.expiry().is_none() && !self.files.keys_in_environment {
             *credentials.expiry_mut() = saml2aws_expiry(&self.files, credentials.access_key_id());
         }
@@ -43,14 +61,13 @@ impl CredentialLoader {
         }
     }
 
-    fn not_loaded(&self, error: &CredentialsError) -> NoCredentials {
-        let (source, profiles) = (self.credential_source(), names(&self.files));
-        match source {
-            CredentialSource::Machine(profile) if !profiles.is_empty() && !profiles.contains(&profile) => {
-                NoCredentials::no_such_profile(&profile, &profiles)
-            }
-            source => NoCredentials::not_loaded(&source, AssumedRole::read(&self.files).as_ref(), error),
-        }
+    /// The SDK's configuration with variables and files as the AWS CLI reads them.
+    pub(in crate::aws) async fn sdk_config(&self, shared: &SharedConfig) -> ConfigLoader {
+        let profiles =
+            EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, shared.for_sdk()).build();
+        let variables = self.files.environment.for_sdk(&name_for_sdk(&self.files.profile));
+        let file_system = self.sessions.file_system(&self.files, shared).await;
+        (self.new_config)().env(variables).fs(file_system).profile_files(profiles)
     }
 
     /// Where the credentials come from, for advice.
@@ -64,9 +81,62 @@ impl CredentialLoader {
         tokio::task::spawn_blocking(move || files.fingerprint()).await.unwrap_or_default()
     }
 
-    async fn provide(&self) -> Result<Credentials, CredentialsError> {
-        let config = (self.new_config)().load().await;
+    /// The files matter only without keys in the environment.
+    fn shared(&self) -> Result<SharedConfig, NoCredentials> {
+        match SharedConfig::read(&self.files) {
+            Err(_) if self.files.keys_in_environment => Ok(SharedConfig::default()),
+            read => read.map_err(|error| NoCredentials::broken_file(&error)),
+        }
+    }
+
+    /// The SDK panics over a key that no header can carry.
+    fn check_keys(&self, shared: &SharedConfig) -> Result<(), NoCredentials> {
+        if let Some(variable) = self.files.environment.unusable_key() {
+            return Err(NoCredentials::unusable_key(variable));
+        }
+        for (profile, keys) in sources(shared, &self.files.profile) {
+            let unusable = |key: &str| keys.get(key).is_some_and(|value| !is_key(value));
+            if let Some(key) = KEYS.into_iter().find(|key| unusable(key)) {
+                return Err(NoCredentials::unusable_key(&format!("{key} of the profile \"{profile}\"")));
+            }
+        }
+        Ok(())
+    }
+
+    fn explain(&self, shared: &SharedConfig, error: &CredentialsError) -> NoCredentials {
+        if let Some(denied) = self.files.denied().first() {
+            return NoCredentials::denied(denied);
+        }
+        let files = &self.files;
+        let is_named = files.environment.get("AWS_PROFILE").is_some() && files.profile != "default";
+        if matches!(error, CredentialsError::CredentialsNotLoaded(_))
+            && is_named
+            && !shared.has(&files.profile)
+        {
+            return NoCredentials::no_profile(files, shared);
+        }
+        NoCredentials::not_loaded(&self.credential_source(), AssumedRole::read(files).as_ref(), error)
+    }
+
+    async fn provide(&self, shared: &SharedConfig) -> Result<Credentials, CredentialsError> {
+        let config = self.sdk_config(shared).await.load().await;
         let provider = config.credentials_provider().ok_or_else(CredentialsError::not_loaded_no_source)?;
         provider.provide_credentials().await
     }
+}
+
+/// The credentials without white space around the keys. `None` if a request cannot carry them.
+fn usable(credentials: Credentials) -> Option<Credentials> {
+    let (id, secret) = (credentials.access_key_id().trim(), credentials.secret_access_key().trim());
+    let token = credentials.session_token().map(str::trim).filter(|token| !token.is_empty());
+    if ![Some(id), Some(secret), token].into_iter().flatten().all(is_key) {
+        return None;
+    }
+    let is_clean = id == credentials.access_key_id()
+        && secret == credentials.secret_access_key()
+        && token == credentials.session_token();
+    if is_clean {
+        return Some(credentials);
+    }
+    Some(Credentials::new(id, secret, token.map(str::to_owned), credentials.expiry(), "rds-auth-proxy"))
 }

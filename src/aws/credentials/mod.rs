@@ -2,15 +2,21 @@
 
 mod chain;
 mod credential_source;
+mod endpoints;
 mod files;
 mod identity;
+mod ini;
 mod loader;
 mod no_credentials;
 mod profiles;
+mod sessions;
+mod shared_config;
 
 pub(super) use chain::Chain;
 pub(super) use credential_source::CredentialSource;
+pub(super) use endpoints::unusable_endpoint;
 pub(super) use files::Files;
 pub(super) use identity::Identities;
-pub(super) use loader::{CredentialLoader, NewConfig};
+pub(super) use loader::CredentialLoader;
 pub(super) use no_credentials::NoCredentials;
+pub(super) use shared_config::{BrokenFile, SharedConfig};

@@ -1,12 +1,12 @@
 //! Why there are no usable AWS credentials, and the remedy.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 
 use super::credential_source::{AssumedRole, CredentialSource, through_command_line};
-use super::files::Denied;
+use super::files::{Denied, Files};
+use super::shared_config::{BrokenFile, SharedConfig};
 use crate::catalog::MintError;
 use crate::error_chain;
 use crate::single_flight::FlightError;
@@ -33,6 +33,12 @@ impl NoCredentials {
         let is_refused = detail.contains("AccessDenied") && !detail.contains("external process");
         if let Some(role) = role.filter(|_| is_refused) {
             return Self::role_refused(role, &detail);
+        }
+        if is_about_the_network(&detail) {
+            return Self {
+                reason: format!("AWS could not be reached for the credentials of {source}: {detail}"),
+                remedy: "check the network, DNS, the VPN, and HTTPS_PROXY and NO_PROXY".into(),
+            };
         }
         let reason = match source {
             CredentialSource::Machine(profile)
@@ -61,17 +67,33 @@ impl NoCredentials {
         Self { reason, remedy: source.remedy() }
     }
 
-    /// The chain returned none, and the AWS files have other profiles than the one in use.
-    pub(super) fn no_such_profile(profile: &str, profiles: &BTreeSet<String>) -> Self {
-        let names: Vec<_> = profiles.iter().map(String::as_str).collect();
+    /// A file has no meaning.
+    pub(super) fn broken_file(file: &BrokenFile) -> Self {
+        Self { reason: file.to_string(), remedy: "correct that line".into() }
+    }
+
+    /// `name` is a variable or a key with a value that no request can carry.
+    pub(super) fn unusable_key(name: &str) -> Self {
         Self {
-            reason: format!(
-                "no AWS credentials were found: there is no profile \"{profile}\"; the AWS files have the profiles {}",
-                names.join(", ")
-            ),
-            remedy: format!(
-                "set AWS_PROFILE to one of them, or create the profile with `aws configure sso --profile {profile}`"
-            ),
+            reason: format!("{name} has white space or a control character within an AWS key"),
+            remedy: "copy the key again, on one line".into(),
+        }
+    }
+
+    /// No file has the profile that a variable names.
+    pub(super) fn no_profile(files: &Files, shared: &SharedConfig) -> Self {
+        let profile = &files.profile;
+        let (config, credentials) = (files.config.display(), files.credentials.display());
+        let remedy = if shared.lacks_prefix(profile) {
+            format!("write [profile {profile}] in place of [{profile}] in {config}")
+        } else {
+            let names = shared.names().join(", ");
+            let names = if names.is_empty() { "none" } else { &names };
+            format!("set AWS_PROFILE to one of these: {names}")
+        };
+        Self {
+            reason: format!("the AWS profile \"{profile}\" is neither in {config} nor in {credentials}"),
+            remedy,
         }
     }
 
@@ -150,6 +172,14 @@ impl From<NoCredentials> for MintError {
     fn from(error: NoCredentials) -> Self {
         Self { reason: error.reason, remedy: error.remedy }
     }
+}
+
+/// Whether no answer came from AWS (the texts of the SDK's `SdkError` and `ConnectorError`).
+fn is_about_the_network(detail: &str) -> bool {
+    !detail.contains("external process")
+        && ["dispatch failure", "dns error", "request has timed out", "operation timeout"]
+            .iter()
+            .any(|sign| detail.contains(sign))
 }
 
 /// Whether the portal refused the session or its file is missing, as opposed to a network failure.

@@ -1,39 +1,32 @@
 //! Reads the profiles in the AWS files, for advice.
 //!
-//! The SDK reads the same files by itself to get credentials. Source: AWS SDKs and Tools Reference Guide, "Format of
-//! the shared config and credentials files".
+//! The SDK gets the credentials from the same files.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::SystemTime;
 
 use aws_sdk_rds::primitives::{DateTime, DateTimeFormat};
 
 use super::files::Files;
+use super::shared_config::{Keys, SharedConfig};
 
-/// All keys of a profile; a key of the credentials file overrides the one of the config file.
-pub(super) fn profile(files: &Files, name: &str) -> BTreeMap<String, String> {
-    let mut keys = section(&files.config, |title| {
-        title.strip_prefix("profile ").is_some_and(|rest| rest.trim() == name)
-            || (title == "default" && name == "default")
-    });
-    keys.extend(section(&files.credentials, |title| title == name));
-    keys
+/// How many `source_profile` steps are followed. Profiles may form a circle.
+pub(super) const MAX_PROFILES: usize = 8;
+
+/// All keys of a profile that have a value. None of a file that has no meaning: its error is reported elsewhere.
+pub(super) fn profile(files: &Files, name: &str) -> Keys {
+    SharedConfig::read(files).unwrap_or_default().profile(name)
 }
 
-/// The names of all profiles, in order.
-pub(super) fn names(files: &Files) -> BTreeSet<String> {
-    let mut names = titles(&files.credentials);
-    // A section of another kind, such as `sso-session`, has two words.
-    names.retain(|title| !title.contains(char::is_whitespace));
-    for title in titles(&files.config) {
-        match title.strip_prefix("profile ") {
-            Some(name) => drop(names.insert(name.trim().to_owned())),
-            None if title == "default" => drop(names.insert(title)),
-            None => {}
-        }
+/// The profile in use and those that it names as its source, at most [`MAX_PROFILES`].
+pub(super) fn sources(shared: &SharedConfig, name: &str) -> Vec<(String, Keys)> {
+    let mut sources = Vec::new();
+    let mut next = Some(name.to_owned());
+    while let Some(name) = next.filter(|_| sources.len() < MAX_PROFILES) {
+        let keys = shared.profile(&name);
+        next = keys.get("source_profile").filter(|source| **source != name).cloned();
+        sources.push((name, keys));
     }
-    names
+    sources
 }
 
 /// The expiry that saml2aws wrote beside the keys of the profile in use. The SDK does not know that key and would sign
@@ -45,33 +38,6 @@ pub(super) fn saml2aws_expiry(files: &Files, access_key_id: &str) -> Option<Syst
         return None;
     }
     DateTime::from_str(expiry, DateTimeFormat::DateTimeWithOffset).ok()?.try_into().ok()
-}
-
-fn section(path: &Path, is_wanted: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let mut keys = BTreeMap::new();
-    let mut inside = false;
-    for line in text.lines() {
-        if let Some(title) = title(line) {
-            inside = is_wanted(title);
-        } else if let Some((key, value)) = line.split_once('=')
-            && inside
-            && !line.starts_with(['#', ';', ' ', '\t'])
-        {
-            keys.insert(key.trim().to_ascii_lowercase(), value.trim().to_owned());
-        }
-    }
-    keys
-}
-
-fn titles(path: &Path) -> BTreeSet<String> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().filter_map(title).map(str::to_owned).collect()
-}
-
-/// The title of a section, if the line has one.
-fn title(line: &str) -> Option<&str> {
-    Some(line.trim().strip_prefix('[')?.split(']').next()?.trim())
 }
 
 #[cfg(test)]

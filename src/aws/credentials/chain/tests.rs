@@ -35,7 +35,7 @@ impl Plugin {
                 .credentials_provider(plugin.clone())
         };
         let files = Files::in_directory(home, "dev");
-        Arc::new(Chain::new(CredentialLoader { new_config: Arc::new(new_config), files }))
+        Arc::new(Chain::new(CredentialLoader::new(Arc::new(new_config), files)))
     }
 }
 
