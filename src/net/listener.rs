@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use metrics::{Counter, counter, describe_counter};
-use tokio::net::TcpListener;
 use tracing::warn;
 
+use super::tcp_listeners::TcpListeners;
 #[cfg(unix)]
 use super::unix_listener::OwnedUnixListener;
 use super::{Address, Socket, Tcp, descriptors};
@@ -35,7 +35,7 @@ pub struct Listener {
 }
 
 enum Inner {
-    Tcp(TcpListener),
+    Tcp(TcpListeners),
     #[cfg(unix)]
     Unix(OwnedUnixListener),
 }
@@ -58,12 +58,10 @@ pub struct Accepted {
 }
 
 impl Listener {
-    /// Binds. Port 0 lets the system choose; [`Listener::address`] returns the chosen one.
+    /// Binds every address of the host. Port 0 lets the system choose; [`Listener::address`] returns the chosen one.
     pub async fn bind(address: &Address) -> io::Result<Self> {
         let inner = match address {
-            Address::Tcp(address) => {
-                Inner::Tcp(TcpListener::bind((address.host.as_str(), address.port)).await?)
-            }
+            Address::Tcp(address) => Inner::Tcp(TcpListeners::bind(address).await?),
             #[cfg(unix)]
             Address::Unix(path) => Inner::Unix(OwnedUnixListener::bind(path)?),
             #[cfg(not(unix))]
@@ -86,10 +84,7 @@ impl Listener {
     /// Where it listens, with the real port.
     pub fn address(&self) -> io::Result<Address> {
         match &self.inner {
-            Inner::Tcp(listener) => {
-                let bound = listener.local_addr()?;
-                Ok(Address::Tcp(super::HostPort::new(&bound.ip().to_string(), bound.port())))
-            }
+            Inner::Tcp(listeners) => Ok(Address::Tcp(listeners.address().clone())),
             #[cfg(unix)]
             Inner::Unix(listener) => Ok(Address::Unix(listener.path.clone())),
         }
@@ -120,13 +115,13 @@ impl Listener {
         counter!(ACCEPT_FAILURES, "listener" => self.name.clone())
     }
 
-    async fn try_accept(&self) -> io::Result<Accepted> {
-        match &self.inner {
-            Inner::Tcp(listener) => {
+    async fn try_accept(&mut self) -> io::Result<Accepted> {
+        match &mut self.inner {
+            Inner::Tcp(listeners) => {
                 if !self.uses_reserve {
-                    descriptors::check(listener)?;
+                    listeners.first().map_or(Ok(()), descriptors::check)?;
                 }
-                let (stream, peer) = listener.accept().await?;
+                let (stream, peer) = listeners.accept().await?;
                 // A dual-stack listener reports IPv4 peers as `::ffff:192.0.2.7`, which no other log has.
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 Ok(Accepted { socket: Socket::Tcp(Tcp::new(stream)), peer: Peer::Tcp(peer) })

@@ -16,6 +16,7 @@ mod read_ahead;
 mod socket;
 mod stream;
 mod tcp;
+mod tcp_listeners;
 #[cfg(unix)]
 mod unix_listener;
 

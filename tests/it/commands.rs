@@ -297,3 +297,20 @@ async fn on_a_terminal_the_client_prompts_for_the_target() {
     let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}: {}", screen.text());
 }
+
+/// pgjdbc tries only the first address of a name, which differs between Java, libpq and this program.
+#[tokio::test]
+async fn every_address_of_localhost_is_served() {
+    let world = World::new().with_client("proxy: {listen_addr: 'localhost:0'}").start().await;
+    let mut addresses = 0;
+    for address in tokio::net::lookup_host(("localhost", world.client().port())).await.unwrap() {
+        let mut config = world.client().config("alice");
+        config.hostaddr(address.ip());
+        drop(
+            config.connect(tokio_postgres::NoTls).await.unwrap_or_else(|error| panic!("{address}: {error}")),
+        );
+        addresses += 1;
+    }
+    assert!(addresses > 0);
+    world.stop().await;
+}
