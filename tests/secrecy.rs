@@ -43,6 +43,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/aws/discovery/skipped.rs", "Remark", Words("a region and a port, as RDS wrote them")),
     ("src/aws/token.rs", "SignError", Test("no_debug_output_shows_the_credentials")),
     ("src/cli/choose.rs", "Choice", Words("names and addresses to choose from")),
+    ("src/cli/menu.rs", "Entry", Words("names and addresses to choose from")),
     ("src/process/error.rs", "CommandError", Test("no_usage_error_shows_the_password")),
     ("src/process/logging/filter.rs", "InvalidVariable", Words("what LOG_LEVEL, RUST_LOG and DEBUG say")),
     ("src/process/logging/filter.rs", "Variables", Words("what LOG_LEVEL, RUST_LOG and DEBUG say")),

@@ -2,17 +2,14 @@
 
 use std::fmt;
 
-use inquire::{InquireError, Select};
-
+use super::menu::Entry;
 use super::output;
+use super::select::select;
 use crate::catalog::{named, only_case_differs};
 use crate::process::{CommandError, Sanitized};
 
 /// The similarity from which on, between 0 and 1, a name counts as a misspelling of another.
 const SIMILAR: f64 = 0.6;
-
-/// Lines of the list that the terminal shows at once.
-const PAGE: usize = 12;
 
 /// The kind of thing to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,21 +64,24 @@ fn prompt<'a>(kind: Kind, choices: &'a [Choice], wanted: Option<&str>) -> Result
         Some(name) => format!("No {noun} is called \"{name}\". Which one do you mean?"),
         None => format!("Which {noun}?"),
     };
-    let width = width(choices);
-    let lines = choices.iter().map(|choice| Line { choice, width }).collect();
-    Select::new(&question, lines)
-        .with_page_size(PAGE)
-        .with_formatter(&|answer| Sanitized(&answer.value.choice.name).to_string())
-        .with_help_message("type to filter, arrows to move, Enter to choose, Esc to leave")
-        .prompt()
-        .map(|line| line.choice)
-        .map_err(|error| match error {
-            InquireError::OperationCanceled | InquireError::OperationInterrupted => CommandError::Interrupted,
-            other => CommandError::Runtime(format!(
-                "the prompt for the {noun} failed on this terminal ({other}); name it with {}",
-                kind.flag()
-            )),
-        })
+    let question = Sanitized(&question).to_string();
+    let entries: Vec<_> = choices.iter().map(entry).collect();
+    let chosen = select(&question, &entries).map_err(|error| {
+        CommandError::Runtime(format!(
+            "the prompt for the {noun} failed on this terminal ({error}); name it with {}",
+            kind.flag()
+        ))
+    })?;
+    let choice = chosen.and_then(|index| choices.get(index)).ok_or(CommandError::Interrupted)?;
+    output::remark(&format!("{question} {}", choice.name));
+    Ok(choice)
+}
+
+fn entry(choice: &Choice) -> Entry {
+    Entry {
+        name: Sanitized(&choice.name).to_string(),
+        description: Sanitized(&choice.description).to_string(),
+    }
 }
 
 fn refusal(kind: Kind, choices: &[Choice], wanted: Option<&str>) -> String {
@@ -119,7 +119,7 @@ fn nearest<'a>(choices: &'a [Choice], wanted: &str) -> Option<&'a Choice> {
         .map(|(_, choice)| choice)
 }
 
-/// A choice as a line of the list. The filter of the prompt searches the whole line.
+/// A choice as a line of a text.
 struct Line<'a> {
     choice: &'a Choice,
     width: usize,

@@ -7,6 +7,7 @@
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `choose` | chooses by name or with a prompt |
 //! | `listen` | reads the address of `--listen` and `--port` |
+//! | `menu`, `select` | the list of the prompt, and the terminal under it |
 //! | `password_file` | reads the password of `--password` or `--password-file` |
 //! | `banner`, `output` | everything that is printed |
 
@@ -19,9 +20,11 @@ mod gen_cert;
 mod healthcheck;
 mod listen;
 mod man;
+mod menu;
 mod output;
 mod password_file;
 mod read;
+mod select;
 mod version;
 
 use std::ffi::OsString;

@@ -15,6 +15,12 @@ pub(super) fn print(text: impl AsRef<[u8]>) -> Result<(), CommandError> {
         .map_err(|error| CommandError::Runtime(format!("standard output cannot be written: {error}")))
 }
 
+/// Writes a line to standard error, where a prompt was.
+pub(super) fn remark(line: &str) {
+    // A line that cannot be written changes nothing.
+    let _written = write_to(&mut io::stderr().lock(), format!("{}\n", Sanitized(line)).as_bytes());
+}
+
 /// Reports an error. This is the only place that prints one.
 pub(super) fn report(error: &CommandError) {
     let style = Style::of_stderr();

@@ -99,7 +99,10 @@ const NO_PROTOCOL: [i32; 3] = [97, 47, 10047];
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::net::{Address, Socket, dial};
 
     #[tokio::test]
     async fn every_address_of_a_name_is_bound_to_one_port() {
@@ -108,8 +111,10 @@ mod tests {
         let port = bound.address().port;
         assert_eq!(bound.address(), &HostPort::new("localhost", port));
         for host in ["127.0.0.1", "127.0.0.2", "127.0.0.1"] {
-            let (opened, accepted) = tokio::join!(TcpStream::connect((host, port)), bound.accept());
-            assert_eq!(accepted.unwrap().1, opened.unwrap().local_addr().unwrap());
+            let address = Address::Tcp(HostPort::new(host, port));
+            let (opened, accepted) = tokio::join!(dial(&address, Duration::from_secs(5)), bound.accept());
+            let Socket::Tcp(opened) = opened.unwrap() else { panic!() };
+            assert_eq!(accepted.unwrap().1, opened.stream().local_addr().unwrap());
         }
     }
 

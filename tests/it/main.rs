@@ -97,6 +97,9 @@ mod hostile;
 mod limits;
 /// Many logins: those that never send a password, and those that guess one.
 mod logins;
+/// The prompt for a target on terminals of several sizes.
+#[cfg(target_os = "linux")]
+mod prompt;
 /// Protocol violations by applications and clients.
 mod protocol;
 /// Secrets in outputs, process arguments and memory.
