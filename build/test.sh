@@ -38,7 +38,7 @@ advisories() {
 }
 
 step "Missing packages"
-bash build/prepare.sh shellcheck python3 node=nodejs npm promtool=prometheus
+bash build/prepare.sh shellcheck python3 node=nodejs npm promtool=prometheus zsh fish
 install_tools
 
 step "Formatting"
