@@ -88,6 +88,7 @@ mod tests {
         let target = Target {
             name: "t".into(),
             address: HostPort::new("t", 5432),
+            dial: None,
             database: None,
             local_port,
             tls: Arc::new(Connector::new(settings)),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::catalog::{AuthMethods, StaticTarget};
+use crate::catalog::{AuthMethods, Location, StaticTarget};
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
 use crate::tls::{Acceptor, ClientIdentity, Roots, ServerIdentity, Settings, SslMode};
 
@@ -57,13 +57,13 @@ fn upstream(upstream: &Upstream) -> (&str, &UpstreamTransport, Option<Tls<'_>>, 
     (name, transport, tls, *aws_auth_only, *require_auth)
 }
 
-type Target<'a> = (&'a str, String, Option<&'a str>, Option<u16>, Tls<'a>, Option<AuthMethods>);
+type Target<'a> = (&'a str, &'a Location, Option<&'a str>, Option<u16>, Tls<'a>, Option<AuthMethods>);
 
 fn target(target: &StaticTarget) -> Target<'_> {
-    let StaticTarget { name, address, database, local_port, tls, require_auth } = target;
+    let StaticTarget { name, location, database, local_port, tls, require_auth } = target;
     let identity = tls.identity.as_ref().and_then(ClientIdentity::certificate);
     let tls = (tls.mode, tls.roots.as_ref(), identity);
-    (name, address.to_string(), database.as_deref(), *local_port, tls, *require_auth)
+    (name, location, database.as_deref(), *local_port, tls, *require_auth)
 }
 
 fn required(config: &Config) -> bool {

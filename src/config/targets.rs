@@ -28,8 +28,7 @@ pub(super) fn resolve(
             (Some(host), None) => Location::Host(host),
             (dial, Some(name)) if discovery => Location::Rds { name, dial },
             (_, Some(_)) => {
-                let reason =
-                    "`rds.enabled: false` turns discovery off, which finds this database; remove one of the two";
+                let reason = "`rds.enabled: false` turns discovery off, which finds this database; remove one of the two";
                 return Err(KeyError::of_key(section.key("rds"), reason));
             }
             (None, None) => {

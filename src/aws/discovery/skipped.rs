@@ -65,6 +65,7 @@ impl Remark {
         match self {
             Self::NoEndpoint
             | Self::IamOff
+            | Self::ProxyIamOff
             | Self::Incomplete(_)
             | Self::OtherRegion(_)
             | Self::Engine(_) => true,
