@@ -25,7 +25,7 @@ const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
 fn named_metrics_exist() {
     let known = metrics_of_the_source();
     assert!(known.len() > 10, "{known:?}");
-    for file in [DASHBOARD, ALERTS, ALERTS_TEST, PAGE] {
+    for file in [DASHBOARD, ALERTS, ALERTS_TEST, PAGE, RUNBOOK] {
         let used = names(&fs::read_to_string(file).unwrap());
         assert!(!used.is_empty(), "{file} names no metric");
         let unknown: Vec<_> = used.iter().filter(|name| !known.contains(base(name, &known))).collect();
