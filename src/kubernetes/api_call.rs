@@ -8,8 +8,9 @@ use kube::core::Status;
 use tokio::time::timeout;
 
 use super::cluster::Access;
-use super::error::{Rule, TunnelError};
+use super::error::{Retry, Rule, TunnelError};
 use super::explain::{credentials_error, find, innermost, quote};
+use crate::error_chain::errors;
 
 const LIST_PODS: Rule = Rule { resource: "pods", verbs: r#"["get", "list"]"#, values: ROLE };
 const GET_SERVICE: Rule = Rule {
@@ -53,7 +54,7 @@ fn no_answer(access: &Access, call: ApiCall<'_>, limit: Duration) -> TunnelError
     match call {
         ApiCall::PortForward { pod } => TunnelError::PodUnreachable { pod: pod.to_owned(), reason },
         ApiCall::ListPods | ApiCall::GetService(_) => {
-            TunnelError::Unreachable { server: access.server.clone(), reason }
+            TunnelError::Unreachable { server: access.server.clone(), reason, retry: Retry::AfterPause }
         }
     }
 }
@@ -66,13 +67,23 @@ fn explain(error: &Error, access: &Access, call: ApiCall<'_>) -> TunnelError {
     match error {
         Error::Api(status) => explain_status(status, access, call),
         Error::UpgradeConnection(UpgradeConnectionError::GetPendingUpgrade(error)) => {
-            TunnelError::Unreachable { server, reason: innermost(error) }
+            TunnelError::Unreachable { server, reason: innermost(error), retry: Retry::AfterPause }
         }
         Error::UpgradeConnection(error) => TunnelError::NoWebsocket { server, reason: error.to_string() },
         Error::SerdeError(_) | Error::FromUtf8(_) => {
             TunnelError::Refused { server, reason: "its answer is not a Kubernetes object".to_owned() }
         }
-        other => TunnelError::Unreachable { server, reason: innermost(other) },
+        other => TunnelError::Unreachable { server, reason: innermost(other), retry: retry_of(other) },
+    }
+}
+
+/// An API server that restarts refuses connections, hangs or breaks off for a while. No wait helps against a certificate that is
+/// not trusted, and little against a name that is not known.
+fn retry_of(error: &Error) -> Retry {
+    match find::<rustls::Error>(error) {
+        Some(rustls::Error::InvalidCertificate(_)) => Retry::Never,
+        _ if errors(error).any(|error| error.to_string() == "dns error") => Retry::Once,
+        _ => Retry::AfterPause,
     }
 }
 

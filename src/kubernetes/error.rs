@@ -33,7 +33,7 @@ pub(super) enum TunnelError {
     #[error(
         "the API server {server} cannot be reached: {reason}; check the network, the VPN and the kubeconfig"
     )]
-    Unreachable { server: String, reason: String },
+    Unreachable { server: String, reason: String, retry: Retry },
     #[error(
         "the API server {server} does not accept the credentials of the kubeconfig (401), which may have expired; log in to the cluster so that `kubectl get pods` works in a terminal, then connect again"
     )]
@@ -99,6 +99,8 @@ pub(super) enum Retry {
     Never,
     /// Once, immediately, on a new connection.
     Once,
+    /// After pauses, for a few seconds: an API server that has just started does not know its roles yet.
+    Briefly,
     /// Once, immediately, with credentials that are read again.
     WithNewCredentials,
     /// Immediately with the next pod; after the last pod as `AfterPause`.
@@ -117,14 +119,13 @@ impl TunnelError {
             | Self::PluginMissing { .. }
             | Self::PluginFailed { .. }
             | Self::PluginSilent { .. }
-            | Self::Forbidden { .. }
-            | Self::Denied { .. }
             | Self::Slow { .. }
             | Self::Refused { .. }
             | Self::NoWebsocket { .. }
             | Self::NoService { .. }
             | Self::ServiceWithoutSelector { .. } => Retry::Never,
-            Self::Unreachable { .. } => Retry::Once,
+            Self::Unreachable { retry, .. } => *retry,
+            Self::Forbidden { .. } | Self::Denied { .. } => Retry::Briefly,
             Self::Unauthorized { .. } => Retry::WithNewCredentials,
             Self::PodGone { .. } | Self::PodUnreachable { .. } | Self::PortRefused { .. } => {
                 Retry::WithNextPod

@@ -16,7 +16,7 @@ pub fn describe() {
     describe_counter!(DIALS, "Attempts to open a stream to a pod, by outcome.");
     describe_gauge!(
         PODS,
-        "Running pods in the last list, by whether they are ready; streams lead to ready pods only."
+        "Running pods in the last list, by whether they are ready; streams lead to the others only where no ready one works."
     );
     describe_gauge!(DIAL_SECONDS, Unit::Seconds, "The time to open the most recent stream.");
     describe_gauge!(DIAL_TIME, "The time at which the most recent stream was opened, in seconds since 1970.");

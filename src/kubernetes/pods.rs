@@ -1,4 +1,4 @@
-//! The ready pods, and the order in which the tunnel tries them.
+//! The running pods, and the order in which the tunnel tries them.
 
 use k8s_openapi::api::core::v1::{ContainerState, Pod, Service};
 use kube::Api;
@@ -35,20 +35,27 @@ pub(super) async fn label_selector(
     }
 }
 
-/// The names of the pods that are running, ready and not being deleted, in the order in which to dial them: newest first,
-/// rotated by `first`. That counts the attempts, so connections are spread over the pods.
+/// A pod that a stream may lead to.
+pub(super) struct Candidate {
+    pub(super) name: String,
+    pub(super) ready: bool,
+}
+
+/// The pods that are running and not being deleted, in the order in which to dial them: the ready ones first, newest first,
+/// rotated by `first`. That counts the attempts, so connections are spread over the pods. The others follow, because a pod
+/// runs on where the control plane has lost its node and so marked it as not ready; `kubectl port-forward` reaches it too.
 pub(super) async fn candidates(
     access: &Access,
     labels: &str,
     first: usize,
     timeouts: &Timeouts,
-) -> Result<Vec<String>, TunnelError> {
+) -> Result<Vec<Candidate>, TunnelError> {
     let running = ListParams::default().labels(labels).fields("status.phase=Running");
     let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
     let pods = response(access, ApiCall::ListPods, timeouts.answer, pods.list(&running)).await?;
     let (ready, unready): (Vec<_>, Vec<_>) = pods.items.into_iter().filter(is_staying).partition(is_ready);
     metrics::record_pods(ready.len(), unready.len());
-    Ok(dial_order(ready, first))
+    Ok(dial_order(ready, first, true).chain(dial_order(unready, first, false)).collect())
 }
 
 /// Why no pod is ready: there is none, or the states of those that exist.
@@ -86,13 +93,13 @@ fn is_ready(pod: &Pod) -> bool {
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-fn dial_order(mut pods: Vec<Pod>, first: usize) -> Vec<String> {
+fn dial_order(mut pods: Vec<Pod>, first: usize, ready: bool) -> impl Iterator<Item = Candidate> {
     pods.sort_by(|one, other| other.metadata.creation_timestamp.cmp(&one.metadata.creation_timestamp));
     if !pods.is_empty() {
         let offset = first % pods.len();
         pods.rotate_left(offset);
     }
-    pods.into_iter().filter_map(|pod| pod.metadata.name).collect()
+    pods.into_iter().filter_map(move |pod| Some(Candidate { name: pod.metadata.name?, ready }))
 }
 
 /// `NAME is STATE`, with the reason why its first waiting or terminated container does not run.
@@ -146,7 +153,8 @@ mod tests {
     }
 
     fn found(first: usize) -> Vec<String> {
-        dial_order(world().into_iter().filter(is_staying).filter(is_ready).collect(), first)
+        let pods = world().into_iter().filter(is_staying).filter(is_ready).collect();
+        dial_order(pods, first, true).map(|pod| pod.name).collect()
     }
 
     #[test]
@@ -154,7 +162,7 @@ mod tests {
         assert_eq!(found(0), ["new", "old"]);
         assert_eq!(found(1), ["old", "new"]);
         assert_eq!(found(2), ["new", "old"]);
-        assert!(dial_order(Vec::new(), 7).is_empty());
+        assert_eq!(dial_order(Vec::new(), 7, true).count(), 0);
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub struct Timeouts {
     pub wait_for_pod: Duration,
     /// Between two lists of the pods during that wait.
     pub retry_interval: Duration,
+    /// For a right that the API server refuses: one that has just started knows no roles for a moment.
+    pub wait_for_right: Duration,
     /// For one response of the API server.
     pub answer: Duration,
     /// For the credential plugin of the kubeconfig.
@@ -17,6 +19,8 @@ pub struct Timeouts {
     pub renew_after: Duration,
     /// For a pod that accepted a stream and refuses it after all. Each connection waits that long.
     pub late_refusal: Duration,
+    /// The same for a pod that is not ready: it probably refuses.
+    pub late_refusal_unready: Duration,
     /// Between two pings. The path is dead after two more intervals in which nothing arrived.
     pub ping_interval: Duration,
     /// For more data from the pod after the local side closed. The protocol cannot pass that close on, so the pod may
@@ -30,6 +34,7 @@ impl Timeouts {
     pub(super) fn within(&self, limit: Duration) -> Self {
         Self {
             wait_for_pod: self.wait_for_pod.min(limit),
+            wait_for_right: self.wait_for_right.min(limit / 2),
             answer: self.answer.min(limit * 2 / 5),
             plugin: self.plugin.min(limit * 9 / 10),
             ..*self
@@ -41,11 +46,13 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             wait_for_pod: Duration::from_secs(15),
+            wait_for_right: Duration::from_secs(5),
             retry_interval: Duration::from_millis(500),
             answer: Duration::from_secs(5),
             plugin: Duration::from_secs(12),
             renew_after: Duration::from_mins(10),
             late_refusal: Duration::from_millis(10),
+            late_refusal_unready: Duration::from_secs(1),
             ping_interval: Duration::from_secs(20),
             linger: Duration::from_secs(10),
         }

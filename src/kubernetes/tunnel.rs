@@ -68,7 +68,7 @@ impl Tunnel {
         last: &mut Option<TunnelError>,
     ) -> Result<TunnelStream, TunnelError> {
         let start = Instant::now();
-        let mut retried = false;
+        let (mut retried, mut refused_since) = (false, None);
         loop {
             let access = self.cluster.access(timeouts).await?;
             let error = match self.attempt(&access, timeouts).await {
@@ -93,8 +93,13 @@ impl Tunnel {
                     }
                     *last = Some(error);
                 }
-                Retry::WithNextPod | Retry::AfterPause => {
-                    if start.elapsed() + timeouts.retry_interval > timeouts.wait_for_pod {
+                Retry::Briefly | Retry::WithNextPod | Retry::AfterPause => {
+                    let (since, wait) = if retry == Retry::Briefly {
+                        (*refused_since.get_or_insert_with(Instant::now), timeouts.wait_for_right)
+                    } else {
+                        (start, timeouts.wait_for_pod)
+                    };
+                    if since.elapsed() + timeouts.retry_interval > wait {
                         return Err(error);
                     }
                     *last = Some(error);
@@ -111,12 +116,18 @@ impl Tunnel {
         let pods = candidates(access, &labels, first, timeouts).await?;
         let mut last = None;
         for pod in &pods {
-            match open(access, pod, self.settings.remote_port, timeouts).await {
+            let late_refusal = if pod.ready { timeouts.late_refusal } else { timeouts.late_refusal_unready };
+            let timeouts = Timeouts { late_refusal, ..*timeouts };
+            match open(access, &pod.name, self.settings.remote_port, &timeouts).await {
                 Ok(stream) => {
-                    debug!(pod, namespace = access.namespace, "opened a stream to a pod");
+                    debug!(pod = pod.name, namespace = access.namespace, "opened a stream to a pod");
                     return Ok(stream);
                 }
-                Err(error) if error.retry() == Retry::WithNextPod => last = Some(error),
+                Err(error) if error.retry() == Retry::WithNextPod => {
+                    debug!(%error, "trying the next pod");
+                    // Of a pod that is not ready the states say more than its refusal.
+                    last = last.or(pod.ready.then_some(error));
+                }
                 Err(error) => return Err(error),
             }
         }

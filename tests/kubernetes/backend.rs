@@ -23,7 +23,10 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) async fn start(name: &str) -> Self {
         // No other listener may get the port after this one is closed.
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        Self::start_at(name, SocketAddr::from(([127, 0, 0, 1], free_port()))).await
+    }
+
+    pub(crate) async fn start_at(name: &str, address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let (accepted, closed) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
         let (count, name, open) = (Arc::clone(&accepted), name.to_owned(), closed.clone());

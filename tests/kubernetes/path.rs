@@ -98,6 +98,23 @@ async fn a_dead_path_is_detected_and_the_next_connection_works() {
     echoing(&tunnel).await.unwrap();
 }
 
+/// An API server that hangs, as while its store elects a leader, and goes on within the time of a login.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_waits_for_an_api_server_that_hangs() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let relay = Relay::to(world.api.address).await;
+    world.kubeconfig(&format!("https://{}", relay.address), "{}", "");
+    relay.frozen.send(true).unwrap();
+    let timeouts = Timeouts { answer: Duration::from_secs(1), wait_for_pod: LIMIT, ..short_timeouts() };
+    let tunnel = Tunnel::with_timeouts(world.settings(), timeouts);
+    let waiting = tokio::spawn(async move { name(&tunnel).await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!waiting.is_finished());
+    relay.frozen.send(false).unwrap();
+    assert_eq!(waiting.await.unwrap(), "p");
+}
+
 /// The tunnel cannot see answers to pings while the application does not read, and must not end the session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_without_a_reader_stays_open() {

@@ -1,5 +1,6 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rds_auth_proxy::catalog::Dial;
@@ -10,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::api_server::{Port, StreamEnd};
 use super::backend::Backend;
+use super::ports::free_port;
 use super::world::{LIMIT, World, echo, echoing, name, pod, refusal_timeouts, short_timeouts};
 
 /// After this silence the keepalive ends a stream. Every other error comes sooner.
@@ -17,7 +19,11 @@ const SILENCE: Duration = Duration::from_mins(1);
 
 /// A tunnel that waits for a pod as long as a login may take.
 fn patient_tunnel(world: &World) -> Tunnel {
-    Tunnel::with_timeouts(world.settings(), Timeouts { wait_for_pod: LIMIT, ..short_timeouts() })
+    let wait_for_right = Duration::from_secs(5);
+    Tunnel::with_timeouts(
+        world.settings(),
+        Timeouts { wait_for_pod: LIMIT, wait_for_right, ..short_timeouts() },
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,8 +106,8 @@ async fn a_connection_waits_for_the_first_pod_of_a_deployment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_waits_until_a_pod_is_ready() {
     let world = World::new().await;
-    let backend = Backend::start("late").await;
-    let mut late = pod("late", Port::Listener(backend.address));
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut late = pod("late", Port::Listener(address));
     late.phase = "Pending";
     late.ready = false;
     world.add(late);
@@ -111,10 +117,98 @@ async fn a_connection_waits_until_a_pod_is_ready() {
     assert!(!waiting.is_finished());
     world.change("late", |pod| pod.phase = "Running");
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert!(!waiting.is_finished());
-    assert_eq!(backend.accepted.load(Ordering::Relaxed), 0, "the pod listens and is not ready");
+    assert!(!waiting.is_finished(), "the pod runs and does not listen");
+    let _backend = Backend::start_at("late", address).await;
     world.change("late", |pod| pod.ready = true);
     assert_eq!(waiting.await.unwrap(), "late");
+}
+
+/// Kubernetes marks the pods of a node whose status is `Unknown` as not ready while they run. `kubectl port-forward` reaches
+/// them at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_runs_and_is_not_ready_is_the_last_resort() {
+    let world = World::new().await;
+    let unready = world.pod("unready").await;
+    world.change("unready", |pod| (pod.ready, pod.created) = (false, 100));
+    let tunnel = world.tunnel();
+    assert_eq!(name(&*tunnel).await, "unready");
+    let mut ready = world.pod("ready").await;
+    let before = unready.accepted.load(Ordering::Relaxed);
+    for _ in 0..4 {
+        assert_eq!(name(&*tunnel).await, "ready");
+    }
+    assert_eq!(unready.accepted.load(Ordering::Relaxed), before, "a ready pod comes first");
+    ready.close().await;
+    let tunnel = Tunnel::with_timeouts(world.settings(), refusal_timeouts());
+    assert_eq!(name(&tunnel).await, "unready", "the ready pod refuses");
+    assert_eq!(world.api.cluster().pods.len(), 2);
+}
+
+/// A pod that starts again after a crash is not ready, and a slow kubelet refuses its port only after the stream was opened.
+/// The connection waits until it listens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_waits_for_a_pod_that_refuses_late_and_is_not_ready() {
+    let world = World::new().await;
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    world.add(pod("p", Port::Listener(address)));
+    world.change("p", |pod| pod.ready = false);
+    world.api.cluster().dial_delay = Duration::from_millis(200);
+    let tunnel = patient_tunnel(&world);
+    let waiting = tokio::spawn(async move { name(&tunnel).await });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!waiting.is_finished());
+    let _backend = Backend::start_at("p", address).await;
+    assert_eq!(waiting.await.unwrap(), "p");
+}
+
+/// As while a control plane is upgraded. `kubectl` fails at once, an application should only see a slow connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_waits_for_an_api_server_that_restarts() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    world.kubeconfig(&format!("https://{address}"), "{}", "");
+    let tunnel = patient_tunnel(&world);
+    let waiting = tokio::spawn(async move { name(&tunnel).await });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!waiting.is_finished(), "the API server refuses connections");
+    // It drops its first connections in the middle of TLS, and knows no roles for a moment.
+    let (relay, _dropping) = dropping_relay(address, world.api.address, 2).await;
+    let message = "pods is forbidden: User \"dev\" cannot list resource \"pods\" in API group \"\" in the namespace \"apps\"";
+    world.api.cluster().forbidden = [("pods".to_owned(), message.to_owned())].into();
+    while relay.load(Ordering::Relaxed) < 3 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(!waiting.is_finished());
+    world.api.cluster().forbidden.clear();
+    assert_eq!(waiting.await.unwrap(), "p");
+}
+
+/// A relay at `address` that closes its first connections at once. Returns the number of connections so far.
+async fn dropping_relay(
+    address: SocketAddr,
+    to: SocketAddr,
+    dropped: usize,
+) -> (Arc<AtomicUsize>, tokio::task::JoinSet<()>) {
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let accepted = Arc::clone(&count);
+    let mut running = tokio::task::JoinSet::new();
+    running.spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            if accepted.fetch_add(1, Ordering::Relaxed) < dropped {
+                continue;
+            }
+            drop(tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(to).await.unwrap();
+                // Errors reach both ends.
+                drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+            }));
+        }
+    });
+    (count, running)
 }
 
 #[tokio::test(flavor = "multi_thread")]

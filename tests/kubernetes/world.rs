@@ -30,7 +30,9 @@ pub(crate) struct World {
 pub(crate) fn short_timeouts() -> Timeouts {
     Timeouts {
         wait_for_pod: Duration::from_millis(1500),
+        wait_for_right: Duration::from_millis(300),
         retry_interval: Duration::from_millis(50),
+        late_refusal_unready: Duration::from_millis(500),
         answer: Duration::from_secs(2),
         plugin: Duration::from_secs(5),
         ..Timeouts::default()

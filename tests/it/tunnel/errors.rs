@@ -82,6 +82,16 @@ async fn slow_cases() -> Vec<Case> {
             "; see `kubectl -n apps describe pods -l app.kubernetes.io/name=rds-auth-proxy`",
         )
         .await,
+        Case::new(
+            "unreachable",
+            async |cluster| {
+                let server = format!("https://127.0.0.1:{}", free_port());
+                cluster.kubeconfig(&server, "{}");
+                format!("the API server {server} cannot be reached: Connection refused")
+            },
+            "; check the network, the VPN and the kubeconfig",
+        )
+        .await,
         // 12 s, less the time that the login took before.
         silent_plugin("the credential plugin of the kubeconfig has not answered for 1").await,
     ]
@@ -142,16 +152,6 @@ async fn quick_cases() -> Vec<Case> {
             },
             "failed: Error loading SSO Token: Token for dev does not exist; log in to the cluster so that \
              `kubectl get pods` works in a terminal, then connect again",
-        )
-        .await,
-        Case::new(
-            "unreachable",
-            async |cluster| {
-                let server = format!("https://127.0.0.1:{}", free_port());
-                cluster.kubeconfig(&server, "{}");
-                format!("the API server {server} cannot be reached: Connection refused")
-            },
-            "; check the network, the VPN and the kubeconfig",
         )
         .await,
     ]
