@@ -121,6 +121,20 @@ async fn the_missing_verb_of_a_port_forward_is_named() {
     }
 }
 
+/// Word for word what Kubernetes 1.36 answers to a websocket without `create`: there is nothing behind the colon. The text never
+/// blames an admission policy then, even if the role has the verbs by the time of the review.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_without_a_reason_is_a_missing_verb() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    for message in ["pods \"p\" is forbidden: ", "pods \"p\" is forbidden:"] {
+        world.api.cluster().forbidden = [("pods/portforward".to_owned(), message.to_owned())].into();
+        let text = world.refusal().await;
+        let start = "Kubernetes does not let you get or create pods/portforward in namespace apps; ";
+        assert!(text.starts_with(start), "{text}");
+    }
+}
+
 /// An admission policy may forbid port-forwards; then no role helps.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admission_policy_is_quoted() {
