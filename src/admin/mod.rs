@@ -1,9 +1,10 @@
 //! The admin listener: liveness, readiness and metrics. It has no secrets and changes nothing, but shows the databases and
-//! their use, so it should not be reachable from everywhere.
+//! their use, so it should not be reachable from everywhere. The admin socket shows the sessions and ends them.
 
 mod health;
 mod process_metrics;
 mod recorder;
+mod sessions;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::net::{HostNames, HttpLimits, Listener, serve_http};
 
 pub use health::{Certificates, Health};
 pub use recorder::Recorder;
+pub use sessions::{MAX_REASON, SessionLine, SessionList, serve_sessions};
 
 /// The media type of the Prometheus text format:
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>

@@ -8,7 +8,7 @@ use super::listen::{ListenFlags, listen};
 use super::reach::warn_if_unreachable;
 use super::reload::Running;
 use super::start::{self, Start};
-use super::{Prepared, tunnel};
+use super::{Prepared, admin_socket, tunnel};
 use crate::aws::Aws;
 use crate::catalog::{Directory, Mint, Target};
 use crate::client::{Client, UpstreamMode};
@@ -83,6 +83,7 @@ pub(crate) async fn prepare(
     }
     let client = Client { target, upstream_mode, password, mint };
     let engine = Engine::new(client, config.acceptor.clone(), config.limits.clone()).with_gate(gate);
+    admin_socket::listen(&config, engine.sessions(), &mut supervisor).await?;
     let engine = Arc::new(engine);
     let stop = config.stop;
     let running = Running {

@@ -7,6 +7,7 @@
 //! | `start` | the steps of both: configuration, discovery, listeners |
 //! | `run` | serves until a signal, and until the last session has ended |
 //! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
+//! | `admin_socket` | the list of sessions for `rds-auth-proxy sessions` |
 //! | `observe`, `admin_thread` | metrics, probes and the expiry of certificates; the thread that answers |
 //! | `bind` | binds listeners |
 //! | `listen` | where a client listens |
@@ -14,6 +15,7 @@
 //! | `tunnel` | the tunnel to an upstream proxy |
 //! | `supervise` | tasks beside the connections |
 
+mod admin_socket;
 mod admin_thread;
 mod bind;
 pub(crate) mod client;

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::reload::Running;
 use super::start::{self, Start};
-use super::{Prepared, bind};
+use super::{Prepared, admin_socket, bind};
 use crate::config::Mode;
 use crate::process::logging::LogFilter;
 use crate::process::{CommandError, Hangup};
@@ -40,6 +40,7 @@ pub(crate) async fn prepare(
         config.limits.clone(),
     )
     .with_gate(gate);
+    admin_socket::listen(&config, engine.sessions(), &mut supervisor).await?;
     let (engine, stop) = (Arc::new(engine), config.stop);
     let running = Running {
         file,

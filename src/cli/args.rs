@@ -2,13 +2,20 @@
 //!
 //! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name.
 
+mod sessions;
+mod values;
+
 use std::path::PathBuf;
 
-use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::secret::Secret;
+
+pub(super) use sessions::{EndArguments, SessionsAction, SessionsArguments};
+pub(super) use values::OutputFormat;
+use values::path_or_empty;
 
 /// Reach Postgres on Amazon RDS with an IAM identity and nothing else.
 // Of a flag that is repeated, the last one counts, as in spf13/pflag, which the Go program uses.
@@ -33,6 +40,8 @@ pub(super) enum Command {
     Completion(CompletionArguments),
     /// Check whether a proxy on this machine is ready: exit code 0 if it is, 1 if not
     Healthcheck(HealthcheckArguments),
+    /// List the open sessions of a proxy on this machine, or end one
+    Sessions(SessionsArguments),
     /// Write manual pages into a directory
     #[command(hide = true)]
     Man(ManArguments),
@@ -167,15 +176,6 @@ pub(super) struct VersionArguments {
     pub(super) output: OutputFormat,
 }
 
-/// The format of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum OutputFormat {
-    /// Readable lines.
-    Text,
-    /// One JSON object.
-    Json,
-}
-
 const EXAMPLES: &str = "\
 Examples:
   rds-auth-proxy client --target orders-db     reach the RDS database orders-db from here
@@ -229,9 +229,4 @@ Examples:
 /// The definition of the command line, from which completion scripts and manual pages are generated.
 pub(super) fn command() -> clap::Command {
     Arguments::command()
-}
-
-/// The parser of clap for paths refuses an empty one, which counts as not given.
-fn path_or_empty() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().map(PathBuf::from)
 }

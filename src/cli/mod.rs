@@ -5,6 +5,7 @@
 //! | `args`, `read` | flags, variables and help texts; reads the command line |
 //! | `client` | chooses target and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
+//! | `sessions` | lists the open sessions of a running proxy, and ends one |
 //! | `choose` | chooses by name or with a prompt |
 //! | `listen` | reads the address of `--listen` and `--port` |
 //! | `menu`, `select` | the list of the prompt, and the terminal under it |
@@ -25,6 +26,7 @@ mod output;
 mod password_file;
 mod read;
 mod select;
+mod sessions;
 mod version;
 
 use std::ffi::OsString;
@@ -67,6 +69,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
         Command::GenCert(arguments) => gen_cert::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
+        Command::Sessions(arguments) => sessions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
     }

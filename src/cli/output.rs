@@ -11,8 +11,21 @@ pub(super) fn can_prompt() -> bool {
 
 /// Writes to standard output. A pipe whose reader has closed it (`… | head -1`) is no error.
 pub(super) fn print(text: impl AsRef<[u8]>) -> Result<(), CommandError> {
-    write_to(&mut io::stdout().lock(), text.as_ref())
-        .map_err(|error| CommandError::Runtime(format!("standard output cannot be written: {error}")))
+    print_while_read(text).map(drop)
+}
+
+/// As [`print`], and returns whether the stream is still read.
+pub(super) fn print_while_read(text: impl AsRef<[u8]>) -> Result<bool, CommandError> {
+    let mut stream = io::stdout().lock();
+    match stream.write_all(text.as_ref()).and_then(|()| stream.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(unwritable(&error)),
+        Ok(()) => Ok(true),
+    }
+}
+
+fn unwritable(error: &io::Error) -> CommandError {
+    CommandError::Runtime(format!("standard output cannot be written: {error}"))
 }
 
 /// Writes a line to standard error, where a prompt was.

@@ -88,6 +88,12 @@ fn drop_empty_values(command: &mut Command) {
         Command::Healthcheck(healthcheck) => {
             healthcheck.configfile.take_if(|path| path.as_os_str().is_empty());
         }
+        Command::Sessions(sessions) => {
+            sessions.configfile.take_if(|path| path.as_os_str().is_empty());
+            sessions.socket.take_if(|path| path.as_os_str().is_empty());
+            sessions.target.take_if(|name| name.is_empty());
+            sessions.user.take_if(|name| name.is_empty());
+        }
         Command::GenCert(_) | Command::Completion(_) | Command::Man(_) | Command::Version(_) => {}
     }
 }

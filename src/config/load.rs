@@ -43,7 +43,7 @@ pub fn load_addresses(path: &Path) -> Result<Addresses, ConfigError> {
     let (text, environment) = (read(path)?, Environment::of_process());
     with_position(path, &text, |substitutions| {
         let decoded = decode(&text, &environment, substitutions)?;
-        Ok(resolve::addresses(decoded.raw))
+        resolve::addresses(decoded.raw, &environment)
     })
 }
 

@@ -39,6 +39,7 @@ pub(super) struct Proxy {
     pub(super) allow_remote: Option<bool>,
     pub(super) admin_addr: Option<Parsed<ListenAddress>>,
     pub(super) admin_hosts: Vec<Parsed<HostName>>,
+    pub(super) admin_socket: Option<Parsed<PathText>>,
     pub(super) log_level: Option<Parsed<LevelFilter>>,
     pub(super) max_connections: Option<Parsed<NonZeroUsize>>,
     pub(super) max_connections_per_peer: Option<Parsed<NonZeroUsize>>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
@@ -56,6 +57,7 @@ pub(super) fn resolve(
     let allow_remote = remote::is_allowed(&raw.proxy);
     let listen = raw.proxy.listen_addr.clone().map_or_else(|| default_listen(mode), |address| address.0.0);
     let refused = remote::check(&listen, allow_remote, mode);
+    let admin_socket = admin_socket(&raw.proxy, environment)?;
     Ok(Config {
         acceptor: acceptor(&section, &raw.proxy.ssl, environment)?,
         upstreams,
@@ -75,6 +77,7 @@ pub(super) fn resolve(
         allow_remote,
         admin: raw.proxy.admin_addr.map(|address| address.0.0),
         admin_hosts: raw.proxy.admin_hosts.into_iter().map(|name| name.0.0).collect(),
+        admin_socket,
         log_level: raw.proxy.log_level.map_or(LevelFilter::INFO, |level| level.0),
         audit_on_full: raw.audit.on_full.map(|on_full| on_full.0).unwrap_or_default(),
         acl: acl(raw.proxy.target_acl),
@@ -83,13 +86,19 @@ pub(super) fn resolve(
 }
 
 /// The addresses alone: checks no other key and loads no certificate.
-pub(super) fn addresses(raw: RawConfig) -> Addresses {
+pub(super) fn addresses(raw: RawConfig, environment: &Environment) -> Result<Addresses, KeyError> {
+    let admin_socket = admin_socket(&raw.proxy, environment)?;
     let listen = match raw.proxy.listen_addr {
         Some(address) => vec![address.0.0],
         None if raw.upstream_proxies.is_empty() => vec![default_listen(Mode::Server)],
         None => vec![default_listen(Mode::Server), default_listen(Mode::Client)],
     };
-    Addresses { admin: raw.proxy.admin_addr.map(|address| address.0.0), listen }
+    Ok(Addresses { admin: raw.proxy.admin_addr.map(|address| address.0.0), admin_socket, listen })
+}
+
+fn admin_socket(proxy: &Proxy, environment: &Environment) -> Result<Option<PathBuf>, KeyError> {
+    let key = KeyPath::of(&["proxy", "admin_socket"]);
+    cert_pair::file(&key, proxy.admin_socket.as_ref(), environment)
 }
 
 /// Without the roots of `rds` where the mode makes no TLS with databases.

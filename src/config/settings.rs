@@ -40,6 +40,8 @@ pub struct Config {
     pub admin: Option<Address>,
     /// `proxy.admin_hosts`: names that the admin listener answers to, beside loopback names and IP addresses.
     pub admin_hosts: Vec<String>,
+    /// `proxy.admin_socket`: the Unix socket that lists the sessions; absent: off.
+    pub admin_socket: Option<PathBuf>,
     /// `proxy.log_level`: the log level if the environment sets none.
     pub log_level: LevelFilter,
     /// `audit.on_full`.
@@ -99,6 +101,8 @@ impl Config {
 pub struct Addresses {
     /// `proxy.admin_addr`: health and metrics; absent: off.
     pub admin: Option<Address>,
+    /// `proxy.admin_socket`: the list of sessions; absent: off.
+    pub admin_socket: Option<PathBuf>,
     /// The addresses where it may listen for connections. The file does not name the mode: if it has upstream proxies and
     /// no `proxy.listen_addr`, these are the defaults of the server and of the client.
     pub listen: Vec<Address>,

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Accepted, Listener, Pending, PendingPermit, UNLIMITED, accept};
+use super::{Accepted, Listener, PeerUid, Pending, PendingPermit, UNLIMITED, accept};
 
 /// Bounds of an HTTP listener.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub struct HttpLimits {
     pub request_timeout: Duration,
 }
 
-/// Answers requests until `stop` is cancelled. Then it closes idle connections and returns when those with a request under
+/// Answers requests until `stop` is cancelled. A request over a Unix socket has its [`PeerUid`] as an extension. Then it closes idle connections and returns when those with a request under
 /// way are done. An error of one connection ends that connection only.
 pub async fn serve_http(listener: Listener, router: Router, limits: HttpLimits, stop: CancellationToken) {
     let open = Pending::default();
@@ -39,6 +39,10 @@ async fn answer(
     permit: PendingPermit,
     stop: CancellationToken,
 ) {
+    let router = match PeerUid::of(&accepted.socket) {
+        Some(uid) => router.layer(Extension(uid)),
+        None => router,
+    };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout);
     let connection = http.serve_connection(TokioIo::new(accepted.socket), TowerToHyperService::new(router));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use metrics::{Counter, counter, describe_counter};
@@ -10,7 +11,7 @@ use tracing::warn;
 
 use super::tcp_listeners::TcpListeners;
 #[cfg(unix)]
-use super::unix_listener::OwnedUnixListener;
+use super::unix_listener::{OwnedUnixListener, require_private_directory};
 use super::{Address, Socket, Tcp, descriptors};
 
 const ACCEPT_FAILURES: &str = "rds_auth_proxy_accept_failures_total";
@@ -79,6 +80,13 @@ impl Listener {
     #[must_use]
     pub fn with_reserve(self) -> Self {
         Self { uses_reserve: true, ..self }
+    }
+
+    /// Binds a Unix socket in a directory that only this process's user can enter. Creates the directory if there is none.
+    pub async fn bind_private(path: &Path) -> io::Result<Self> {
+        #[cfg(unix)]
+        require_private_directory(path)?;
+        Self::bind(&Address::Unix(path.to_owned())).await
     }
 
     /// Where it listens, with the real port.

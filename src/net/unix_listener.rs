@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -46,6 +46,26 @@ impl Drop for OwnedUnixListener {
         // The user may have removed it already.
         let _removed = fs::remove_file(&self.path);
     }
+}
+
+/// Creates the directory of this path with mode 0700 if there is none. An existing one must belong to this process's user and
+/// be closed to all others.
+pub(super) fn require_private_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match DirBuilder::new().mode(0o700).create(parent) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let found = fs::metadata(parent)?;
+    // The six lowest bits are those of the group and of others.
+    if found.uid() == rustix::process::geteuid().as_raw() && found.mode().trailing_zeros() >= 6 {
+        return Ok(());
+    }
+    let (directory, mode, uid) = (parent.display(), found.mode() & 0o777, found.uid());
+    Err(io::Error::other(format!(
+        "its directory {directory} has the mode {mode:04o} and the owner {uid}; it has to belong to the user of this process and \
+         be closed to others (chmod 0700)"
+    )))
 }
 
 /// Binds the entry of `directory`. Where its path is too long for the system, although the final one is not, a link with a
@@ -128,6 +148,23 @@ mod tests {
         assert_eq!(OwnedUnixListener::bind(&long).err().unwrap().kind(), io::ErrorKind::InvalidInput);
         fs::remove_dir(&deep).unwrap();
         assert_eq!(entries(&parent), 0, "nothing is left");
+    }
+
+    #[test]
+    fn a_private_directory_is_created_and_an_open_one_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("private/admin.sock");
+        require_private_directory(&path).unwrap();
+        require_private_directory(&path).unwrap();
+        let parent = path.parent().unwrap();
+        assert_eq!(fs::metadata(parent).unwrap().permissions().mode() & 0o777, 0o700);
+        for mode in [0o710, 0o701, 0o777] {
+            fs::set_permissions(parent, Permissions::from_mode(mode)).unwrap();
+            let error = require_private_directory(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("private has the mode {mode:04o}")), "{error}");
+        }
+        let nowhere = directory.path().join("a/b/admin.sock");
+        assert_eq!(require_private_directory(&nowhere).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     /// The name beside the socket could be foreseen, and another user of the directory could take it.

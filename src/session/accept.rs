@@ -15,7 +15,7 @@ pub async fn serve<R: Role>(engine: Arc<Engine<R>>, listener: Listener, shutdown
     accept(listener, UNLIMITED, shutdown.draining(), |accepted| {
         let (id, permit) = engine.admit(accepted.peer);
         let (engine, shutdown) = (Arc::clone(&engine), shutdown.clone());
-        let connection = async move { serve_connection(&*engine, accepted, permit, &shutdown).await };
+        let connection = async move { serve_connection(&*engine, id, accepted, permit, &shutdown).await };
         connection.instrument(info_span!("connection", id))
     })
     .await;

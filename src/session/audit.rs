@@ -1,12 +1,14 @@
 //! The log lines about a connection: when its session begins, when it ends, or why it failed.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::{Span, debug, info};
 
+use super::live::{LiveSession, LiveSessions, SessionNames};
 use super::metrics::{self, Connection, Steps};
 use super::refusal_log::{RefusalLog, RefusedConnection};
-use super::splice::{End, Side, Splice};
+use super::splice::{Activity, End, Side, Splice};
 use super::{Action, Failure, Fault, Login, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 use crate::tls::TlsError;
@@ -109,6 +111,18 @@ impl Record {
         );
     }
 
+    /// Adds the session to the table of open ones.
+    pub(super) fn add_to(&self, sessions: &LiveSessions, id: u64, activity: Arc<Activity>) -> LiveSession {
+        let names = SessionNames {
+            target: self.target.as_str().into(),
+            user: self.user.as_str().into(),
+            database: self.database.as_str().into(),
+            identity: self.identity.as_str().into(),
+            identity_claimed: self.identity_claimed.as_str().into(),
+        };
+        sessions.add(id, self.peer, names, activity)
+    }
+
     pub(super) fn ended(&self, splice: &Splice, end: &End) {
         let Self {
             peer,
@@ -194,6 +208,7 @@ fn ended_by(end: &End) -> (&'static str, &'static str) {
         End::Lingered(side) => (side.name(), "vanished"),
         End::Idle(_) => ("proxy", "idle_timeout"),
         End::Shutdown => ("proxy", "shutdown"),
+        End::Administrator(_) => ("proxy", "administrator"),
     }
 }
 
@@ -205,6 +220,7 @@ fn last_error(splice: &Splice, end: &End) -> (String, String) {
     }
     let (sqlstate, error) = match end {
         End::Shutdown => (Some(SqlState::AdminShutdown), String::new()),
+        End::Administrator(reason) => (Some(SqlState::AdminShutdown), reason.clone()),
         End::Idle(_) => (Some(SqlState::IdleSessionTimeout), String::new()),
         End::Broken(Side::Hop, error) => (Some(SqlState::ConnectionFailure), error.to_string()),
         End::Closed(Side::Hop) => (Some(SqlState::ConnectionFailure), String::new()),

@@ -7,7 +7,7 @@ use tracing::debug;
 
 use super::connect::{Certificate, connect};
 use super::message::{flush_to_hop, lost};
-use super::{Failure, Hop};
+use super::{Action, Failure, Hop, Opening, Request, Role};
 use crate::tls::TlsError;
 use crate::wire::{CancelRequest, FirstPacket};
 
@@ -44,10 +44,21 @@ async fn deliver_once(
     }
 }
 
-/// Cancels the query that an ended session left running, within this time. A failure is logged only: the application has
-/// gone.
-pub(super) async fn cancel_left_behind(hop: &Hop, cancel: CancelRequest, limit: Duration) {
-    match timeout(limit, deliver(hop, &FirstPacket::Cancel(cancel), limit)).await {
+/// Cancels the query that an ended session left running at this hop, within this time. A failure is logged only: the
+/// application has gone.
+pub(super) async fn cancel_left_behind<R: Role>(role: &R, hop: &Hop, cancel: CancelRequest, limit: Duration) {
+    let delivering = async {
+        if hop.is_database {
+            return deliver(hop, &FirstPacket::Cancel(cancel), limit).await;
+        }
+        // A server has to read the target in the packet, which the role adds.
+        let route = role.authorize(Request { opening: Opening::Cancel(cancel) }).await?;
+        match route.action {
+            Action::Cancel(packet) => deliver(&route.hop, &packet, limit).await,
+            Action::Session(_) => Ok(()),
+        }
+    };
+    match timeout(limit, delivering).await {
         Ok(Ok(())) => debug!("cancelled the query that the session left running"),
         Ok(Err(error)) => debug!(%error, "the query that the session left running could not be cancelled"),
         Err(_) => debug!("the query that the session left running could not be cancelled in time"),

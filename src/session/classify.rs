@@ -40,6 +40,7 @@ impl Failure {
             | Self::TooManyLogins(_)
             | Self::LoginDropped(_)
             | Self::PendingDropped
+            | Self::Ended(_)
             | Self::ShuttingDown => Fault::Proxy,
             // The half behind the hop refused it, with a sentence of this program.
             Self::Refused { message, .. } if message.starts_with(OWN_ERROR) => Fault::Hop,
@@ -102,6 +103,7 @@ impl Failure {
             Self::PendingDropped => Reason::PendingDropped,
             Self::ShuttingDown => Reason::Shutdown,
             Self::Idle(_) => Reason::IdleTimeout,
+            Self::Ended(_) => Reason::Administrator,
             Self::Timeout { .. } | Self::Silent(..) => Reason::Timeout,
             Self::Unreachable { .. } | Self::RefusedLate { .. } => Reason::Unreachable,
             Self::HopGone { .. } | Self::HopLost { .. } => Reason::HopGone,

@@ -22,7 +22,9 @@ pub(super) fn leaves_query_behind(splice: &Splice, end: &End) -> bool {
     match end {
         // A database that does not close after the application did is busy.
         End::Lingered(Side::App) => true,
-        End::Broken(Side::App, _) | End::Shutdown | End::Idle(_) => splice.may_be_busy(),
+        End::Broken(Side::App, _) | End::Shutdown | End::Idle(_) | End::Administrator(_) => {
+            splice.may_be_busy()
+        }
         End::Closed(_) | End::Broken(Side::Hop, _) | End::Lingered(Side::Hop) => false,
     }
 }
@@ -33,6 +35,7 @@ pub(super) fn reason(end: End, hop: &Hop) -> Option<Failure> {
     match end {
         End::Shutdown => Some(Failure::ShuttingDown),
         End::Idle(limit) => Some(Failure::Idle(limit)),
+        End::Administrator(reason) => Some(Failure::Ended(reason)),
         End::Broken(Side::Hop, error) => Some(lost(Some(error))),
         End::Closed(Side::Hop) => Some(lost(None)),
         End::Closed(Side::App) | End::Broken(Side::App, _) | End::Lingered(_) => None,

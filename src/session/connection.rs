@@ -26,6 +26,7 @@ const STREAMS: u32 = 4;
 /// A connection that has not ended.
 struct Connection<'a, R> {
     engine: &'a Engine<R>,
+    id: u64,
     limits: Arc<Limits>,
     peer: Peer,
     permit: Permit,
@@ -47,9 +48,10 @@ struct Session {
     cancel: Option<CancelRequest>,
 }
 
-/// Serves a connection from its first byte to its last.
+/// Serves the connection with this id from its first byte to its last.
 pub(super) async fn serve_connection<R: Role>(
     engine: &Engine<R>,
+    id: u64,
     accepted: Accepted,
     permit: PendingPermit,
     shutdown: &Shutdown,
@@ -57,7 +59,7 @@ pub(super) async fn serve_connection<R: Role>(
     let Accepted { socket, peer } = accepted;
     let permit = Permit::Pending(permit);
     let limits = engine.limits();
-    let mut connection = Connection { engine, limits, peer, permit, record: Record::new(peer) };
+    let mut connection = Connection { engine, id, limits, peer, permit, record: Record::new(peer) };
     // Boxed, so that a session in its long second phase does not carry the state of its short first one.
     match Box::pin(connection.establish(socket, shutdown)).await {
         Ok((app, Reached::Session(session))) => Box::pin(connection.splice(app, *session, shutdown)).await,
@@ -201,19 +203,23 @@ impl<R: Role> Connection<'_, R> {
         let Session { stream, hop, cancel } = session;
         let (app, stream) = (app.into_stream(), stream.framed.into_stream());
         let mut splice = Splice::new(app, stream, self.limits.idle_timeout);
+        let live = self.record.add_to(&self.engine.sessions, self.id, splice.activity());
         let end = tokio::select! {
             end = splice.run() => end,
             () = shutdown.ended() => End::Shutdown,
+            reason = live.ordered() => End::Administrator(reason),
         };
+        drop(live);
         self.record.ended(&splice, &end);
-        let left_behind = self.limits.cancel_on_disconnect && leaves_query_behind(&splice, &end);
+        let cancels = self.limits.cancel_on_disconnect || matches!(end, End::Administrator(_));
+        let left_behind = cancels && leaves_query_behind(&splice, &end);
         let cancel = cancel.filter(|_| left_behind);
         let limit = if let End::Shutdown = end { CLOSING } else { self.limits.connect_timeout };
         let response =
             reason(end, &hop).filter(|_| splice.may_speak()).and_then(|failure| failure.response());
         let cancelling = async {
             if let Some(cancel) = cancel {
-                cancel_left_behind(&hop, cancel, limit).await;
+                cancel_left_behind(&self.engine.role, &hop, cancel, limit).await;
             }
         };
         let hop_is_idle = splice.hop_is_idle();

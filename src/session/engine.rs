@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use tracing::warn;
 
+use super::live::LiveSessions;
 use super::logins::Logins;
 use super::refusal_log::RefusalLog;
 use super::slots::{Slot, Slots};
@@ -29,6 +30,7 @@ pub struct Engine<R> {
     pub(super) acceptor: Option<Acceptor>,
     pub(super) logins: Logins,
     pub(super) refusals: RefusalLog,
+    pub(super) sessions: LiveSessions,
     slots: Slots,
     limits: RwLock<Arc<Limits>>,
     pending: Pending,
@@ -50,6 +52,7 @@ impl<R: Role> Engine<R> {
             acceptor,
             logins: Logins::new(&limits),
             refusals: RefusalLog::default(),
+            sessions: LiveSessions::default(),
             slots: Slots::default(),
             limits: RwLock::new(Arc::new(limits)),
             pending: Pending::default(),
@@ -63,6 +66,12 @@ impl<R: Role> Engine<R> {
     #[must_use]
     pub fn with_gate(self, refuses_sessions: Gate) -> Self {
         Self { refuses_sessions, ..self }
+    }
+
+    /// The table of the open sessions.
+    #[must_use]
+    pub fn sessions(&self) -> LiveSessions {
+        self.sessions.clone()
     }
 
     /// Replaces the limits for connections to come.

@@ -23,9 +23,7 @@ pub enum Failure {
     #[error("{0}")]
     ApplicationTls(TlsError),
     /// A TLS handshake where none was agreed on.
-    #[error(
-        "the application began TLS that was not agreed on; TLS is off here unless proxy.ssl.enabled is set"
-    )]
+    #[error("the application began TLS that was not agreed on; set proxy.ssl.enabled to accept TLS")]
     UnexpectedTls,
     /// TLS without an SSLRequest must name the protocol.
     #[error("the application began TLS without offering the protocol \"postgresql\" by ALPN")]
@@ -90,6 +88,9 @@ pub enum Failure {
     /// The session moved no bytes for `idle_timeout`.
     #[error("the session was idle for {} s, which is the idle_timeout of this proxy", .0.as_secs_f32())]
     Idle(Duration),
+    /// An administrator ended the session, for this reason; it may be empty.
+    #[error("an administrator ended this session{}{}", if .0.is_empty() { "" } else { ": " }, .0)]
+    Ended(String),
     /// The handshake took too long.
     #[error("time ran out after {} s while {doing}", allowed.as_secs_f32())]
     Timeout {

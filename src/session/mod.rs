@@ -24,6 +24,7 @@
 //! | `close.rs` | the last message and an orderly close |
 //! | `failure.rs`, `reason.rs`, `fault.rs`, `io_reason.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
+//! | `live.rs` | the table of the open sessions, and the order to end one |
 //! | `audit.rs`, `metrics.rs` | log lines and metrics of a connection |
 //! | `refusal_log.rs` | one log line and a count for refusals of one kind |
 
@@ -46,6 +47,7 @@ mod fault;
 pub mod fuzzing;
 mod io_reason;
 mod limits;
+mod live;
 mod logins;
 mod message;
 pub mod metrics;
@@ -64,5 +66,6 @@ pub use engine::{Engine, Gate};
 pub use failure::Failure;
 pub use fault::Fault;
 pub use limits::{Limits, TooManyLogins};
+pub use live::{EndOrder, LiveSessions, SessionNames, SessionState};
 pub use negotiate::Opening;
 pub use reason::Reason;

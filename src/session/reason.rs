@@ -5,6 +5,8 @@ use super::Fault;
 /// Why a connection did not become a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
+    /// An administrator ended a session.
+    Administrator,
     /// It closed the connection during the login.
     ApplicationGone,
     /// Not PostgreSQL, or a broken driver.
@@ -71,7 +73,8 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
+        Self::Administrator,
         Self::ApplicationGone,
         Self::ApplicationProtocol,
         Self::ApplicationTls,
@@ -109,6 +112,7 @@ impl Reason {
     const fn row(self) -> (&'static str, &'static [Fault]) {
         use Fault::{Application, Database, Hop, Proxy};
         match self {
+            Self::Administrator => ("administrator", &[Proxy]),
             Self::ApplicationGone => ("application_gone", &[Application]),
             Self::ApplicationProtocol => ("application_protocol", &[Application]),
             Self::ApplicationTls => ("application_tls", &[Application]),

@@ -94,7 +94,7 @@ impl Failure {
             | Self::TooManyConnectionsOfPeer(_)
             | Self::TooManyLogins(_)
             | Self::LoginDropped(_) => SqlState::TooManyConnections,
-            Self::ShuttingDown => SqlState::AdminShutdown,
+            Self::ShuttingDown | Self::Ended(_) => SqlState::AdminShutdown,
             Self::Idle(_) => SqlState::IdleSessionTimeout,
             Self::Timeout { fault: Fault::Application, .. } | Self::HopLost { .. } => {
                 SqlState::ConnectionFailure

@@ -3,16 +3,19 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+pub(super) use self::activity::Activity;
 pub(super) use self::direction::Side;
 use self::direction::{Broken, Direction, TAIL};
 use crate::net::Stream;
 use crate::wire::ErrorResponse;
 
+mod activity;
 mod direction;
 mod reply;
 #[cfg(test)]
@@ -36,6 +39,7 @@ pub(super) struct Splice {
     idle: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
     last_move: Instant,
+    activity: Arc<Activity>,
     /// The side that sent the last bytes.
     last_sender: Side,
     first_closed: Option<Side>,
@@ -55,19 +59,27 @@ pub(super) enum End {
     Idle(Duration),
     /// The proxy stops.
     Shutdown,
+    /// An administrator ended it, for this reason; it may be empty.
+    Administrator(String),
 }
 
 impl Splice {
     pub(super) fn new(app: Stream, hop: Stream, idle: Option<Duration>) -> Self {
         let last_move = Instant::now();
+        let activity = Arc::new(Activity::new(last_move));
         let (up, down) = (Direction::new(Side::App), Direction::new(Side::Hop));
         let (timer, last_sender, first_closed, broken) = (None, Side::Hop, None, None);
-        Self { app, hop, up, down, idle, timer, last_move, last_sender, first_closed, broken }
+        Self { app, hop, up, down, idle, timer, last_move, activity, last_sender, first_closed, broken }
     }
 
     /// Moves bytes until a side ends. Cancel safe: a second call continues without losing a byte.
     pub(super) async fn run(&mut self) -> End {
         poll_fn(|context| self.poll(context)).await
+    }
+
+    /// What it has moved, for readers outside its task.
+    pub(super) fn activity(&self) -> Arc<Activity> {
+        Arc::clone(&self.activity)
     }
 
     /// Bytes from the application to the hop.
@@ -142,6 +154,7 @@ impl Splice {
         }
         if (self.up.moved, self.down.moved) != (sent, received) {
             self.last_move = Instant::now();
+            self.activity.note(self.up.moved, self.down.moved, self.last_move);
             // Where both moved, the hop's bytes may answer an earlier message.
             self.last_sender = if self.up.moved == sent { Side::Hop } else { Side::App };
         }

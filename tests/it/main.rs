@@ -123,6 +123,9 @@ mod reload;
 mod session_outcome;
 /// A log without a reader, and one that cannot be written.
 mod stopped_log;
+/// The list of open sessions, and the end of one by an administrator.
+#[cfg(unix)]
+mod sessions;
 /// Notifications to systemd.
 mod systemd;
 /// Files that the process may not read.

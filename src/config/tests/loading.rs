@@ -38,7 +38,7 @@ proxy:
     assert!(load(&path, Mode::Server).is_err());
     let admin = Some("0.0.0.0:9090".parse().unwrap());
     let listen = vec!["unix:/run/proxy.sock".parse().unwrap()];
-    assert_eq!(load_addresses(&path).unwrap(), Addresses { admin, listen });
+    assert_eq!(load_addresses(&path).unwrap(), Addresses { admin, admin_socket: None, listen });
     fs::write(&path, "proxy:\n  admin_addr: x\n").unwrap();
     let error = load_addresses(&path).unwrap_err().to_string();
     assert!(error.contains("config.yaml:2:15: proxy.admin_addr: expected an address"), "{error}");

@@ -1,0 +1,211 @@
+//! The sessions that are open now, whichever listener accepted them, and the order to end one of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tracing::info;
+
+use super::splice::Activity;
+use crate::net::Peer;
+
+/// The table of the open sessions. Clones share it. A session locks it when it begins and when it ends, never for its bytes.
+#[derive(Clone, Default)]
+pub struct LiveSessions {
+    table: Arc<Mutex<BTreeMap<u64, Arc<Entry>>>>,
+}
+
+/// A session, as it was when the table was read. Names only, never a secret.
+#[derive(Clone)]
+pub struct SessionState {
+    /// The connection's id, as in each of its log lines.
+    pub id: u64,
+    /// When it became ready for queries.
+    pub since: SystemTime,
+    /// The other side of the application's connection.
+    pub peer: Peer,
+    /// Its names.
+    pub names: SessionNames,
+    /// Bytes from the application to the database since then.
+    pub sent: u64,
+    /// Bytes from the database to the application.
+    pub received: u64,
+    /// The time since the last byte in either direction.
+    pub idle: Duration,
+}
+
+/// The names of a session, as its log lines have them.
+#[derive(Clone)]
+pub struct SessionNames {
+    /// The target.
+    pub target: Box<str>,
+    /// The database user.
+    pub user: Box<str>,
+    /// The database.
+    pub database: Box<str>,
+    /// The AWS identity that the database verified; else empty.
+    pub identity: Box<str>,
+    /// The AWS identity that no database verified; else empty.
+    pub identity_claimed: Box<str>,
+}
+
+/// The order of an administrator to end a session.
+pub struct EndOrder {
+    /// The reason, which the application reads; may be empty.
+    pub reason: String,
+    /// The user id of the administrator's process.
+    pub uid: u32,
+}
+
+struct Entry {
+    since: SystemTime,
+    peer: Peer,
+    names: SessionNames,
+    activity: Arc<Activity>,
+    order: OnceLock<EndOrder>,
+    ordered: Notify,
+}
+
+/// A session's entry in the table, removed when dropped.
+pub(super) struct LiveSession {
+    sessions: LiveSessions,
+    id: u64,
+    entry: Arc<Entry>,
+}
+
+impl LiveSessions {
+    /// The open sessions, in the order in which their connections were accepted.
+    #[must_use]
+    pub fn list(&self) -> Vec<SessionState> {
+        // Copied outside the lock, so that sessions begin and end meanwhile.
+        let entries: Vec<_> = self.table.lock().iter().map(|(id, entry)| (*id, Arc::clone(entry))).collect();
+        entries.into_iter().map(|(id, entry)| entry.state(id)).collect()
+    }
+
+    /// Orders a session to end, and returns it as it is now. `None` if there is no such session. Of two orders the first
+    /// counts.
+    #[must_use]
+    pub fn end(&self, id: u64, order: EndOrder) -> Option<SessionState> {
+        let entry = self.table.lock().get(&id).cloned()?;
+        let _first = entry.order.set(order);
+        entry.ordered.notify_one();
+        Some(entry.state(id))
+    }
+
+    /// Adds a session that begins now.
+    pub(super) fn add(
+        &self,
+        id: u64,
+        peer: Peer,
+        names: SessionNames,
+        activity: Arc<Activity>,
+    ) -> LiveSession {
+        let (since, order, ordered) = (SystemTime::now(), OnceLock::new(), Notify::new());
+        let entry = Arc::new(Entry { since, peer, names, activity, order, ordered });
+        self.table.lock().insert(id, Arc::clone(&entry));
+        LiveSession { sessions: self.clone(), id, entry }
+    }
+}
+
+impl Entry {
+    fn state(&self, id: u64) -> SessionState {
+        SessionState {
+            id,
+            since: self.since,
+            peer: self.peer,
+            names: self.names.clone(),
+            sent: self.activity.sent(),
+            received: self.activity.received(),
+            idle: self.activity.idle(),
+        }
+    }
+}
+
+impl LiveSession {
+    /// Resolves with the reason when an administrator orders the session to end, and writes the audit line of the order.
+    pub(super) async fn ordered(&self) -> String {
+        let order = loop {
+            self.entry.ordered.notified().await;
+            if let Some(order) = self.entry.order.get() {
+                break order;
+            }
+        };
+        let Entry { peer, names, .. } = &*self.entry;
+        let SessionNames { target, user, .. } = names;
+        let EndOrder { reason, uid } = order;
+        info!(%peer, %target, %user, uid, reason, "an administrator ends the session");
+        reason.clone()
+    }
+}
+
+impl Drop for LiveSession {
+    fn drop(&mut self) {
+        self.sessions.table.lock().remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    fn add(sessions: &LiveSessions, id: u64) -> LiveSession {
+        let name = |text: &str| Box::from(text);
+        let names = SessionNames {
+            target: name("db-1"),
+            user: name("alice"),
+            database: name("app"),
+            identity: name(""),
+            identity_claimed: name(""),
+        };
+        sessions.add(id, Peer::Unix, names, Arc::new(Activity::new(Instant::now())))
+    }
+
+    fn ids(sessions: &LiveSessions) -> Vec<u64> {
+        sessions.list().iter().map(|session| session.id).collect()
+    }
+
+    #[tokio::test]
+    async fn a_session_is_in_the_table_until_it_is_dropped() {
+        let sessions = LiveSessions::default();
+        let (second, first) = (add(&sessions, 2), add(&sessions, 1));
+        assert_eq!(ids(&sessions.clone()), [1, 2]);
+        drop(first);
+        assert_eq!(ids(&sessions), [2]);
+        drop(second);
+        assert!(sessions.list().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_reaches_its_session_only_and_before_it_waits() {
+        let sessions = LiveSessions::default();
+        let (first, second) = (add(&sessions, 1), add(&sessions, 2));
+        let order = |reason: &str| EndOrder { reason: reason.into(), uid: 0 };
+        assert!(sessions.end(3, order("none")).is_none());
+        assert_eq!(sessions.end(1, order("one")).unwrap().id, 1);
+        assert!(sessions.end(1, order("two")).is_some(), "a second order changes nothing");
+        assert_eq!(first.ordered().await, "one");
+        assert!(timeout(Duration::from_hours(1), second.ordered()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_counts_from_the_last_byte() {
+        let began = Instant::now();
+        let activity = Activity::new(began);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(activity.idle().as_secs(), 5);
+        activity.note(7, 9, Instant::now());
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!((activity.sent(), activity.received(), activity.idle().as_secs()), (7, 9, 3));
+    }
+
+    /// An idle session takes about 20 KB (docs/development.md), and its entry little of it.
+    #[test]
+    fn an_entry_is_small() {
+        let bytes = size_of::<Entry>() + size_of::<Activity>() + size_of::<LiveSession>();
+        assert!(bytes <= 400, "{bytes}");
+    }
+}
