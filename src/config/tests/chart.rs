@@ -88,6 +88,8 @@ fn a_server_of_the_chart_reads_its_configuration() {
     assert_eq!(tls.rds.regions, ["eu-central-1", "eu-west-1"]);
     assert_eq!(tls.limits.max_connections_per_peer, Some(200));
     let production = server_of(&golden("production", "server"));
+    assert_eq!(production.admin_socket, Some("/run/rds-auth-proxy/admin/socket".into()));
+    assert_eq!(irsa.admin_socket, None);
     assert_eq!(production.limits.max_connections, 4000);
     assert!(production.admin_hosts.contains(&"metrics.internal.example.com".to_owned()));
     assert_eq!(production.limits.max_connections_per_peer, Some(2000));

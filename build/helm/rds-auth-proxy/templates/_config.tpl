@@ -25,6 +25,9 @@ proxy.config is merged over it.
 {{- end -}}
 {{- if $hosts -}}{{- $_ := set $proxy "admin_hosts" $hosts -}}{{- end -}}
 {{- end -}}
+{{- if $values.admin.socket -}}
+{{- $_ := set $proxy "admin_socket" "/run/rds-auth-proxy/admin/socket" -}}
+{{- end -}}
 {{- range $key, $value := dict
       "max_connections" $values.maxConnections
       "max_connections_per_peer" $perPeer
@@ -49,6 +52,7 @@ proxy.config is merged over it.
       "listen_addr" "proxy.listenHost and proxy.port"
       "admin_addr" "proxy.admin"
       "admin_hosts" "proxy.admin.hosts"
+      "admin_socket" "proxy.admin.socket"
       "drain_timeout" "proxy.drainTimeout"
       "shutdown_delay" "proxy.shutdownDelay" -}}
 {{- if hasKey (default dict $values.config.proxy) $key -}}
