@@ -121,11 +121,11 @@ mod operations;
 mod reload;
 /// The audit line at the end of a session: `ended_by` and `outcome`.
 mod session_outcome;
-/// A log without a reader, and one that cannot be written.
-mod stopped_log;
 /// The list of open sessions, and the end of one by an administrator.
 #[cfg(unix)]
 mod sessions;
+/// A log without a reader, and one that cannot be written.
+mod stopped_log;
 /// Notifications to systemd.
 mod systemd;
 /// Files that the process may not read.

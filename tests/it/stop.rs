@@ -58,6 +58,7 @@ async fn a_client_cancels_the_query_of_a_killed_application_at_its_server() {
     psql.kill().await.unwrap();
     wait_for_queries(&world, &sql, 0).await;
     assert_eq!(world.rds().cancels(), 1);
+    world.stop().await;
 }
 
 #[tokio::test]
