@@ -43,19 +43,18 @@ async fn a_killed_server_leaves_a_statement_running() {
     let cancel = format!("select pg_cancel_backend(pid) from pg_stat_activity where query = '{sql}'");
     world.postgres.value(&cancel).await.unwrap();
     wait_for_queries(&world, &sql, 0).await;
-    world.stop().await;
 }
 
 /// A server takes a cancel request only with the target in it.
 #[tokio::test]
-async fn a_client_cancels_the_query_of_a_killed_application_at_its_server() {
-    let cancels = |value: bool| format!("proxy: {{cancel_on_disconnect: {value}}}");
-    let world = World::new().with_server(&cancels(false)).with_client(&cancels(true)).start().await;
-    let sql = format!("select pg_sleep(300) as {}", unique("vanished"));
-    let mut command = world.psql_command(world.client(), "alice");
-    let mut psql = command.args(["-c", &sql]).stderr(Stdio::null()).spawn().unwrap();
+async fn a_client_cancels_the_query_of_a_session_that_it_ends_at_its_server() {
+    let (server, client) =
+        ("proxy: {cancel_on_disconnect: false}", "proxy: {idle_timeout: 1s, cancel_on_disconnect: true}");
+    let world = World::new().with_server(server).with_client(client).start().await;
+    let sql = format!("select pg_sleep(300) as {}", unique("idle"));
+    let mut busy = session(&world).await;
+    busy.send(&query(&sql)).await;
     wait_for_queries(&world, &sql, 1).await;
-    psql.kill().await.unwrap();
     wait_for_queries(&world, &sql, 0).await;
     assert_eq!(world.rds().cancels(), 1);
     world.stop().await;
