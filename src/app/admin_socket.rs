@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use super::admin_thread;
 use super::supervise::Supervisor;
 use crate::admin;
 use crate::config::Config;
@@ -16,10 +17,13 @@ pub(super) async fn listen(
     supervisor: &mut Supervisor,
 ) -> Result<(), CommandError> {
     let Some(path) = &config.admin_socket else { return Ok(()) };
-    let listener = Listener::bind_private(path).await.map_err(|error| {
+    let (wanted, stop) = (path.clone(), supervisor.stop());
+    let bind = async move { Listener::bind_private(&wanted).await };
+    let service = |listener| admin::serve_sessions(listener, sessions, stop);
+    let (_bound, service) = admin_thread::serve(bind, service).await.map_err(|error| {
         CommandError::runtime(format!("cannot listen on the admin_socket {}: {error}", path.display()))
     })?;
     info!(admin_socket = %path.display(), "listing sessions");
-    supervisor.end_on_panic("admin socket", admin::serve_sessions(listener, sessions, supervisor.stop()));
+    supervisor.end_on_panic("admin socket", service);
     Ok(())
 }

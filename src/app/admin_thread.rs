@@ -1,4 +1,4 @@
-//! A thread and a runtime for the admin listener alone, so that probes and metrics answer while all others are busy.
+//! A thread and a runtime for an admin listener alone, so that it answers while all others are busy.
 
 use std::io;
 use std::thread;
@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 use crate::net::{Address, Listener};
 
-/// Binds the address on a separate thread and serves there. Returns where it listens, and a future that ends with the service; it
+/// Binds on a separate thread and serves there. Returns where it listens, and a future that ends with the service; it
 /// panics where that panicked.
 pub(super) async fn serve<S>(
-    address: Address,
+    bind: impl Future<Output = io::Result<Listener>> + Send + 'static,
     service: impl FnOnce(Listener) -> S + Send + 'static,
 ) -> io::Result<(Address, impl Future<Output = ()> + Send + 'static)>
 where
@@ -22,7 +22,7 @@ where
     let runtime = Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("admin".into()).spawn(move || {
         runtime.block_on(async move {
-            let listener = Listener::bind(&address).await.map(Listener::with_reserve);
+            let listener = bind.await.map(Listener::with_reserve);
             let listener = match listener.and_then(|listener| Ok((listener.address()?, listener))) {
                 Ok((address, listener)) => {
                     let _waiting = bound.send(Ok(address));

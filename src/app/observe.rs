@@ -11,7 +11,7 @@ use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::catalog::{self, Directory};
 use crate::config::Config;
 use crate::kubernetes;
-use crate::net::{self, Address, HostNames};
+use crate::net::{self, Address, HostNames, Listener};
 use crate::process::{CommandError, logging};
 use crate::session::metrics;
 use crate::shutdown::Shutdown;
@@ -62,7 +62,9 @@ impl Observer {
         let admin = Admin { health, recorder: recorder.clone(), names };
         let stop = supervisor.stop();
         let service = |listener| admin::serve(listener, admin, stop);
-        let (bound, service) = admin_thread::serve(address.clone(), service).await.map_err(|error| {
+        let wanted = address.clone();
+        let binding = async move { Listener::bind(&wanted).await };
+        let (bound, service) = admin_thread::serve(binding, service).await.map_err(|error| {
             let reason = bind::explained(&error, "change proxy.admin_addr");
             CommandError::Runtime(format!("cannot listen on the admin_addr {address}: {reason}"))
         })?;

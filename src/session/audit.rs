@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tracing::{Span, debug, info};
 
-use super::live::{LiveSession, LiveSessions, SessionNames};
+use super::live::{EndOrder, LiveSession, LiveSessions, SessionNames};
 use super::metrics::{self, Connection, Steps};
 use super::refusal_log::{RefusalLog, RefusedConnection};
 use super::splice::{Activity, End, Side, Splice};
@@ -144,6 +144,13 @@ impl Record {
             sent = splice.sent(), received = splice.received(), duration_ms = millis(self.began),
             ended_by, outcome, sqlstate, error, "session ended"
         );
+    }
+
+    /// An administrator ended the session.
+    pub(super) fn ordered(&self, EndOrder { reason, uid }: &EndOrder) -> End {
+        let Self { peer, target, user, .. } = self;
+        info!(%peer, target, user, uid, reason, "an administrator ends the session");
+        End::Administrator(reason.clone())
     }
 
     pub(super) fn cancelled(&self) {

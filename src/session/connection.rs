@@ -207,7 +207,7 @@ impl<R: Role> Connection<'_, R> {
         let end = tokio::select! {
             end = splice.run() => end,
             () = shutdown.ended() => End::Shutdown,
-            reason = live.ordered() => End::Administrator(reason),
+            order = live.ordered() => self.record.ordered(order),
         };
         drop(live);
         self.record.ended(&splice, &end);

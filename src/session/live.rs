@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tracing::info;
 
 use super::splice::Activity;
 use crate::net::Peer;
@@ -124,19 +123,14 @@ impl Entry {
 }
 
 impl LiveSession {
-    /// Resolves with the reason when an administrator orders the session to end, and writes the audit line of the order.
-    pub(super) async fn ordered(&self) -> String {
-        let order = loop {
+    /// Resolves when an administrator orders the session to end.
+    pub(super) async fn ordered(&self) -> &EndOrder {
+        loop {
             self.entry.ordered.notified().await;
             if let Some(order) = self.entry.order.get() {
-                break order;
+                return order;
             }
-        };
-        let Entry { peer, names, .. } = &*self.entry;
-        let SessionNames { target, user, .. } = names;
-        let EndOrder { reason, uid } = order;
-        info!(%peer, %target, %user, uid, reason, "an administrator ends the session");
-        reason.clone()
+        }
     }
 }
 
@@ -187,7 +181,7 @@ mod tests {
         assert!(sessions.end(3, order("none")).is_none());
         assert_eq!(sessions.end(1, order("one")).unwrap().id, 1);
         assert!(sessions.end(1, order("two")).is_some(), "a second order changes nothing");
-        assert_eq!(first.ordered().await, "one");
+        assert_eq!(first.ordered().await.reason, "one");
         assert!(timeout(Duration::from_hours(1), second.ordered()).await.is_err());
     }
 

@@ -12,7 +12,9 @@ use crate::support::proxy::Launch;
 #[tokio::test]
 async fn the_admin_listener_answers_while_all_descriptors_are_in_use() {
     let (port, admin) = (free_port(), free_port());
-    let yaml = format!("proxy: {{listen_addr: '127.0.0.1:{port}', admin_addr: '127.0.0.1:{admin}'}}");
+    let yaml = format!(
+        "proxy: {{listen_addr: '127.0.0.1:{port}', admin_addr: '127.0.0.1:{admin}', admin_socket: '<directory>/admin/s'}}"
+    );
     let world = World::new().with_server(&yaml).without_server().without_client().start().await;
     let launch =
         Launch::mode("few", "server", &world.directory.join("server.yaml")).in_shell("ulimit -n 160");
@@ -35,6 +37,9 @@ async fn the_admin_listener_answers_while_all_descriptors_are_in_use() {
             assert_eq!(answer.expect("it answers").0, 200, "{path}");
         }
     }
+    let config = world.directory.join("server.yaml");
+    let listed = Launch::mode("sessions", "sessions", &config).with(&["--output", "json"]).run().await;
+    assert_eq!(listed.stdout, "{\"sessions\":[]}\n", "{listed:?}");
     let text = get_at(&admin, "/metrics").await.1;
     let failures = |address: &str| {
         count(&text, &format!("rds_auth_proxy_accept_failures_total{{listener=\"{address}\"}}"))
