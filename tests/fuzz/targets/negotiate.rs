@@ -107,7 +107,7 @@ async fn talk(mut socket: DuplexStream, application: Application, sent: &[u8]) -
     let socket = Socket::Tunnel(Box::new(socket));
     let stream = match application {
         Application::Bytes => Stream::Plain(socket),
-        _ => CONNECTOR.connect(socket, "localhost").await.expect("a valid handshake succeeds"),
+        _ => CONNECTOR.connect(socket, "localhost", true).await.expect("a valid handshake succeeds"),
     };
     let (mut from, mut to) = split(stream);
     let mut received = Vec::new();
