@@ -30,16 +30,21 @@ pub(super) async fn prepare(
     if listen_flags.address.is_none() {
         start.config.check_listen().map_err(CommandError::usage)?;
     }
+    // A line that arrives later would overwrite the prompt.
+    log.queue.flush();
     let upstream = if arguments.direct {
         None
     } else {
         Some(choose_upstream(&start.config, arguments.proxy_target.as_deref())?.clone())
     };
     let catalog = client::catalog(&start.config).await?;
+    log.queue.flush();
     let target = choose_target(&catalog.directory, arguments.target.as_deref()).await?;
     let target = start.config.with_named(target);
     let selection = Selection { target: target.clone(), upstream: upstream.clone(), password, listen_flags };
+    let queue = log.queue.clone();
     let prepared = client::prepare(start, catalog, selection, log).await?;
+    queue.flush();
     let banner = Banner {
         target: &target.name,
         address: &target.address,
