@@ -48,7 +48,7 @@ fn every_metric_is_documented_and_on_the_dashboard() {
 fn every_reason_and_outcome_is_documented() {
     let page = fs::read_to_string(PAGE).unwrap();
     let words = [
-        body("src/session/reason.rs", "const fn row("),
+        body("src/session/reason.rs", "\nreasons! {"),
         body("src/session/audit.rs", "fn ended_by("),
         body("src/session/fault.rs", "pub fn name("),
         body("src/kubernetes/error.rs", "pub(super) fn outcome("),
@@ -63,7 +63,7 @@ fn every_reason_and_outcome_is_documented() {
 
 #[test]
 fn alerts_use_existing_reasons() {
-    let source = body("src/session/reason.rs", "const fn row(");
+    let source = body("src/session/reason.rs", "\nreasons! {");
     let reasons: BTreeSet<_> = quoted(&source).into_iter().collect();
     let text = fs::read_to_string(ALERTS).unwrap();
     let used: Vec<_> = text

@@ -13,7 +13,7 @@ use crate::aws::Aws;
 use crate::catalog::{Directory, Mint, Target};
 use crate::client::{Client, UpstreamMode};
 use crate::config::{Config, Upstream, UpstreamTransport};
-use crate::process::logging::LogFilter;
+use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
 use crate::secret::Secret;
 use crate::session::metrics::expect_refusals;
@@ -55,7 +55,7 @@ pub(crate) async fn prepare(
     mut start: Start,
     catalog: Catalog,
     selection: Selection,
-    log: LogFilter,
+    log: Log,
 ) -> Result<Prepared<Client>, CommandError> {
     let Selection { target, upstream, password, listen_flags } = selection;
     let upstream_mode = if let Some(upstream) = upstream {

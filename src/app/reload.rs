@@ -12,7 +12,7 @@ use super::restart_keys;
 use super::start::{ConfigFile, policy, report};
 use crate::catalog::{Acl, Directory};
 use crate::config::{self, Config, Mode};
-use crate::process::logging::LogFilter;
+use crate::process::logging::Log;
 use crate::process::{Hangup, file_limit};
 use crate::session::{Engine, Role};
 use crate::stamp::Stamp;
@@ -32,7 +32,7 @@ pub(super) struct Running<R> {
     pub(super) directory: Option<Arc<Directory>>,
     pub(super) engine: Arc<Engine<R>>,
     pub(super) observer: Observer,
-    pub(super) log: LogFilter,
+    pub(super) log: Log,
     pub(super) hangup: Hangup,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::supervise::Supervisor;
 use crate::config::Stop;
 use crate::net::{Address, Listener};
-use crate::process::logging::{self, Format, LogFilter};
+use crate::process::logging::{self, Format, Log};
 use crate::process::{CommandError, Signals, harden, panic_hook, runtime, stop, systemd};
 use crate::session::{Engine, Role, serve};
 use crate::shutdown::Shutdown;
@@ -22,19 +22,15 @@ pub(crate) struct Prepared<R> {
 }
 
 /// Starts logging in this format, prepares a mode and runs it to its end.
-pub(crate) fn run<R: Role, P>(
-    format: Format,
-    prepare: impl FnOnce(LogFilter) -> P,
-) -> Result<(), CommandError>
+pub(crate) fn run<R: Role, P>(format: Format, prepare: impl FnOnce(Log) -> P) -> Result<(), CommandError>
 where
     P: Future<Output = Result<Prepared<R>, CommandError>>,
 {
     let log = logging::start(format)?;
-    let queue = log.queue.clone();
     panic_hook::install();
     harden();
-    let outcome = runtime::run(serve_until_signal(prepare(log)));
-    queue.flush();
+    let outcome = runtime::run(serve_until_signal(prepare(log.clone())));
+    log.flush();
     outcome
 }
 

@@ -9,16 +9,13 @@ use super::reload::Running;
 use super::start::{self, Start};
 use super::{Prepared, admin_socket, bind};
 use crate::config::Mode;
-use crate::process::logging::LogFilter;
+use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
 use crate::server::Server;
 use crate::session::Engine;
 
 /// Prepares the server of this configuration, or of the one that is found.
-pub(crate) async fn prepare(
-    configfile: Option<PathBuf>,
-    log: LogFilter,
-) -> Result<Prepared<Server>, CommandError> {
+pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Prepared<Server>, CommandError> {
     let hangup = Hangup::new();
     let start = Start::read(configfile.as_deref(), Mode::Server, &log)?;
     let Start { file, mode, config, observer, mut supervisor, shutdown, gate } = start;

@@ -12,7 +12,7 @@ use super::supervise::Supervisor;
 use crate::aws::Aws;
 use crate::catalog::{Directory, Discover, Policy};
 use crate::config::{self, Config, ConfigError, Found, Mode, OnFull, Origin, Remark, SearchOrder};
-use crate::process::logging::LogFilter;
+use crate::process::logging::Log;
 use crate::process::{CommandError, file_limit};
 use crate::session::Gate;
 use crate::shutdown::Shutdown;
@@ -42,17 +42,19 @@ pub(crate) struct ConfigFile {
 
 impl Start {
     /// Reads the configuration and applies the settings of the whole process.
-    pub(crate) fn read(path: Option<&Path>, mode: Mode, log: &LogFilter) -> Result<Self, CommandError> {
+    pub(crate) fn read(path: Option<&Path>, mode: Mode, log: &Log) -> Result<Self, CommandError> {
         let (file, config) = find_and_read(path, mode.into(), |path| config::load(path, mode))?;
         log.configure(config.log_level);
         let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
         info!(file = %absolute.display(), "the configuration was loaded");
         report(&config.remarks);
         file_limit::check(&config.limits);
-        let queue = log.queue.clone();
         let gate: Gate = match config.audit_on_full {
             OnFull::Drop => Arc::new(|| false),
-            OnFull::Refuse => Arc::new(move || queue.may_lose_audit_lines()),
+            OnFull::Refuse => {
+                let log = log.clone();
+                Arc::new(move || log.may_lose_audit_lines())
+            }
         };
         Ok(Self {
             gate,

@@ -93,7 +93,7 @@ pub enum AwsError {
         /// The profile in use.
         profile: String,
     },
-    /// What names the region is a file that has no meaning.
+    /// The file that may name the region has a syntax error.
     #[error(
         "no AWS region can be read: {0}; correct that line, or name the regions under `rds.regions` in the configuration"
     )]
@@ -183,7 +183,7 @@ impl Aws {
     }
 }
 
-/// The profiles, and the error if they have no meaning.
+/// The profiles, and the error if a file has a syntax error.
 async fn read(files: Files) -> (SharedConfig, Option<BrokenFile>) {
     let read = tokio::task::spawn_blocking(move || SharedConfig::read(&files)).await;
     match read {

@@ -12,7 +12,7 @@ use crate::app::start::Start;
 use crate::catalog::{Directory, LookupError, Target, named};
 use crate::client::Client;
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
-use crate::process::logging::LogFilter;
+use crate::process::logging::Log;
 use crate::process::{CommandError, Style};
 
 /// The upstream proxy that is used where several are configured and none is named, in any case.
@@ -21,7 +21,7 @@ const DEFAULT: &str = "default";
 /// Prepares the client, and prints the banner once it listens.
 pub(super) async fn prepare(
     mut arguments: ClientArguments,
-    log: LogFilter,
+    log: Log,
 ) -> Result<Prepared<Client>, CommandError> {
     let password = password_file::password(&mut arguments)?;
     let mode = if arguments.direct { Mode::DirectClient } else { Mode::Client };
@@ -31,20 +31,19 @@ pub(super) async fn prepare(
         start.config.check_listen().map_err(CommandError::usage)?;
     }
     // A line that arrives later would overwrite the prompt.
-    log.queue.flush();
+    log.flush();
     let upstream = if arguments.direct {
         None
     } else {
         Some(choose_upstream(&start.config, arguments.proxy_target.as_deref())?.clone())
     };
     let catalog = client::catalog(&start.config).await?;
-    log.queue.flush();
+    log.flush();
     let target = choose_target(&catalog.directory, arguments.target.as_deref()).await?;
     let target = start.config.with_named(target);
     let selection = Selection { target: target.clone(), upstream: upstream.clone(), password, listen_flags };
-    let queue = log.queue.clone();
-    let prepared = client::prepare(start, catalog, selection, log).await?;
-    queue.flush();
+    let prepared = client::prepare(start, catalog, selection, log.clone()).await?;
+    log.flush();
     let banner = Banner {
         target: &target.name,
         address: &target.address,

@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// The last row of the screen.
 const HELP: &str = "type to filter, arrows to move, Enter to choose, Esc to leave";
 
-/// Stands for what does not fit.
+/// The mark of text that was cut off.
 const CUT: &str = "…";
 
 /// Fewer columns than these are not worth the start of a description.
@@ -54,6 +54,8 @@ impl<'a> Menu<'a> {
     /// Reacts to a key on a screen with this number of rows.
     pub(super) fn press(&mut self, key: KeyEvent, height: u16) -> Reaction {
         let last = self.matching.len().saturating_sub(1);
+        let before = self.selected.checked_sub(1).unwrap_or(last);
+        let after = if self.selected < last { self.selected + 1 } else { 0 };
         let page = page(height);
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
@@ -65,14 +67,10 @@ impl<'a> Menu<'a> {
                     .get(self.selected)
                     .map_or(Reaction::Redraw, |entry| Reaction::Chosen(*entry));
             }
-            KeyCode::Up => self.selected = self.selected.checked_sub(1).unwrap_or(last),
-            KeyCode::Char('p') if control => self.selected = self.selected.checked_sub(1).unwrap_or(last),
-            KeyCode::Down | KeyCode::Tab => {
-                self.selected = if self.selected < last { self.selected + 1 } else { 0 }
-            }
-            KeyCode::Char('n') if control => {
-                self.selected = if self.selected < last { self.selected + 1 } else { 0 }
-            }
+            KeyCode::Up => self.selected = before,
+            KeyCode::Char('p') if control => self.selected = before,
+            KeyCode::Down | KeyCode::Tab => self.selected = after,
+            KeyCode::Char('n') if control => self.selected = after,
             KeyCode::PageUp => self.selected = self.selected.saturating_sub(page),
             KeyCode::PageDown => self.selected = (self.selected + page).min(last),
             KeyCode::Home => self.selected = 0,

@@ -21,8 +21,9 @@ pub struct HttpLimits {
     pub request_timeout: Duration,
 }
 
-/// Answers requests until `stop` is cancelled. A request over a Unix socket has its [`PeerUid`] as an extension. Then it closes idle connections and returns when those with a request under
-/// way are done. An error of one connection ends that connection only.
+/// Answers requests until `stop` is cancelled. Then it closes idle connections and returns when those with a request under
+/// way are done. An error of one connection ends that connection only. A request over a Unix socket has its [`PeerUid`] as
+/// an extension.
 pub async fn serve_http(listener: Listener, router: Router, limits: HttpLimits, stop: CancellationToken) {
     let open = Pending::default();
     accept(listener, UNLIMITED, stop.cancelled(), |accepted| {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::connect::{Certificate, connect};
+use super::connect::{connect, withhold_after};
 use super::message::{flush_to_hop, lost};
 use super::{Action, Failure, Hop, Opening, Request, Role};
-use crate::tls::TlsError;
+use crate::tls::{ClientCertificate, TlsError};
 use crate::wire::{CancelRequest, FirstPacket};
 
 /// How long the hop may take to act on it. It sends no answer and closes (PostgreSQL manual, "Canceling Requests in
@@ -18,10 +18,10 @@ const ACTING: Duration = Duration::from_secs(5);
 /// Sends the packet to the hop and waits until the hop has closed the connection, so that the application's connection
 /// closes only after the cancel took effect.
 pub(super) async fn deliver(hop: &Hop, packet: &FirstPacket, limit: Duration) -> Result<(), Failure> {
-    let mut certificate = Certificate::Shown;
+    let mut certificate = ClientCertificate::Shown;
     loop {
         match deliver_once(hop, packet, limit, certificate).await {
-            Err(failure) if certificate.withhold_after(&failure, hop) => {}
+            Err(failure) if withhold_after(&failure, hop, &mut certificate) => {}
             done => return done,
         }
     }
@@ -31,7 +31,7 @@ async fn deliver_once(
     hop: &Hop,
     packet: &FirstPacket,
     limit: Duration,
-    certificate: Certificate,
+    certificate: ClientCertificate,
 ) -> Result<(), Failure> {
     let mut framed = connect(hop, limit, certificate).await?.framed;
     packet.encode(framed.out()).map_err(Failure::Startup)?;

@@ -9,7 +9,7 @@ use super::message::lost;
 use super::{Failure, Hop, Transport};
 use crate::catalog::{AuthMethod, AuthMethods, TunnelStream};
 use crate::net::{Framed, Socket, dial};
-use crate::tls::{SslMode, TlsError};
+use crate::tls::{ClientCertificate, SslMode, TlsError};
 use crate::wire::encode_ssl_request;
 
 /// A connection to the hop.
@@ -35,26 +35,6 @@ enum Passwords {
     NoTls,
     /// Without TLS it would be in clear text for an impostor of the tunnel's entrance.
     UnverifiedTunnel,
-}
-
-/// Whether a hop that requests our certificate gets it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Certificate {
-    Shown,
-    Withheld,
-}
-
-impl Certificate {
-    /// Whether to connect once more without a certificate: nobody configured it, and the hop refuses it. A server may request
-    /// one and go on without, as pgbouncer does.
-    pub(super) fn withhold_after(&mut self, failure: &Failure, hop: &Hop) -> bool {
-        let refused = matches!(failure, Failure::HopTls { source: TlsError::OwnCertificate { .. }, .. });
-        let withhold = refused && *self == Self::Shown && hop.tls.certificate().is_none();
-        if withhold {
-            *self = Self::Withheld;
-        }
-        withhold
-    }
 }
 
 /// A connection to the hop before TLS.
@@ -137,7 +117,7 @@ impl HopStream {
 pub(super) async fn connect(
     hop: &Hop,
     limit: Duration,
-    certificate: Certificate,
+    certificate: ClientCertificate,
 ) -> Result<HopStream, Failure> {
     secure(hop, reach(hop, limit).await?, certificate).await
 }
@@ -151,7 +131,7 @@ pub(super) async fn reach(hop: &Hop, limit: Duration) -> Result<Reached, Failure
 pub(super) async fn secure(
     hop: &Hop,
     reached: Reached,
-    certificate: Certificate,
+    certificate: ClientCertificate,
 ) -> Result<HopStream, Failure> {
     let Reached { mut socket, path } = reached;
     let mode = hop.tls.mode();
@@ -161,8 +141,7 @@ pub(super) async fn secure(
     let name = || hop.name.clone();
     match request_tls(&mut socket).await.map_err(|source| lost(&hop.name, source))? {
         Some(b'S') => {
-            let shown = certificate == Certificate::Shown;
-            let encrypted = hop.tls.connect(socket, hop.transport.host(), shown).await;
+            let encrypted = hop.tls.connect(socket, hop.transport.host(), certificate).await;
             let stream = encrypted.map_err(|source| Failure::HopTls { hop: name(), source })?;
             Ok(HopStream::new(hop, Framed::new(stream), path))
         }
@@ -172,6 +151,17 @@ pub(super) async fn secure(
         Some(byte) => Err(Failure::NotPostgres(name(), byte)),
         None => Err(Failure::HungUpBeforeTls(name())),
     }
+}
+
+/// Whether to connect once more, now without the client certificate: nobody configured it, and the hop refuses it. A server
+/// may request one and go on without, as pgbouncer does.
+pub(super) fn withhold_after(failure: &Failure, hop: &Hop, certificate: &mut ClientCertificate) -> bool {
+    let refused = matches!(failure, Failure::HopTls { source: TlsError::OwnCertificate { .. }, .. });
+    let withhold = refused && *certificate == ClientCertificate::Shown && hop.tls.certificate().is_none();
+    if withhold {
+        *certificate = ClientCertificate::Withheld;
+    }
+    withhold
 }
 
 async fn dial_hop(hop: &Hop, limit: Duration) -> std::io::Result<Reached> {

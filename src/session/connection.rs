@@ -9,7 +9,7 @@ use super::authenticate::{LoggedIn, authenticate};
 use super::authorize::CANCEL;
 use super::cancel::{cancel_left_behind, deliver};
 use super::close::{CLOSING, close, close_hop, hang_up, leaves_query_behind, reason};
-use super::connect::{Certificate, HopStream, reach, secure};
+use super::connect::{HopStream, reach, secure, withhold_after};
 use super::deadline::Deadline;
 use super::logins::{Arrival, LoginPermit};
 use super::negotiate::{Refused, negotiate};
@@ -18,6 +18,7 @@ use super::splice::{End, Splice};
 use super::{Action, Engine, Failure, Fault, Hop, Limits, Login, Opening, Request, Role, Route};
 use crate::net::{Accepted, Framed, Peer, PendingPermit, Socket};
 use crate::shutdown::Shutdown;
+use crate::tls::ClientCertificate;
 use crate::wire::CancelRequest;
 
 /// How many tunnel streams a login may try, where pods refuse them after they were opened.
@@ -166,7 +167,7 @@ impl<R: Role> Connection<'_, R> {
         permit: &LoginPermit,
         deadline: &mut Deadline,
     ) -> Result<(HopStream, LoggedIn), Failure> {
-        let (mut streams, mut certificate) = (1, Certificate::Shown);
+        let (mut streams, mut certificate) = (1, ClientCertificate::Shown);
         loop {
             let limit = hop.transport.limit(self.limits.connect_timeout, deadline.left_to_try());
             let attempt = async {
@@ -190,7 +191,7 @@ impl<R: Role> Connection<'_, R> {
                     debug!(error = %source, "the pod refused an open stream; opening another one");
                     streams += 1;
                 }
-                Err(failure) if certificate.withhold_after(&failure, hop) => {
+                Err(failure) if withhold_after(&failure, hop, &mut certificate) => {
                     debug!(%failure, "the hop refused the generated certificate; connecting again without");
                 }
                 done => return done,

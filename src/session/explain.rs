@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::wire::{ErrorResponse, Header, SqlState};
 
 /// What is known about a login when the database refuses it.
+#[derive(Default)]
 pub(super) struct Circumstances<'a> {
     /// The database user of the login.
     pub(super) user: &'a str,
@@ -90,11 +91,14 @@ mod tests {
         ErrorResponse::new(Severity::Fatal, sqlstate, "PAM authentication failed for user \"alice\"")
     }
 
+    fn iam() -> Circumstances<'static> {
+        Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), ..Circumstances::default() }
+    }
+
     #[test]
     fn a_refused_iam_login_names_grant_policy_and_identity() {
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        let iam =
-            Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: false, age: None };
+        let iam = iam();
         explain(&mut error, &iam);
         let hint = error.hint().unwrap().into_owned();
         for part in ["GRANT rds_iam TO \"alice\"", "rds-db:connect", "AKIDEXAMPLE"] {
@@ -116,26 +120,17 @@ mod tests {
         let age = token_age(now + Duration::from_secs(150), now);
         assert_eq!(age.as_deref(), Some("the IAM token was signed 2 minutes in the future"));
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        explain(
-            &mut error,
-            &Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: false, age },
-        );
+        explain(&mut error, &Circumstances { age, ..iam() });
         assert!(error.hint().unwrap().ends_with("2 minutes in the future; check the clocks."), "{error:?}");
     }
 
     #[test]
     fn other_errors_pass_unchanged() {
         let mut error = refused(SqlState::InvalidCatalogName);
-        explain(
-            &mut error,
-            &Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), binding_missed: true, age: None },
-        );
+        explain(&mut error, &Circumstances { binding_missed: true, ..iam() });
         assert!(error.hint().is_none());
         let mut error = refused(SqlState::InvalidPassword);
-        explain(
-            &mut error,
-            &Circumstances { user: "alice", identity: None, binding_missed: true, age: None },
-        );
+        explain(&mut error, &Circumstances { binding_missed: true, ..Circumstances::default() });
         assert!(error.hint().is_none(), "a wrong password has nothing to do with channel binding");
     }
 
@@ -151,10 +146,7 @@ mod tests {
     #[test]
     fn a_lost_channel_binding_is_explained() {
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        explain(
-            &mut error,
-            &Circumstances { user: "alice", identity: None, binding_missed: true, age: None },
-        );
+        explain(&mut error, &Circumstances { binding_missed: true, ..Circumstances::default() });
         assert!(error.hint().unwrap().contains("channel_binding=disable"));
     }
 }

@@ -161,7 +161,7 @@ pub(super) fn refused(fault: Fault, reason: Reason, target: &str) {
 pub fn expect_refusals(target: &str) {
     for reason in Reason::ALL {
         for fault in reason.faults() {
-            refusals(*fault, reason, target).increment(0);
+            refusals(*fault, *reason, target).increment(0);
         }
     }
 }

@@ -69,3 +69,4 @@ pub use limits::{Limits, TooManyLogins};
 pub use live::{EndOrder, LiveSessions, SessionNames, SessionState};
 pub use negotiate::Opening;
 pub use reason::Reason;
+pub(crate) use refusal_log::AUDIT_MODULE;

@@ -22,8 +22,8 @@ const MAX_KINDS: usize = 256;
 /// The most characters of an error that are kept for a later line.
 const MAX_ERROR: usize = 1024;
 
-/// The module of the lines: the one of all audit lines, for filters.
-const MODULE: &str = concat!(env!("CARGO_CRATE_NAME"), "::session::audit");
+/// The module of all audit lines, for filters: the begin and the end of sessions, and refusals.
+pub(crate) const AUDIT_MODULE: &str = concat!(env!("CARGO_CRATE_NAME"), "::session::audit");
 
 /// What the log knows about a refused connection.
 #[derive(Clone)]
@@ -175,14 +175,14 @@ impl RefusedConnection {
         let Self { fault, reason, sqlstate, duration_ms, error, expected, .. } = self;
         if *expected {
             info!(
-                target: MODULE,
+                target: AUDIT_MODULE,
                 %peer, target, user, database, application_name, identity_claimed, fault, reason,
                 sqlstate, duration_ms, error, repeated,
                 "connection refused"
             );
         } else {
             warn!(
-                target: MODULE,
+                target: AUDIT_MODULE,
                 %peer, target, user, database, application_name, identity_claimed, fault, reason,
                 sqlstate, duration_ms, error, repeated,
                 "connection failed"
@@ -192,7 +192,7 @@ impl RefusedConnection {
 
     fn note(&self) {
         let Self { peer, target, user, error, .. } = self;
-        debug!(target: MODULE, %peer, target, user, error, "refused again");
+        debug!(target: AUDIT_MODULE, %peer, target, user, error, "refused again");
     }
 
     fn shorten(&mut self) {

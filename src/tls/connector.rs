@@ -15,6 +15,15 @@ use super::verify::{Verification, Verifier};
 use super::{ALPN, ClientIdentity, Roots, Settings, SslMode, TlsError, pem, provider};
 use crate::net::{ReadAhead, Socket, Stream};
 
+/// Whether a server that requests a client certificate gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// It gets it.
+    Shown,
+    /// It gets an empty answer.
+    Withheld,
+}
+
 /// Makes TLS handshakes with servers. It reads its files before the first handshake, and the next connection uses changed files.
 pub struct Connector {
     settings: Settings,
@@ -64,19 +73,18 @@ impl Connector {
     }
 
     /// Makes the TLS handshake. `host` is the dialled name: the connector sends it (SNI) unless it is an IP address, and
-    /// with `verify-full` the certificate must have it. `shows_certificate`: a server that requests a client certificate gets
-    /// it.
+    /// with `verify-full` the certificate must have it.
     pub async fn connect(
         &self,
         socket: Socket,
         host: &str,
-        shows_certificate: bool,
+        certificate: ClientCertificate,
     ) -> Result<Stream, TlsError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             TlsError::Handshake(format!("\"{host}\" is not a name that a certificate can have"))
         })?;
         let mut config = self.config.current().await?;
-        if !shows_certificate {
+        if certificate == ClientCertificate::Withheld {
             Arc::make_mut(&mut config).client_auth_cert_resolver = Arc::new(NoClientCert);
         }
         let connector = tokio_rustls::TlsConnector::from(config);

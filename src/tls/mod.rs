@@ -16,7 +16,7 @@ mod verify;
 mod x509;
 
 pub use acceptor::{Acceptor, ServerIdentity};
-pub use connector::Connector;
+pub use connector::{ClientCertificate, Connector};
 pub use connector_cache::ConnectorCache;
 pub use error::{PemItem, TlsError};
 pub use pem::usable_certificates;

@@ -8,12 +8,12 @@
 /// A section with its keys in lower case, in the order of the file. A nested value begins with a line end.
 #[derive(PartialEq, Eq)]
 pub(super) struct Section {
-    /// What is between the brackets, without white space around it.
+    /// The text between the brackets, without white space around it.
     pub(super) title: String,
     pub(super) keys: Vec<(String, String)>,
 }
 
-/// Why the text has no meaning. It does not quote the line, which may hold a secret.
+/// Why the text cannot be read. It does not quote the line, which may hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub(super) struct SyntaxError {

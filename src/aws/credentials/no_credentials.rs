@@ -67,7 +67,7 @@ impl NoCredentials {
         Self { reason, remedy: source.remedy() }
     }
 
-    /// A file has no meaning.
+    /// A file has a syntax error.
     pub(super) fn broken_file(file: &BrokenFile) -> Self {
         Self { reason: file.to_string(), remedy: "correct that line".into() }
     }

@@ -12,7 +12,7 @@ use super::shared_config::{Keys, SharedConfig};
 /// How many `source_profile` steps are followed. Profiles may form a circle.
 pub(super) const MAX_PROFILES: usize = 8;
 
-/// All keys of a profile that have a value. None of a file that has no meaning: its error is reported elsewhere.
+/// All keys of a profile that have a value. None of a file with a syntax error: that error is reported elsewhere.
 pub(super) fn profile(files: &Files, name: &str) -> Keys {
     SharedConfig::read(files).unwrap_or_default().profile(name)
 }

@@ -26,7 +26,7 @@ pub(in crate::aws) struct SharedConfig {
     without_prefix: Vec<String>,
 }
 
-/// A file that has no meaning.
+/// A file with a syntax error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the AWS file {} cannot be read: {reason}", path.display())]
 pub(in crate::aws) struct BrokenFile {

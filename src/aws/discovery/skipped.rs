@@ -38,16 +38,10 @@ impl ReportedRemarks {
                 debug!(%name, %remark, "remark unchanged");
                 continue;
             }
-            match remark {
-                Remark::LocalPort(_) => warn!(%name, %remark, "a tag of an RDS database is ignored"),
-                Remark::NoEndpoint
-                | Remark::IamOff
-                | Remark::ProxyIamOff
-                | Remark::Incomplete(_)
-                | Remark::OtherRegion(_)
-                | Remark::Engine(_) => {
-                    info!(%name, %remark, "skipped an RDS database");
-                }
+            if remark.skips() {
+                info!(%name, %remark, "skipped an RDS database");
+            } else {
+                warn!(%name, %remark, "a tag of an RDS database is ignored");
             }
         }
         *reported = remarks;

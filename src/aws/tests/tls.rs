@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// An AWS endpoint with a certificate of its own. Returns its URL and the certificate.
+/// An AWS endpoint with a self-signed certificate. Returns its URL and the certificate.
 async fn endpoint() -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let certificate =

@@ -67,7 +67,7 @@ pub(in crate::cli) struct EndArguments {
 
 const SESSIONS_EXAMPLES: &str = "\
 Examples:
-  Who is connected to one database, every 2 seconds:
+  List the sessions of one database every 2 seconds:
     rds-auth-proxy sessions --target orders-db --watch
   In a pod, whose configuration has proxy.admin_socket:
     kubectl exec POD -- rds-auth-proxy sessions --configfile /etc/rds-auth-proxy/config/config.yaml

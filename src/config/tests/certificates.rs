@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use super::{client, error, error_of_databases, rds, server};
 use crate::config::Config;
 use crate::net::{Address, HostPort, dial};
-use crate::tls::{Acceptor, Connector, Roots, SelfSigned, ServerIdentity, Settings, SslMode};
+use crate::tls::{
+    Acceptor, ClientCertificate, Connector, Roots, SelfSigned, ServerIdentity, Settings, SslMode,
+};
 
 /// A directory with `a.pem` and `a.key`, `b.pem` and `b.key`, and `text.pem`, which has no certificate.
 struct Files(TempDir);
@@ -272,7 +274,7 @@ async fn presented(connector: &Connector) -> Vec<u8> {
     });
     let address = Address::Tcp(HostPort::new("127.0.0.1", port));
     let socket = dial(&address, Duration::from_secs(5)).await.unwrap();
-    let _open = connector.connect(socket, "localhost", true).await.unwrap();
+    let _open = connector.connect(socket, "localhost", ClientCertificate::Shown).await.unwrap();
     accepting.await.unwrap()
 }
 

@@ -18,7 +18,8 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
-pub(crate) use queue::{LogQueue, describe};
+use queue::LogQueue;
+pub(crate) use queue::describe;
 
 use super::{CommandError, Style};
 
@@ -39,27 +40,36 @@ impl Format {
     }
 }
 
-/// Which lines are logged; the level can change while the program runs.
+/// The log of this process. Clones share it.
 #[derive(Clone)]
-pub(crate) struct LogFilter {
+pub(crate) struct Log {
     variables: filter::Variables,
     handle: reload::Handle<EnvFilter, Registry>,
-    /// The lines that are not written yet.
-    pub(crate) queue: LogQueue,
+    queue: LogQueue,
 }
 
-impl LogFilter {
+impl Log {
     /// Uses this level of the configuration where no variable sets one.
     pub(crate) fn configure(&self, level: LevelFilter) {
         // The variables were valid at start, and the log lives as long as the process.
         let _changed = self.variables.filter(level).map(|filter| self.handle.reload(filter));
+    }
+
+    /// Whether the lines of a new session could be lost.
+    pub(crate) fn may_lose_audit_lines(&self) -> bool {
+        self.queue.may_lose_audit_lines()
+    }
+
+    /// Waits until all lines are written, for a second at most.
+    pub(crate) fn flush(&self) {
+        self.queue.flush();
     }
 }
 
 /// Starts logging, for the rest of the process. The level is that of `RUST_LOG`, else `LOG_LEVEL`, else `DEBUG`, else the
 /// configuration. An unknown `LOG_LEVEL` counts as info, as in the Go program, and is reported here; an invalid `RUST_LOG`
 /// is a usage error.
-pub(crate) fn start(format: Format) -> Result<LogFilter, CommandError> {
+pub(crate) fn start(format: Format) -> Result<Log, CommandError> {
     let variables = filter::Variables::of_process().map_err(CommandError::usage)?;
     let filter = variables.filter(LevelFilter::INFO).map_err(CommandError::usage)?;
     let (layer, handle) = reload::Layer::new(filter);
@@ -70,7 +80,7 @@ pub(crate) fn start(format: Format) -> Result<LogFilter, CommandError> {
     if let Some(value) = variables.unknown_level() {
         warn!(value, "LOG_LEVEL is none of trace, debug, info, warn and error; it counts as info");
     }
-    Ok(LogFilter { variables, handle, queue })
+    Ok(Log { variables, handle, queue })
 }
 
 fn subscriber<W>(

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,20 +13,15 @@ use parking_lot::{Condvar, Mutex};
 use tracing::{Metadata, warn};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::session::AUDIT_MODULE;
+
 const DROPPED: &str = "rds_auth_proxy_log_lines_dropped_total";
-
-/// The module of the audit lines: the begin and the end of sessions, and refusals.
-const AUDIT: &str = concat!(env!("CARGO_CRATE_NAME"), "::session::audit");
-
-/// The most bytes of audit lines that wait, and of others.
-const AUDIT_BYTES: usize = 1024 * 1024;
-const LOG_BYTES: usize = 256 * 1024;
 
 /// The pause before a non-blocking standard error is tried again.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// How long the process waits for its last lines when it ends.
-const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long [`LogQueue::flush`] waits.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// Two kinds of lines, so that a flood of the one does not displace the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +32,7 @@ enum Kind {
 
 /// The queue. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct LogQueue(Arc<Shared>);
+pub(super) struct LogQueue(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -46,8 +41,6 @@ struct Shared {
     arrived: Condvar,
     /// Notified when no line waits any more.
     empty: Condvar,
-    /// Lines that were lost since the last report of it.
-    lost: [AtomicU64; 2],
     /// The last write failed.
     failing: AtomicBool,
 }
@@ -55,8 +48,16 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     lines: VecDeque<(Kind, Vec<u8>)>,
-    /// The bytes of the lines that are not written yet, by kind.
-    bytes: [usize; 2],
+    /// The bytes of the lines that are not written yet.
+    bytes: PerKind<usize>,
+    /// Lines that were lost since the last report of it.
+    lost: PerKind<u64>,
+}
+
+#[derive(Default)]
+struct PerKind<T> {
+    audit: T,
+    log: T,
 }
 
 /// Describes the metric to the recorder, and begins it at 0.
@@ -80,16 +81,15 @@ impl LogQueue {
 
     /// Whether the lines of a new session could be lost: half of the audit queue is in use, or the last write failed. The other
     /// half is for the sessions that run.
-    pub(crate) fn may_lose_audit_lines(&self) -> bool {
-        let [audit_bytes, _] = self.0.waiting.lock().bytes;
-        audit_bytes >= AUDIT_BYTES / 2 || self.0.failing.load(Ordering::Relaxed)
+    pub(super) fn may_lose_audit_lines(&self) -> bool {
+        self.0.waiting.lock().bytes.audit >= Kind::Audit.limit() / 2 || self.0.failing.load(Ordering::Relaxed)
     }
 
     /// Waits until all lines are written, for a second at most.
-    pub(crate) fn flush(&self) {
-        let deadline = Instant::now() + LAST_LINES;
+    pub(super) fn flush(&self) {
+        let deadline = Instant::now() + FLUSH_LIMIT;
         let mut waiting = self.0.waiting.lock();
-        while waiting.bytes != [0, 0] {
+        while !waiting.all_written() {
             if self.0.empty.wait_until(&mut waiting, deadline).timed_out() {
                 return;
             }
@@ -100,7 +100,7 @@ impl LogQueue {
 impl Shared {
     fn push(&self, kind: Kind, line: Vec<u8>) {
         let mut waiting = self.waiting.lock();
-        let Some(bytes) = waiting.bytes.get_mut(kind.index()) else { return };
+        let bytes = waiting.bytes.of(kind);
         if *bytes + line.len() > kind.limit() {
             drop(waiting);
             self.lose(kind, "queue_full");
@@ -121,10 +121,8 @@ impl Shared {
                 self.lose(kind, "write_failed");
             }
             let mut waiting = self.waiting.lock();
-            if let Some(bytes) = waiting.bytes.get_mut(kind.index()) {
-                *bytes -= line.len();
-            }
-            if waiting.bytes == [0, 0] {
+            *waiting.bytes.of(kind) -= line.len();
+            if waiting.all_written() {
                 self.empty.notify_all();
                 drop(waiting);
                 if written.is_ok() {
@@ -146,19 +144,33 @@ impl Shared {
 
     fn lose(&self, kind: Kind, cause: &'static str) {
         counter!(DROPPED, "kind" => kind.name(), "cause" => cause).increment(1);
-        if let Some(lost) = self.lost.get(kind.index()) {
-            lost.fetch_add(1, Ordering::Relaxed);
-        }
+        *self.waiting.lock().lost.of(kind) += 1;
     }
 
     /// Writes how many lines are missing, once the reader is back.
     fn report_lost(&self) {
-        let [audit_lines, lines] = self.lost.each_ref().map(|lost| lost.swap(0, Ordering::Relaxed));
-        if audit_lines + lines > 0 {
+        let lost = std::mem::take(&mut self.waiting.lock().lost);
+        if lost.audit + lost.log > 0 {
             warn!(
-                lines,
-                audit_lines, "log lines were lost: standard error was not read, or could not be written"
+                lines = lost.log,
+                audit_lines = lost.audit,
+                "log lines were lost: standard error was not read, or could not be written"
             );
+        }
+    }
+}
+
+impl Waiting {
+    const fn all_written(&self) -> bool {
+        self.bytes.audit + self.bytes.log == 0
+    }
+}
+
+impl<T> PerKind<T> {
+    const fn of(&mut self, kind: Kind) -> &mut T {
+        match kind {
+            Kind::Audit => &mut self.audit,
+            Kind::Log => &mut self.log,
         }
     }
 }
@@ -179,20 +191,14 @@ fn write_line(output: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
 
 impl Kind {
     fn of(metadata: &Metadata<'_>) -> Self {
-        if metadata.target() == AUDIT { Self::Audit } else { Self::Log }
+        if metadata.target() == AUDIT_MODULE { Self::Audit } else { Self::Log }
     }
 
-    const fn index(self) -> usize {
-        match self {
-            Self::Audit => 0,
-            Self::Log => 1,
-        }
-    }
-
+    /// The most bytes of its lines that wait.
     const fn limit(self) -> usize {
         match self {
-            Self::Audit => AUDIT_BYTES,
-            Self::Log => LOG_BYTES,
+            Self::Audit => 1024 * 1024,
+            Self::Log => 256 * 1024,
         }
     }
 
@@ -272,10 +278,10 @@ mod tests {
             bytes.push(b'\n');
             drop(Line { shared: Arc::clone(&queue.0), kind, bytes });
         };
-        for _ in 0..2 * LOG_BYTES / 1024 {
+        for _ in 0..2 * Kind::Log.limit() / 1024 {
             line(Kind::Log, b'l');
         }
-        let lost = |kind: Kind| queue.0.lost[kind.index()].load(Ordering::Relaxed);
+        let lost = |kind: Kind| *queue.0.waiting.lock().lost.of(kind);
         assert!(lost(Kind::Log) > 0);
         assert!(!queue.may_lose_audit_lines(), "a flood of others displaces no audit line");
         let mut audit = 0;
@@ -283,18 +289,18 @@ mod tests {
             line(Kind::Audit, b'a');
             audit += 1;
         }
-        assert_eq!((audit, lost(Kind::Audit)), ((AUDIT_BYTES / 2).div_ceil(1025), 0));
+        assert_eq!((audit, lost(Kind::Audit)), ((Kind::Audit.limit() / 2).div_ceil(1025), 0));
         let began = Instant::now();
         queue.flush();
-        assert!(began.elapsed() >= LAST_LINES, "the end of the process waits for a second only");
-        let kept = LOG_BYTES / 1025 + audit;
+        assert!(began.elapsed() >= FLUSH_LIMIT, "the end of the process waits for a second only");
+        let kept = Kind::Log.limit() / 1025 + audit;
         for number in 0..kept {
             open.send(()).unwrap();
             let expected = if number < kept - audit { b'l' } else { b'a' };
             assert_eq!(lines.recv().unwrap().first(), Some(&expected), "{number}");
         }
         queue.flush();
-        assert_eq!(queue.0.waiting.lock().bytes, [0, 0]);
+        assert!(queue.0.waiting.lock().all_written());
         drop(open);
         line(Kind::Audit, b'x');
         queue.flush();

@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use rds_auth_proxy::net::{Socket, Stream};
 use rds_auth_proxy::session::{Opening, fuzzing};
 use rds_auth_proxy::tls::{
-    Acceptor, ClientIdentity, Connector, SelfSigned, ServerIdentity, Settings, SslMode,
+    Acceptor, ClientCertificate, ClientIdentity, Connector, SelfSigned, ServerIdentity, Settings, SslMode,
 };
 use rds_auth_proxy::wire::encode_ssl_request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
@@ -107,7 +107,10 @@ async fn talk(mut socket: DuplexStream, application: Application, sent: &[u8]) -
     let socket = Socket::Tunnel(Box::new(socket));
     let stream = match application {
         Application::Bytes => Stream::Plain(socket),
-        _ => CONNECTOR.connect(socket, "localhost", true).await.expect("a valid handshake succeeds"),
+        _ => CONNECTOR
+            .connect(socket, "localhost", ClientCertificate::Shown)
+            .await
+            .expect("a valid handshake succeeds"),
     };
     let (mut from, mut to) = split(stream);
     let mut received = Vec::new();
