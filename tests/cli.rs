@@ -474,3 +474,14 @@ fn a_broken_link_in_the_directory_of_the_user_is_an_error() {
     );
     assert!(output.status.code() == Some(2) && told.starts_with(&expected), "{told}");
 }
+
+#[test]
+fn an_id_that_is_no_id_gets_the_command_that_lists_them() {
+    for id in ["x", "1.5", "99999999999999999999"] {
+        let output = run(&["sessions", "end", id]);
+        assert_eq!(output.status.code(), Some(2));
+        let text = stderr(&output);
+        assert!(text.starts_with(&format!("error: invalid value '{id}' for '<ID>': ")), "{text}");
+        assert!(text.contains("expected a number; `rds-auth-proxy sessions` lists them"), "{text}");
+    }
+}

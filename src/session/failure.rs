@@ -102,7 +102,7 @@ pub enum Failure {
         fault: Fault,
     },
     /// The hop accepted the connection and did not answer for as long as this.
-    #[error("time ran out after {1:?} while waiting for {0} to finish the login")]
+    #[error("time ran out after {waited} s while waiting for {0} to finish the login", waited = .1.as_secs_f32())]
     Silent(String, Duration),
     /// The hop cannot be reached.
     #[error("{hop} cannot be reached: {source}")]

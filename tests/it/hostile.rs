@@ -209,7 +209,7 @@ async fn a_silent_hop_fails_the_login_after_four_times_handshake_timeout() {
         let began = Instant::now();
         let mut raw = Raw::connect(world.client().port()).await;
         raw.send(&login("alice")).await;
-        raw.refused().await.expect("57P03", &["rds-auth-proxy: time ran out after 7.8s while", "paused"]);
+        raw.refused().await.expect("57P03", &["rds-auth-proxy: time ran out after 7.8 s while", "paused"]);
         // Four times handshake_timeout; the client itself would wait for 60 s.
         assert!(began.elapsed() < Duration::from_secs(12));
         world.stop().await;
@@ -234,7 +234,7 @@ async fn a_hop_that_only_sends_notices_has_no_more_time() {
         .await;
     let mut raw = Raw::connect(world.client().port()).await;
     raw.send(&login("alice")).await;
-    raw.refused().await.expect("57P03", &["time ran out after 7.8s while waiting for the database fake"]);
+    raw.refused().await.expect("57P03", &["time ran out after 7.8 s while waiting for the database fake"]);
     world.stop().await;
 }
 

@@ -231,6 +231,6 @@ async fn waiting_does_not_extend_the_deadline() {
     let text = "max_logins_per_target of this proxy is 1, and this login waited 2.7";
     second.refused().await.expect("53300", &["too many logins under way", text]);
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-    first.refused().await.expect("57P03", &["time ran out after 11.7s"]);
+    first.refused().await.expect("57P03", &["time ran out after 11.7 s"]);
     world.stop().await;
 }

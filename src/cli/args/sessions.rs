@@ -59,10 +59,15 @@ pub(in crate::cli) enum SessionsAction {
 #[derive(Args)]
 pub(in crate::cli) struct EndArguments {
     /// The id in the list and in the log
+    #[arg(value_parser = session_id)]
     pub(in crate::cli) id: u64,
     /// The reason, which the application and the log get
     #[arg(long, value_name = "TEXT", env = "RDS_AUTH_PROXY_REASON", allow_hyphen_values = true)]
     pub(in crate::cli) reason: Option<String>,
+}
+
+fn session_id(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "expected a number; `rds-auth-proxy sessions` lists them")
 }
 
 const SESSIONS_EXAMPLES: &str = "\
