@@ -10,6 +10,8 @@ mod io_traits;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -68,6 +70,8 @@ pub(super) struct Channel<S> {
     /// When the local side shut down writing, or when data last arrived since.
     shutdown_at: Option<Instant>,
     ended: bool,
+    /// Set when the pod refuses this stream after it was opened.
+    refused_late: Option<Arc<AtomicBool>>,
     _counted: metrics::OpenStream,
 }
 
@@ -85,8 +89,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
             linger: timeouts.linger,
             shutdown_at: None,
             ended: false,
+            refused_late: None,
             _counted: metrics::OpenStream::new(),
         }
+    }
+
+    /// Sets `refused` if the pod refuses from now on.
+    pub(super) fn report_late_refusal(&mut self, refused: Arc<AtomicBool>) {
+        self.refused_late = Some(refused);
     }
 
     /// Waits `limit` for a refusal: a kubelet accepts the websocket before it dials the port, and does not report that
@@ -175,6 +185,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         if self.pod_sent_data {
             stream_failed(&self.pod, report)
         } else {
+            if let Some(refused) = &self.refused_late {
+                refused.store(true, Ordering::Relaxed);
+            }
             never_connected(&self.pod, self.port, report)
         }
     }

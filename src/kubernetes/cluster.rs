@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use kube::Client;
 use parking_lot::Mutex;
@@ -22,6 +22,9 @@ use crate::stamp::Stamp;
 
 /// Credentials of a plugin with less time left than this are renewed.
 const MIN_REMAINING: Duration = Duration::from_mins(1);
+
+/// A shorter sleep kills no connection.
+const SLEEP: Duration = Duration::from_secs(20);
 
 /// A client for the API, and what requests and error texts need to know about the cluster.
 pub(super) struct Access {
@@ -48,6 +51,8 @@ pub(super) struct Cluster {
     /// One at a time, because a plugin cannot be stopped and may be waiting for a login.
     builds: SingleFlight<Result<Arc<Access>, TunnelError>>,
     built: Arc<Built>,
+    /// When a client was last needed: on the clock that goes on while a laptop sleeps, and on the one that does not.
+    needed: Mutex<(SystemTime, Instant)>,
 }
 
 /// The result of the last successful build.
@@ -62,7 +67,8 @@ impl Cluster {
     /// `renew_after` is the age at which credentials of a plugin are renewed.
     pub(super) fn new(settings: PortForward, renew_after: Duration) -> Self {
         let built = Built { ready: Mutex::default(), unverified: Once::new() };
-        Self { settings, renew_after, builds: SingleFlight::default(), built: Arc::new(built) }
+        let needed = Mutex::new((SystemTime::now(), Instant::now()));
+        Self { settings, renew_after, builds: SingleFlight::default(), built: Arc::new(built), needed }
     }
 
     /// Never warns about an unverified API server. For tunnels with verified TLS inside.
@@ -73,6 +79,10 @@ impl Cluster {
     /// The current client, or a new one if the kubeconfig has changed or the plugin's credentials are about to expire.
     /// All connections that wait for a new client share it.
     pub(super) async fn access(&self, timeouts: &Timeouts) -> Result<Arc<Access>, TunnelError> {
+        if self.slept() {
+            debug!("this machine has slept; its connections to the API server may be dead");
+            *self.built.ready.lock() = None;
+        }
         let (seen, token_file) = stamps(&self.settings, self.built.token_file()).await;
         let build = {
             let ready = self.built.ready.lock();
@@ -100,6 +110,15 @@ impl Cluster {
             debug!("the API server refused the credentials of the kubeconfig; reading them again");
             *ready = None;
         }
+    }
+
+    /// Whether this machine has slept since the last call. Windows counts the sleep on both clocks; there the pool has dropped
+    /// its connections.
+    fn slept(&self) -> bool {
+        let now = (SystemTime::now(), Instant::now());
+        let (wall_clock, awake) = std::mem::replace(&mut *self.needed.lock(), now);
+        let passed = now.0.duration_since(wall_clock).unwrap_or_default();
+        passed > now.1.duration_since(awake) + SLEEP
     }
 
     /// The client library renews credentials too, but within a request, which has less time than the plugin may need.

@@ -20,9 +20,9 @@ use crate::net::{Tcp, environment_proxy};
 /// For the TCP connection to one address of the API server or of the proxy before it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// For an idle connection in the pool. The websocket that follows a list of pods can reuse the connection, and a laptop
-/// that slept or changed its network does not find dead ones.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// For an idle connection in the pool: the spare one for the next websocket. API servers close theirs after 90 s. A laptop that
+/// has changed its network may find a dead one once, and tries again on another.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Builds the client. Blocks: it reads certificate files and runs the credential plugin, if the kubeconfig has one.
 pub(super) fn client(config: Config, proxy: Option<&str>) -> Result<Client, Error> {

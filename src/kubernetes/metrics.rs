@@ -38,7 +38,7 @@ impl Drop for OpenStream {
     }
 }
 
-/// Records the running pods of a list.
+/// Records the running pods.
 pub(super) fn record_pods(ready: usize, not_ready: usize) {
     for (state, pods) in [("ready", ready), ("not_ready", not_ready)] {
         gauge!(PODS, "state" => state).set(u32::try_from(pods).unwrap_or(u32::MAX));

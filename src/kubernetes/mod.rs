@@ -7,7 +7,9 @@
 //! | file | content |
 //! |---|---|
 //! | `tunnel` | opens a stream: picks pods, tries them, retries |
-//! | `pods` | the ready pods and the order in which the tunnel tries them |
+//! | `pods` | the running pods and the order in which the tunnel tries them |
+//! | `watch` | the running pods, kept up to date between connections |
+//! | `spare` | a connection to the API server for the next websocket |
 //! | `open` | opens the websocket to one pod |
 //! | `channel` | that websocket as a stream of bytes |
 //! | `keepalive` | pings, and when silence means that the path is dead |
@@ -23,7 +25,8 @@
 //! | `metrics` | the metrics |
 //! | `timeouts` | the time limits |
 //!
-//! Imports go one way: `tunnel` → `open`, `pods` → `api_call` → `cluster` → `kubeconfig` → `connector`, `exec_plugin`, `open` →
+//! Imports go one way: `tunnel` → `watch`, `spare`; `watch` → `pods`; `tunnel` → `open`, `pods` → `api_call` → `cluster` →
+//! `kubeconfig` → `connector`, `exec_plugin`; `open` →
 //! `access_review` → `api_call`, and `open` → `channel` → `keepalive`. Each of them may use `explain`, `error`, `metrics` and `timeouts`.
 
 mod access_review;
@@ -40,8 +43,10 @@ mod kubeconfig;
 mod metrics;
 mod open;
 mod pods;
+mod spare;
 mod timeouts;
 mod tunnel;
+mod watch;
 
 pub use forward::forward;
 pub use metrics::describe;

@@ -41,21 +41,38 @@ pub(super) struct Candidate {
     pub(super) ready: bool,
 }
 
-/// The pods that are running and not being deleted, in the order in which to dial them: the ready ones first, newest first,
+/// A list of the running pods.
+pub(super) struct PodList {
+    pub(super) pods: Vec<Pod>,
+    /// Where a watch continues.
+    pub(super) version: Option<String>,
+}
+
+/// The field selector of running pods.
+pub(super) const RUNNING: &str = "status.phase=Running";
+
+/// Lists the running pods.
+pub(super) async fn list(access: &Access, labels: &str, timeouts: &Timeouts) -> Result<PodList, TunnelError> {
+    let running = ListParams::default().labels(labels).fields(RUNNING);
+    let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
+    let list = response(access, ApiCall::ListPods, timeouts.answer, pods.list(&running)).await?;
+    record(list.items.iter());
+    Ok(PodList { pods: list.items, version: list.metadata.resource_version })
+}
+
+/// Records the running pods in the metrics.
+pub(super) fn record<'a>(pods: impl Iterator<Item = &'a Pod>) {
+    let (ready, unready): (Vec<_>, Vec<_>) =
+        pods.filter(|pod| is_staying(pod)).partition(|pod| is_ready(pod));
+    metrics::record_pods(ready.len(), unready.len());
+}
+
+/// The pods that are not being deleted, in the order in which to dial them: the ready ones first, newest first,
 /// rotated by `first`. That counts the attempts, so connections are spread over the pods. The others follow, because a pod
 /// runs on where the control plane has lost its node and so marked it as not ready; `kubectl port-forward` reaches it too.
-pub(super) async fn candidates(
-    access: &Access,
-    labels: &str,
-    first: usize,
-    timeouts: &Timeouts,
-) -> Result<Vec<Candidate>, TunnelError> {
-    let running = ListParams::default().labels(labels).fields("status.phase=Running");
-    let pods = Api::<Pod>::namespaced(access.client.clone(), &access.namespace);
-    let pods = response(access, ApiCall::ListPods, timeouts.answer, pods.list(&running)).await?;
-    let (ready, unready): (Vec<_>, Vec<_>) = pods.items.into_iter().filter(is_staying).partition(is_ready);
-    metrics::record_pods(ready.len(), unready.len());
-    Ok(dial_order(ready, first, true).chain(dial_order(unready, first, false)).collect())
+pub(super) fn candidates(pods: Vec<Pod>, first: usize) -> Vec<Candidate> {
+    let (ready, unready): (Vec<_>, Vec<_>) = pods.into_iter().filter(is_staying).partition(is_ready);
+    dial_order(ready, first, true).chain(dial_order(unready, first, false)).collect()
 }
 
 /// Why no pod is ready: there is none, or the states of those that exist.
@@ -84,11 +101,11 @@ fn selector_of(service: &Service) -> Option<String> {
 }
 
 /// Whether the pod is not being deleted. A pod that is being deleted still reports `Running`, and for a while `Ready`.
-fn is_staying(pod: &Pod) -> bool {
+pub(super) fn is_staying(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none()
 }
 
-fn is_ready(pod: &Pod) -> bool {
+pub(super) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

@@ -17,9 +17,10 @@ pub struct Timeouts {
     pub plugin: Duration,
     /// The age at which credentials of a plugin are renewed. EKS tokens live for 14 minutes.
     pub renew_after: Duration,
-    /// For a pod that accepted a stream and refuses it after all. Each connection waits that long.
+    /// For a pod that accepted a stream and refuses it after all. Each connection waits that long; a later refusal is reported
+    /// by the stream, and the next connection is more careful.
     pub late_refusal: Duration,
-    /// The same for a pod that is not ready: it probably refuses.
+    /// The same for a pod that is not ready, and after a late refusal: it probably refuses.
     pub late_refusal_unready: Duration,
     /// Between two pings. The path is dead after two more intervals in which nothing arrived.
     pub ping_interval: Duration,
@@ -51,7 +52,7 @@ impl Default for Timeouts {
             answer: Duration::from_secs(5),
             plugin: Duration::from_secs(12),
             renew_after: Duration::from_mins(10),
-            late_refusal: Duration::from_millis(10),
+            late_refusal: Duration::ZERO,
             late_refusal_unready: Duration::from_secs(1),
             ping_interval: Duration::from_secs(20),
             linger: Duration::from_secs(10),

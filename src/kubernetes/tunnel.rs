@@ -1,7 +1,8 @@
 //! The tunnel: opens streams to pods, with retries.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::upgrade::Upgraded;
@@ -14,8 +15,10 @@ use super::cluster::{Access, Cluster};
 use super::error::{Retry, TunnelError};
 use super::metrics;
 use super::open::open;
-use super::pods::{candidates, diagnose, label_selector};
+use super::pods::{Candidate, candidates, diagnose, label_selector, list};
+use super::spare::Spare;
 use super::timeouts::Timeouts;
+use super::watch::PodWatch;
 use crate::catalog::PortForward;
 use crate::catalog::{Boxed, Dial, TunnelStream};
 use crate::net::Socket;
@@ -29,6 +32,10 @@ pub struct Tunnel {
     cluster: Cluster,
     /// Attempts so far. Each begins with another pod.
     attempts: AtomicUsize,
+    watch: PodWatch,
+    spare: Spare,
+    /// Whether a pod has refused a stream after it was opened, and no connection has been opened since.
+    refused_late: Arc<AtomicBool>,
 }
 
 impl Tunnel {
@@ -42,7 +49,15 @@ impl Tunnel {
     #[must_use]
     pub fn with_timeouts(settings: PortForward, timeouts: Timeouts) -> Self {
         let cluster = Cluster::new(settings.clone(), timeouts.renew_after);
-        Self { settings, timeouts, cluster, attempts: AtomicUsize::new(0) }
+        Self {
+            settings,
+            timeouts,
+            cluster,
+            attempts: AtomicUsize::new(0),
+            watch: PodWatch::default(),
+            spare: Spare::default(),
+            refused_late: Arc::default(),
+        }
     }
 
     /// The same tunnel for connections that verify the upstream proxy by TLS inside the tunnel. An unverified API server
@@ -54,7 +69,12 @@ impl Tunnel {
     }
 
     async fn open(&self, limit: Duration) -> Result<TunnelStream, TunnelError> {
-        let timeouts = self.timeouts.within(limit);
+        let mut timeouts = self.timeouts.within(limit);
+        if self.refused_late.swap(false, Ordering::Relaxed) {
+            // The list may be out of date. The next pod may be as slow to refuse.
+            self.watch.forget();
+            timeouts.late_refusal = timeouts.late_refusal.max(timeouts.late_refusal_unready);
+        }
         let mut last = None;
         let opened = timeout(limit, self.open_with_retries(&timeouts, &mut last)).await;
         opened.unwrap_or_else(|_| Err(last.unwrap_or(TunnelError::Slow { after: limit })))
@@ -73,6 +93,7 @@ impl Tunnel {
             let access = self.cluster.access(timeouts).await?;
             let error = match self.attempt(&access, timeouts).await {
                 Ok(stream) => {
+                    self.spare.open(&access);
                     return Ok(TunnelStream {
                         socket: Socket::Tunnel(Box::new(stream)),
                         verified: access.verified,
@@ -109,32 +130,55 @@ impl Tunnel {
         }
     }
 
-    /// Lists the pods and tries each of them once.
-    async fn attempt(&self, access: &Access, timeouts: &Timeouts) -> Result<PodStream, TunnelError> {
-        let labels = label_selector(access, &self.settings.pods, timeouts).await?;
+    /// Tries each of the watched pods once; where there is no watch or none of them works, lists the pods and tries those.
+    async fn attempt(&self, access: &Arc<Access>, timeouts: &Timeouts) -> Result<PodStream, TunnelError> {
         let first = self.attempts.fetch_add(1, Ordering::Relaxed);
-        let pods = candidates(access, &labels, first, timeouts).await?;
+        if let Some(pods) = self.watch.pods(access) {
+            match self.try_each(access, &candidates(pods, first), timeouts).await {
+                Ok(stream) => return Ok(stream),
+                Err(None) => {}
+                Err(Some(error)) if error.retry() == Retry::WithNextPod => {}
+                Err(Some(error)) => return Err(error),
+            }
+            self.watch.forget();
+        }
+        let labels = label_selector(access, &self.settings.pods, timeouts).await?;
+        let list = list(access, &labels, timeouts).await?;
+        self.watch.follow(access, &labels, &list);
+        match self.try_each(access, &candidates(list.pods, first), timeouts).await {
+            Ok(stream) => Ok(stream),
+            Err(Some(error)) => Err(error),
+            Err(None) => Err(diagnose(access, &labels, timeouts).await),
+        }
+    }
+
+    /// Opens a stream to the first pod that works. The error is that of the last ready pod, or one that is not about a pod.
+    async fn try_each(
+        &self,
+        access: &Access,
+        pods: &[Candidate],
+        timeouts: &Timeouts,
+    ) -> Result<PodStream, Option<TunnelError>> {
         let mut last = None;
-        for pod in &pods {
-            let late_refusal = if pod.ready { timeouts.late_refusal } else { timeouts.late_refusal_unready };
+        for pod in pods {
+            let unready = if pod.ready { Duration::ZERO } else { timeouts.late_refusal_unready };
+            let late_refusal = timeouts.late_refusal.max(unready);
             let timeouts = Timeouts { late_refusal, ..*timeouts };
             match open(access, &pod.name, self.settings.remote_port, &timeouts).await {
-                Ok(stream) => {
+                Ok(mut stream) => {
+                    stream.report_late_refusal(Arc::clone(&self.refused_late));
                     debug!(pod = pod.name, namespace = access.namespace, "opened a stream to a pod");
                     return Ok(stream);
                 }
                 Err(error) if error.retry() == Retry::WithNextPod => {
                     debug!(%error, "trying the next pod");
                     // Of a pod that is not ready the states say more than its refusal.
-                    last = last.or(pod.ready.then_some(error));
+                    last = pod.ready.then_some(error).or(last);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(Some(error)),
             }
         }
-        match last {
-            Some(error) => Err(error),
-            None => Err(diagnose(access, &labels, timeouts).await),
-        }
+        Err(last)
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -22,6 +23,10 @@ use super::pki::Pki;
 pub(crate) struct ApiServer {
     pub(crate) address: SocketAddr,
     pub(crate) state: Arc<State>,
+    /// The connections so far.
+    pub(crate) accepted: Arc<AtomicUsize>,
+    /// The open connections.
+    open: Arc<AtomicUsize>,
     _accepting: JoinSet<()>,
 }
 
@@ -53,8 +58,18 @@ pub(crate) struct Cluster {
     pub(crate) foreign: bool,
     /// Answers an upgrade with 200 instead of 101.
     pub(crate) no_websocket: bool,
-    /// The paths of all requests.
+    /// The time that TLS takes on a new connection.
+    pub(crate) tls_delay: Duration,
+    /// Watches send no events.
+    pub(crate) silent_watches: bool,
+    /// Watches end after this time; zero: never.
+    pub(crate) watch_time: Duration,
+    /// The paths of all requests but watches and those that keep a connection in use.
     pub(crate) requests: Vec<String>,
+    /// How many watches began.
+    pub(crate) watches: usize,
+    /// What each list answered. The resource version of a list is its number here.
+    listed: Vec<BTreeMap<String, Value>>,
 }
 
 /// The rights of the user `dev`.
@@ -111,26 +126,40 @@ impl ApiServer {
         let state = Arc::new(State { cluster: Mutex::default(), ends: broadcast::channel(64).0 });
         let mut accepting = JoinSet::new();
         let shared = Arc::clone(&state);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
+        let open = Arc::new(AtomicUsize::new(0));
+        let still_open = Arc::clone(&open);
         accepting.spawn(async move {
             let mut serving = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
                 let (acceptor, state) = (acceptor.clone(), Arc::clone(&shared));
+                let open = Arc::clone(&still_open);
+                open.fetch_add(1, Ordering::Relaxed);
                 serving.spawn(async move {
+                    let delay = state.cluster.lock().unwrap().tls_delay;
+                    tokio::time::sleep(delay).await;
                     if let Ok(stream) = acceptor.accept(stream).await {
                         let certified = stream.get_ref().1.peer_certificates().is_some();
                         // A client may close the connection at any time.
                         drop(serve(BufReader::new(stream), certified, state).await);
                     }
+                    open.fetch_sub(1, Ordering::Relaxed);
                 });
             }
         });
-        Self { address, state, _accepting: accepting }
+        Self { address, state, accepted, open, _accepting: accepting }
     }
 
     pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {
         self.state.cluster.lock().unwrap()
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Ends the streams of a pod.
@@ -159,6 +188,7 @@ where
         tokio::time::sleep(delay).await;
         match answer {
             Answer::Forward(_, Port::Silent) => std::future::pending().await,
+            Answer::Watch(known) => return watch(stream, &request, known, &state).await,
             Answer::Json(code, value) => write(&mut stream, code, &value).await?,
             Answer::Forward(pod, port) => return forward(stream, &request, pod, port, state).await,
         }
@@ -206,6 +236,8 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, code: u16, value: &Value) 
 
 enum Answer {
     Json(u16, Value),
+    /// A watch that begins with these pods.
+    Watch(BTreeMap<String, Value>),
     Forward(String, Port),
 }
 
@@ -218,7 +250,10 @@ fn status(code: u16, message: impl Into<String>) -> Answer {
 
 impl Cluster {
     fn answer(&mut self, request: &Request, certified: bool) -> Answer {
-        self.requests.push(request.path.clone());
+        let watches = request.query.get("watch").is_some_and(|watch| watch == "true");
+        if !watches && request.path != "/version" {
+            self.requests.push(request.path.clone());
+        }
         if !self.authenticates(request, certified) {
             return status(401, "Unauthorized");
         }
@@ -238,10 +273,15 @@ impl Cluster {
         if let Some(message) = self.forbidden.get(resource) {
             return status(403, message.clone());
         }
-        if let Some(message) = self.lacks_right(resource, parts.get(5).copied()) {
+        if let Some(message) = self.lacks_right(resource, parts.get(5).copied(), watches) {
             return status(403, message);
         }
         match resource {
+            "pods" if watches => {
+                self.watches += 1;
+                let version: usize = request.query["resourceVersion"].parse().unwrap();
+                Answer::Watch(self.listed[version].clone())
+            }
             "pods" if self.busy > 0 => {
                 self.busy -= 1;
                 status(429, "the server is currently unable to handle the request")
@@ -269,8 +309,12 @@ impl Cluster {
 
     /// The message of a 403, word for word as Kubernetes 1.33 and 1.35 have it. That of 1.35 for the second check names no
     /// verb: RBAC gives no reason.
-    fn lacks_right(&self, resource: &str, name: Option<&str>) -> Option<String> {
-        let verb = if resource == "pods" { "list" } else { "get" };
+    fn lacks_right(&self, resource: &str, name: Option<&str>, watches: bool) -> Option<String> {
+        let verb = match resource {
+            "pods" if watches => "watch",
+            "pods" => "list",
+            _ => "get",
+        };
         let kind = resource.split('/').next().unwrap();
         let object = name.map_or_else(|| kind.to_owned(), |name| format!("{kind} \"{name}\""));
         if !self.allows(verb, resource) {
@@ -313,7 +357,16 @@ impl Cluster {
         }
     }
 
-    fn list(&self, request: &Request) -> Value {
+    fn list(&mut self, request: &Request) -> Value {
+        let version = self.listed.len().to_string();
+        let listed = self.chosen(request, &version);
+        self.listed.push(listed.clone());
+        let items: Vec<_> = listed.into_values().collect();
+        json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items})
+    }
+
+    /// The pods that the selectors of a list or watch choose.
+    fn chosen(&self, request: &Request, version: &str) -> BTreeMap<String, Value> {
         let labels = request.query.get("labelSelector").cloned().unwrap_or_default();
         let wanted: Vec<_> = labels.split(',').filter_map(|term| term.split_once('=')).collect();
         let running =
@@ -323,8 +376,7 @@ impl Cluster {
                 |(label, value): &(&str, &str)| pod.labels.iter().any(|(l, v)| l == label && v == value);
             wanted.iter().all(has) && (!running || pod.phase == "Running")
         });
-        json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"},
-            "items": chosen.map(Pod::to_json).collect::<Vec<_>>()})
+        chosen.map(|pod| (pod.name.clone(), pod.to_json(version))).collect()
     }
 }
 
@@ -342,7 +394,7 @@ impl Pod {
         }
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self, version: &str) -> Value {
         let ready = if self.ready { "True" } else { "False" };
         let created = format!(
             "2024-01-01T{:02}:{:02}:{:02}Z",
@@ -352,13 +404,54 @@ impl Pod {
         );
         let labels: BTreeMap<_, _> = self.labels.iter().cloned().collect();
         let mut pod = json!({
-            "metadata": {"name": self.name, "creationTimestamp": created, "labels": labels},
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": self.name, "resourceVersion": version, "creationTimestamp": created, "labels": labels},
             "status": {"phase": self.phase, "conditions": [{"type": "Ready", "status": ready}]},
         });
         if self.terminating {
             pod["metadata"]["deletionTimestamp"] = json!("2024-01-02T00:00:00Z");
         }
         pod
+    }
+}
+
+/// Sends an event for each change of the pods, in chunks.
+async fn watch<S: AsyncWrite + Unpin>(
+    mut stream: BufReader<S>,
+    request: &Request,
+    mut known: BTreeMap<String, Value>,
+    state: &State,
+) -> std::io::Result<()>
+where
+    S: AsyncRead + Unpin,
+{
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    stream.flush().await?;
+    let version = request.query["resourceVersion"].clone();
+    let began = std::time::Instant::now();
+    loop {
+        let (now, silent, time) = {
+            let cluster = state.cluster.lock().unwrap();
+            (cluster.chosen(request, &version), cluster.silent_watches, cluster.watch_time)
+        };
+        if !time.is_zero() && began.elapsed() > time {
+            stream.write_all(b"0\r\n\r\n").await?;
+            return stream.flush().await;
+        }
+        let changed = now.iter().filter(|(name, pod)| known.get(*name) != Some(pod));
+        let changed =
+            changed.map(|(name, pod)| (if known.contains_key(name) { "MODIFIED" } else { "ADDED" }, pod));
+        let gone = known.iter().filter(|(name, _)| !now.contains_key(*name)).map(|(_, pod)| ("DELETED", pod));
+        if !silent {
+            for (kind, pod) in changed.chain(gone) {
+                let event = format!("{}\n", json!({"type": kind, "object": pod}));
+                stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await?;
+            }
+            stream.flush().await?;
+            known = now;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

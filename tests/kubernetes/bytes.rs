@@ -1,7 +1,18 @@
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use futures_util::{SinkExt, StreamExt};
 use rds_auth_proxy::catalog::Dial;
+use rds_auth_proxy::kubernetes::Tunnel;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::backend::{checksum, expected, send};
 use super::world::{LIMIT, World, echo, echoing};
@@ -73,6 +84,96 @@ async fn both_directions_apply_backpressure() {
     flushed.unwrap();
     let mut stream = reader.unsplit(writer);
     echo(&mut stream, "the stream still works").await.unwrap();
+}
+
+/// Prints the time for a new connection and its first answer, beside that of a bare websocket on a new TLS connection:
+///
+/// ```text
+/// cargo test --release --test kubernetes -- --ignored --nocapture bytes::how_long_a_new_connection_takes
+/// ```
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn how_long_a_new_connection_takes() {
+    let world = World::new().await;
+    let backend = world.pod("p").await;
+    for round_trip in [Duration::ZERO, Duration::from_millis(10)] {
+        let (address, _relay) = far_away(world.api.address, round_trip / 2).await;
+        world.kubeconfig(&format!("https://{address}"), "{}", "");
+        let tunnel = Tunnel::new(world.settings());
+        let mut times = [Vec::new(), Vec::new(), Vec::new()];
+        for _ in 0..60 {
+            let start = Instant::now();
+            drop(echoing(&tunnel).await.unwrap());
+            times[0].push(start.elapsed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let start = Instant::now();
+            drop(bare_websocket(&world, address).await);
+            times[1].push(start.elapsed());
+            let start = Instant::now();
+            let mut stream = tokio::net::TcpStream::connect(backend.address).await.unwrap();
+            stream.write_all(b"Ehello").await.unwrap();
+            stream.read_exact(&mut [0; 5]).await.unwrap();
+            times[2].push(start.elapsed());
+        }
+        let [tunnel, bare, direct] = times.map(|mut times| {
+            times.sort();
+            times[times.len() / 2]
+        });
+        println!(
+            "round trip {round_trip:?}: p50 {tunnel:.1?} through the tunnel, {bare:.1?} for a bare websocket, {direct:.1?} \
+             without a cluster"
+        );
+    }
+}
+
+/// A relay that delays what it passes on, in both directions.
+async fn far_away(to: SocketAddr, delay: Duration) -> (SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        loop {
+            let (near, _) = listener.accept().await.unwrap();
+            let far = TcpStream::connect(to).await.unwrap();
+            for stream in [&near, &far] {
+                stream.set_nodelay(true).unwrap();
+            }
+            let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
+            drop(tokio::spawn(late(near_read, far_write, delay)));
+            drop(tokio::spawn(late(far_read, near_write, delay)));
+        }
+    });
+    (address, running)
+}
+
+async fn late(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok(got @ 1..) = from.read(&mut buffer).await {
+        tokio::time::sleep(delay).await;
+        if to.write_all(&buffer[..got]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A websocket to the pod on a new TLS connection, that has echoed once.
+async fn bare_websocket(world: &World, address: SocketAddr) -> impl Sized {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let mut stream = TlsConnector::from(world.pki.client_config()).connect(name, stream).await.unwrap();
+    let request = "GET /api/v1/namespaces/apps/pods/p/portforward?ports=8000 HTTP/1.1\r\nhost: k\r\nconnection: Upgrade\r\n\
+                   upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   sec-websocket-protocol: v4.channel.k8s.io\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    socket.send(Message::binary(b"\0Ehello".to_vec())).await.unwrap();
+    while socket.next().await.unwrap().unwrap().into_data().len() < 6 {}
+    socket
 }
 
 /// The median time for a new connection and its first answer.

@@ -47,8 +47,8 @@ async fn unready_pods_are_reported_with_their_states() {
     let start = Instant::now();
     assert_eq!(
         world.refusal().await,
-        "no pod with app.kubernetes.io/name=proxy in namespace apps is ready: starting is Running but not ready, \
-         leaving is terminating, pending is Pending; see `kubectl -n apps describe pods -l app.kubernetes.io/name=proxy`"
+        "no pod with app.kubernetes.io/name=proxy in namespace apps is ready: leaving is terminating, \
+         pending is Pending, starting is Running but not ready; see `kubectl -n apps describe pods -l app.kubernetes.io/name=proxy`"
     );
     assert!(
         start.elapsed() > short_timeouts().wait_for_pod / 2,

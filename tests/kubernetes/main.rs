@@ -39,5 +39,7 @@ mod rollout;
 #[path = "../support/script.rs"]
 #[expect(unreachable_pub, reason = "the test world has it too")]
 mod script;
+/// The watch of the pods, and the spare connection.
+mod watch;
 /// A cluster with a kubeconfig.
 mod world;

@@ -37,6 +37,13 @@ impl Pki {
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
+    /// TLS that trusts this authority, without the certificate of a user.
+    pub(crate) fn client_config(&self) -> Arc<rustls::ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.ca.clone()).unwrap();
+        Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+    }
+
     /// TLS with optional client certificates, as on API servers.
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         let mut roots = RootCertStore::empty();

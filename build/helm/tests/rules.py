@@ -165,7 +165,7 @@ def portforward(by_kind: dict[str, dict]) -> list[str]:
     rules = by_kind["Role"]["rules"]
     granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
     wanted = {
-        ("pods", "get"), ("pods", "list"),
+        ("pods", "get"), ("pods", "list"), ("pods", "watch"),
         ("pods/portforward", "get"), ("pods/portforward", "create"),
     }
     if "Service" in by_kind:

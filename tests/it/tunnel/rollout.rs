@@ -179,3 +179,22 @@ async fn a_connection_waits_for_the_next_pod() {
     assert_eq!(cluster.forwards(), ["arriving"]);
     world.stop().await;
 }
+
+/// The Role of an earlier chart has no `watch` on pods.
+#[tokio::test]
+async fn a_role_without_watch_is_reported_once() {
+    let cluster = Cluster::start().await;
+    let world: Running = tunnelled(&cluster).start().await;
+    world.add_secret(&cluster.token);
+    cluster.add("pod-1", world.server());
+    let (pods, portforward): (&[&str], &[&str]) = (&["get", "list"], &["get", "create"]);
+    cluster.api.cluster().rights.role = Some([("pods", pods), ("pods/portforward", portforward)].into());
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    let text = "the role in the cluster has no verb \"watch\" on pods";
+    world.client().wait_for_log(text).await;
+    for _ in 0..3 {
+        assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    }
+    assert_eq!(world.client().log().matches(text).count(), 1);
+    world.stop().await;
+}
