@@ -94,6 +94,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         }
     }
 
+    pub(super) fn pod(&self) -> &str {
+        &self.pod
+    }
+
     /// Sets `refused` if the pod refuses from now on.
     pub(super) fn report_late_refusal(&mut self, refused: Arc<AtomicBool>) {
         self.refused_late = Some(refused);

@@ -94,7 +94,9 @@ impl Tunnel {
             let error = match self.attempt(&access, timeouts).await {
                 Ok(stream) => {
                     self.spare.open(&access);
+                    let end = format!("pod {}", stream.pod());
                     return Ok(TunnelStream {
+                        end,
                         socket: Socket::Tunnel(Box::new(stream)),
                         verified: access.verified,
                     });

@@ -39,6 +39,8 @@ enum Passwords {
 
 /// A connection to the hop before TLS.
 pub(super) struct Reached {
+    /// The hop, with the name of its pod where it is reached through a tunnel.
+    pub(super) hop: Hop,
     socket: Socket,
     path: Path,
 }
@@ -119,7 +121,7 @@ pub(super) async fn connect(
     limit: Duration,
     certificate: ClientCertificate,
 ) -> Result<HopStream, Failure> {
-    secure(hop, reach(hop, limit).await?, certificate).await
+    secure(reach(hop, limit).await?, certificate).await
 }
 
 /// Opens a connection to the hop within `limit`.
@@ -129,23 +131,22 @@ pub(super) async fn reach(hop: &Hop, limit: Duration) -> Result<Reached, Failure
 
 /// Makes the TLS that the hop's mode demands.
 pub(super) async fn secure(
-    hop: &Hop,
     reached: Reached,
     certificate: ClientCertificate,
 ) -> Result<HopStream, Failure> {
-    let Reached { mut socket, path } = reached;
+    let Reached { hop, mut socket, path } = reached;
     let mode = hop.tls.mode();
     if mode == SslMode::Disable {
-        return Ok(HopStream::new(hop, Framed::new(socket), path));
+        return Ok(HopStream::new(&hop, Framed::new(socket), path));
     }
     let name = || hop.name.clone();
     match request_tls(&mut socket).await.map_err(|source| lost(&hop.name, source))? {
         Some(b'S') => {
             let encrypted = hop.tls.connect(socket, hop.transport.host(), certificate).await;
             let stream = encrypted.map_err(|source| Failure::HopTls { hop: name(), source })?;
-            Ok(HopStream::new(hop, Framed::new(stream), path))
+            Ok(HopStream::new(&hop, Framed::new(stream), path))
         }
-        Some(b'N') if mode == SslMode::Prefer => Ok(HopStream::new(hop, Framed::new(socket), path)),
+        Some(b'N') if mode == SslMode::Prefer => Ok(HopStream::new(&hop, Framed::new(socket), path)),
         Some(b'N') => Err(Failure::NoTls { hop: name(), mode }),
         Some(b'E') => Err(Failure::ErrorBeforeTls(name())),
         Some(byte) => Err(Failure::NotPostgres(name(), byte)),
@@ -167,11 +168,12 @@ pub(super) fn withhold_after(failure: &Failure, hop: &Hop, certificate: &mut Cli
 async fn dial_hop(hop: &Hop, limit: Duration) -> std::io::Result<Reached> {
     match &hop.transport {
         Transport::Address(address) | Transport::Database { address, .. } => {
-            Ok(Reached { socket: dial(address, limit).await?, path: Path::Network })
+            Ok(Reached { hop: hop.clone(), socket: dial(address, limit).await?, path: Path::Network })
         }
         Transport::Tunnel { dial, .. } => {
-            let TunnelStream { socket, verified } = dial.dial(limit).await?;
-            Ok(Reached { socket, path: Path::Tunnel { verified } })
+            let TunnelStream { socket, end, verified } = dial.dial(limit).await?;
+            let name = format!("{} ({end})", hop.name);
+            Ok(Reached { hop: Hop { name, ..hop.clone() }, socket, path: Path::Tunnel { verified } })
         }
     }
 }

@@ -173,19 +173,20 @@ impl<R: Role> Connection<'_, R> {
             let attempt = async {
                 let reached = deadline.within("connecting to", &hop.name, reach(hop, limit)).await?;
                 deadline.hop_accepted(hop.is_database);
-                let securing = secure(hop, reached, certificate);
+                let name = reached.hop.name.clone();
+                let securing = secure(reached, certificate);
                 let mut stream = if hop.is_database {
-                    deadline.while_hop_answers(&hop.name, securing).await?
+                    deadline.while_hop_answers(&name, securing).await?
                 } else {
-                    deadline.within("making TLS with", &hop.name, securing).await?
+                    deadline.within("making TLS with", &name, securing).await?
                 };
                 self.record.connected(&stream.framed);
                 let logged_in = authenticate(app, &mut stream, login, permit, deadline).await?;
                 Ok((stream, logged_in))
             };
             match attempt.await {
-                Err(Failure::RefusedLate { hop, source }) if streams == STREAMS => {
-                    return Err(Failure::Unreachable { hop, source });
+                Err(Failure::RefusedLate { source, .. }) if streams == STREAMS => {
+                    return Err(Failure::Unreachable { hop: hop.name.clone(), source });
                 }
                 Err(Failure::RefusedLate { source, .. }) => {
                     debug!(error = %source, "the pod refused an open stream; opening another one");
@@ -201,7 +202,8 @@ impl<R: Role> Connection<'_, R> {
 
     /// Moves bytes until the session ends, then tells both sides why.
     async fn splice(&self, app: Framed, session: Session, shutdown: &Shutdown) {
-        let Session { stream, hop, cancel } = session;
+        let Session { stream, mut hop, cancel } = session;
+        hop.name.clone_from(&stream.name);
         let (app, stream) = (app.into_stream(), stream.framed.into_stream());
         let mut splice = Splice::new(app, stream, self.limits.idle_timeout);
         let live = self.record.add_to(&self.engine.sessions, self.id, splice.activity());

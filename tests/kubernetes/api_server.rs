@@ -60,16 +60,24 @@ pub(crate) struct Cluster {
     pub(crate) no_websocket: bool,
     /// The time that TLS takes on a new connection.
     pub(crate) tls_delay: Duration,
-    /// Watches send no events.
-    pub(crate) silent_watches: bool,
-    /// Watches end after this time; zero: never.
-    pub(crate) watch_time: Duration,
+    pub(crate) watching: Watching,
     /// The paths of all requests but watches and those that keep a connection in use.
     pub(crate) requests: Vec<String>,
     /// How many watches began.
     pub(crate) watches: usize,
     /// What each list answered. The resource version of a list is its number here.
     listed: Vec<BTreeMap<String, Value>>,
+}
+
+/// How watches go.
+#[derive(Default, PartialEq, Eq, Clone, Copy)]
+pub(crate) enum Watching {
+    #[default]
+    WithEvents,
+    /// They are behind for ever.
+    Silent,
+    /// They end after this time.
+    Until(Duration),
 }
 
 /// The rights of the user `dev`.
@@ -416,14 +424,14 @@ impl Pod {
 }
 
 /// Sends an event for each change of the pods, in chunks.
-async fn watch<S: AsyncWrite + Unpin>(
+async fn watch<S>(
     mut stream: BufReader<S>,
     request: &Request,
     mut known: BTreeMap<String, Value>,
     state: &State,
 ) -> std::io::Result<()>
 where
-    S: AsyncRead + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
@@ -431,11 +439,13 @@ where
     let version = request.query["resourceVersion"].clone();
     let began = std::time::Instant::now();
     loop {
-        let (now, silent, time) = {
+        let (now, watching) = {
             let cluster = state.cluster.lock().unwrap();
-            (cluster.chosen(request, &version), cluster.silent_watches, cluster.watch_time)
+            (cluster.chosen(request, &version), cluster.watching)
         };
-        if !time.is_zero() && began.elapsed() > time {
+        if let Watching::Until(time) = watching
+            && began.elapsed() > time
+        {
             stream.write_all(b"0\r\n\r\n").await?;
             return stream.flush().await;
         }
@@ -443,7 +453,7 @@ where
         let changed =
             changed.map(|(name, pod)| (if known.contains_key(name) { "MODIFIED" } else { "ADDED" }, pod));
         let gone = known.iter().filter(|(name, _)| !now.contains_key(*name)).map(|(_, pod)| ("DELETED", pod));
-        if !silent {
+        if watching != Watching::Silent {
             for (kind, pod) in changed.chain(gone) {
                 let event = format!("{}\n", json!({"type": kind, "object": pod}));
                 stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await?;
@@ -499,8 +509,11 @@ where
             }
         }
         Err(error) => Some(format!(
-            "error forwarding port {number} to pod {pod}, uid : failed to execute portforward in network namespace: \
-             failed to connect to localhost:{number} inside namespace, IPv4: dial tcp4 127.0.0.1:{number}: {error}"
+            "error forwarding port {number} to pod {}, uid : failed to execute portforward in network namespace \
+             \"/var/run/netns/cni-6f2c5b0e-{pod}\": failed to connect to localhost:{number} inside namespace \"{}\", IPv4: dial \
+             tcp4 127.0.0.1:{number}: connect: {error} IPv6 dial tcp6: address localhost: no suitable address found",
+            "5f".repeat(32),
+            "5f".repeat(32),
         )),
     };
     if let Some(error) = error {

@@ -10,7 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 pub(crate) struct Pki {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) ca_pem: String,
-    ca: CertificateDer<'static>,
+    pub(crate) ca: CertificateDer<'static>,
     server: CertificateDer<'static>,
     server_key: KeyPair,
 }
@@ -35,13 +35,6 @@ impl Pki {
         params.distinguished_name.push(DnType::CommonName, user);
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-
-    /// TLS that trusts this authority, without the certificate of a user.
-    pub(crate) fn client_config(&self) -> Arc<rustls::ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.ca.clone()).unwrap();
-        Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
     }
 
     /// TLS with optional client certificates, as on API servers.

@@ -6,7 +6,7 @@ use rds_auth_proxy::catalog::{Pods, PortForward};
 use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 use serde_json::json;
 
-use super::api_server::{Port, Rights};
+use super::api_server::{Port, Rights, Watching};
 use super::world::{LIMIT, World, echoing, name, pod, short_timeouts};
 
 /// The requests so far for lists of pods and for services.
@@ -84,7 +84,7 @@ async fn a_list_that_is_out_of_date_costs_no_connection() {
     let tunnel = world.tunnel();
     assert_eq!(name(&*tunnel).await, "first");
     wait_for_watch(&world, 1).await;
-    world.api.cluster().silent_watches = true;
+    world.api.cluster().watching = Watching::Silent;
     world.api.cluster().pods.clear();
     first.close().await;
     let second = world.pod("second").await;
@@ -108,7 +108,7 @@ async fn a_list_that_is_out_of_date_costs_no_connection() {
 async fn a_watch_that_ends_is_replaced_when_it_is_needed() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    world.api.cluster().watch_time = Duration::from_millis(2500);
+    world.api.cluster().watching = Watching::Until(Duration::from_millis(2500));
     let tunnel = world.tunnel();
     name(&*tunnel).await;
     wait_for_watch(&world, 1).await;

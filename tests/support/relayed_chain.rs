@@ -38,9 +38,9 @@ const CLIENT: &str = "proxy: {handshake_timeout: 3s, connect_timeout: 1s, idle_t
 /// Configuration of client and server that does not depend on the timeouts.
 const COMMON: &str = "proxy: {admin_addr: '127.0.0.1:0', max_connections: 24}";
 
-/// When every application has received an error or a close: the longest timeout, the time that the proxies give an
+/// When every application has received an error or a close: the longest timeout, which is that of a silent login (12 s), the time that the proxies give an
 /// application to read the error, and a reserve for a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(12);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long the proxies may need to release a connection: a silent side has ten seconds to close, and then the proxy
 /// cancels its running query.

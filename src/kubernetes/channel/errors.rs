@@ -43,7 +43,10 @@ pub(super) fn never_connected(pod: &str, port: u16, report: &str) -> io::Error {
     if !refusals.iter().any(|refusal| report.contains(refusal)) {
         return error;
     }
-    TunnelError::PortRefused { pod: pod.to_owned(), port, reason: error.to_string() }.into()
+    // The text of containerd is three lines of namespaces and addresses, with this at its end.
+    let no_listener = report.contains("connection refused");
+    let reason = if no_listener { "no process listens there".to_owned() } else { error.to_string() };
+    TunnelError::PortRefused { pod: pod.to_owned(), port, reason }.into()
 }
 
 /// The same error for a stream that was opened before: a refusal of the port is a [`LateRefusal`] then.

@@ -2,8 +2,11 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
+use rustix::process::Signal;
+
 use super::api_server::Port;
 use super::cluster::Cluster;
+use super::tunnelled;
 use crate::support::builder::World;
 use crate::support::ports::free_port;
 use crate::support::scratch::random_text;
@@ -45,7 +48,7 @@ async fn slow_cases() -> Vec<Case> {
             "refused-in-pod",
             async |cluster| {
                 cluster.add_pod("p", Port::Listener(([127, 0, 0, 1], free_port()).into()));
-                "pod p refuses connections on port 8000: the stream to pod p failed: error forwarding".into()
+                "pod p refuses connections on port 8000: no process listens there".into()
             },
             "; check that port_forward.remote_port is where the proxy in the pod listens",
         )
@@ -244,6 +247,30 @@ async fn a_short_handshake_leaves_time_for_the_error() {
         silent_plugin("the credential plugin of the kubeconfig has not answered for ").await,
     ];
     expect_errors_within(Duration::from_secs(5), cases).await;
+}
+
+/// A frozen server is not a silent database: the deadline names its pod, before TLS and after.
+#[tokio::test]
+async fn a_frozen_pod_is_named() {
+    let cluster = Cluster::start().await;
+    let world = tunnelled(&cluster)
+        .with_client("proxy: {handshake_timeout: 2s}")
+        .with_client(&cluster.upstream_with("plain", "{mode: disable}"))
+        .start()
+        .await;
+    world.add_secret(&cluster.token);
+    cluster.add("pod-1", world.server());
+    let plain = world.start_client(&["--proxy-target", "plain"]).await;
+    assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
+    world.server().signal(Signal::STOP);
+    let error = world.refusal("alice").await;
+    let text = "time ran out after 2 s while making TLS with the upstream proxy default (pod pod-1)";
+    assert!(error.message().ends_with(text), "{error}");
+    let error = refusal(&plain, "alice").await;
+    let text = "while waiting for the upstream proxy plain (pod pod-1) to finish the login";
+    assert!(error.message().ends_with(text), "{error}");
+    world.server().signal(Signal::CONT);
+    world.stop().await;
 }
 
 /// A credential plugin that never ends. `error` is the beginning of the error.

@@ -7,9 +7,12 @@ use crate::support::relayed_chain::{Link, RelayedChain, Timeouts};
 const HANDSHAKE: &str = "proxy: {handshake_timeout: 6s}";
 
 /// A chain whose relay to the server is between the client and the Kubernetes API. TLS to the API, the list of pods, the
-/// upgrade, the websocket and the session pass the relay on one connection.
+/// upgrade, the websocket and the session pass the relay on one connection, the spare one of the session before or a new one.
 async fn chain(timeouts: Timeouts) -> (Cluster, RelayedChain) {
     let cluster = Cluster::start().await;
+    // Each connection lists. A watch would outlive the session, and its connection count as left behind.
+    let (pods, portforward): (&[&str], &[&str]) = (&["get", "list"], &["get", "create"]);
+    cluster.api.cluster().rights.role = Some([("pods", pods), ("pods/portforward", portforward)].into());
     let relay = Relay::start().await;
     relay.set_target(cluster.api.address.port());
     cluster.move_to(relay.port);

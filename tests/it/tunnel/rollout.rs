@@ -49,14 +49,15 @@ async fn sessions_of_a_lost_pod_are_notified_and_the_next_one_works() {
         cluster.api.end_streams(pod, end);
         let error = session_error(&mut lost).await;
         assert_eq!(error.sqlstate(), "08006");
-        let start = format!("rds-auth-proxy: the connection to the upstream proxy default was lost{reason}");
+        let start = format!(
+            "rds-auth-proxy: the connection to the upstream proxy default (pod {pod}) was lost{reason}"
+        );
         assert!(error.message().starts_with(&start), "{error:?}");
         assert!(error.message().ends_with("; what a running statement did is not known"), "{error:?}");
         assert_eq!(other.query("select 1").await.unwrap(), "1", "a session in another pod goes on");
         assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
         cluster.remove("another");
     }
-    assert_eq!(cluster.forwards().len(), 9);
     world.stop().await;
 }
 
@@ -77,7 +78,7 @@ async fn a_killed_server_ends_only_its_own_sessions() {
         let error = session_error(session).await;
         assert_eq!(error.sqlstate(), "08006");
         assert!(
-            error.message().contains("the connection to the upstream proxy default was lost"),
+            error.message().contains("the connection to the upstream proxy default (pod doomed) was lost"),
             "{error:?}"
         );
     }

@@ -50,7 +50,10 @@ async fn tls_inside_the_tunnel_is_verified_in_full() {
     cluster.api.end_streams("pod-1", StreamEnd::Cut);
     let lost = session.ready().await.unwrap_err();
     assert_eq!(lost.sqlstate(), "08006");
-    assert!(lost.message().contains("the connection to the upstream proxy default was lost"), "{lost:?}");
+    assert!(
+        lost.message().contains("the connection to the upstream proxy default (pod pod-1) was lost"),
+        "{lost:?}"
+    );
     assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
     world.stop().await;
 }
@@ -161,7 +164,7 @@ async fn no_password_goes_in_plaintext_through_a_tunnel_to_an_unverified_cluster
     assert_eq!(refused.code().code(), "08001");
     assert_eq!(
         refused.message(),
-        "rds-auth-proxy: the upstream proxy default has TLS turned off, and the kubeconfig does not verify the API \
+        "rds-auth-proxy: the upstream proxy default (pod pod-1) has TLS turned off, and the kubeconfig does not verify the API \
          server: a password could reach an impostor"
     );
     let hint = refused.hint().unwrap();
