@@ -1,6 +1,6 @@
 //! Calls of the Kubernetes API, and what a failed one means.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kube::Error;
 use kube::client::{AuthError, UpgradeConnectionError};
@@ -64,6 +64,11 @@ fn explain(error: &Error, access: &Access, call: ApiCall<'_>) -> TunnelError {
     if let Some(error) = find::<AuthError>(error) {
         return credentials_error(error, access.plugin.as_deref());
     }
+    if let Some(rustls::Error::AlertReceived(_)) = find(error)
+        && let Some(expired) = expired_certificate(access)
+    {
+        return expired;
+    }
     match error {
         Error::Api(status) => explain_status(status, access, call),
         Error::UpgradeConnection(UpgradeConnectionError::GetPendingUpgrade(error)) => {
@@ -91,7 +96,7 @@ fn explain_status(status: &Status, access: &Access, call: ApiCall<'_>) -> Tunnel
     let server = access.server.clone();
     let reason = quote(&status.message);
     match (status.code, call) {
-        (401, _) => TunnelError::Unauthorized { server },
+        (401, _) => unauthorized(access),
         (403, _) => forbidden(&status.message, access, call),
         (404, ApiCall::PortForward { pod }) => TunnelError::PodGone { pod: pod.to_owned() },
         (404, ApiCall::GetService(service)) => {
@@ -103,6 +108,17 @@ fn explain_status(status: &Status, access: &Access, call: ApiCall<'_>) -> Tunnel
         (_, ApiCall::PortForward { pod }) => TunnelError::PodUnreachable { pod: pod.to_owned(), reason },
         (_, ApiCall::ListPods | ApiCall::GetService(_)) => TunnelError::Refused { server, reason },
     }
+}
+
+/// An expired client certificate passes the TLS of the API server, which then does not know the user.
+fn unauthorized(access: &Access) -> TunnelError {
+    expired_certificate(access).unwrap_or_else(|| TunnelError::Unauthorized { server: access.server.clone() })
+}
+
+fn expired_certificate(access: &Access) -> Option<TunnelError> {
+    let expired = access.certificate_expires.filter(|expires| *expires < SystemTime::now())?;
+    let date = humantime::format_rfc3339_seconds(expired).to_string();
+    Some(TunnelError::CertificateExpired { server: access.server.clone(), date })
 }
 
 /// Reads `User "U" cannot VERB resource "R" in API group "" in the namespace "N"`, the wording of the API server for every

@@ -38,6 +38,8 @@ pub(super) struct Access {
     pub(super) verified: bool,
     /// When the credentials of the plugin expire, if it says so.
     expires: Option<SystemTime>,
+    /// When the client certificate expires, if there is one.
+    pub(super) certificate_expires: Option<SystemTime>,
     /// The `tokenFile` of the kubeconfig, with its stamp from before it was read.
     token_file: Option<(PathBuf, Stamp)>,
     /// Wall-clock time, which goes on while a laptop sleeps.
@@ -172,6 +174,17 @@ fn build_access(settings: PortForward) -> Result<Access, TunnelError> {
     let namespace = settings.namespace.unwrap_or_else(|| cluster.config.default_namespace.clone());
     let client = connector::client(cluster.config, cluster.proxy.as_deref());
     let client = client.map_err(|error| client_error(&error, cluster.plugin.as_deref()))?;
-    let ClusterConfig { plugin, expires, token_file, verified, .. } = cluster;
-    Ok(Access { client, namespace, server, plugin, verified, expires, token_file, built: SystemTime::now() })
+    let ClusterConfig { plugin, expires, certificate_expires, token_file, verified, .. } = cluster;
+    let built = SystemTime::now();
+    Ok(Access {
+        client,
+        namespace,
+        server,
+        plugin,
+        verified,
+        expires,
+        certificate_expires,
+        token_file,
+        built,
+    })
 }

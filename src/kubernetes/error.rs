@@ -39,6 +39,10 @@ pub(super) enum TunnelError {
     )]
     Unauthorized { server: String },
     #[error(
+        "the API server {server} does not accept the client certificate of the kubeconfig, which expired on {date}; renew it, or log in to the cluster so that `kubectl get pods` works in a terminal, then connect again"
+    )]
+    CertificateExpired { server: String, date: String },
+    #[error(
         "Kubernetes does not let {user} {verb} {} in namespace {namespace}; its role there lacks the rule {{apiGroups: [\"\"], resources: [\"{}\"], verbs: {}}}, which the Helm chart grants by {}", rule.resource, rule.resource, rule.verbs, rule.values
     )]
     Forbidden { user: String, verb: String, namespace: String, rule: Rule },
@@ -126,7 +130,7 @@ impl TunnelError {
             | Self::ServiceWithoutSelector { .. } => Retry::Never,
             Self::Unreachable { retry, .. } => *retry,
             Self::Forbidden { .. } | Self::Denied { .. } => Retry::Briefly,
-            Self::Unauthorized { .. } => Retry::WithNewCredentials,
+            Self::Unauthorized { .. } | Self::CertificateExpired { .. } => Retry::WithNewCredentials,
             Self::PodGone { .. } | Self::PodUnreachable { .. } | Self::PortRefused { .. } => {
                 Retry::WithNextPod
             }
@@ -144,7 +148,7 @@ impl TunnelError {
             Self::PluginMissing { .. } | Self::PluginFailed { .. } | Self::PluginSilent { .. } => {
                 "credential_plugin"
             }
-            Self::Unauthorized { .. } => "unauthorized",
+            Self::Unauthorized { .. } | Self::CertificateExpired { .. } => "unauthorized",
             Self::Forbidden { .. } | Self::Denied { .. } => "forbidden",
             Self::Unreachable { .. }
             | Self::Refused { .. }
@@ -162,6 +166,7 @@ impl TunnelError {
         match self {
             Self::PluginSilent { .. } | Self::Slow { .. } => io::ErrorKind::TimedOut,
             Self::Unauthorized { .. }
+            | Self::CertificateExpired { .. }
             | Self::Forbidden { .. }
             | Self::Denied { .. }
             | Self::PluginFailed { .. } => io::ErrorKind::PermissionDenied,

@@ -30,6 +30,8 @@ pub(super) struct ClusterConfig {
     pub(super) plugin: Option<String>,
     /// When the credentials of the plugin expire, if it says so.
     pub(super) expires: Option<SystemTime>,
+    /// When the client certificate expires, if there is one.
+    pub(super) certificate_expires: Option<SystemTime>,
     /// The `tokenFile` with its stamp from before it was read.
     pub(super) token_file: Option<(PathBuf, Stamp)>,
     /// Whether TLS or a loopback address proves that the API server is the right one.
@@ -61,6 +63,7 @@ pub(super) async fn load(settings: &PortForward) -> Result<ClusterConfig, Tunnel
             proxy: None,
             plugin: None,
             expires: None,
+            certificate_expires: None,
             token_file: None,
             verified: true,
         });
@@ -77,8 +80,9 @@ pub(super) async fn load(settings: &PortForward) -> Result<ClusterConfig, Tunnel
     let plugin = user.exec.as_ref().and_then(|exec| exec.command.clone());
     let expires = exec_plugin::run(user)?;
     identity::check(user).map_err(unusable)?;
+    let certificate_expires = identity::certificate_expires(user);
     let verified = is_verified(&config);
-    Ok(ClusterConfig { config, proxy, plugin, expires, token_file, verified })
+    Ok(ClusterConfig { config, proxy, plugin, expires, certificate_expires, token_file, verified })
 }
 
 /// Makes a URL of the server of the context's cluster. Returns the proxy for it. A context that does not exist is

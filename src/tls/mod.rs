@@ -24,7 +24,7 @@ pub use roots::Roots;
 pub use self_signed::SelfSigned;
 pub use settings::{ClientIdentity, Overrides, Settings};
 pub use ssl_mode::{SslMode, UnknownSslMode};
-pub use x509::{CertificateExpiry, is_version_1, server_end_point};
+pub use x509::{CertificateExpiry, is_version_1, not_after, server_end_point};
 
 /// The ALPN protocol of PostgreSQL (IANA TLS ALPN registry; `PG_ALPN_PROTOCOL` in src/include/libpq/pqcomm.h).
 pub const ALPN: &[u8] = b"postgresql";

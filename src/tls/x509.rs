@@ -60,6 +60,14 @@ pub fn server_end_point(stream: &Stream) -> Option<Vec<u8>> {
     Some(digest::digest(algorithm, certificate).as_ref().to_vec())
 }
 
+/// When the first certificate of a PEM text expires, in seconds since 1970.
+#[must_use]
+pub fn not_after(text: &[u8]) -> Option<i64> {
+    let certificates = pem::certificates_in(text);
+    let (_, certificate) = X509Certificate::from_der(certificates.first()?).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}
+
 /// Whether the first certificate of a PEM text is of X.509 version 1, which webpki does not accept in a chain.
 #[must_use]
 pub fn is_version_1(text: &[u8]) -> bool {

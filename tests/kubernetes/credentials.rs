@@ -171,6 +171,37 @@ async fn a_client_certificate_authenticates() {
     echoing(&*world.tunnel()).await.unwrap();
 }
 
+/// kubectl says `Unauthorized` only; the date is in the kubeconfig.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_client_certificate_is_named_with_its_date() {
+    let world = World::new().await;
+    let _backend = world.pod("p").await;
+    world.api.cluster().tokens = Some(vec!["another".to_owned()]);
+    let (certificate, key) = world.pki.client_until("dev", 2024);
+    let encode = |text: String| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+    for user in [
+        "{client-certificate: c.pem, client-key: c.key}".to_owned(),
+        format!(
+            "{{client-certificate-data: {}, client-key-data: {}}}",
+            encode(certificate.clone()),
+            encode(key.clone())
+        ),
+    ] {
+        fs::write(world.directory.path().join("c.pem"), &certificate).unwrap();
+        fs::write(world.directory.path().join("c.key"), &key).unwrap();
+        world.user(&user);
+        assert_eq!(
+            world.refusal().await,
+            format!(
+                "the API server https://{} does not accept the client certificate of the kubeconfig, which expired on \
+                 2024-01-01T00:00:00Z; renew it, or log in to the cluster so that `kubectl get pods` works in a terminal, \
+                 then connect again",
+                world.api.address
+            )
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_may_return_a_client_certificate() {
     let world = World::new().await;

@@ -1,6 +1,7 @@
 //! The credentials of a kubeconfig, checked before the HTTP library receives them: it panics over some of them.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,6 +49,12 @@ pub(super) fn check(user: &AuthInfo) -> Result<(), String> {
         ),
         _ => Ok(()),
     }
+}
+
+/// When the client certificate expires, if there is one.
+pub(super) fn certificate_expires(user: &AuthInfo) -> Option<SystemTime> {
+    let seconds = tls::not_after(&certificate(user)?)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 /// The client certificate as PEM, if it can be read. The HTTP library reports the reason if not.
