@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::BufMut;
 use tokio::time::timeout;
 use tracing::debug;
 
 use super::connect::{connect, withhold_after};
 use super::message::{flush_to_hop, lost};
+use super::splice::TERMINATE;
 use super::{Action, Failure, Hop, Opening, Request, Role};
 use crate::tls::{ClientCertificate, TlsError};
 use crate::wire::{CancelRequest, FirstPacket};
@@ -15,7 +17,12 @@ use crate::wire::{CancelRequest, FirstPacket};
 /// Progress").
 const ACTING: Duration = Duration::from_secs(5);
 
-/// Sends the packet to the hop and waits until the hop has closed the connection, so that the application's connection
+/// The byte with which a server acknowledges the cancel request of a client that sent [`TERMINATE`] behind it. A server that does
+/// not know the byte only closes the connection, and one that does not know cancel requests refuses the startup packet, whatever
+/// follows it. No message that can follow a startup packet begins with this byte.
+pub(super) const ACKNOWLEDGED: u8 = b'C';
+
+/// Sends the packet to the hop and waits until the hop has closed the connection or acknowledges it, so that the application's connection
 /// closes only after the cancel took effect.
 pub(super) async fn deliver(hop: &Hop, packet: &FirstPacket, limit: Duration) -> Result<(), Failure> {
     let mut certificate = ClientCertificate::Shown;
@@ -35,9 +42,13 @@ async fn deliver_once(
 ) -> Result<(), Failure> {
     let mut framed = connect(hop, limit, certificate).await?.framed;
     packet.encode(framed.out()).map_err(Failure::Startup)?;
+    if !hop.is_database {
+        framed.out().put_slice(TERMINATE);
+    }
     flush_to_hop(&mut framed, &hop.name).await?;
     // PostgreSQL sends no answer, whatever the result; a server that refuses the target does.
     match timeout(ACTING, framed.read_byte()).await {
+        Ok(Ok(Some(ACKNOWLEDGED))) if !hop.is_database => Ok(()),
         Ok(Ok(Some(_))) => Err(Failure::CancelRefused(hop.name.clone())),
         Ok(Err(source)) if TlsError::from_alert(&hop.name, &source).is_some() => Err(lost(&hop.name, source)),
         _ => Ok(()),

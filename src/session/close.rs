@@ -3,9 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use bytes::BufMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::cancel::ACKNOWLEDGED;
 use super::splice::{End, Side, Splice, TERMINATE};
 use super::{Failure, Hop};
 use crate::net::{Framed, Stream};
@@ -67,6 +69,18 @@ pub(super) async fn close_hop(mut hop: Stream, is_idle: bool) {
     };
     // A hop that does not read it has gone.
     let _closed = timeout(CLOSING, closing).await;
+}
+
+/// Closes the connection of a cancel request that was delivered. A client that has sent [`TERMINATE`] behind its request reads a
+/// byte first: a FIN passes a tunnel a second late.
+pub(super) async fn close_cancelled(mut app: Framed) {
+    // It was sent together with the request, and the database has acted since.
+    let behind = timeout(Duration::ZERO, app.read_array::<5>()).await;
+    if behind.is_ok_and(|behind| behind.is_ok_and(|behind| behind == TERMINATE)) {
+        app.out().put_u8(ACKNOWLEDGED);
+    }
+    // Most applications do not wait for the end.
+    let _sent = timeout(HANGING_UP, send_last(app, None)).await;
 }
 
 /// Sends the last message to an application that has sent nothing more, and closes at once.

@@ -8,7 +8,7 @@ use super::audit::Record;
 use super::authenticate::{LoggedIn, authenticate};
 use super::authorize::CANCEL;
 use super::cancel::{cancel_left_behind, deliver};
-use super::close::{CLOSING, close, close_hop, hang_up, leaves_query_behind, reason};
+use super::close::{CLOSING, close, close_cancelled, close_hop, hang_up, leaves_query_behind, reason};
 use super::connect::{HopStream, reach, secure, withhold_after};
 use super::deadline::Deadline;
 use super::logins::{Arrival, LoginPermit};
@@ -64,7 +64,10 @@ pub(super) async fn serve_connection<R: Role>(
     // Boxed, so that a session in its long second phase does not carry the state of its short first one.
     match Box::pin(connection.establish(socket, shutdown)).await {
         Ok((app, Reached::Session(session))) => Box::pin(connection.splice(app, *session, shutdown)).await,
-        Ok((_app, Reached::Cancelled)) => connection.record.cancelled(),
+        Ok((app, Reached::Cancelled)) => {
+            connection.record.cancelled();
+            close_cancelled(app).await;
+        }
         Err(Refused { app, failure }) => {
             connection.record.failed(&failure, &engine.refusals);
             let Some(app) = app else { return };

@@ -152,7 +152,7 @@ pub(crate) async fn sleeper(world: &Running, proxy: &Proxy) -> (Raw, Vec<u8>) {
     (session, key.expect("no BackendKeyData came"))
 }
 
-async fn expect_cancelled(session: &mut Raw) {
+pub(crate) async fn expect_cancelled(session: &mut Raw) {
     assert_eq!(session.message().await.unwrap().tag, b'T');
     session.message().await.unwrap().refusal().expect("57014", &[CANCELLED]);
 }

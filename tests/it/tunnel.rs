@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 use tokio::process::Child;
 
+use crate::cancel::{expect_cancelled, request_cancel, sleeper};
 use crate::support::builder::World;
 use crate::support::raw::Raw;
 use crate::support::roles::DATABASE;
@@ -106,6 +107,29 @@ async fn a_running_query_is_cancelled_through_the_tunnel() {
     let forwards = cluster.forwards();
     assert_eq!(forwards, ["pod-1", "pod-1"], "the cancel request has a separate stream");
     world.stop().await;
+}
+
+/// libpq waits for the end of the connection that carries its cancel request. The FIN of a pod arrives a second late
+/// (containerd), so the end must not wait for it.
+#[tokio::test]
+async fn a_cancel_request_does_not_wait_for_the_end_of_the_stream() {
+    for world in [World::new(), World::new().with_server_tls()] {
+        let cluster = Cluster::start().await;
+        let world =
+            world.with_client(&cluster.upstream("default")).with_env("RUST_LOG", "trace").start().await;
+        world.add_secret(&cluster.token);
+        cluster.add("pod-1", world.server());
+        let (mut session, key) = sleeper(&world, world.client()).await;
+        cluster.api.cluster().fin_delay = Duration::from_secs(4);
+        let start = Instant::now();
+        request_cancel(world.client(), &key).await;
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        expect_cancelled(&mut session).await;
+        world.client().wait_for_log("cancel request delivered").await;
+        assert!(!world.client().log().contains("refused a cancel request"));
+        drop(session);
+        world.stop().await;
+    }
 }
 
 async fn wait_until_it_runs(world: &Running, sql: &str) {

@@ -54,6 +54,8 @@ pub(crate) struct Cluster {
     pub(crate) delay: Duration,
     /// The time between the upgrade and the dial of the port.
     pub(crate) dial_delay: Duration,
+    /// How late the end of a pod's connection arrives, as in containerd.
+    pub(crate) fin_delay: Duration,
     /// Answers each request with 200 and JSON that is not from Kubernetes.
     pub(crate) foreign: bool,
     /// Answers an upgrade with 200 instead of 101.
@@ -499,7 +501,7 @@ where
         Ok(backend) => {
             backend.set_nodelay(true).unwrap();
             let copied = tokio::select! {
-                copied = copy(&mut socket, backend) => copied,
+                copied = copy(&mut socket, backend, &state) => copied,
                 end = end_of(&pod, &mut ends) => Err(end),
             };
             match copied {
@@ -534,7 +536,11 @@ async fn end_of(pod: &str, ends: &mut broadcast::Receiver<(String, StreamEnd)>) 
     }
 }
 
-async fn copy<S>(socket: &mut WebSocketStream<BufReader<S>>, backend: TcpStream) -> Result<(), StreamEnd>
+async fn copy<S>(
+    socket: &mut WebSocketStream<BufReader<S>>,
+    backend: TcpStream,
+    state: &State,
+) -> Result<(), StreamEnd>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -561,6 +567,8 @@ where
             let got = from_pod.read(&mut buffer[1..]).await;
             let got = got.map_err(|error| StreamEnd::Error(error.to_string()))?;
             if got == 0 {
+                let delay = state.cluster.lock().unwrap().fin_delay;
+                tokio::time::sleep(delay).await;
                 return Ok(());
             }
             let message = Message::binary(buffer[..=got].to_vec());
