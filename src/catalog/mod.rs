@@ -24,7 +24,8 @@ pub use metrics::describe;
 pub use names::{named, only_case_differs};
 pub use port_forward::{Pods, PortForward};
 pub use ports::{
-    Boxed, Dial, Discover, DiscoverError, Inventory, LateRefusal, Mint, MintError, Minted, TunnelStream,
+    Boxed, Dial, Discover, DiscoverError, Hinted, Inventory, LateRefusal, Mint, MintError, Minted,
+    TunnelStream,
 };
 pub use target::{DefaultTls, Discovered, Iam, Location, Policy, StaticTarget, Target};
 pub use token::{TokenClaim, TokenError, TokenRule};

@@ -125,3 +125,25 @@ impl LateRefusal {
         error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }
 }
+
+/// An error of a tunnel with more to read than its text. It travels inside the [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Hinted {
+    text: String,
+    hint: String,
+}
+
+impl Hinted {
+    /// An error of this kind. `hint` is a whole sentence.
+    #[must_use]
+    pub fn into_error(kind: io::ErrorKind, text: String, hint: String) -> io::Error {
+        io::Error::new(kind, Self { text, hint })
+    }
+
+    /// The hint of an error that has one.
+    #[must_use]
+    pub fn hint_of(error: &io::Error) -> Option<&str> {
+        Some(&error.get_ref()?.downcast_ref::<Self>()?.hint)
+    }
+}

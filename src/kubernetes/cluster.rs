@@ -15,6 +15,7 @@ use super::connector;
 use super::error::TunnelError;
 use super::explain::client_error;
 use super::kubeconfig::{ClusterConfig, Stamps, load, stamps};
+use super::plugin_process::{Plugin, Runner};
 use super::timeouts::Timeouts;
 use crate::catalog::PortForward;
 use crate::single_flight::{FlightError, SingleFlight};
@@ -53,6 +54,8 @@ pub(super) struct Cluster {
     /// One at a time, because a plugin cannot be stopped and may be waiting for a login.
     builds: SingleFlight<Result<Arc<Access>, TunnelError>>,
     built: Arc<Built>,
+    /// It ends with this.
+    plugin: Plugin,
     /// When a client was last needed: on the clock that goes on while a laptop sleeps, and on the one that does not.
     needed: Mutex<(SystemTime, Instant)>,
 }
@@ -70,7 +73,14 @@ impl Cluster {
     pub(super) fn new(settings: PortForward, renew_after: Duration) -> Self {
         let built = Built { ready: Mutex::default(), unverified: Once::new() };
         let needed = Mutex::new((SystemTime::now(), Instant::now()));
-        Self { settings, renew_after, builds: SingleFlight::default(), built: Arc::new(built), needed }
+        Self {
+            settings,
+            renew_after,
+            builds: SingleFlight::default(),
+            built: Arc::new(built),
+            plugin: Plugin::default(),
+            needed,
+        }
     }
 
     /// Never warns about an unverified API server. For tunnels with verified TLS inside.
@@ -96,12 +106,15 @@ impl Cluster {
                 return Ok(Arc::clone(access));
             }
             let (settings, built) = (self.settings.clone(), Arc::clone(&self.built));
+            let runner = self.plugin.runner();
             // Still under the lock: otherwise a build could end in between and be started a second time.
-            self.builds.join_or_start(|| spawn_blocking(move || built.build(settings, seen)))
+            self.builds.join_or_start(|| spawn_blocking(move || built.build(settings, seen, &runner)))
         };
         match timeout(timeouts.plugin, build.result()).await {
             Ok(ended) => ended.unwrap_or_else(|error| Err(crashed(&error))),
-            Err(_) => Err(TunnelError::PluginSilent { after: timeouts.plugin }),
+            Err(_) => {
+                Err(TunnelError::PluginSilent { after: timeouts.plugin, printed: self.plugin.printed() })
+            }
         }
     }
 
@@ -146,8 +159,13 @@ impl Built {
     }
 
     /// Builds a client and keeps it. Reads files and runs the credential plugin, so it needs a thread that may block.
-    fn build(&self, settings: PortForward, seen: Stamps) -> Result<Arc<Access>, TunnelError> {
-        let access = Arc::new(build_access(settings)?);
+    fn build(
+        &self,
+        settings: PortForward,
+        seen: Stamps,
+        runner: &Runner,
+    ) -> Result<Arc<Access>, TunnelError> {
+        let access = Arc::new(build_access(settings, runner)?);
         if !access.verified {
             self.unverified.call_once(|| warn_unverified(&access.server));
         }
@@ -168,8 +186,8 @@ fn warn_unverified(server: &str) {
     );
 }
 
-fn build_access(settings: PortForward) -> Result<Access, TunnelError> {
-    let cluster = Handle::current().block_on(load(&settings))?;
+fn build_access(settings: PortForward, runner: &Runner) -> Result<Access, TunnelError> {
+    let cluster = Handle::current().block_on(load(&settings, runner))?;
     let server = cluster.config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let namespace = settings.namespace.unwrap_or_else(|| cluster.config.default_namespace.clone());
     let client = connector::client(cluster.config, cluster.proxy.as_deref());

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::catalog::Hinted;
+
 /// Why there is no stream to a pod.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TunnelError {
@@ -29,7 +31,7 @@ pub(super) enum TunnelError {
     #[error(
         "the credential plugin of the kubeconfig has not answered for {} s and may be waiting for a login; run `kubectl get pods` in a terminal and log in, then connect again", .after.as_secs()
     )]
-    PluginSilent { after: Duration },
+    PluginSilent { after: Duration, printed: Option<String> },
     #[error(
         "the API server {server} cannot be reached: {reason}; check the network, the VPN and the kubeconfig"
     )]
@@ -190,8 +192,19 @@ impl TunnelError {
     }
 }
 
+impl TunnelError {
+    /// What the application reads beside the text.
+    fn hint(&self) -> Option<String> {
+        let Self::PluginSilent { printed: Some(printed), .. } = self else { return None };
+        Some(format!("The plugin has printed: {printed}"))
+    }
+}
+
 impl From<TunnelError> for io::Error {
     fn from(error: TunnelError) -> Self {
+        if let Some(hint) = error.hint() {
+            return Hinted::into_error(error.kind(), error.to_string(), hint);
+        }
         Self::new(error.kind(), error)
     }
 }

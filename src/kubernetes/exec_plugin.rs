@@ -2,7 +2,7 @@
 //!
 //! Source: <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::SystemTime;
 
 use base64::Engine;
@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::error::TunnelError;
 use super::explain::quote;
+use super::plugin_process::Runner;
 
 /// What a plugin prints. It holds secrets, so it has no `Debug`.
 #[derive(Deserialize)]
@@ -33,12 +34,11 @@ struct Status {
 
 /// Runs the plugin and replaces it by the credentials that it prints. Returns when they expire, if the plugin says so.
 /// Blocks until the plugin ends.
-pub(super) fn run(user: &mut AuthInfo) -> Result<Option<SystemTime>, TunnelError> {
+pub(super) fn run(user: &mut AuthInfo, runner: &Runner) -> Result<Option<SystemTime>, TunnelError> {
     let Some(exec) = user.exec.take() else { return Ok(None) };
     let command = exec.command.clone().unwrap_or_default();
-    let output = start(&exec, &command).output().map_err(|error| TunnelError::PluginMissing {
-        command: command.clone(),
-        reason: hint(&exec, &error.to_string()),
+    let output = runner.run(&mut start(&exec, &command), &command).map_err(|error| {
+        TunnelError::PluginMissing { command: command.clone(), reason: hint(&exec, &error.to_string()) }
     })?;
     let failed = |reason: String| TunnelError::PluginFailed { command: command.clone(), reason };
     // The plugin's standard output is a credential and its environment may hold one, so only standard error is shown.
@@ -59,7 +59,7 @@ pub(super) fn is_token(token: &str) -> bool {
 /// Like kubectl, the plugin inherits the environment.
 fn start(exec: &ExecConfig, command: &str) -> Command {
     let mut started = Command::new(command);
-    started.args(exec.args.iter().flatten()).stdin(Stdio::null());
+    started.args(exec.args.iter().flatten());
     for variable in exec.env.iter().flatten() {
         if let (Some(name), Some(value)) = (variable.get("name"), variable.get("value")) {
             started.env(name, value);

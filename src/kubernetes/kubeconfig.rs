@@ -17,6 +17,7 @@ use tokio::task::spawn_blocking;
 use super::connector::is_local;
 use super::error::TunnelError;
 use super::exec_plugin;
+use super::plugin_process::Runner;
 use crate::catalog::PortForward;
 use crate::file_access::explained;
 use crate::stamp::Stamp;
@@ -55,7 +56,7 @@ pub(super) async fn stamps(settings: &PortForward, token_file: Option<PathBuf>) 
 
 /// Reads the kubeconfig, or the service account of the pod that this process runs in, and runs the credential plugin.
 /// Blocks meanwhile.
-pub(super) async fn load(settings: &PortForward) -> Result<ClusterConfig, TunnelError> {
+pub(super) async fn load(settings: &PortForward, runner: &Runner) -> Result<ClusterConfig, TunnelError> {
     let Some(mut kubeconfig) = read(settings)? else {
         let config = Config::incluster().map_err(|_| TunnelError::NoKubeconfig)?;
         return Ok(ClusterConfig {
@@ -78,7 +79,7 @@ pub(super) async fn load(settings: &PortForward) -> Result<ClusterConfig, Tunnel
     // Like kubectl, which does not need a plugin where there is a token or a password.
     user.exec = user.exec.take().filter(|_| user.token.is_none() && user.username.is_none());
     let plugin = user.exec.as_ref().and_then(|exec| exec.command.clone());
-    let expires = exec_plugin::run(user)?;
+    let expires = exec_plugin::run(user, runner)?;
     identity::check(user).map_err(unusable)?;
     let certificate_expires = identity::certificate_expires(user);
     let verified = is_verified(&config);
@@ -181,6 +182,11 @@ mod tests {
 
     use super::*;
     use crate::catalog::Pods;
+    use crate::kubernetes::plugin_process::Plugin;
+
+    async fn load(settings: &PortForward) -> Result<ClusterConfig, TunnelError> {
+        super::load(settings, &Plugin::default().runner()).await
+    }
 
     const TWO: &str = r"
 apiVersion: v1

@@ -18,6 +18,7 @@
 //! | `cluster` | the client for the API, built when first needed and again when its credentials expire |
 //! | `kubeconfig` | address and credentials of the cluster, found as kubectl does |
 //! | `exec_plugin` | runs the credential plugin of the kubeconfig |
+//! | `plugin_process` | the process of a plugin |
 //! | `connector` | the HTTP client: sockets, proxies, TLS |
 //! | `explain` | errors of other programs and libraries as errors of a tunnel |
 //! | `error` | the reasons why there is no stream, each with its remedy |
@@ -26,8 +27,8 @@
 //! | `timeouts` | the time limits |
 //!
 //! Imports go one way: `tunnel` → `watch`, `spare`; `watch` → `pods`; `tunnel` → `open`, `pods` → `api_call` → `cluster` →
-//! `kubeconfig` → `connector`, `exec_plugin`; `open` →
-//! `access_review` → `api_call`, and `open` → `channel` → `keepalive`. Each of them may use `explain`, `error`, `metrics` and `timeouts`.
+//! `kubeconfig` → `connector`, `exec_plugin` → `plugin_process`; `open` → `access_review` → `api_call`, and `open` → `channel` →
+//! `keepalive`. Each of them may use `explain`, `error`, `metrics` and `timeouts`.
 
 mod access_review;
 mod api_call;
@@ -42,6 +43,7 @@ mod keepalive;
 mod kubeconfig;
 mod metrics;
 mod open;
+mod plugin_process;
 mod pods;
 mod spare;
 mod timeouts;

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Failure, Fault};
-use crate::catalog::LookupError;
+use crate::catalog::{Hinted, LookupError};
 use crate::tls::TlsError;
 use crate::wire::{DecodeError, ErrorResponse, Severity, SqlState};
 
@@ -154,6 +154,9 @@ impl Failure {
                  has the reason."
             )),
             Self::HopTls { source: TlsError::OwnCertificate { .. }, .. } => Some(SHOW_CERTIFICATE.into()),
+            Self::Unreachable { source, .. } if Hinted::hint_of(source).is_some() => {
+                Hinted::hint_of(source).map(str::to_owned)
+            }
             Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Some(CHECK_ADDRESS.into())
             }

@@ -1,6 +1,6 @@
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::api_server::{ApiServer, Pod, Port};
 use super::pki::Pki;
@@ -106,13 +106,15 @@ impl Cluster {
         [token, password]
     }
 
-    /// Writes a kubeconfig whose credential plugin is this shell script.
-    pub(super) fn plugin(&self, script: &str, more: &str) {
-        write_script(&self.directory.join("plugin"), script);
+    /// Writes a kubeconfig whose credential plugin is this shell script. Returns the directory that it runs in.
+    pub(super) fn plugin(&self, script: &str, more: &str) -> &Path {
+        let script = format!("cd \"$(dirname \"$0\")\"\n{script}");
+        write_script(&self.directory.join("plugin"), &script);
         self.user(&format!(
             "{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: IfAvailable\
              {more}}}}}"
         ));
+        &self.directory
     }
 
     fn user(&self, user: &str) {

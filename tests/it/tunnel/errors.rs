@@ -273,6 +273,43 @@ async fn a_frozen_pod_is_named() {
     world.stop().await;
 }
 
+/// What a plugin prints while it waits for a login is the only way to log in. kubectl shows it on the terminal; the client logs
+/// it at once, and the application reads it. The plugin and its children end with the client.
+#[tokio::test]
+async fn a_plugin_that_waits_for_a_login_is_quoted_and_ends_with_the_client() {
+    let cluster = Cluster::start().await;
+    let directory = cluster.plugin(
+        "echo $$ > pid; sleep 600 & echo $! > child\n\
+         echo 'Open https://login.example.com/device' >&2; sleep 1; echo 'and enter the code ABCD-EFGH.' >&2\nwait",
+        "",
+    );
+    let world =
+        tunnelled(&cluster).with_client("proxy: {handshake_timeout: 6s}").without_client().start().await;
+    world.add_secret(&cluster.token);
+    let mut client = world.start_client(&[]).await;
+    let (error, ()) = tokio::join!(
+        refusal(&client, "alice"),
+        client.wait_for_log("prints: Open https://login.example.com/device")
+    );
+    assert!(error.message().contains("the credential plugin of the kubeconfig has not answered"), "{error}");
+    let hint = "The plugin has printed: Open https://login.example.com/device and enter the code ABCD-EFGH";
+    assert_eq!(error.hint(), Some(hint));
+    assert!(client.log().contains("and enter the code ABCD-EFGH"));
+    let running = || {
+        let ids = ["pid", "child"].map(|name| std::fs::read_to_string(directory.join(name)).unwrap());
+        let stat = |id: String| std::fs::read_to_string(format!("/proc/{}/stat", id.trim()));
+        ids.map(stat).into_iter().flatten().filter(|stat| !stat.contains(") Z ")).count()
+    };
+    assert_eq!(running(), 2);
+    client.stop().await;
+    let start = Instant::now();
+    while running() > 0 {
+        assert!(start.elapsed() < Duration::from_secs(5), "the plugin outlives the client");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    world.stop().await;
+}
+
 /// A credential plugin that never ends. `error` is the beginning of the error.
 async fn silent_plugin(error: &'static str) -> Case {
     let arrange = async |cluster: &Cluster| {
