@@ -82,6 +82,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/port_forward.rs", "PortForward", Words("names of a context and a namespace")),
     ("src/catalog/port_forward.rs", "Pods", Words("labels and names")),
     ("src/catalog/ports.rs", "DiscoverError", Words("a region, and a sentence for people")),
+    ("src/catalog/ports.rs", "Hinted", Words("the standard error of a credential plugin, not its output")),
     ("src/catalog/ports.rs", "LateRefusal", Words("the text of a kubelet")),
     ("src/catalog/ports.rs", "MintError", Test("no_error_about_credentials_shows_them")),
     ("src/single_flight.rs", "FlightError", Words("the message of a panic")),

@@ -18,6 +18,7 @@ use cluster::Cluster;
 mod api_server;
 /// The certificates of the fake API server.
 #[path = "../kubernetes/pki.rs"]
+#[allow(dead_code, reason = "the tests in tests/kubernetes use all of it")]
 mod pki;
 
 /// A cluster in which the servers of a world run.
