@@ -47,10 +47,13 @@ def cases(helm: Helm):
     yield "plain manifests are up to date", lambda: golden.compare_plain(helm)
     yield "plain manifests pass kustomize and the schemas", lambda: schemas.check(helm, helm.kustomize())
     yield "plain manifests are consistent", lambda: rules.check(helm.kustomize(), None)
+    yield "plain manifests name a region", lambda: rules.region(helm.kustomize())
     for name, check in go_chart.cases(helm):
         yield f"Go chart: {name}", check
     for name, arguments, cluster, expected in defaults.CASES:
         yield f"defaults: {name}", lambda a=arguments, c=cluster, e=expected: defaults.check(helm, a, c, e)
+    for name, arguments, live, expected in defaults.REPLICAS:
+        yield f"replicas: {name}", lambda a=arguments, l=live, e=expected: defaults.check_replicas(helm, a, l, e)
     for name, arguments, expected in refusals.CASES:
         yield f"refused: {name}", lambda a=arguments, e=expected: refusals.check(helm, a, e)
     for position, text in documents.blocks(ROOT):

@@ -173,6 +173,14 @@ def portforward(by_kind: dict[str, dict]) -> list[str]:
     return [] if granted == wanted else [f"the role grants {sorted(granted ^ wanted)} too much or too little"]
 
 
+def region(rendered: list[dict]) -> list[str]:
+    """Outside EKS nothing else sets it, and the server exits without a region (src/aws/mod.rs)."""
+    deployment = next(item for item in rendered if item["kind"] == "Deployment")
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    names = [variable["name"] for variable in container.get("env", [])]
+    return [] if "AWS_REGION" in names else [f"the container has no AWS_REGION, only {names}"]
+
+
 def certificates(rendered: list[dict], names: set[str]) -> list[str]:
     """With verify-full, clients verify the name of the Deployment or Service, or else rds-auth-proxy (src/app/tunnel.rs)."""
     servers = [item for item in rendered if item["kind"] == "Certificate" and "server auth" in item["spec"]["usages"]]
