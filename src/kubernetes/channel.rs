@@ -20,11 +20,11 @@ use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{self, Message};
 
-use self::errors::{connection_failed, never_connected, path_dead, stream_failed};
+use self::errors::{connection_failed, late_refusal, never_connected, path_dead, stream_failed};
 use super::keepalive::{Keepalive, Tick};
 use super::metrics;
 use super::timeouts::Timeouts;
@@ -189,11 +189,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<S> {
         if self.pod_sent_data {
             stream_failed(&self.pod, report)
         } else {
-            if let Some(refused) = &self.refused_late {
-                refused.store(true, Ordering::Relaxed);
-            }
             never_connected(&self.pod, self.port, report)
         }
+    }
+
+    /// The error of a stream that was opened before. What fails before the pod has sent data may work on another stream.
+    fn opened_before(&self, error: io::Error) -> io::Error {
+        let Some(refusal) = late_refusal(&error).filter(|_| !self.pod_sent_data) else { return error };
+        if let Some(refused) = &self.refused_late {
+            refused.store(true, Ordering::Relaxed);
+        }
+        refusal
+    }
+
+    /// The error of a write that failed. The pod's side may have sent the reason before.
+    fn write_failed(&mut self, context: &mut Context<'_>, error: &tungstenite::Error) -> io::Error {
+        while let Poll::Ready(Some(Ok(message))) = Pin::new(&mut self.socket).poll_next(context) {
+            if let Err(reason) = self.handle(message) {
+                return self.opened_before(reason);
+            }
+            if !self.unread.is_empty() {
+                break;
+            }
+        }
+        self.opened_before(connection_failed(error))
     }
 
     /// Ends the stream. After a local shutdown an error is an end: a pod that has data left to send closes that way.

@@ -133,12 +133,23 @@ pub(crate) async fn echoing(tunnel: &dyn Dial) -> std::io::Result<Socket> {
     Ok(stream)
 }
 
-/// The name of the pod at the other end of a new stream.
+/// The name of the pod at the other end of a new stream. Like a session, this dials again where a pod refuses an open stream.
 pub(crate) async fn name(tunnel: &dyn Dial) -> String {
-    let mut stream = tunnel.dial(LIMIT).await.unwrap().socket;
-    stream.write_all(b"N").await.unwrap();
-    stream.flush().await.unwrap();
+    for _ in 0..4 {
+        let mut stream = tunnel.dial(LIMIT).await.unwrap().socket;
+        match read_name(&mut stream).await {
+            Ok(name) => return name,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("each pod refuses its stream");
+}
+
+async fn read_name(stream: &mut Socket) -> std::io::Result<String> {
+    stream.write_all(b"N").await?;
+    stream.flush().await?;
     let mut name = String::new();
-    stream.read_to_string(&mut name).await.unwrap();
-    name
+    stream.read_to_string(&mut name).await?;
+    Ok(name)
 }

@@ -49,11 +49,8 @@ pub(super) fn never_connected(pod: &str, port: u16, report: &str) -> io::Error {
     TunnelError::PortRefused { pod: pod.to_owned(), port, reason }.into()
 }
 
-/// The same error for a stream that was opened before: a refusal of the port is a [`LateRefusal`] then.
-pub(super) fn opened_before(error: io::Error) -> io::Error {
-    match error.downcast() {
-        Ok(refusal @ TunnelError::PortRefused { .. }) => LateRefusal::into_error(refusal.to_string()),
-        Ok(other) => other.into(),
-        Err(error) => error,
-    }
+/// The same error for a stream that was opened before, and on which the pod has sent nothing: a [`LateRefusal`], unless the time
+/// for another stream is over.
+pub(super) fn late_refusal(error: &io::Error) -> Option<io::Error> {
+    (error.kind() != io::ErrorKind::TimedOut).then(|| LateRefusal::into_error(error.to_string()))
 }

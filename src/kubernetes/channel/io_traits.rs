@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::errors::{connection_failed, opened_before};
+use super::errors::connection_failed;
 use super::{Channel, DATA, MAX_SENT};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Channel<S> {
@@ -22,7 +22,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Channel<S> {
         let this = self.get_mut();
         while this.unread.is_empty() && !this.ended {
             this.reading = true;
-            ready!(this.poll_message(context)).map_err(opened_before)?;
+            ready!(this.poll_message(context)).map_err(|error| this.opened_before(error))?;
         }
         this.reading = false;
         let amount = this.unread.len().min(buffer.remaining());
@@ -37,13 +37,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
         if this.ended || this.shutdown_at.is_some() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let mut socket = Pin::new(&mut this.socket);
-        ready!(socket.as_mut().poll_ready(context)).map_err(|error| connection_failed(&error))?;
+        if let Err(error) = ready!(Pin::new(&mut this.socket).poll_ready(context)) {
+            return Poll::Ready(Err(this.write_failed(context, &error)));
+        }
         let bytes = bytes.get(..bytes.len().min(MAX_SENT)).unwrap_or_default();
         let mut message = BytesMut::with_capacity(1 + bytes.len());
         message.put_u8(DATA);
         message.put_slice(bytes);
-        socket.start_send(Message::Binary(message.freeze())).map_err(|error| connection_failed(&error))?;
+        if let Err(error) = Pin::new(&mut this.socket).start_send(Message::Binary(message.freeze())) {
+            return Poll::Ready(Err(this.write_failed(context, &error)));
+        }
         this.keepalive.bytes_sent(bytes.len());
         Poll::Ready(Ok(bytes.len()))
     }
@@ -57,7 +60,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Channel<S> {
         {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut this.socket).poll_flush(context).map_err(|error| connection_failed(&error))
+        match ready!(Pin::new(&mut this.socket).poll_flush(context)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(this.write_failed(context, &error))),
+        }
     }
 
     /// Ends writing on this side. Data from the pod can still be read.
