@@ -16,6 +16,7 @@ use tower::util::{MapResponse, option_layer};
 use tower::{BoxError, Layer, Service, ServiceExt};
 
 use crate::net::{Tcp, environment_proxy};
+use crate::tls::install_provider;
 
 /// For the TCP connection to one address of the API server or of the proxy before it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -26,6 +27,7 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Builds the client. Blocks: it reads certificate files and runs the credential plugin, if the kubeconfig has one.
 pub(super) fn client(config: Config, proxy: Option<&str>) -> Result<Client, Error> {
+    install_provider();
     match proxy_for(&config.cluster_url, proxy) {
         None => assemble(config, tcp_connector()),
         Some(proxy) if is_socks(&proxy) => {

@@ -99,3 +99,16 @@ fn server_config(identity: &ServerIdentity) -> Result<ServerConfig, TlsError> {
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_uses_the_provider_of_the_process() {
+        let acceptor =
+            Acceptor::new(ServerIdentity::SelfSigned { hosts: vec!["localhost".to_owned()] }).unwrap();
+        let config = acceptor.config.current().await.unwrap();
+        assert!(Arc::ptr_eq(config.crypto_provider(), &provider()));
+    }
+}

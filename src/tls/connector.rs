@@ -148,6 +148,7 @@ mod tests {
         let settings =
             Settings { mode: SslMode::VerifyFull, roots: None, identity: ClientIdentity::Generated(own) };
         let connector = Connector::new(settings);
+        assert!(Arc::ptr_eq(connector.config.current().await.unwrap().crypto_provider(), &provider()));
         // The settings of rustls too: one that printed its keys would fail this test.
         let printed = format!("{connector:?} {connector:#?} {:?}", connector.config.current().await.unwrap());
         assert!(

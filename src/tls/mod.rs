@@ -7,6 +7,7 @@ mod connector_cache;
 mod embedded_roots;
 mod error;
 mod pem;
+mod provider;
 mod reload;
 mod roots;
 mod self_signed;
@@ -15,11 +16,14 @@ mod ssl_mode;
 mod verify;
 mod x509;
 
+use provider::provider;
+
 pub use acceptor::{Acceptor, ServerIdentity};
 pub use connector::{ClientCertificate, Connector};
 pub use connector_cache::ConnectorCache;
 pub use error::{PemItem, TlsError};
 pub use pem::usable_certificates;
+pub use provider::install_provider;
 pub use roots::Roots;
 pub use self_signed::SelfSigned;
 pub use settings::{ClientIdentity, Overrides, Settings};
@@ -28,8 +32,3 @@ pub use x509::{CertificateExpiry, is_version_1, not_after, server_end_point};
 
 /// The ALPN protocol of PostgreSQL (IANA TLS ALPN registry; `PG_ALPN_PROTOCOL` in src/include/libpq/pqcomm.h).
 pub const ALPN: &[u8] = b"postgresql";
-
-/// The one crypto provider of the process.
-fn provider() -> std::sync::Arc<rustls::crypto::CryptoProvider> {
-    std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}

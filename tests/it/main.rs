@@ -66,6 +66,8 @@ mod required_tls;
 mod static_tls;
 /// TLS from the server to the database.
 mod tls;
+/// Sessions of TLS 1.2 with more than 2^24 records.
+mod tls12_records;
 /// TLS from the client to the server.
 mod upstream;
 

@@ -99,8 +99,7 @@ impl Certificate {
     /// `ssl_ca_file`, it requests a client certificate of the trusted authority and refuses others. With `require_client`
     /// it also refuses clients without one.
     pub fn server_config(&self, require_client: bool) -> Arc<ServerConfig> {
-        let chain = CertificateDer::pem_slice_iter(self.chain_pem.as_bytes()).map(Result::unwrap).collect();
-        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
+        let (chain, key) = self.der();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let trusted = Arc::new(roots(&Authority::trusted().path));
         let verifier = WebPkiClientVerifier::builder_with_provider(trusted, provider.clone());
@@ -121,8 +120,7 @@ impl Certificate {
         &self,
         version: &'static rustls::SupportedProtocolVersion,
     ) -> Arc<ServerConfig> {
-        let chain = CertificateDer::pem_slice_iter(self.chain_pem.as_bytes()).map(Result::unwrap).collect();
-        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
+        let (chain, key) = self.der();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let trusted = Arc::new(roots(&Authority::trusted().path));
         let verifier = WebPkiClientVerifier::builder_with_provider(trusted, provider.clone());
@@ -130,6 +128,12 @@ impl Certificate {
         let builder =
             ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
         Arc::new(builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap())
+    }
+
+    /// Chain and key as rustls takes them.
+    pub fn der(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let chain = CertificateDer::pem_slice_iter(self.chain_pem.as_bytes()).map(Result::unwrap).collect();
+        (chain, PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap())
     }
 
     fn write(chain_pem: &str, key_pem: &str) -> Self {
