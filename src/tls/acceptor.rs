@@ -94,8 +94,8 @@ fn server_config(identity: &ServerIdentity) -> Result<ServerConfig, TlsError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError::Setup(error.to_string()))?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| TlsError::Unusable { path: source, reason: error.to_string() })?;
+        .with_single_cert(chain.clone(), key)
+        .map_err(|error| TlsError::unusable(&source, &chain, &error))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }

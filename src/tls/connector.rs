@@ -121,9 +121,8 @@ fn client_config(settings: &Settings) -> Result<ClientConfig, TlsError> {
             (pem::certificates(certificate)?, pem::private_key(private_key)?, certificate.clone())
         }
     };
-    let unusable =
-        |error: rustls::Error| TlsError::Unusable { path: source.clone(), reason: error.to_string() };
-    let certified = CertifiedKey::from_der(chain, key, &provider).map_err(unusable)?;
+    let certified = CertifiedKey::from_der(chain.clone(), key, &provider)
+        .map_err(|error| TlsError::unusable(&source, &chain, &error))?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError::Setup(error.to_string()))?

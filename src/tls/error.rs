@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustls::AlertDescription;
+use rustls::pki_types::CertificateDer;
+
+use super::unsupported;
 
 /// A certificate or key that cannot be used, or a handshake that failed.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +90,13 @@ pub enum PemItem {
 }
 
 impl TlsError {
+    /// Our certificate, the first of `chain`, that rustls refused with `error`.
+    pub(super) fn unusable(path: &Path, chain: &[CertificateDer<'_>], error: &rustls::Error) -> Self {
+        let reason = chain.first().and_then(unsupported::reason_for_own);
+        let reason = reason.map_or_else(|| error.to_string(), |reason| format!("the certificate {reason}"));
+        Self::Unusable { path: path.to_owned(), reason }
+    }
+
     /// The reason why `peer` ended a connection after the handshake: in TLS 1.3 it verifies our certificate after the
     /// handshake is complete on our side. Absent if the error is no alert.
     #[must_use]
@@ -108,6 +118,13 @@ impl TlsError {
             rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => {
                 format!("the certificate of {peer} is not trusted: {}", other.0)
             }
+            rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature) => {
+                format!("{peer} did not prove that it has the private key of its certificate")
+            }
+            rustls::Error::PeerMisbehaved(rustls::PeerMisbehaved::SignedKxWithWrongAlgorithm) => format!(
+                "{peer} signed the TLS 1.2 handshake in a way that this program does not support, as with an RSA-PSS key; \
+                 turn on TLS 1.3 there, or use a certificate with an RSA or ECDSA key"
+            ),
             rustls::Error::AlertReceived(alert) if is_about_certificate(*alert) => {
                 return Self::OwnCertificate { peer: peer.to_owned(), alert: format!("{alert:?}") };
             }

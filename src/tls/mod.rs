@@ -6,6 +6,7 @@ mod connector;
 mod connector_cache;
 mod embedded_roots;
 mod error;
+mod handshake_signature;
 mod pem;
 mod provider;
 mod reload;
@@ -13,6 +14,7 @@ mod roots;
 mod self_signed;
 mod settings;
 mod ssl_mode;
+mod unsupported;
 mod verify;
 mod x509;
 

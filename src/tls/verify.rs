@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
@@ -14,6 +14,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use super::roots::LoadedRoots;
+use super::{handshake_signature, unsupported};
 
 /// What a connector verifies about a certificate. In every case the server proves that it has the certificate's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +89,13 @@ impl ServerCertVerifier for Verifier {
             Verification::Ca => check_ca()?,
             Verification::CaAndName => {
                 check_ca()?;
-                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
-                    .map_err(|error| explain_name(error, certificate, name))?;
+                // A pinned certificate may be one that webpki cannot read.
+                ParsedCertificate::try_from(certificate)
+                    .map_err(|error| explain(error, certificate, intermediates, &self.roots.label))
+                    .and_then(|parsed| {
+                        verify_server_name(&parsed, name)
+                            .map_err(|error| explain_name(error, certificate, name))
+                    })?;
             }
         }
         Ok(ServerCertVerified::assertion())
@@ -101,12 +107,8 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.provider.signature_verification_algorithms;
+        handshake_signature::verify_tls12(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -115,16 +117,12 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.provider.signature_verification_algorithms;
+        handshake_signature::verify_tls13(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        handshake_signature::schemes(&self.provider.signature_verification_algorithms)
     }
 }
 
@@ -163,12 +161,25 @@ fn explain(
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!("it is not valid before {}; check the clocks", validity.not_before)
         }
-        CertificateError::UnknownIssuer => format!(
-            "its issuer is \"{}\", which is not among {roots}; set root_certificate to the certificate of that CA",
-            top_issuer(&parsed, intermediates)
-        ),
-        other => format!("{other}"),
+        CertificateError::UnknownIssuer => unknown_issuer(&parsed, intermediates, roots),
+        other => unsupported::reason(certificate)
+            .map_or_else(|| other.to_string(), |reason| format!("it {reason}")),
     })
+}
+
+fn unknown_issuer(
+    certificate: &X509Certificate<'_>,
+    intermediates: &[CertificateDer<'_>],
+    roots: &str,
+) -> String {
+    // webpki passes over an intermediate certificate that it cannot read.
+    if let Some(reason) = intermediates.iter().find_map(unsupported::reason) {
+        return format!("an intermediate certificate {reason}");
+    }
+    let issuer = top_issuer(certificate, intermediates);
+    format!(
+        "its issuer is \"{issuer}\", which is not among {roots}; set root_certificate to the certificate of that CA"
+    )
 }
 
 fn explain_name(error: Error, certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Error {

@@ -60,6 +60,8 @@ mod unresponsive;
 
 /// Invalid bytes and renegotiation inside TLS.
 mod inside_tls;
+/// Certificates that OpenSSL takes and webpki does not read.
+mod old_certificates;
 /// `proxy.ssl.required`.
 mod required_tls;
 /// TLS from the server to static targets at discovered hosts.
