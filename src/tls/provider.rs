@@ -3,16 +3,22 @@
 use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls12CipherSuite};
+use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
-/// The one crypto provider of the process: that of aws-lc-rs, without its limit of records in TLS 1.2.
+/// After how many records of TLS 1.3 our side replaces its key: with records of 2^14 bytes after 112 GiB, before a JVM requests it
+/// after 128 GiB (`jdk.tls.keyLimits`, 2^37 bytes). Until the new key arrives, a JVM requests one with each record that it reads, and
+/// rustls ends a session after 32 requests without data between them (`TemperCounters` in src/common_state.rs, a constant).
+const TLS13_RECORDS: u64 = 7 << 20;
+
+/// The one crypto provider of the process: that of aws-lc-rs, with other limits of records.
 ///
-/// rustls closes a connection whose AES-GCM key has encrypted 2^24 records, because TLS 1.2 cannot replace a key
-/// (`CipherSuiteCommon::confidentiality_limit`). A session has one key for its life: 500 writes a second reach the limit after 9
-/// hours. OpenSSL, and with it PostgreSQL and libpq, counts no records in TLS 1.2. The nonce of a record is its number, so none
-/// repeats. TLS 1.3 keeps its limits: rustls then replaces the key, and the session continues.
+/// TLS 1.2 has none. rustls closes a connection whose AES-GCM key has encrypted 2^24 records, because TLS 1.2 cannot replace a key
+/// (`CipherSuiteCommon::confidentiality_limit`): 500 writes a second reach that after 9 hours. OpenSSL, and with it PostgreSQL and
+/// libpq, counts no records in TLS 1.2. The nonce of a record is its number, so none repeats. In TLS 1.3 rustls replaces the key
+/// after [`TLS13_RECORDS`], and the session continues.
 pub(super) fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(with_tls12_limit(u64::MAX)));
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(with_limits(u64::MAX, TLS13_RECORDS)));
     Arc::clone(&PROVIDER)
 }
 
@@ -23,32 +29,31 @@ pub fn install_provider() {
     let _installed_before = CryptoProvider::clone(&provider()).install_default();
 }
 
-fn with_tls12_limit(records: u64) -> CryptoProvider {
+fn with_limits(tls12_records: u64, tls13_records: u64) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     for suite in &mut provider.cipher_suites {
-        match suite {
-            SupportedCipherSuite::Tls12(tls12) => *suite = limited(tls12, records),
-            SupportedCipherSuite::Tls13(_) => {}
-        }
+        // rustls takes suites that live as long as the process.
+        *suite = match suite {
+            SupportedCipherSuite::Tls12(suite) => {
+                let common = limited(&suite.common, tls12_records);
+                let Tls12CipherSuite { prf_provider, kx, sign, aead_alg, .. } = **suite;
+                let suite = Tls12CipherSuite { common, prf_provider, kx, sign, aead_alg };
+                SupportedCipherSuite::Tls12(Box::leak(Box::new(suite)))
+            }
+            SupportedCipherSuite::Tls13(suite) => {
+                let common = limited(&suite.common, tls13_records);
+                let Tls13CipherSuite { hkdf_provider, aead_alg, quic, .. } = **suite;
+                let suite = Tls13CipherSuite { common, hkdf_provider, aead_alg, quic };
+                SupportedCipherSuite::Tls13(Box::leak(Box::new(suite)))
+            }
+        };
     }
     provider
 }
 
-fn limited(suite: &Tls12CipherSuite, records: u64) -> SupportedCipherSuite {
-    let common = CipherSuiteCommon {
-        suite: suite.common.suite,
-        hash_provider: suite.common.hash_provider,
-        confidentiality_limit: records,
-    };
-    let Tls12CipherSuite { prf_provider, kx, sign, aead_alg, .. } = *suite;
-    // rustls takes suites that live as long as the process.
-    SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
-        common,
-        prf_provider,
-        kx,
-        sign,
-        aead_alg,
-    })))
+fn limited(common: &CipherSuiteCommon, records: u64) -> CipherSuiteCommon {
+    let CipherSuiteCommon { suite, hash_provider, .. } = *common;
+    CipherSuiteCommon { suite, hash_provider, confidentiality_limit: records }
 }
 
 #[cfg(test)]
@@ -132,7 +137,7 @@ mod tests {
     fn a_record_limit_ends_a_session_of_tls_1_2_and_the_provider_has_none() {
         const RECORDS: u64 = 100;
         // The first record of each key is the Finished message.
-        let limited = Arc::new(with_tls12_limit(8));
+        let limited = Arc::new(with_limits(8, TLS13_RECORDS));
         let Connections { mut client, mut server } = Connections::of(&limited, &TLS12);
         assert_eq!(delivered(RECORDS, &mut client, &mut server), 7, "from a client");
         assert_eq!(delivered(RECORDS, &mut server, &mut client), 7, "from a server");
@@ -142,23 +147,34 @@ mod tests {
     }
 
     #[test]
-    fn tls_1_2_has_no_record_limit_and_all_else_is_as_in_rustls() {
+    fn the_suites_are_those_of_rustls_in_their_order_with_our_limits() {
+        // The default of a JVM, and the length of a full record with its header and tag.
+        const JVM_BYTES: u64 = 1 << 37;
+        const RECORD_BYTES: u64 = (1 << 14) + 22;
         let (ours, default) = (provider(), aws_lc_rs::default_provider());
         assert_eq!(ours.cipher_suites, default.cipher_suites);
-        for (ours, default) in ours.cipher_suites.iter().zip(&default.cipher_suites) {
-            match (ours, default) {
-                (SupportedCipherSuite::Tls12(ours), SupportedCipherSuite::Tls12(_)) => {
-                    assert_eq!(ours.common.confidentiality_limit, u64::MAX, "{ours:?}");
+        for suite in &ours.cipher_suites {
+            match suite {
+                SupportedCipherSuite::Tls12(suite) => {
+                    assert_eq!(suite.common.confidentiality_limit, u64::MAX, "{suite:?}");
                 }
-                (SupportedCipherSuite::Tls13(ours), SupportedCipherSuite::Tls13(default)) => {
-                    assert_eq!(ours.common.confidentiality_limit, default.common.confidentiality_limit);
+                SupportedCipherSuite::Tls13(suite) => {
+                    assert!(suite.common.confidentiality_limit * RECORD_BYTES < JVM_BYTES, "{suite:?}");
                 }
-                _ => panic!("{ours:?} in place of {default:?}"),
             }
         }
     }
 
-    /// rustls' own limit, which no setting changes: docs/reference.md, "Limits", gives its figure.
+    #[test]
+    fn a_session_of_tls_1_3_continues_with_new_keys() {
+        const RECORDS: u64 = 100;
+        let limited = Arc::new(with_limits(u64::MAX, 8));
+        let Connections { mut client, mut server } = Connections::of(&limited, &TLS13);
+        assert_eq!(delivered(RECORDS, &mut client, &mut server), RECORDS, "from a client");
+        assert_eq!(delivered(RECORDS, &mut server, &mut client), RECORDS, "from a server");
+    }
+
+    /// A constant of rustls, which no setting changes; see [`TLS13_RECORDS`].
     #[test]
     fn tls_1_3_takes_32_key_updates_in_a_row_and_application_data_starts_the_count_again() {
         let Connections { mut client, mut server } = Connections::of(&provider(), &TLS13);
