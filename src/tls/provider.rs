@@ -7,7 +7,7 @@ use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls12CipherSuite, Tls13Cip
 
 /// After how many records of TLS 1.3 our side replaces its key: with records of 2^14 bytes after 112 GiB, before a JVM requests it
 /// after 128 GiB (`jdk.tls.keyLimits`, 2^37 bytes). Until the new key arrives, a JVM requests one with each record that it reads, and
-/// rustls ends a session after 32 requests without data between them (`TemperCounters` in src/common_state.rs, a constant).
+/// rustls ends a session after 32 requests without data between them (`TemperCounters` in `src/common_state.rs`, a constant).
 const TLS13_RECORDS: u64 = 7 << 20;
 
 /// The one crypto provider of the process: that of aws-lc-rs, with other limits of records.

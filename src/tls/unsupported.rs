@@ -48,7 +48,7 @@ fn unknown_extension(certificate: &X509Certificate<'_>) -> Option<String> {
     ))
 }
 
-/// Whether webpki evaluates the extension (`remember_cert_extension` in src/cert.rs of rustls-webpki).
+/// Whether webpki evaluates the extension (`remember_cert_extension` in `src/cert.rs` of rustls-webpki).
 fn is_known(extension: &X509Extension<'_>) -> bool {
     [
         oid::OID_X509_EXT_KEY_USAGE,
