@@ -49,7 +49,8 @@ pub(super) fn reason(end: End, hop: &Hop) -> Option<Failure> {
 pub(super) async fn close(app: Framed, last: Option<ErrorResponse>) {
     let closing = async {
         let mut stream = send_last(app, last).await?;
-        let mut unread = [0; 4096];
+        // Not in the future: each open session would hold it.
+        let mut unread = vec![0; 4096];
         while stream.read(&mut unread).await? > 0 {}
         Ok::<_, io::Error>(())
     };

@@ -225,7 +225,8 @@ impl<R: Role> Connection<'_, R> {
             reason(end, &hop).filter(|_| splice.may_speak()).and_then(|failure| failure.response());
         let cancelling = async {
             if let Some(cancel) = cancel {
-                cancel_left_behind(&self.engine.role, &hop, cancel, limit).await;
+                // Boxed, so that an open session does not carry its state.
+                Box::pin(cancel_left_behind(&self.engine.role, &hop, cancel, limit)).await;
             }
         };
         let hop_is_idle = splice.hop_is_idle();
