@@ -130,10 +130,7 @@ pub(super) async fn reach(hop: &Hop, limit: Duration) -> Result<Reached, Failure
 }
 
 /// Makes the TLS that the hop's mode demands.
-pub(super) async fn secure(
-    reached: Reached,
-    certificate: ClientCertificate,
-) -> Result<HopStream, Failure> {
+pub(super) async fn secure(reached: Reached, certificate: ClientCertificate) -> Result<HopStream, Failure> {
     let Reached { hop, mut socket, path } = reached;
     let mode = hop.tls.mode();
     if mode == SslMode::Disable {
