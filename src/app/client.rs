@@ -13,6 +13,7 @@ use crate::aws::Aws;
 use crate::catalog::{Directory, Mint, Target};
 use crate::client::{Client, UpstreamMode};
 use crate::config::{Config, Upstream, UpstreamTransport};
+use crate::net::{Address, PeerUser};
 use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
 use crate::secret::Secret;
@@ -82,7 +83,9 @@ pub(crate) async fn prepare(
         );
     }
     let client = Client { target, upstream_mode, password, mint };
-    let engine = Engine::new(client, config.acceptor.clone(), config.limits.clone()).with_gate(gate);
+    let engine = Engine::new(client, config.acceptor.clone(), config.limits.clone())
+        .with_gate(gate)
+        .for_owner_only(owner_only(&config, &address));
     admin_socket::listen(&config, engine.sessions(), &mut supervisor).await?;
     let engine = Arc::new(engine);
     let stop = config.stop;
@@ -99,6 +102,17 @@ pub(crate) async fn prepare(
     };
     supervisor.restart_on_panic("configuration reload", running, |running| Box::pin(running.follow()));
     Ok(Prepared { engine, listener, address, stop, shutdown, supervisor })
+}
+
+/// Whether to serve only the user of this process and root. Warns where the system cannot tell users apart.
+fn owner_only(config: &Config, listen: &Address) -> bool {
+    if let (false, Address::Tcp(_), false) = (config.allow_other_users, listen, PeerUser::is_known_over_tcp())
+    {
+        warn!(
+            "this system does not identify the users of connections; other users of this machine can log in with your AWS identity"
+        );
+    }
+    !config.allow_other_users
 }
 
 async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<UpstreamMode, CommandError> {

@@ -25,6 +25,7 @@ pub(crate) fn changed(mode: Mode, old: &Config, new: &Config) -> impl Iterator<I
         ("proxy.admin_socket", old.admin_socket != new.admin_socket),
         ("proxy.drain_timeout", old.stop.drain != new.stop.drain),
         ("proxy.shutdown_delay", old.stop.delay != new.stop.delay),
+        ("proxy.allow_other_users", old.allow_other_users != new.allow_other_users),
         ("audit.on_full", old.audit_on_full != new.audit_on_full),
         ("rds.enabled", old.rds.enabled != new.rds.enabled),
         ("rds.regions", old.rds.regions != new.rds.regions),

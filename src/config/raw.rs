@@ -37,6 +37,7 @@ pub(super) struct Proxy {
     pub(super) ssl: ProxySsl,
     pub(super) target_acl: TargetAcl,
     pub(super) allow_remote: Option<bool>,
+    pub(super) allow_other_users: Option<bool>,
     pub(super) admin_addr: Option<Parsed<ListenAddress>>,
     pub(super) admin_hosts: Vec<Parsed<HostName>>,
     pub(super) admin_socket: Option<Parsed<PathText>>,

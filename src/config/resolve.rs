@@ -75,6 +75,8 @@ pub(super) fn resolve(
         listen,
         listen_refused: refused.err().map(|error| Arc::new(locate(error))),
         allow_remote,
+        // A listener beyond loopback is open to them anyway.
+        allow_other_users: allow_remote || raw.proxy.allow_other_users.unwrap_or(false),
         admin: raw.proxy.admin_addr.map(|address| address.0.0),
         admin_hosts: raw.proxy.admin_hosts.into_iter().map(|name| name.0.0).collect(),
         admin_socket,

@@ -28,6 +28,8 @@ pub struct Config {
     pub(super) listen_refused: Option<Arc<ConfigError>>,
     /// Whether a client may accept connections from other machines, see [`Config::check_bound`].
     pub allow_remote: bool,
+    /// Whether a client serves all users of this machine.
+    pub allow_other_users: bool,
     /// `proxy.ssl`: TLS towards applications (client) or clients (server); absent where TLS is off.
     pub acceptor: Option<Acceptor>,
     /// `proxy.target_acl`.

@@ -16,6 +16,7 @@ impl Failure {
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
             | Self::Plaintext
+            | Self::OtherUser(_)
             | Self::RepeatedRequest(_)
             | Self::MissingParameter { .. }
             | Self::CancelWithoutTarget
@@ -78,6 +79,7 @@ impl Failure {
             | Self::DirectTlsWithoutAlpn
             | Self::RepeatedRequest(_) => Reason::ApplicationProtocol,
             Self::Plaintext => Reason::Plaintext,
+            Self::OtherUser(_) => Reason::OtherUser,
             Self::ApplicationGone(_) => Reason::ApplicationGone,
             Self::ApplicationTls(_) => Reason::ApplicationTls,
             Self::MissingParameter { .. } | Self::InvalidTarget(_) | Self::Startup(_) | Self::Password(_) => {

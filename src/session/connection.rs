@@ -86,6 +86,8 @@ impl<R: Role> Connection<'_, R> {
     /// Everything before the splice, within one deadline.
     async fn establish(&mut self, socket: Socket, shutdown: &Shutdown) -> Result<(Framed, Reached), Refused> {
         let mut deadline = Deadline::new(self.limits.handshake_timeout);
+        // At once, because a process that has closed its end has no user any more.
+        let other_user = self.engine.other_user(&socket);
         let negotiation = negotiate(socket, self.engine.acceptor.as_ref());
         let doing = "waiting for the application's startup packet";
         let (mut app, opening) = tokio::select! {
@@ -97,10 +99,13 @@ impl<R: Role> Connection<'_, R> {
         let request = Request { opening };
         let target = self.engine.role.target_name(&request.opening);
         self.record.negotiated(&app, &request, target);
-        if self.engine.refuses_plaintext(self.peer) && !app.stream().is_tls() {
+        let plaintext = self.engine.refuses_plaintext(self.peer) && !app.stream().is_tls();
+        // Some drivers close as soon as they have sent a cancel request. Its key proves enough.
+        let is_cancel = matches!(request.opening, Opening::Cancel(_));
+        let other_user = other_user.filter(|user| !(is_cancel && matches!(user, Failure::OtherUser(None))));
+        if let Some(failure) = other_user.or(plaintext.then_some(Failure::Plaintext)) {
             // The sender of a cancel request expects no answer.
-            let app = if let Opening::Cancel(_) = request.opening { None } else { Some(app) };
-            return Err(Refused { app, failure: Failure::Plaintext });
+            return Err(Refused { app: (!is_cancel).then_some(app), failure });
         }
         // A connection beyond the limits is not worth a lookup or a token.
         let mut slot = match self.engine.slot(&self.limits, self.peer, may_cancel(&request.opening)) {

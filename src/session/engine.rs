@@ -12,7 +12,7 @@ use super::logins::Logins;
 use super::refusal_log::RefusalLog;
 use super::slots::{Slot, Slots};
 use super::{Failure, Limits, Role, metrics};
-use crate::net::{Peer, Pending, PendingPermit};
+use crate::net::{Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket};
 use crate::tls::Acceptor;
 
 /// The shortest time between two log lines about dropped pending connections: a flood of connections must not become a
@@ -37,6 +37,7 @@ pub struct Engine<R> {
     dropped: Mutex<Dropped>,
     next_id: AtomicU64,
     refuses_sessions: Gate,
+    owner_only: bool,
 }
 
 /// Whether new sessions are refused now.
@@ -59,6 +60,7 @@ impl<R: Role> Engine<R> {
             dropped: Mutex::default(),
             next_id: AtomicU64::new(1),
             refuses_sessions: Arc::new(|| false),
+            owner_only: false,
         }
     }
 
@@ -66,6 +68,12 @@ impl<R: Role> Engine<R> {
     #[must_use]
     pub fn with_gate(self, refuses_sessions: Gate) -> Self {
         Self { refuses_sessions, ..self }
+    }
+
+    /// Serves the user of this process and root only, as far as the system identifies the user of a connection.
+    #[must_use]
+    pub fn for_owner_only(self, owner_only: bool) -> Self {
+        Self { owner_only, ..self }
     }
 
     /// The table of the open sessions.
@@ -84,6 +92,19 @@ impl<R: Role> Engine<R> {
     /// Whether this peer must use TLS. A Unix socket does not leave the machine, and libpq makes no TLS there.
     pub(super) fn refuses_plaintext(&self, peer: Peer) -> bool {
         peer != Peer::Unix && self.acceptor.as_ref().is_some_and(Acceptor::is_required)
+    }
+
+    /// The refusal of a process of another user.
+    pub(super) fn other_user(&self, socket: &Socket) -> Option<Failure> {
+        if !self.owner_only {
+            return None;
+        }
+        match PeerUser::of(socket) {
+            PeerUser::Known(uid) if uid.is_owner_or_root() => None,
+            PeerUser::Known(PeerUid(uid)) => Some(Failure::OtherUser(Some(uid))),
+            PeerUser::Gone => Some(Failure::OtherUser(None)),
+            PeerUser::Unidentified => None,
+        }
     }
 
     pub(super) fn limits(&self) -> Arc<Limits> {

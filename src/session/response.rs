@@ -14,6 +14,10 @@ const CHECK_ADDRESS: &str = "Check that it runs, and that its host and port are 
 const USE_TLS: &str =
     "Connect with sslmode=verify-full or sslmode=require; in upstream_proxies of a client, set ssl.mode.";
 
+/// What to do where another user of the machine connects to a client.
+const OTHER_USER: &str = "Start a client as that user. With proxy.allow_other_users: true every user of this machine logs in with \
+                          the AWS identity of this one.";
+
 /// What to do where the other side demands a client certificate.
 const SHOW_CERTIFICATE: &str =
     "Set client_certificate and client_private_key to a certificate that the other side trusts.";
@@ -78,6 +82,7 @@ impl Failure {
                 | LookupError::OnlyCaseDiffers { .. },
             ) => SqlState::InvalidCatalogName,
             Self::Plaintext
+            | Self::OtherUser(_)
             | Self::MissingParameter { .. }
             | Self::InvalidTarget(_)
             | Self::Lookup(
@@ -141,6 +146,7 @@ impl Failure {
         match self {
             Self::Mint(error) => Some(error.remedy.clone()),
             Self::Plaintext => Some(USE_TLS.into()),
+            Self::OtherUser(_) => Some(OTHER_USER.into()),
             Self::NoTls { hop, .. } => Some(format!(
                 "Turn TLS on at {hop}, or set its ssl mode to disable if the network between is trusted."
             )),

@@ -99,6 +99,9 @@ mod cut_off;
 mod hostile;
 /// Many connections, and the limits on them.
 mod limits;
+/// Other users of the machine that a client runs on.
+#[cfg(target_os = "linux")]
+mod local_users;
 /// Many logins: those that never send a password, and those that guess one.
 mod logins;
 /// The prompt for a target on terminals of several sizes.

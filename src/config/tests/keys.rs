@@ -18,7 +18,7 @@ fn an_empty_file_has_all_defaults() {
         let config = client(text);
         assert_eq!(config.listen.to_string(), "127.0.0.1:8001");
         assert!(config.acceptor.is_none() && config.admin.is_none());
-        assert!(config.admin_hosts.is_empty() && !config.allow_remote);
+        assert!(config.admin_hosts.is_empty() && !config.allow_remote && !config.allow_other_users);
         assert_eq!(config.log_level, LevelFilter::INFO);
         assert!(config.upstreams.is_empty() && config.targets.is_empty());
         assert!(config.acl.allowed.is_empty() && config.acl.blocked.is_empty());
@@ -56,6 +56,7 @@ proxy:
   admin_addr: :9090
   admin_hosts: [Metrics.internal, rds-auth-proxy.databases.svc]
   allow_remote: true
+  allow_other_users: true
   log_level: debug
   max_connections: 7
   max_connections_per_peer: "3"
@@ -80,7 +81,7 @@ proxy:
     assert_eq!(config.listen.to_string(), "unix:/run/proxy.sock");
     assert_eq!(config.admin.unwrap().to_string(), "0.0.0.0:9090");
     assert_eq!(config.admin_hosts, ["Metrics.internal", "rds-auth-proxy.databases.svc"]);
-    assert!(config.allow_remote);
+    assert!(config.allow_remote && config.allow_other_users);
     assert_eq!(config.log_level, LevelFilter::DEBUG);
     let limits = Limits {
         max_connections: 7,
