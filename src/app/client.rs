@@ -71,6 +71,8 @@ pub(crate) async fn prepare(
         supervisor
             .restart_on_panic("AWS identity", aws, |aws| Box::pin(async { drop(aws.identity().await) }));
     }
+    let is_discovered = catalog.directory.is_discovered();
+    let clock = catalog.aws.as_ref().map(Aws::clock).unwrap_or_default();
     let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
     let (listener, address) = listen(&listen_flags, &config, &target).await?;
     observer.listen(&config, None, &shutdown, &mut supervisor).await?;
@@ -82,7 +84,7 @@ pub(crate) async fn prepare(
             |(hop, limits)| Box::pin(warn_if_unreachable(hop, limits)),
         );
     }
-    let client = Client { target, upstream_mode, password, mint };
+    let client = Client { target, upstream_mode, password, mint, is_discovered, clock };
     let engine = Engine::new(client, config.acceptor.clone(), config.limits.clone())
         .with_gate(gate)
         .for_owner_only(owner_only(&config, &address));

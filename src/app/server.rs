@@ -8,6 +8,7 @@ use tracing::warn;
 use super::reload::Running;
 use super::start::{self, Start};
 use super::{Prepared, admin_socket, bind};
+use crate::aws::Aws;
 use crate::config::Mode;
 use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
@@ -25,6 +26,7 @@ pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Pre
     let (listener, address) = bind::listen(&config.listen, "listening", "change proxy.listen_addr").await?;
     let aws = start::aws(&config).await?;
     let directory = start::directory(&config, aws.as_ref())?;
+    let clock = aws.as_ref().map(Aws::clock).unwrap_or_default();
     observer.listen(&config, Some(&directory), &shutdown, &mut supervisor).await?;
 
     let refresh = (Arc::clone(&directory), shutdown.clone());
@@ -32,7 +34,7 @@ pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Pre
         Box::pin(directory.keep_fresh(shutdown))
     });
     let engine = Engine::new(
-        Server::new(Arc::clone(&directory), config.rds.require_iam),
+        Server::new(Arc::clone(&directory), config.rds.require_iam, clock),
         config.acceptor.clone(),
         config.limits.clone(),
     )

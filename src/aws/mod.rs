@@ -21,6 +21,7 @@
 //! The tag `rds-auth-proxy:local-port` of a cluster applies to its writer. A cluster decides whether IAM authentication
 //! is on for its members.
 
+mod clock;
 mod credentials;
 mod discovery;
 mod environment;
@@ -46,6 +47,8 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 
 use tracing::warn;
 
+use crate::catalog::AwsClock;
+use clock::ReportDate;
 use credentials::{
     BrokenFile, Chain, CredentialLoader, Files, Identities, NoCredentials, SharedConfig, unusable_endpoint,
 };
@@ -79,6 +82,7 @@ pub struct Aws {
     broken_file: Option<BrokenFile>,
     chain: Arc<Chain>,
     identities: Arc<Identities>,
+    clock: AwsClock,
 }
 
 /// The AWS configuration is not usable.
@@ -144,8 +148,10 @@ impl Aws {
             .credentials_provider(SharedCredentialsProvider::new(provider))
             .identity_cache(IdentityCache::no_cache())
             .build();
-        let identities = Arc::new(Identities::new(aws_sdk_sts::Client::new(&config)));
-        Self { config, region, profile, problem: None, broken_file: None, chain, identities }
+        let clock = AwsClock::default();
+        let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(ReportDate(clock.clone()));
+        let identities = Arc::new(Identities::new(aws_sdk_sts::Client::from_conf(sts.build())));
+        Self { config, region, profile, problem: None, broken_file: None, chain, identities, clock }
     }
 
     /// Lists the databases of `regions`, or of the AWS configuration's region if there are none.
@@ -159,7 +165,13 @@ impl Aws {
             let origin = own.map_or_else(|| "`rds.regions`".into(), |own| own.origin);
             return Err(AwsError::InvalidRegion { region: region.clone(), origin });
         }
-        Ok(Discovery::new(&self.config, &regions, Arc::clone(&self.chain)))
+        Ok(Discovery::new(&self.config, &regions, Arc::clone(&self.chain), &self.clock))
+    }
+
+    /// The time by AWS, from the responses to the calls of discovery and STS.
+    #[must_use]
+    pub fn clock(&self) -> AwsClock {
+        self.clock.clone()
     }
 
     /// Makes IAM passwords with the credentials of this process.

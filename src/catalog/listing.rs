@@ -113,7 +113,11 @@ impl Listing {
             Ok(Inventory { databases, failed, listed_at }) => {
                 for error in &failed {
                     metrics::failed();
-                    warn!(%error, "discovery failed in a region; its last list stays in use");
+                    if state.listed_at.is_some() {
+                        warn!(%error, "discovery failed in a region; its last list stays in use");
+                    } else {
+                        warn!(%error, "discovery failed in a region; its databases are missing");
+                    }
                 }
                 let merged = merge(&state.policy, &databases, &self.connectors);
                 log_changes(&state.merged, &merged);

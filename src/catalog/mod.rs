@@ -2,6 +2,7 @@
 
 mod acl;
 mod auth_methods;
+mod aws_clock;
 mod directory;
 mod listed_at;
 mod listing;
@@ -18,6 +19,7 @@ mod token;
 
 pub use acl::{Acl, Refusal, Related, RelatedKind, Tag};
 pub use auth_methods::{AuthMethod, AuthMethods, InvalidAuthMethods};
+pub use aws_clock::{AwsClock, ClockDifference};
 pub use directory::Directory;
 pub use listed_at::ListedAt;
 pub use local_ports::{LocalPort, local_ports};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Mint, Target};
+use crate::catalog::{AwsClock, Mint, Target};
 use crate::secret::Secret;
 use crate::session::{Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route};
 use crate::wire::{CancelRequest, FirstPacket, ProtocolVersion, StartupMessage};
@@ -17,6 +17,10 @@ pub struct Client {
     pub password: Option<Secret>,
     /// Makes IAM tokens.
     pub mint: Option<Arc<dyn Mint>>,
+    /// Whether RDS has listed its databases.
+    pub is_discovered: bool,
+    /// Shows how far the clock of this machine is off, which signs the tokens.
+    pub clock: AwsClock,
 }
 
 /// The hop of a client, and the side that answers the database's password request.
@@ -51,6 +55,7 @@ impl Role for Client {
 impl Client {
     async fn login(&self, mut startup: StartupMessage) -> Result<Login, Failure> {
         let (mut password, identity) = self.credential(&startup).await?;
+        let no_token = if password.is_none() { self.no_token() } else { None };
         match &self.upstream_mode {
             UpstreamMode::PasswordInStartup(_) => {
                 self.name_target(&mut startup)?;
@@ -62,7 +67,16 @@ impl Client {
             UpstreamMode::Direct => {}
         }
         // A client does not see what the database behind an upstream proxy requests, so it has only its own word.
-        Ok(Login { startup, password, iam: identity.is_some(), identity, signed: None, token_rule: None })
+        Ok(Login {
+            startup,
+            password,
+            iam: identity.is_some(),
+            identity,
+            signed: None,
+            token_rule: None,
+            no_token,
+            clock: self.clock.clone(),
+        })
     }
 
     /// The configured password, else an IAM token for this user and its signer; neither where the target has no IAM.
@@ -80,6 +94,23 @@ impl Client {
         })?;
         let minted = mint.mint(&self.target.address, &iam.region, &user).await.map_err(Failure::Mint)?;
         Ok((Some(minted.token), Some(minted.identity)))
+    }
+
+    /// Why a target without IAM gets no token, where this process makes tokens: its host may be another name of a database in RDS.
+    fn no_token(&self) -> Option<String> {
+        let Target { name, address, iam: None, .. } = &self.target else { return None };
+        self.mint.as_ref()?;
+        Some(if self.is_discovered {
+            format!(
+                "No IAM token is made for {address}, because RDS does not list that host. If it is another name of a database \
+                 or proxy in RDS, such as a CNAME, set targets.{name}.rds to the name in RDS."
+            )
+        } else {
+            format!(
+                "No IAM token is made for {address}, because RDS had not listed its databases when the client started; its log \
+                 has the reason."
+            )
+        })
     }
 
     /// A server keeps no state, so a cancel request has to name the host too. A server that does not know the parameter

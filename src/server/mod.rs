@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::catalog::{Directory, Target, TokenRule};
+use crate::catalog::{AwsClock, Directory, Target, TokenRule};
 use crate::net::HostPort;
 use crate::secret::Secret;
 use crate::session::{Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route};
@@ -14,13 +14,15 @@ use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 pub struct Server {
     directory: Arc<Directory>,
     require_iam: bool,
+    clock: AwsClock,
 }
 
 impl Server {
     /// A server for the targets of the directory. With `require_iam` a target with IAM authentication accepts IAM tokens only.
+    /// `clock` shows how far the clock of a signer is off.
     #[must_use]
-    pub fn new(directory: Arc<Directory>, require_iam: bool) -> Self {
-        Self { directory, require_iam }
+    pub fn new(directory: Arc<Directory>, require_iam: bool, clock: AwsClock) -> Self {
+        Self { directory, require_iam, clock }
     }
 }
 
@@ -78,6 +80,16 @@ impl Server {
             None => None,
         };
         let (identity, signed) = claim.map(|claim| (claim.access_key_id, claim.signed)).unzip();
-        Ok(Login { startup, password, identity, signed, iam: iam.is_some(), token_rule: Some(rule) })
+        Ok(Login {
+            startup,
+            password,
+            identity,
+            signed,
+            iam: iam.is_some(),
+            token_rule: Some(rule),
+            // The client makes the tokens.
+            no_token: None,
+            clock: self.clock.clone(),
+        })
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct Conversation<'a> {
     pub(super) signed: Option<SystemTime>,
     state: LoginState,
     /// The password travelled in clear text, as that of an IAM login does.
-    cleartext: bool,
+    pub(super) cleartext: bool,
     cancel: Option<CancelRequest>,
 }
 
@@ -160,7 +160,13 @@ impl Conversation<'_> {
         if matches!(method, AuthMethod::Password | AuthMethod::Md5) {
             self.hop.check_password_allowed()?;
         }
-        self.hop.check_method(method)
+        let no_token = self.login.no_token.clone().filter(|_| self.cleartext);
+        self.hop.check_method(method).map_err(|failure| match failure {
+            Failure::MethodNotAllowed { hop, method, key, unverified, no_token: None } => {
+                Failure::MethodNotAllowed { hop, method, key, unverified, no_token }
+            }
+            other => other,
+        })
     }
 
     /// Answers a password request; the application receives `AuthenticationOk` only.

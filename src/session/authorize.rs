@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Failure, Opening};
-use crate::catalog::{AuthMethods, Dial, Target, TokenRule};
+use crate::catalog::{AuthMethods, AwsClock, Dial, Target, TokenRule};
 use crate::net::Address;
 use crate::secret::Secret;
 use crate::tls::Connector;
@@ -72,6 +72,11 @@ pub struct Login {
     pub iam: bool,
     /// What a password of the application must satisfy before it is relayed in clear text.
     pub token_rule: Option<TokenRule>,
+    /// Why there is no token for a database that may verify tokens, and what to do: whole sentences for the application whose
+    /// password the database refuses.
+    pub no_token: Option<String>,
+    /// The clock by which the database judges a token.
+    pub clock: AwsClock,
 }
 
 impl Login {

@@ -86,7 +86,8 @@ impl HopStream {
             return Ok(());
         }
         let (hop, key) = (self.name.clone(), self.auth_key.clone());
-        Err(Failure::MethodNotAllowed { hop, method: method.name(), key, unverified: self.default_methods })
+        let unverified = self.default_methods;
+        Err(Failure::MethodNotAllowed { hop, method: method.name(), key, unverified, no_token: None })
     }
 
     /// Fails where a password, ours or the application's, would travel in clear text.

@@ -1,7 +1,8 @@
 //! Hints for a login that the database refused.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use crate::catalog::{AwsClock, ClockDifference};
 use crate::wire::{ErrorResponse, Header, SqlState};
 
 /// What is known about a login when the database refuses it.
@@ -13,22 +14,64 @@ pub(super) struct Circumstances<'a> {
     pub(super) identity: Option<&'a str>,
     /// The application could have bound its login to TLS, but did not see that the database can too.
     pub(super) binding_missed: bool,
-    /// The age of the token, if the clocks of signer and proxy differ visibly.
-    pub(super) age: Option<String>,
+    /// How far the signer's clock is off, where that is visible.
+    pub(super) clock: Option<WrongClock>,
+    /// Why there is no token, for a password that the application sent in clear text.
+    pub(super) no_token: Option<&'a str>,
 }
 
-/// The least difference that is worth a word: an application logs in at once with a token made for it.
-const NOTABLE: Duration = Duration::from_mins(1);
+/// A clock that makes tokens too old or too young.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum WrongClock {
+    /// That of the machine where the token was signed, by a clock nearer to that of AWS.
+    OfSigner {
+        /// The age of the token, as a clause.
+        age: String,
+        /// The clock that measured it is that of AWS; else that of this proxy.
+        by_aws: bool,
+    },
+    /// That of this machine, where the token was signed.
+    Own(ClockDifference),
+}
 
-/// The age of a token as a clause, if it is notable: a token is made for each login, so its age shows how far the clocks
-/// differ.
-pub(super) fn token_age(signed: SystemTime, now: SystemTime) -> Option<String> {
-    let (difference, direction) = match now.duration_since(signed) {
-        Ok(age) => (age, "ago"),
-        Err(early) => (early.duration(), "in the future"),
-    };
-    let notable = difference >= NOTABLE;
-    notable.then(|| format!("the IAM token was signed {} minutes {direction}", difference.as_secs() / 60))
+impl WrongClock {
+    /// That of the machine which signed a token at this time. A token is made for each login, so its age shows how far the clocks
+    /// differ.
+    pub(super) fn of_signer(signed: SystemTime, clock: &AwsClock) -> Option<Self> {
+        let by_aws = clock.now();
+        let difference = ClockDifference::of(signed, by_aws.unwrap_or_else(SystemTime::now))?;
+        let direction = if difference.is_ahead { "in the future" } else { "ago" };
+        let age = format!("the IAM token was signed {} minutes {direction}", difference.minutes);
+        Some(Self::OfSigner { age, by_aws: by_aws.is_some() })
+    }
+
+    /// That of this machine.
+    pub(super) fn own(clock: &AwsClock) -> Option<Self> {
+        ClockDifference::of(SystemTime::now(), clock.now()?).map(Self::Own)
+    }
+
+    /// The clause about a token that another machine signed, for the log.
+    pub(super) fn age(&self) -> Option<&str> {
+        match self {
+            Self::OfSigner { age, .. } => Some(age),
+            Self::Own(_) => None,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::OfSigner { age, by_aws: true } => {
+                format!("By the clock of AWS, {age}; set the clock of the machine that signed it.")
+            }
+            Self::OfSigner { age, by_aws: false } => {
+                format!("By the clock of this proxy, {age}; check the clocks.")
+            }
+            Self::Own(ClockDifference { minutes, is_ahead }) => {
+                let side = if *is_ahead { "ahead of" } else { "behind" };
+                format!("The clock of this machine is {minutes} minutes {side} that of AWS; set it.")
+            }
+        }
+    }
 }
 
 /// Whether this `SASLInitialResponse` of an application has the flag `y`: it could bind its login to its TLS session, had
@@ -54,10 +97,9 @@ pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'
     }
     if let Some(identity) = circumstances.identity {
         explain_iam(error, circumstances.user, identity);
-        if let (Some(age), Some(hint)) = (&circumstances.age, error.hint()) {
-            let hint = format!("{hint} By the clock of this proxy, {age}; check the clocks.");
-            error.set_hint(hint);
-        }
+        explain_clock(error, circumstances.clock.as_ref());
+    } else if let Some(no_token) = circumstances.no_token {
+        add_hint(error, no_token);
     } else if circumstances.binding_missed
         && error.is(SqlState::InvalidAuthorizationSpecification)
         && error.hint().is_none()
@@ -82,10 +124,31 @@ fn explain_iam(error: &mut ErrorResponse, user: &str, identity: &str) {
     error.set_hint(hint);
 }
 
+/// Names a wrong clock, unless the other half of the proxy has done so.
+fn explain_clock(error: &mut ErrorResponse, clock: Option<&WrongClock>) {
+    let is_named = error.hint().is_some_and(|hint| hint.contains("clock"));
+    if let Some(clock) = clock.filter(|_| !is_named) {
+        add_hint(error, &clock.sentence());
+    }
+}
+
+/// Adds whole sentences to the hint of an error.
+pub(super) fn add_hint(error: &mut ErrorResponse, sentence: &str) {
+    let hint = match error.hint() {
+        Some(hint) => format!("{hint} {sentence}"),
+        None => sentence.to_owned(),
+    };
+    error.set_hint(hint);
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::wire::Severity;
+
+    const AHEAD: WrongClock = WrongClock::Own(ClockDifference { minutes: 12, is_ahead: true });
 
     fn refused(sqlstate: SqlState) -> ErrorResponse {
         ErrorResponse::new(Severity::Fatal, sqlstate, "PAM authentication failed for user \"alice\"")
@@ -113,15 +176,49 @@ mod tests {
 
     #[test]
     fn a_token_of_another_clock_names_the_difference() {
-        let now = SystemTime::now();
-        assert!(token_age(now - Duration::from_secs(59), now).is_none());
-        let ago = token_age(now - Duration::from_mins(4), now).unwrap();
-        assert_eq!(ago, "the IAM token was signed 4 minutes ago");
-        let age = token_age(now + Duration::from_secs(150), now);
-        assert_eq!(age.as_deref(), Some("the IAM token was signed 2 minutes in the future"));
+        let (now, unknown) = (SystemTime::now(), AwsClock::default());
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes + 30);
+        assert_eq!(WrongClock::of_signer(now - Duration::from_secs(30), &unknown), None);
+        let clock = WrongClock::of_signer(now - minutes(4), &unknown);
+        assert_eq!(clock.as_ref().unwrap().age(), Some("the IAM token was signed 4 minutes ago"));
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        explain(&mut error, &Circumstances { age, ..iam() });
-        assert!(error.hint().unwrap().ends_with("2 minutes in the future; check the clocks."), "{error:?}");
+        explain(&mut error, &Circumstances { clock, ..iam() });
+        let hint = error.hint().unwrap().into_owned();
+        assert!(hint.ends_with(
+            " By the clock of this proxy, the IAM token was signed 4 minutes ago; check the clocks."
+        ));
+        explain(&mut error, &Circumstances { clock: Some(AHEAD), ..iam() });
+        assert_eq!(error.hint().unwrap(), hint, "the half behind has named a clock");
+
+        let aws = AwsClock::default();
+        aws.report(now - minutes(4));
+        assert_eq!(WrongClock::of_signer(now - minutes(4), &aws), None, "the clock of this proxy is wrong");
+        let sentence = WrongClock::of_signer(now, &aws).unwrap().sentence();
+        assert_eq!(
+            sentence,
+            "By the clock of AWS, the IAM token was signed 4 minutes in the future; set the clock of the machine that \
+             signed it."
+        );
+    }
+
+    #[test]
+    fn a_wrong_clock_of_this_machine_is_named() {
+        assert_eq!(WrongClock::own(&AwsClock::default()), None);
+        let mut error = refused(SqlState::InvalidAuthorizationSpecification);
+        explain(&mut error, &Circumstances { clock: Some(AHEAD), ..iam() });
+        let sentence = " The clock of this machine is 12 minutes ahead of that of AWS; set it.";
+        assert!(error.hint().unwrap().ends_with(sentence), "{error:?}");
+    }
+
+    #[test]
+    fn a_login_without_a_token_says_why() {
+        let mut error = refused(SqlState::InvalidPassword);
+        let no_token = Circumstances { no_token: Some("No IAM token is made."), ..Circumstances::default() };
+        explain(&mut error, &no_token);
+        assert_eq!(error.hint().unwrap(), "No IAM token is made.");
+        let mut error = refused(SqlState::InvalidCatalogName);
+        explain(&mut error, &no_token);
+        assert!(error.hint().is_none());
     }
 
     #[test]

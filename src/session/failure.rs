@@ -10,6 +10,8 @@ use crate::net::InvalidAddress;
 use crate::tls::{SslMode, TlsError};
 use crate::wire::{DecodeError, EncodeError};
 
+const UNVERIFIED: &str = "is not allowed where TLS does not verify its certificate";
+
 /// The end of a connection before it became a session.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -186,10 +188,7 @@ pub enum Failure {
         reason: &'static str,
     },
     /// The hop uses a login method that `require_auth` excludes.
-    #[error(
-        "{hop} uses the login method {method}, which {}",
-        if *unverified { "is not allowed where TLS does not verify its certificate".into() } else { format!("{key} excludes") }
-    )]
+    #[error("{hop} uses the login method {method}, which {}", if *unverified { UNVERIFIED.into() } else { format!("{key} excludes") })]
     MethodNotAllowed {
         /// The name of the hop.
         hop: String,
@@ -199,6 +198,8 @@ pub enum Failure {
         key: String,
         /// The default for unverified TLS excludes it, not the configuration.
         unverified: bool,
+        /// As in the login.
+        no_token: Option<String>,
     },
     /// The hop has the password already. A second request is an attempt to obtain another one.
     #[error("{0} requested a password after it had received one; this request is not relayed")]

@@ -7,6 +7,7 @@ use super::connect::HopStream;
 use super::deadline::Deadline;
 use super::logins::{Arrival, Logins};
 use super::{Failure, Limits, Login, Opening};
+use crate::catalog::AwsClock;
 use crate::net::{Framed, Socket};
 use crate::secret::Secret;
 use crate::tls::Acceptor;
@@ -37,6 +38,8 @@ pub async fn login(
         signed: None,
         iam: true,
         token_rule: None,
+        no_token: None,
+        clock: AwsClock::default(),
     };
     let arrival = Arrival { peer: None, target: "hop", has_password: false, slot: None };
     let permit = Logins::new(&Limits::default()).arrive(arrival);

@@ -8,9 +8,11 @@ use postgres_protocol::authentication::sasl::SCRAM_SHA_256_PLUS;
 use super::Failure;
 use super::authenticate::Conversation;
 use super::deadline::Deadline;
-use super::explain::{Circumstances, explain, misses_channel_binding, refuses_credential, token_age};
+use super::explain::{
+    Circumstances, WrongClock, add_hint, explain, misses_channel_binding, refuses_credential,
+};
 use super::message::{read_from_hop, read_password};
-use super::response::OWN_ERROR;
+use super::response::{CLEARTEXT_NOT_ALLOWED, OWN_ERROR};
 use crate::catalog::TokenError;
 use crate::secret::{Secret, make_room};
 use crate::wire::{Authentication, BackendMessage, ErrorResponse, Header, decode_password};
@@ -100,13 +102,21 @@ impl Conversation<'_> {
             user: &self.user,
             identity: self.login.identity.as_deref().filter(|_| self.login.iam),
             binding_missed: self.binding_missed,
-            age: self.signed.and_then(|signed| token_age(signed, SystemTime::now())),
+            clock: self.wrong_clock(),
+            no_token: self.login.no_token.as_deref().filter(|_| self.cleartext),
         };
         let own = error.message().is_some_and(|message| message.starts_with(OWN_ERROR));
         let mut message = error.message().unwrap_or_default().into_owned();
-        if !own {
+        if own {
+            // The half behind the hop does not make the tokens.
+            let no_token = self.login.no_token.as_ref();
+            if let Some(no_token) = no_token.filter(|_| message.contains(CLEARTEXT_NOT_ALLOWED)) {
+                add_hint(&mut error, no_token);
+            }
+        } else {
             explain(&mut error, &circumstances);
-            if let Some(age) = circumstances.age.filter(|_| refuses_credential(&error)) {
+            let age = circumstances.clock.as_ref().and_then(WrongClock::age);
+            if let Some(age) = age.filter(|_| refuses_credential(&error)) {
                 message = format!("{message} ({age})");
             }
         }
@@ -121,5 +131,15 @@ impl Conversation<'_> {
             sqlstate: error.sqlstate().unwrap_or_default().into_owned(),
             message,
         })
+    }
+
+    /// A clock that the database may refuse the token for.
+    fn wrong_clock(&self) -> Option<WrongClock> {
+        match (self.signed, &self.login.token_rule) {
+            (Some(signed), _) => WrongClock::of_signer(signed, &self.login.clock),
+            // A process without a rule for tokens signs them.
+            (None, None) => WrongClock::own(&self.login.clock),
+            (None, Some(_)) => None,
+        }
     }
 }

@@ -25,6 +25,9 @@ const SHOW_CERTIFICATE: &str =
 /// How the errors of this program begin, whichever half sends them.
 pub(super) const OWN_ERROR: &str = "rds-auth-proxy: ";
 
+/// A part of the error about a password in clear text, as a database with IAM requests it, that must not travel.
+pub(super) const CLEARTEXT_NOT_ALLOWED: &str = "uses the login method password, which";
+
 impl Failure {
     /// The SQLSTATE that the application reads; empty where it reads none.
     pub(super) fn sqlstate_read(&self) -> String {
@@ -167,10 +170,14 @@ impl Failure {
                 Some(CHECK_ADDRESS.into())
             }
             Self::NotPostgres(..) | Self::HungUpBeforeTls(_) => Some(CHECK_ADDRESS.into()),
-            Self::MethodNotAllowed { method, key, unverified: true, .. } => Some(format!(
-                "Set ssl.mode to verify-full, with a root_certificate if its CA is not public, or allow the method with {key}: \
-                 {method}."
-            )),
+            Self::MethodNotAllowed { method, key, unverified, no_token, .. } => {
+                let allow = format!(
+                    "Set ssl.mode to verify-full, with a root_certificate if its CA is not public, or allow the method with {key}: \
+                     {method}."
+                );
+                let sentences: Vec<_> = no_token.iter().cloned().chain(unverified.then_some(allow)).collect();
+                (!sentences.is_empty()).then(|| sentences.join(" "))
+            }
             Self::Lookup(LookupError::Unknown { .. }) => Some(
                 "Check the name, that the database has IAM authentication on and the tags of target_acl, \
                  and that the proxy's AWS identity may list it."

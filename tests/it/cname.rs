@@ -112,3 +112,58 @@ async fn no_weaker_login_replaces_a_list_that_fails() {
     assert_eq!(world.rds().connections(), 0);
     world.stop().await;
 }
+
+/// The oracle is RDS: a token for another name than the endpoint is refused, so none is made.
+#[tokio::test]
+async fn another_name_of_a_database_as_host_gets_the_key_to_set() {
+    for (ssl, text) in [
+        ("{mode: verify-ca, root_certificate: '<ca>'}", "PAM authentication failed for user \"alice\""),
+        ("{mode: require}", "uses the login method password, which is not allowed where TLS does not verify"),
+    ] {
+        let target = format!("{{host: '127.0.0.1:<port of orders-db>', ssl: {ssl}}}");
+        let world = world().with_target("orders", &target).start().await;
+        world.server().wait_for_log("the list of targets changed").await;
+        for mode in [&[][..], &["--direct"]] {
+            let client = world.start_client(&[mode, &["--target", "orders"]].concat()).await;
+            let error = client.config("alice").password("typed").connect(NoTls).await.err().unwrap();
+            let error = error.as_db_error().unwrap();
+            assert!(error.message().contains(text), "{error}");
+            let hint = error.hint().unwrap();
+            let host =
+                format!("No IAM token is made for 127.0.0.1:{}, because RDS does not", world.rds().port);
+            for part in [&host, "set targets.orders.rds to the name in RDS"] {
+                assert_eq!(hint.matches(part).count(), 1, "{mode:?}: {hint}");
+            }
+            assert!(!hint.contains("rds_iam"), "{hint}");
+        }
+        world.stop().await;
+    }
+}
+
+/// A password that the client was given is no token that it did not make.
+#[tokio::test]
+async fn a_configured_password_gets_no_hint_about_tokens() {
+    let target = "{host: '127.0.0.1:<port of orders-db>', ssl: {mode: verify-ca, root_certificate: '<ca>'}}";
+    let world = world().with_target("orders", target).start().await;
+    world.server().wait_for_log("the list of targets changed").await;
+    for mode in [&[][..], &["--direct"]] {
+        let flags = [mode, &["--target", "orders", "--password", "other"]].concat();
+        let error = refusal(&world.start_client(&flags).await, "alice").await;
+        assert!(error.hint().is_none(), "{error:?}");
+    }
+    world.stop().await;
+}
+
+/// A client that could not list the databases does not know that RDS lists no such host.
+#[tokio::test]
+async fn a_client_without_a_list_says_so_in_place_of_the_key() {
+    let target = "{host: '127.0.0.1:<port of orders-db>', ssl: {mode: verify-ca, root_certificate: '<ca>'}}";
+    let world = world().with_target("orders", target).without_server().start().await;
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied));
+    let client = world.start_client(&["--target", "orders", "--direct"]).await;
+    let error = client.config("alice").password("typed").connect(NoTls).await.err().unwrap();
+    let hint = error.as_db_error().unwrap().hint().unwrap_or_default().to_owned();
+    assert!(hint.contains("because RDS had not listed its databases when the client started"), "{hint}");
+    assert!(!hint.contains("targets.orders.rds"), "{hint}");
+    world.stop().await;
+}

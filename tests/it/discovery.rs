@@ -132,7 +132,7 @@ async fn a_region_that_fails_from_the_start_affects_no_other() {
     world.aws.fail(Rule::every(AwsFailure::AccessDenied).in_region("eu-west-1"));
     let server = world.start_proxy(world.server_launch()).await;
     until_ready(&server, 200).await;
-    server.wait_for_log("discovery failed in a region; its last list stays in use").await;
+    server.wait_for_log("discovery failed in a region; its databases are missing").await;
     let log = server.log();
     assert!(log.contains("the RDS databases of eu-west-1 could not be listed"), "{log}");
     until_counted(&server, &["rds_auth_proxy_discovery_failures_total 1"]).await;
@@ -441,6 +441,31 @@ async fn throttled_aws_requests_are_retried() {
     world.aws.fail(Rule::every(AwsFailure::Throttling).of("DescribeDBInstances").times(2));
     logs_in(&world.start_client(&["--direct"]).await).await;
     assert_eq!(world.aws.requests("DescribeDBInstances"), 3);
+    world.stop().await;
+}
+
+/// It lists the databases once, at its start.
+#[tokio::test]
+async fn a_client_that_is_throttled_promises_no_refresh() {
+    let world = World::new()
+        .with_target("fixed", "{host: <postgres>}")
+        .with_client("rds: {regions: [eu-west-1, us-east-1]}")
+        .without_server()
+        .without_client()
+        .start()
+        .await;
+    world.aws.fail(Rule::every(AwsFailure::Throttling).in_region("eu-west-1"));
+    let client = world.start_client(&["--direct", "--target", "db-1"]).await;
+    let log = client.log();
+    assert!(log.contains("discovery failed in a region; its databases are missing"), "{log}");
+    assert!(log.contains("a client when it is started again"), "{log}");
+    world.aws.fail(Rule::every(AwsFailure::Throttling));
+    let ended = world.client_launch(&["--direct", "--target", "db-1"]).run().await;
+    for text in [&log, &ended.stderr] {
+        for promise in ["next refresh", "stays in use", " in a minute"] {
+            assert!(!text.contains(promise), "{promise}: {text}");
+        }
+    }
     world.stop().await;
 }
 

@@ -10,7 +10,7 @@ use crate::support::instance::{Instance, REGION};
 use crate::support::raw::{Raw, Refusal};
 use crate::support::roles::DATABASE;
 use crate::support::token::sign;
-use crate::support::world::Running;
+use crate::support::world::{Running, refusal};
 
 /// Logs in at the server like a client, with any password.
 async fn log_in(world: &Running, user: &str, password: &str) -> Result<String, Refusal> {
@@ -128,5 +128,30 @@ async fn a_token_of_a_wrong_clock_names_the_difference() {
     let text = "the IAM token was signed 3 minutes ago";
     assert!(refusal.hint().unwrap().contains(text), "{refusal:?}");
     world.server().wait_for_log(text).await;
+    world.stop().await;
+}
+
+/// The Date of AWS shows it where the token is made, and where it is checked.
+#[tokio::test]
+async fn a_clock_that_differs_from_that_of_aws_is_named() {
+    let world = World::new().without_server().without_client().start().await;
+    world.aws.set_clock_ahead(Duration::from_secs(750));
+    world.identities.change(&world.key.id, |key| key.may_connect = false);
+    let direct = world.start_client(&["--direct"]).await;
+    let hint = refusal(&direct, "alice").await.hint().unwrap().to_owned();
+    let own = "The clock of this machine is 12 minutes behind that of AWS; set it.";
+    assert!(hint.contains("GRANT rds_iam") && hint.ends_with(own), "{hint}");
+
+    let server = world.start_proxy(world.server_launch()).await;
+    server.wait_for_log("the list of targets changed").await;
+    let endpoint = world.rds().endpoint();
+    let log_in = async |signed| {
+        let token = sign(&endpoint, REGION, "alice", &world.key, signed);
+        let parameters = [("user", "alice"), ("host", endpoint.as_str()), ("password", token.as_str())];
+        Raw::log_in(server.port(), &parameters).await.err().unwrap()
+    };
+    let refusal = log_in(SystemTime::now()).await;
+    let of_signer = "By the clock of AWS, the IAM token was signed 12 minutes ago; set the clock of the machine that signed it.";
+    assert!(refusal.hint().unwrap().ends_with(of_signer), "{refusal:?}");
     world.stop().await;
 }

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use aws_sdk_rds::primitives::{DateTime, DateTimeFormat};
 use axum::Router;
 use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -39,6 +40,7 @@ struct Contents {
     rules: Vec<Rule>,
     page_size: Option<usize>,
     requests: BTreeMap<String, usize>,
+    clock_ahead: Duration,
 }
 
 /// A parsed request.
@@ -109,6 +111,11 @@ impl FakeAws {
     /// Limits pages to this many entries, whatever `MaxRecords` a request has.
     pub fn set_page_size(&self, size: usize) {
         self.state.lock().unwrap().page_size = Some(size);
+    }
+
+    /// Sets how far the clock of AWS is ahead: the `Date` of its responses.
+    pub fn set_clock_ahead(&self, ahead: Duration) {
+        self.state.lock().unwrap().clock_ahead = ahead;
     }
 
     /// The number of requests for an action, failed ones included.
@@ -271,6 +278,14 @@ async fn answer(
     headers: HeaderMap,
     Form(form): Form<HashMap<String, String>>,
 ) -> Response {
+    let mut response = respond(&aws, headers, form).await;
+    let time = DateTime::from(SystemTime::now() + aws.state.lock().unwrap().clock_ahead);
+    let date = time.fmt(DateTimeFormat::HttpDate).unwrap();
+    response.headers_mut().insert(header::DATE, date.parse().unwrap());
+    response
+}
+
+async fn respond(aws: &FakeAws, headers: HeaderMap, form: HashMap<String, String>) -> Response {
     let action = form.get("Action").cloned().unwrap_or_default();
     let namespace = if action == "GetCallerIdentity" { STS } else { RDS };
     *aws.state.lock().unwrap().requests.entry(action.clone()).or_default() += 1;

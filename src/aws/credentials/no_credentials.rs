@@ -144,8 +144,7 @@ impl NoCredentials {
         let waited = waited.as_secs();
         let remedy = match source {
             CredentialSource::Process(profile) => format!(
-                "check what the credential_process of the profile \"{profile}\" waits for: it still runs, and the \
-                 first connection after it ends uses its credentials"
+                "check what the credential_process of the profile \"{profile}\" waits for, and try again when it has ended"
             ),
             CredentialSource::Environment
             | CredentialSource::Sso(_)

@@ -109,7 +109,8 @@ fn refusal_text(action: &str, source: &CredentialSource, error: &impl ProvideErr
         }
         _ if THROTTLED.contains(&code) => {
             format!(
-                "AWS throttles {action} for this account; the next refresh tries again, fewer replicas send fewer calls"
+                "AWS throttles {action} for this account: a server tries again within a minute, a client when it is started again; \
+                 fewer replicas send fewer calls"
             )
         }
         "ExpiredToken" | "ExpiredTokenException" => NoCredentials::refused_as_expired(source).to_string(),

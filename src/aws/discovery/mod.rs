@@ -23,8 +23,9 @@ use parking_lot::Mutex;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
+use super::clock::ReportDate;
 use super::credentials::Chain;
-use crate::catalog::{Boxed, Discover, DiscoverError, Discovered, Inventory, ListedAt};
+use crate::catalog::{AwsClock, Boxed, Discover, DiscoverError, Discovered, Inventory, ListedAt};
 use answer::{ReportedCalls, Unavailable};
 use clusters::Clusters;
 use endpoint::Origin;
@@ -64,10 +65,11 @@ struct Optional {
 }
 
 impl Discovery {
-    pub(super) fn new(config: &SdkConfig, regions: &[String], chain: Arc<Chain>) -> Self {
+    pub(super) fn new(config: &SdkConfig, regions: &[String], chain: Arc<Chain>, clock: &AwsClock) -> Self {
         let client = |region: &String| {
             let config = aws_sdk_rds::config::Builder::from(config).region(Region::new(region.clone()));
-            (region.clone(), Client::from_conf(config.interceptor(RejectTruncated).build()))
+            let config = config.interceptor(RejectTruncated).interceptor(ReportDate(clock.clone()));
+            (region.clone(), Client::from_conf(config.build()))
         };
         let mut names = regions.to_vec();
         names.sort();
