@@ -76,6 +76,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/aws_clock.rs", "Report", Words("times")),
     ("src/catalog/listed_at.rs", "ListedAt", Words("times")),
     ("src/catalog/lookup.rs", "LookupError", Words("names and addresses")),
+    ("src/catalog/signer.rs", "Signer", Words("an access key id and an ARN")),
     ("src/catalog/target.rs", "Discovered", Words("its name, region and database")),
     ("src/catalog/target.rs", "Iam", Words("a region")),
     ("src/catalog/merge.rs", "Unlisted", Words("names and an address")),

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::credentials::{Chain, Identities};
 use super::token::{TokenRequest, sign_token};
-use crate::catalog::{Boxed, Mint, MintError, Minted};
+use crate::catalog::{Boxed, Mint, MintError, Minted, Signer};
 use crate::net::HostPort;
 
 /// Signs IAM tokens with the current AWS credentials; no token is used twice.
@@ -29,11 +29,12 @@ impl Minter {
                 "check that RDS names the endpoint correctly; if it does, this is a bug in rds-auth-proxy"
                     .into(),
         })?;
-        let identity = self.identities.known(&credentials).unwrap_or_else(|| {
+        let arn = self.identities.known(&credentials);
+        if arn.is_none() {
             self.identities.look_up_in_background(&credentials);
-            credentials.access_key_id().to_owned()
-        });
-        Ok(Minted { token, identity })
+        }
+        let signer = Signer { access_key_id: credentials.access_key_id().to_owned(), arn };
+        Ok(Minted { token, signer })
     }
 }
 

@@ -122,7 +122,7 @@ async fn proxy_process() {
         let report = match aws.minter().mint(&address, "us-east-1", "alice").await {
             Ok(minted) => {
                 let token = String::from_utf8(minted.token.expose().to_vec()).unwrap();
-                json!({"identity": minted.identity, "token": token})
+                json!({"identity": minted.signer.name(), "token": token})
             }
             Err(error) => json!({"reason": error.reason, "remedy": error.remedy}),
         };
@@ -271,7 +271,8 @@ async fn sts_is_queried_once_and_its_arn_is_used_from_then_on() {
     .await;
     let aws = fake_aws.aws(Some("us-east-1")).await;
     let address = HostPort::new("db.example.com", 5432);
-    let minted = async || aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().identity;
+    let minted =
+        async || aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().signer.name().to_owned();
     assert_eq!(minted().await, "AKIDFAKE");
     assert_eq!(aws.identity().await.as_deref(), Some(arn));
     assert_eq!(aws.identity().await.as_deref(), Some(arn));
@@ -313,7 +314,8 @@ async fn the_first_connections_look_up_the_identity_in_the_background() {
     .await;
     let aws = fake_aws.aws(Some("us-east-1")).await;
     let address = HostPort::new("db.example.com", 5432);
-    let minted = async || aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().identity;
+    let minted =
+        async || aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().signer.name().to_owned();
     assert_eq!(minted().await, "AKIDFAKE", "no connection waits for STS");
     let looked_up = async {
         while minted().await != "arn:a" {
@@ -330,7 +332,8 @@ async fn after_a_refusal_sts_is_not_queried_for_every_connection() {
     let aws = fake_aws.aws(Some("us-east-1")).await;
     let address = HostPort::new("db.example.com", 5432);
     for _ in 0..20 {
-        let identity = aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().identity;
+        let identity =
+            aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().signer.name().to_owned();
         assert_eq!(identity, "AKIDFAKE");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -13,6 +13,7 @@ mod metrics;
 mod names;
 mod port_forward;
 mod ports;
+mod signer;
 mod target;
 mod tls_check;
 mod token;
@@ -31,5 +32,6 @@ pub use ports::{
     Boxed, Dial, Discover, DiscoverError, Hinted, Inventory, LateRefusal, Mint, MintError, Minted,
     TunnelStream,
 };
+pub use signer::Signer;
 pub use target::{DefaultTls, Discovered, Iam, Location, Policy, StaticTarget, Target};
 pub use token::{TokenClaim, TokenError, TokenRule};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::net::{HostPort, Socket};
 use crate::secret::Secret;
 
-use super::{Discovered, ListedAt};
+use super::{Discovered, ListedAt, Signer};
 
 /// A future that a port returns.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -71,8 +71,8 @@ pub trait Mint: Send + Sync {
 pub struct Minted {
     /// The token. It is valid for 15 minutes, or until the credentials that signed it expire.
     pub token: Secret,
-    /// The signer, for people to read: an ARN where it is known, else the access key id.
-    pub identity: String,
+    /// The signer.
+    pub signer: Signer,
 }
 
 /// No IAM password could be made.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{AwsClock, Mint, Target};
+use crate::catalog::{AwsClock, Mint, Signer, Target};
 use crate::secret::Secret;
 use crate::session::{Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route};
 use crate::wire::{CancelRequest, FirstPacket, ProtocolVersion, StartupMessage};
@@ -53,8 +53,8 @@ impl Role for Client {
 }
 
 impl Client {
-    async fn login(&self, mut startup: StartupMessage) -> Result<Login, Failure> {
-        let (mut password, identity) = self.credential(&startup).await?;
+    async fn login(&self, mut startup: StartupMessage) -> Result<Box<Login>, Failure> {
+        let (mut password, signer) = self.credential(&startup).await?;
         let no_token = if password.is_none() { self.no_token() } else { None };
         match &self.upstream_mode {
             UpstreamMode::PasswordInStartup(_) => {
@@ -67,23 +67,23 @@ impl Client {
             UpstreamMode::Direct => {}
         }
         // A client does not see what the database behind an upstream proxy requests, so it has only its own word.
-        Ok(Login {
+        Ok(Box::new(Login {
             startup,
             password,
-            iam: identity.is_some(),
-            identity,
+            iam: signer.is_some(),
+            signer,
             signed: None,
             token_rule: None,
             no_token,
             clock: self.clock.clone(),
-        })
+        }))
     }
 
     /// The configured password, else an IAM token for this user and its signer; neither where the target has no IAM.
     async fn credential(
         &self,
         startup: &StartupMessage,
-    ) -> Result<(Option<Secret>, Option<String>), Failure> {
+    ) -> Result<(Option<Secret>, Option<Signer>), Failure> {
         if let Some(password) = &self.password {
             return Ok((Some(password.clone()), None));
         }
@@ -93,7 +93,7 @@ impl Client {
             remedy: "name the database user to log in as",
         })?;
         let minted = mint.mint(&self.target.address, &iam.region, &user).await.map_err(Failure::Mint)?;
-        Ok((Some(minted.token), Some(minted.identity)))
+        Ok((Some(minted.token), Some(minted.signer)))
     }
 
     /// Why a target without IAM gets no token, where this process makes tokens: its host may be another name of a database in RDS.

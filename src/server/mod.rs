@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::catalog::{AwsClock, Directory, Target, TokenRule};
+use crate::catalog::{AwsClock, Directory, Signer, Target, TokenRule};
 use crate::net::HostPort;
 use crate::secret::Secret;
 use crate::session::{Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route};
@@ -67,7 +67,7 @@ impl Server {
         startup: StartupMessage,
         password: Option<Secret>,
         target: &Target,
-    ) -> Result<Login, Failure> {
+    ) -> Result<Box<Login>, Failure> {
         let iam = target.iam.as_ref();
         let rule = TokenRule {
             address: target.address.clone(),
@@ -79,17 +79,16 @@ impl Server {
             Some(password) => rule.check(password.expose(), SystemTime::now()).map_err(Failure::Token)?,
             None => None,
         };
-        let (identity, signed) = claim.map(|claim| (claim.access_key_id, claim.signed)).unzip();
-        Ok(Login {
+        Ok(Box::new(Login {
             startup,
             password,
-            identity,
-            signed,
+            signed: claim.as_ref().map(|claim| claim.signed),
+            signer: claim.map(|claim| Signer { access_key_id: claim.access_key_id, arn: None }),
             iam: iam.is_some(),
             token_rule: Some(rule),
             // The client makes the tokens.
             no_token: None,
             clock: self.clock.clone(),
-        })
+        }))
     }
 }

@@ -9,7 +9,7 @@ use super::live::{EndOrder, LiveSession, LiveSessions, SessionNames};
 use super::metrics::{self, Connection, Steps};
 use super::refusal_log::{RefusalLog, RefusedConnection};
 use super::splice::{Activity, End, Side, Splice};
-use super::{Action, Failure, Fault, Login, Opening, Request, Route};
+use super::{Action, Failure, Fault, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 use crate::tls::TlsError;
 use crate::wire::SqlState;
@@ -70,8 +70,10 @@ impl Record {
     pub(super) fn authorized(&mut self, route: &Route) {
         self.steps.done("authorize");
         self.target.clone_from(&route.target);
-        if let Action::Session(Login { identity: Some(identity), .. }) = &route.action {
-            self.identity_claimed.clone_from(identity);
+        if let Action::Session(login) = &route.action
+            && let Some(signer) = &login.signer
+        {
+            signer.name().clone_into(&mut self.identity_claimed);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Failure, Opening};
-use crate::catalog::{AuthMethods, AwsClock, Dial, Target, TokenRule};
+use crate::catalog::{AuthMethods, AwsClock, Dial, Signer, Target, TokenRule};
 use crate::net::Address;
 use crate::secret::Secret;
 use crate::tls::Connector;
@@ -52,7 +52,7 @@ pub struct Route {
 /// What is done at the hop.
 pub enum Action {
     /// Opens a session.
-    Session(Login),
+    Session(Box<Login>),
     /// Cancels a query by this packet. The hop closes the connection once it has acted.
     Cancel(FirstPacket),
 }
@@ -63,9 +63,9 @@ pub struct Login {
     pub startup: StartupMessage,
     /// The answer to the hop's password request. Without it the request is relayed to the application.
     pub password: Option<Secret>,
-    /// The signer of the IAM token that this session logs in with, if it does: an ARN or an access key id. It is a claim until
-    /// the database has verified the token.
-    pub identity: Option<String>,
+    /// The signer of the IAM token that this session logs in with, if it does. It is a claim until the database has verified
+    /// the token.
+    pub signer: Option<Signer>,
     /// When the token was signed, by the signer's clock; absent where this process signed it.
     pub signed: Option<SystemTime>,
     /// Whether the target verifies IAM tokens.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::catalog::{AwsClock, ClockDifference};
+use crate::catalog::{AwsClock, ClockDifference, Signer};
 use crate::wire::{ErrorResponse, Header, SqlState};
 
 /// What is known about a login when the database refuses it.
@@ -11,7 +11,7 @@ pub(super) struct Circumstances<'a> {
     /// The database user of the login.
     pub(super) user: &'a str,
     /// The signer of the IAM token, where one was used.
-    pub(super) identity: Option<&'a str>,
+    pub(super) signer: Option<&'a Signer>,
     /// The application could have bound its login to TLS, but did not see that the database can too.
     pub(super) binding_missed: bool,
     /// How far the signer's clock is off, where that is visible.
@@ -95,8 +95,8 @@ pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'
     if !refuses_credential(error) {
         return;
     }
-    if let Some(identity) = circumstances.identity {
-        explain_iam(error, circumstances.user, identity);
+    if let Some(signer) = circumstances.signer {
+        explain_iam(error, circumstances.user, signer);
         explain_clock(error, circumstances.clock.as_ref());
     } else if let Some(no_token) = circumstances.no_token {
         add_hint(error, no_token);
@@ -111,15 +111,16 @@ pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'
     }
 }
 
-fn explain_iam(error: &mut ErrorResponse, user: &str, identity: &str) {
+fn explain_iam(error: &mut ErrorResponse, user: &str, signer: &Signer) {
     let hint = match error.hint() {
         None => format!(
-            "IAM login: the database user needs GRANT rds_iam TO \"{user}\", and the AWS identity {identity} needs a \
-             policy that allows rds-db:connect for this user on this database."
+            "IAM login: the database user needs GRANT rds_iam TO \"{user}\", and {signer} needs a policy that allows \
+             rds-db:connect for this user on this database."
         ),
-        // The other half of the proxy has added a hint, but may know the identity less well.
-        Some(hint) if !hint.contains(identity) => format!("{hint} Here the AWS identity is {identity}."),
-        Some(_) => return,
+        // The other half of the proxy has added a hint, but may know the signer less well.
+        Some(hint) => {
+            signer.complete(&hint).unwrap_or_else(|| format!("{hint} Here {signer} signed the token."))
+        }
     };
     error.set_hint(hint);
 }
@@ -154,24 +155,43 @@ mod tests {
         ErrorResponse::new(Severity::Fatal, sqlstate, "PAM authentication failed for user \"alice\"")
     }
 
-    fn iam() -> Circumstances<'static> {
-        Circumstances { user: "alice", identity: Some("AKIDEXAMPLE"), ..Circumstances::default() }
+    fn signer(arn: Option<&str>) -> Signer {
+        Signer { access_key_id: "AKIDEXAMPLE".into(), arn: arn.map(str::to_owned) }
+    }
+
+    fn iam(signer: &Signer) -> Circumstances<'_> {
+        Circumstances { user: "alice", signer: Some(signer), ..Circumstances::default() }
     }
 
     #[test]
-    fn a_refused_iam_login_names_grant_policy_and_identity() {
+    fn a_refused_iam_login_names_grant_policy_and_one_identity() {
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        let iam = iam();
-        explain(&mut error, &iam);
+        let (server, arn) = (signer(None), "arn:aws:iam::123456789012:user/alice");
+        explain(&mut error, &iam(&server));
         let hint = error.hint().unwrap().into_owned();
-        for part in ["GRANT rds_iam TO \"alice\"", "rds-db:connect", "AKIDEXAMPLE"] {
+        for part in [
+            "GRANT rds_iam TO \"alice\"",
+            "rds-db:connect",
+            "the AWS identity with the access key AKIDEXAMPLE",
+        ] {
             assert!(hint.contains(part), "{hint}");
         }
         assert_eq!(error.message().unwrap(), "PAM authentication failed for user \"alice\"");
-        explain(&mut error, &iam);
+        explain(&mut error, &iam(&server));
         assert_eq!(error.hint().unwrap(), hint, "the second proxy adds nothing");
-        explain(&mut error, &Circumstances { identity: Some("arn:aws:iam::123456789012:user/alice"), ..iam });
-        assert!(error.hint().unwrap().ends_with("arn:aws:iam::123456789012:user/alice."));
+        explain(&mut error, &iam(&signer(Some(arn))));
+        let hint = error.hint().unwrap();
+        assert!(
+            hint.contains(&format!("and the AWS identity {arn} (access key AKIDEXAMPLE) needs a policy")),
+            "{hint}"
+        );
+        assert_eq!(hint.matches("AWS identity").count(), 1, "{hint}");
+        let mut error = refused(SqlState::InvalidAuthorizationSpecification);
+        error.set_hint("See the manual.");
+        explain(&mut error, &iam(&server));
+        let expected =
+            "See the manual. Here the AWS identity with the access key AKIDEXAMPLE signed the token.";
+        assert_eq!(error.hint().unwrap(), expected);
     }
 
     #[test]
@@ -182,12 +202,12 @@ mod tests {
         let clock = WrongClock::of_signer(now - minutes(4), &unknown);
         assert_eq!(clock.as_ref().unwrap().age(), Some("the IAM token was signed 4 minutes ago"));
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        explain(&mut error, &Circumstances { clock, ..iam() });
+        explain(&mut error, &Circumstances { clock, ..iam(&signer(None)) });
         let hint = error.hint().unwrap().into_owned();
         assert!(hint.ends_with(
             " By the clock of this proxy, the IAM token was signed 4 minutes ago; check the clocks."
         ));
-        explain(&mut error, &Circumstances { clock: Some(AHEAD), ..iam() });
+        explain(&mut error, &Circumstances { clock: Some(AHEAD), ..iam(&signer(None)) });
         assert_eq!(error.hint().unwrap(), hint, "the half behind has named a clock");
 
         let aws = AwsClock::default();
@@ -205,7 +225,7 @@ mod tests {
     fn a_wrong_clock_of_this_machine_is_named() {
         assert_eq!(WrongClock::own(&AwsClock::default()), None);
         let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-        explain(&mut error, &Circumstances { clock: Some(AHEAD), ..iam() });
+        explain(&mut error, &Circumstances { clock: Some(AHEAD), ..iam(&signer(None)) });
         let sentence = " The clock of this machine is 12 minutes ahead of that of AWS; set it.";
         assert!(error.hint().unwrap().ends_with(sentence), "{error:?}");
     }
@@ -224,7 +244,7 @@ mod tests {
     #[test]
     fn other_errors_pass_unchanged() {
         let mut error = refused(SqlState::InvalidCatalogName);
-        explain(&mut error, &Circumstances { binding_missed: true, ..iam() });
+        explain(&mut error, &Circumstances { binding_missed: true, ..iam(&signer(None)) });
         assert!(error.hint().is_none());
         let mut error = refused(SqlState::InvalidPassword);
         explain(&mut error, &Circumstances { binding_missed: true, ..Circumstances::default() });

@@ -7,7 +7,7 @@ use super::connect::HopStream;
 use super::deadline::Deadline;
 use super::logins::{Arrival, Logins};
 use super::{Failure, Limits, Login, Opening};
-use crate::catalog::AwsClock;
+use crate::catalog::{AwsClock, Signer};
 use crate::net::{Framed, Socket};
 use crate::secret::Secret;
 use crate::tls::Acceptor;
@@ -34,7 +34,7 @@ pub async fn login(
     let login = Login {
         startup,
         password,
-        identity: Some("someone".to_owned()),
+        signer: Some(Signer { access_key_id: "someone".to_owned(), arn: None }),
         signed: None,
         iam: true,
         token_rule: None,

@@ -444,6 +444,32 @@ async fn throttled_aws_requests_are_retried() {
     world.stop().await;
 }
 
+/// An opt-in region answers so until the account has enabled it (AWS Account Management Reference Guide).
+#[tokio::test]
+async fn a_region_that_is_not_enabled_has_its_own_remedy() {
+    let world = World::new()
+        .with_instance("db-1")
+        .with_instance(Instance::new("db-west").in_region("eu-west-1"))
+        .without_server()
+        .without_client()
+        .start()
+        .await;
+    world.aws.fail(Rule::every(AwsFailure::UnknownCredentials).in_region("eu-west-1"));
+    let sentence = "the RDS databases of eu-west-1 could not be listed: the region is not enabled for the account: AWS knows the \
+                    credentials in another region; enable eu-west-1 for the account, or remove it from `rds.regions`";
+    let server = world.start_proxy(world.server_launch()).await;
+    server.wait_for_log(sentence).await;
+    let client = world.start_client(&["--direct", "--target", "db-1"]).await;
+    assert!(client.log().contains(sentence), "{}", client.log());
+    logs_in(&client).await;
+
+    world.aws.fail(Rule::every(AwsFailure::UnknownCredentials));
+    let ended = world.client_launch(&["--direct", "--target", "db-1"]).run().await;
+    let both = "AWS does not know the credentials of the environment, or the region is not enabled for the account; ";
+    assert!(ended.stderr.contains(both) && !ended.stderr.contains("another region"), "{}", ended.stderr);
+    world.stop().await;
+}
+
 /// It lists the databases once, at its start.
 #[tokio::test]
 async fn a_client_that_is_throttled_promises_no_refresh() {

@@ -13,6 +13,8 @@ pub enum AwsFailure {
     Unknown,
     /// The credentials have expired.
     Expired,
+    /// The region does not know the credentials.
+    UnknownCredentials,
     /// Status 500; the SDK retries.
     Internal,
     /// Status 200 with an HTML page, as a captive portal or an HTTP proxy sends it.

@@ -341,6 +341,10 @@ fn error_reply(failure: AwsFailure, action: &str) -> ErrorReply {
             let text = "The security token included in the request is expired";
             ErrorReply(StatusCode::FORBIDDEN, "ExpiredToken", text.into())
         }
+        AwsFailure::UnknownCredentials => {
+            let text = "The security token included in the request is invalid.";
+            ErrorReply(StatusCode::FORBIDDEN, "InvalidClientTokenId", text.into())
+        }
         AwsFailure::Internal | AwsFailure::Malformed | AwsFailure::Truncated | AwsFailure::Slow(_) => {
             let text = "An internal error occurred. Try again later.";
             ErrorReply(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", text.into())

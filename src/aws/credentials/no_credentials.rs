@@ -40,6 +40,16 @@ impl NoCredentials {
                 remedy: "check the network, DNS, the VPN, and HTTPS_PROXY and NO_PROXY".into(),
             };
         }
+        if detail.contains("RegionDisabledException") {
+            return Self {
+                reason: format!(
+                    "AWS STS is not activated for the account in the region of this process: {detail}"
+                ),
+                remedy:
+                    "enable the region for the account, or name another one in AWS_REGION or in the profile"
+                        .into(),
+            };
+        }
         let reason = match source {
             CredentialSource::Machine(profile)
                 if matches!(error, CredentialsError::CredentialsNotLoaded(_)) =>

@@ -42,7 +42,7 @@ impl<T> Answer<T> {
                 *self = Self { entries: entries.into(), listed_at };
                 Ok(true)
             }
-            Err(CallError { text: reason, only_this_call: true }) => {
+            Err(CallError { text: reason, only_this_call: true, .. }) => {
                 unavailable.push(Unavailable { action, reason });
                 Ok(false)
             }

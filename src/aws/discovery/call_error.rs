@@ -26,6 +26,11 @@ const THROTTLED: [&str; 6] = [
     "TooManyRequestsException",
 ];
 
+/// The region does not know the credentials: nor does any other, or the account has not enabled this one (AWS Account Management
+/// Reference Guide, "Enable or disable AWS Regions in your account").
+const UNKNOWN_CREDENTIALS: [&str; 4] =
+    ["InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "OptInRequired"];
+
 /// An endpoint that is not AWS, or an older one, lacks the call.
 const UNKNOWN: [&str; 4] =
     ["InvalidAction", "UnknownOperationException", "UnsupportedOperation", "NotImplemented"];
@@ -41,6 +46,8 @@ pub(super) struct CallError {
     pub(super) text: String,
     /// The call is refused, unknown or throttled, or its subject is gone, which says nothing about other calls.
     pub(super) only_this_call: bool,
+    /// The region does not know the credentials.
+    pub(super) unknown_credentials: bool,
 }
 
 impl CallError {
@@ -52,12 +59,13 @@ impl CallError {
         let code = error.code().unwrap_or_default();
         let known = DENIED.iter().chain(&THROTTLED).chain(&GONE).any(|known| *known == code);
         let only_this_call = known || is_unknown(error);
-        Self { text: error_text(action, source, error), only_this_call }
+        let unknown_credentials = UNKNOWN_CREDENTIALS.contains(&code);
+        Self { text: error_text(action, source, error), only_this_call, unknown_credentials }
     }
 
     /// An error that other calls share.
     pub(super) fn fatal(text: impl Into<String>) -> Self {
-        Self { text: text.into(), only_this_call: false }
+        Self { text: text.into(), only_this_call: false, unknown_credentials: false }
     }
 }
 
@@ -114,8 +122,8 @@ fn refusal_text(action: &str, source: &CredentialSource, error: &impl ProvideErr
             )
         }
         "ExpiredToken" | "ExpiredTokenException" => NoCredentials::refused_as_expired(source).to_string(),
-        "InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure" | "OptInRequired" => format!(
-            "AWS does not know the credentials of {source}, or the region is not enabled for the account; {}",
+        _ if UNKNOWN_CREDENTIALS.contains(&code) => format!(
+            "AWS does not know the credentials of {source}, or the region is not enabled for the account; {}, or enable the region",
             source.remedy()
         ),
         "RequestExpired" | "RequestTimeTooSkewed" => {
@@ -131,6 +139,14 @@ fn refusal_text(action: &str, source: &CredentialSource, error: &impl ProvideErr
         "" => unreadable(action),
         _ => format!("{action} failed with {code}: {message}"),
     }
+}
+
+/// The reason of a region that does not know credentials which are valid in another one.
+pub(super) fn not_enabled(region: &str) -> String {
+    format!(
+        "the region is not enabled for the account: AWS knows the credentials in another region; enable {region} for the \
+         account, or remove it from `rds.regions`"
+    )
 }
 
 fn unreadable(action: &str) -> String {

@@ -27,6 +27,7 @@ use super::clock::ReportDate;
 use super::credentials::Chain;
 use crate::catalog::{AwsClock, Boxed, Discover, DiscoverError, Discovered, Inventory, ListedAt};
 use answer::{ReportedCalls, Unavailable};
+use call_error::{CallError, not_enabled};
 use clusters::Clusters;
 use endpoint::Origin;
 use proxies::Proxies;
@@ -55,6 +56,12 @@ struct RegionList {
     optional: Optional,
     /// The calls that could not be made.
     unavailable: Vec<Unavailable>,
+}
+
+/// A region that could not be listed.
+struct Failed {
+    region: String,
+    error: CallError,
 }
 
 /// The answers to the optional calls.
@@ -98,6 +105,8 @@ impl Discovery {
             }
         }
         failed.sort_by(|left, right| left.region.cmp(&right.region));
+        let known_elsewhere = !listed.is_empty();
+        let failed: Vec<_> = failed.into_iter().map(|failed| failed.explained(known_elsewhere)).collect();
         if listed.is_empty()
             && let Some(first) = failed.first()
         {
@@ -135,11 +144,18 @@ impl Discover for Discovery {
     }
 }
 
-fn crashed(error: &JoinError) -> DiscoverError {
-    DiscoverError {
-        region: "a region".into(),
-        reason: format!("the task that queried RDS ended early ({error}); this is a bug in rds-auth-proxy"),
+impl Failed {
+    /// The error. `known_elsewhere`: another region knows the credentials.
+    fn explained(self, known_elsewhere: bool) -> DiscoverError {
+        let Self { region, error } = self;
+        let not_enabled = (error.unknown_credentials && known_elsewhere).then(|| not_enabled(&region));
+        DiscoverError { reason: not_enabled.unwrap_or(error.text), region }
     }
+}
+
+fn crashed(error: &JoinError) -> Failed {
+    let text = format!("the task that queried RDS ended early ({error}); this is a bug in rds-auth-proxy");
+    Failed { region: "a region".into(), error: CallError::fatal(text) }
 }
 
 async fn list_region(
@@ -147,32 +163,36 @@ async fn list_region(
     client: Client,
     chain: Arc<Chain>,
     last: Optional,
-) -> Result<(String, RegionList), DiscoverError> {
+) -> Result<(String, RegionList), Failed> {
     let listed =
         timeout(REGION_TIMEOUT, Box::pin(query(&region, &client, &chain, last))).await.unwrap_or_else(|_| {
-            Err(format!(
+            Err(CallError::fatal(format!(
                 "RDS did not answer within {} s; check the network, or the VPC endpoint for RDS",
                 REGION_TIMEOUT.as_secs()
-            ))
+            )))
         });
     match listed {
         Ok(listed) => Ok((region, listed)),
-        Err(reason) => Err(DiscoverError { region, reason }),
+        Err(error) => Err(Failed { region, error }),
     }
 }
 
-async fn query(region: &str, client: &Client, chain: &Chain, last: Optional) -> Result<RegionList, String> {
+async fn query(
+    region: &str,
+    client: &Client,
+    chain: &Chain,
+    last: Optional,
+) -> Result<RegionList, CallError> {
     let origin = Origin { region, listed_at: ListedAt::now() };
     // Before any call, because the SDK's error for missing credentials hides their cause.
-    chain.current().await.map_err(|error| error.to_string())?;
+    chain.current().await.map_err(|error| CallError::fatal(error.to_string()))?;
     let source = chain.credential_source();
     let listed = tokio::try_join!(
         instances::list(client, &source),
         clusters::list(client, &source, last.clusters),
         proxies::list(client, &source, region, last.proxies)
     );
-    let (instances, (clusters, mut unavailable), (proxies, of_proxies)) =
-        listed.map_err(|error| error.text)?;
+    let (instances, (clusters, mut unavailable), (proxies, of_proxies)) = listed?;
     unavailable.extend(of_proxies);
     let mut remarks = BTreeMap::new();
     let mut databases = instances::usable(&instances, &clusters, origin, &mut remarks);

@@ -8,10 +8,16 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/dba";
 
 /// Reason and remedy for a profile `work` with these lines. STS refuses every role.
 async fn error_of(lines: &str) -> (String, String) {
-    let refusal = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: \
-                   arn:aws:iam::111122223333:user/a is not authorized to perform: sts:AssumeRole</Message></Error>\
-                   </ErrorResponse>";
-    let fake_aws = FakeAws::start(|_| (403, refusal.into())).await;
+    let text = "User: arn:aws:iam::111122223333:user/a is not authorized to perform: sts:AssumeRole";
+    error_after("AccessDenied", text, lines).await
+}
+
+/// The same where STS answers with this code and text.
+async fn error_after(code: &str, text: &str, lines: &str) -> (String, String) {
+    let refusal = format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error></ErrorResponse>"
+    );
+    let fake_aws = FakeAws::start(move |_| (403, refusal.clone())).await;
     let config = format!("[profile work]\n{lines}\n[profile base]\nregion = us-east-1\n");
     let keys = "[base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = sEcReT\n";
     let home = home(&[(".aws/config", &config), (".aws/credentials", keys)]);
@@ -29,6 +35,20 @@ async fn a_refused_role_is_named_and_the_remedy_is_not_about_keys() {
     assert!(reason.contains("is not authorized to perform: sts:AssumeRole"), "{reason}");
     assert!(remedy.contains("trust policy") && remedy.contains("sts:AssumeRole"), "{remedy}");
     assert!(!remedy.contains("keys"), "{remedy}");
+}
+
+/// The text of AWS (STS API Reference, `AssumeRole`, errors).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_without_sts_is_not_about_keys() {
+    let text = "STS is not activated in this region for account:111122223333.";
+    let lines = format!("role_arn = {ROLE}\nsource_profile = base");
+    let (reason, remedy) = error_after("RegionDisabledException", text, &lines).await;
+    let named = "AWS STS is not activated for the account in the region of this process: ";
+    assert!(reason.starts_with(named) && reason.contains(text), "{reason}");
+    assert_eq!(
+        remedy,
+        "enable the region for the account, or name another one in AWS_REGION or in the profile"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
