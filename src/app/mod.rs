@@ -9,6 +9,7 @@
 //! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
 //! | `admin_socket` | the list of sessions for `rds-auth-proxy sessions` |
 //! | `observe`, `admin_thread` | metrics, probes and the expiry of certificates; the thread that answers |
+//! | `overview` | the targets for commands that end by themselves |
 //! | `bind` | binds listeners |
 //! | `listen` | where a client listens |
 //! | `reach` | whether a client can reach its upstream proxy |
@@ -21,6 +22,7 @@ mod bind;
 pub(crate) mod client;
 mod listen;
 mod observe;
+mod overview;
 mod reach;
 mod reload;
 mod restart_keys;
@@ -31,4 +33,5 @@ mod supervise;
 mod tunnel;
 
 pub(crate) use listen::ListenFlags;
+pub(crate) use overview::{Overview, once};
 pub(crate) use run::{Prepared, run};

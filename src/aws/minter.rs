@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use aws_credential_types::Credentials;
+
 use super::credentials::{Chain, Identities};
-use super::token::{TokenRequest, sign_token};
+use super::token::{TokenRequest, VALID_FOR, sign_token};
 use crate::catalog::{Boxed, Mint, MintError, Minted, Signer};
 use crate::net::HostPort;
+use crate::secret::Secret;
 
 /// Signs IAM tokens with the current AWS credentials; no token is used twice.
 #[derive(Clone)]
@@ -15,20 +18,29 @@ pub struct Minter {
     identities: Arc<Identities>,
 }
 
+/// An IAM token, and its end.
+pub struct SignedToken {
+    /// The token.
+    pub token: Secret,
+    /// When RDS stops to accept it: 15 minutes after the signature, or when the credentials that signed it expire (Amazon RDS User
+    /// Guide, "Connecting to your DB instance using IAM authentication").
+    pub expires: SystemTime,
+}
+
 impl Minter {
     pub(super) fn new(chain: Arc<Chain>, identities: Arc<Identities>) -> Self {
         Self { chain, identities }
     }
 
-    async fn sign(&self, address: &HostPort, region: &str, user: &str) -> Result<Minted, MintError> {
+    /// The same as [`Mint::mint`], with the end of the token and without a look-up of its signer.
+    pub async fn sign(&self, address: &HostPort, region: &str, user: &str) -> Result<SignedToken, MintError> {
         let credentials = self.chain.current().await?;
-        let request = TokenRequest { address, region, user, now: SystemTime::now() };
-        let token = sign_token(&credentials, request).map_err(|error| MintError {
-            reason: error.to_string(),
-            remedy:
-                "check that RDS names the endpoint correctly; if it does, this is a bug in rds-auth-proxy"
-                    .into(),
-        })?;
+        sign(&credentials, address, region, user)
+    }
+
+    async fn mint(&self, address: &HostPort, region: &str, user: &str) -> Result<Minted, MintError> {
+        let credentials = self.chain.current().await?;
+        let SignedToken { token, .. } = sign(&credentials, address, region, user)?;
         let arn = self.identities.known(&credentials);
         if arn.is_none() {
             self.identities.look_up_in_background(&credentials);
@@ -38,6 +50,24 @@ impl Minter {
     }
 }
 
+fn sign(
+    credentials: &Credentials,
+    address: &HostPort,
+    region: &str,
+    user: &str,
+) -> Result<SignedToken, MintError> {
+    let now = SystemTime::now();
+    let token =
+        sign_token(credentials, TokenRequest { address, region, user, now }).map_err(|error| MintError {
+            reason: error.to_string(),
+            remedy:
+                "check that RDS names the endpoint correctly; if it does, this is a bug in rds-auth-proxy"
+                    .into(),
+        })?;
+    let end = now + VALID_FOR;
+    Ok(SignedToken { token, expires: credentials.expiry().map_or(end, |expiry| end.min(expiry)) })
+}
+
 impl Mint for Minter {
     fn mint<'a>(
         &'a self,
@@ -45,6 +75,6 @@ impl Mint for Minter {
         region: &'a str,
         user: &'a str,
     ) -> Boxed<'a, Result<Minted, MintError>> {
-        Box::pin(self.sign(address, region, user))
+        Box::pin(Self::mint(self, address, region, user))
     }
 }

@@ -58,7 +58,7 @@ use region::{NamedRegion, find_region, is_region, with_region};
 use untraced::untraced;
 
 pub use discovery::Discovery;
-pub use minter::Minter;
+pub use minter::{Minter, SignedToken};
 
 /// The limit for a TCP and TLS connection to an AWS API.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);

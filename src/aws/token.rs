@@ -15,7 +15,7 @@ use crate::net::HostPort;
 use crate::secret::Secret;
 
 /// How long RDS accepts a token: the longest time that it allows.
-const VALID_FOR: Duration = Duration::from_mins(15);
+pub(super) const VALID_FOR: Duration = Duration::from_mins(15);
 
 /// The token could not be signed.
 #[derive(Debug, thiserror::Error)]

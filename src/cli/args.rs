@@ -3,6 +3,7 @@
 //! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name.
 
 mod sessions;
+mod token;
 mod values;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use clap_complete::Shell;
 use crate::secret::Secret;
 
 pub(super) use sessions::{EndArguments, SessionsAction, SessionsArguments};
+pub(super) use token::TokenArguments;
 pub(super) use values::OutputFormat;
 use values::path_or_empty;
 
@@ -42,6 +44,8 @@ pub(super) enum Command {
     Healthcheck(HealthcheckArguments),
     /// List the open sessions of a proxy on this machine, or end one
     Sessions(SessionsArguments),
+    /// Print an IAM token, which is the password of a database user for 15 minutes
+    Token(TokenArguments),
     /// Write manual pages into a directory
     #[command(hide = true)]
     Man(ManArguments),

@@ -85,11 +85,17 @@ fn entry(choice: &Choice) -> Entry {
 }
 
 fn refusal(kind: Kind, choices: &[Choice], wanted: Option<&str>) -> String {
-    let (noun, flag) = (kind.noun(), kind.flag());
+    let noun = kind.noun();
     let problem = match wanted {
         Some(name) => format!("no {noun} is called \"{name}\""),
         None => format!("no {noun} was named, and there is no terminal for a prompt"),
     };
+    with_choices(&problem, kind, choices, wanted)
+}
+
+/// The problem with its remedy and all choices, the nearest one first.
+pub(super) fn with_choices(problem: &str, kind: Kind, choices: &[Choice], wanted: Option<&str>) -> String {
+    let flag = kind.flag();
     if choices.is_empty() {
         return format!("{problem}, and there is none to choose from; {}", kind.remedy());
     }

@@ -6,7 +6,8 @@
 //! | `client` | chooses target and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
-//! | `choose` | chooses by name or with a prompt |
+//! | `token` | prints an IAM token |
+//! | `choose`, `pick` | chooses by name or with a prompt; finds a target by its name alone |
 //! | `listen` | reads the address of `--listen` and `--port` |
 //! | `menu`, `select` | the list of the prompt, and the terminal under it |
 //! | `password_file` | reads the password of `--password` or `--password-file` |
@@ -24,9 +25,11 @@ mod man;
 mod menu;
 mod output;
 mod password_file;
+mod pick;
 mod read;
 mod select;
 mod sessions;
+mod token;
 mod version;
 
 use std::ffi::OsString;
@@ -70,6 +73,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Sessions(arguments) => sessions::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
     }

@@ -41,6 +41,13 @@ mod strict_login;
 /// What a client prints at its start, where it listens, and what it does with a changed configuration.
 mod laptop;
 
+// The commands beside it.
+
+/// The check of JSON against the schemas in `docs/schemas`.
+mod schema;
+/// `token`: an IAM token for scripts.
+mod token_command;
+
 // Sessions.
 
 /// Cancel requests.

@@ -1,0 +1,40 @@
+//! Finds a target by its name without a prompt.
+
+use super::choose::{Choice, Kind, with_choices};
+use crate::catalog::{Directory, LookupError, Target};
+use crate::process::CommandError;
+
+/// The target of this name, in any case, or at this address. The error has the reason, and the nearest names for an unknown one. It is a
+/// usage error, unless the list of RDS databases may lack the name.
+pub(super) async fn target(directory: &Directory, wanted: &str) -> Result<Target, CommandError> {
+    match directory.by_name(wanted).await {
+        Ok(target) => Ok(target),
+        Err(LookupError::Unknown { .. }) => Err(unknown(directory, wanted).await),
+        Err(error @ (LookupError::Stale { .. } | LookupError::TooOld { .. })) => {
+            Err(CommandError::runtime(error))
+        }
+        Err(
+            error @ (LookupError::Refused { .. }
+            | LookupError::Ambiguous { .. }
+            | LookupError::Unlisted { .. }
+            | LookupError::OnlyCaseDiffers { .. }),
+        ) => Err(CommandError::usage(error)),
+    }
+}
+
+async fn unknown(directory: &Directory, wanted: &str) -> CommandError {
+    if let Some(why) = directory.why_skipped(wanted).await {
+        return CommandError::usage(format_args!(
+            "the target \"{wanted}\" cannot be used; RDS has it in {why}"
+        ));
+    }
+    let choices: Vec<_> = directory.targets().iter().map(choice).collect();
+    let problem = format!("no target is called \"{wanted}\"");
+    CommandError::Usage(with_choices(&problem, Kind::Target, &choices, Some(wanted)))
+}
+
+/// A target among others in an error.
+fn choice(target: &Target) -> Choice {
+    let region = target.iam.as_ref().map(|iam| format!(" in {}", iam.region)).unwrap_or_default();
+    Choice { name: target.name.clone(), description: format!("{}{region}", target.address) }
+}
