@@ -7,11 +7,12 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
+use super::described::not_allowed;
 use super::listing::Listing;
 use super::lookup::{find_by_host, find_by_name, refusals};
 use super::merge::Merged;
 use super::tls_check::TlsCheck;
-use super::{Discover, DiscoverError, LookupError, Policy, Target};
+use super::{Described, Discover, DiscoverError, LookupError, Policy, SkippedList, Target};
 use crate::net::HostPort;
 use crate::shutdown::Shutdown;
 use crate::single_flight::{FlightError, InFlight, SingleFlight};
@@ -54,6 +55,12 @@ impl Directory {
         self.listing.replace(policy);
     }
 
+    /// Why the list may lack databases or be out of date: a region, or the whole listing, failed.
+    #[must_use]
+    pub fn error(&self) -> Option<DiscoverError> {
+        self.listing.error()
+    }
+
     /// Whether the list is complete: RDS has answered at least once, or discovery is off.
     #[must_use]
     pub fn is_discovered(&self) -> bool {
@@ -71,6 +78,20 @@ impl Directory {
         let mut targets: Vec<_> = self.listing.current().named_targets().cloned().collect();
         targets.sort_by(|left, right| (&left.name, &left.address).cmp(&(&right.name, &right.address)));
         targets
+    }
+
+    /// The targets of [`Directory::targets`], each with what RDS says about it.
+    #[must_use]
+    pub fn described(&self) -> Vec<Described> {
+        self.listing.described()
+    }
+
+    /// The databases that are no targets, each with the reason, by name. Makes further calls of the RDS API.
+    pub async fn skipped(&self) -> SkippedList {
+        let mut list = self.listing.skipped().await;
+        list.databases.extend(not_allowed(&self.listing.current()));
+        list.databases.sort_by(|left, right| (&left.name, &left.region).cmp(&(&right.name, &right.region)));
+        list
     }
 
     /// Lists the databases of RDS now. On an error the list stays.
@@ -221,7 +242,9 @@ mod tests {
 
     use tokio::time::advance;
 
-    use super::super::{Acl, Boxed, DefaultTls, Discovered, Inventory, ListedAt, Location, StaticTarget};
+    use super::super::{
+        Acl, Boxed, DefaultTls, Discovered, Inventory, ListedAt, Location, Resource, StaticTarget,
+    };
     use super::*;
     use crate::tls::{ClientIdentity, Overrides, Roots, SelfSigned, Settings, SslMode};
 
@@ -387,6 +410,7 @@ mod tests {
             name: name.into(),
             address: address(name),
             region: "us-east-1".into(),
+            resource: Resource::default(),
             roots: Roots::Rds { region: "us-east-1".into() },
             database: None,
             local_port: None,

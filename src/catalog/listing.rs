@@ -9,8 +9,11 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use super::described::described;
 use super::merge::{Merged, merge};
-use super::{Discover, DiscoverError, Discovered, Inventory, ListedAt, Policy, metrics};
+use super::{
+    Described, Discover, DiscoverError, Discovered, Inventory, ListedAt, Policy, SkippedList, metrics,
+};
 use crate::tls::ConnectorCache;
 
 /// How long one listing may take before it counts as failed.
@@ -60,6 +63,20 @@ impl Listing {
     /// See [`Discover::why_skipped`].
     pub(super) async fn why_skipped(&self, name: &str) -> Option<String> {
         self.discover.as_ref()?.why_skipped(name).await
+    }
+
+    /// See [`Discover::skipped`].
+    pub(super) async fn skipped(&self) -> SkippedList {
+        match &self.discover {
+            Some(discover) => discover.skipped().await,
+            None => SkippedList::default(),
+        }
+    }
+
+    /// The targets, with what the last list of RDS says about them.
+    pub(super) fn described(&self) -> Vec<Described> {
+        let state = self.state();
+        described(&state.merged, &state.discovered)
     }
 
     pub(super) fn is_discovered(&self) -> bool {
@@ -113,7 +130,7 @@ impl Listing {
             Ok(Inventory { databases, failed, listed_at }) => {
                 for error in &failed {
                     metrics::failed();
-                    if state.listed_at.is_some() {
+                    if databases.iter().any(|database| database.region == error.region) {
                         warn!(%error, "discovery failed in a region; its last list stays in use");
                     } else {
                         warn!(%error, "discovery failed in a region; its databases are missing");

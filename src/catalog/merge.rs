@@ -159,7 +159,7 @@ fn from_static(
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Acl, DefaultTls};
+    use super::super::{Acl, DefaultTls, Resource};
     use super::*;
     use crate::tls::{ClientIdentity, Overrides, Roots, SelfSigned, Settings, SslMode};
 
@@ -168,6 +168,7 @@ mod tests {
             name: host.into(),
             address: HostPort::new(host, 5432),
             region: region.into(),
+            resource: Resource::default(),
             roots: rds(region),
             database: None,
             local_port: None,

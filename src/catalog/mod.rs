@@ -3,6 +3,7 @@
 mod acl;
 mod auth_methods;
 mod aws_clock;
+mod described;
 mod directory;
 mod listed_at;
 mod listing;
@@ -11,9 +12,12 @@ mod lookup;
 mod merge;
 mod metrics;
 mod names;
+mod pattern;
 mod port_forward;
 mod ports;
+mod resource;
 mod signer;
+mod skipped;
 mod target;
 mod tls_check;
 mod token;
@@ -21,17 +25,21 @@ mod token;
 pub use acl::{Acl, Refusal, Related, RelatedKind, Tag};
 pub use auth_methods::{AuthMethod, AuthMethods, InvalidAuthMethods};
 pub use aws_clock::{AwsClock, ClockDifference};
+pub use described::Described;
 pub use directory::Directory;
 pub use listed_at::ListedAt;
 pub use local_ports::{LocalPort, local_ports};
 pub use lookup::LookupError;
 pub use metrics::describe;
 pub use names::{named, only_case_differs};
+pub use pattern::Pattern;
 pub use port_forward::{Pods, PortForward};
 pub use ports::{
     Boxed, Dial, Discover, DiscoverError, Hinted, Inventory, LateRefusal, Mint, MintError, Minted,
-    TunnelStream,
+    SkippedList, TunnelStream,
 };
+pub use resource::{EndpointKind, Resource};
 pub use signer::Signer;
+pub use skipped::Skipped;
 pub use target::{DefaultTls, Discovered, Iam, Location, Policy, StaticTarget, Target};
 pub use token::{TokenClaim, TokenError, TokenRule};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::net::{HostPort, Socket};
 use crate::secret::Secret;
 
-use super::{Discovered, ListedAt, Signer};
+use super::{Discovered, ListedAt, Signer, Skipped};
 
 /// A future that a port returns.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -18,6 +18,11 @@ pub trait Discover: Send + Sync {
     /// The databases with IAM authentication in every configured region, tags included. A region fails as a whole, since a
     /// partial list must never replace a complete one. The call fails if all regions do.
     fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>>;
+
+    /// The databases of the last listing that are no targets, and those with another engine, each with the reason.
+    fn skipped(&self) -> Boxed<'_, SkippedList> {
+        Box::pin(async { SkippedList::default() })
+    }
 
     /// `REGION: REASON` of a database with this name that is not listed; absent if there is none.
     fn why_skipped<'a>(&'a self, _name: &'a str) -> Boxed<'a, Option<String>> {
@@ -34,6 +39,15 @@ pub struct Inventory {
     pub failed: Vec<DiscoverError>,
     /// When the oldest of the regions' lists was made. A region that was never listed does not count.
     pub listed_at: ListedAt,
+}
+
+/// The databases that are no targets.
+#[derive(Debug, Default)]
+pub struct SkippedList {
+    /// The databases.
+    pub databases: Vec<Skipped>,
+    /// The errors of the regions whose databases are missing in it.
+    pub failed: Vec<DiscoverError>,
 }
 
 /// The databases could not be listed.

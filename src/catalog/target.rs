@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Acl, AuthMethods, ListedAt, Related, Tag};
+use super::{Acl, AuthMethods, ListedAt, Related, Resource, Tag};
 use crate::net::HostPort;
 use crate::tls::{Connector, Overrides, Roots, Settings, SslMode};
 
@@ -95,6 +95,8 @@ pub struct Discovered {
     pub address: HostPort,
     /// Its AWS region, from its ARN.
     pub region: String,
+    /// What it is in RDS, for people.
+    pub resource: Resource,
     /// The roots that sign its certificate.
     pub roots: Roots,
     /// The tag `rds-auth-proxy:db-name`, else the database it was created with.

@@ -3,6 +3,7 @@
 //! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name.
 
 mod sessions;
+mod targets;
 mod token;
 mod values;
 
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 use crate::secret::Secret;
 
 pub(super) use sessions::{EndArguments, SessionsAction, SessionsArguments};
+pub(super) use targets::TargetsArguments;
 pub(super) use token::TokenArguments;
 pub(super) use values::OutputFormat;
 use values::path_or_empty;
@@ -44,6 +46,8 @@ pub(super) enum Command {
     Healthcheck(HealthcheckArguments),
     /// List the open sessions of a proxy on this machine, or end one
     Sessions(SessionsArguments),
+    /// List the databases that a client can reach, and those that it cannot
+    Targets(TargetsArguments),
     /// Print an IAM token, which is the password of a database user for 15 minutes
     Token(TokenArguments),
     /// Write manual pages into a directory

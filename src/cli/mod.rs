@@ -6,17 +6,20 @@
 //! | `client` | chooses target and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
+//! | `targets` | lists the targets |
 //! | `token` | prints an IAM token |
 //! | `choose`, `pick` | chooses by name or with a prompt; finds a target by its name alone |
 //! | `listen` | reads the address of `--listen` and `--port` |
 //! | `menu`, `select` | the list of the prompt, and the terminal under it |
 //! | `password_file` | reads the password of `--password` or `--password-file` |
+//! | `columns` | tables |
 //! | `banner`, `output` | everything that is printed |
 
 mod args;
 mod banner;
 mod choose;
 mod client;
+mod columns;
 mod completion;
 mod gen_cert;
 mod healthcheck;
@@ -29,6 +32,7 @@ mod pick;
 mod read;
 mod select;
 mod sessions;
+mod targets;
 mod token;
 mod version;
 
@@ -73,6 +77,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Sessions(arguments) => sessions::run(&arguments),
+        Command::Targets(arguments) => targets::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),

@@ -4,6 +4,9 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::process::{CommandError, Sanitized, Style};
 
+/// The control sequences that clear a screen (ECMA-48: CUP, ED).
+pub(super) const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
 /// Whether a prompt is possible: it writes to standard error and reads standard input.
 pub(super) fn can_prompt() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -94,6 +94,9 @@ fn drop_empty_values(command: &mut Command) {
             sessions.target.take_if(|name| name.is_empty());
             sessions.user.take_if(|name| name.is_empty());
         }
+        Command::Targets(targets) => {
+            targets.configfile.take_if(|path| path.as_os_str().is_empty());
+        }
         Command::Token(token) => {
             token.configfile.take_if(|path| path.as_os_str().is_empty());
         }

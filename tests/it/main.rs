@@ -45,6 +45,8 @@ mod laptop;
 
 /// The check of JSON against the schemas in `docs/schemas`.
 mod schema;
+/// `targets`: the databases that a client can reach, and those that it cannot.
+mod targets;
 /// `token`: an IAM token for scripts.
 mod token_command;
 

@@ -11,10 +11,11 @@ use super::call_error::CallError;
 use super::endpoint::{address, region_of};
 use super::rds_api::{PAGE_SIZE, Page, all_pages, engines};
 use super::related;
+use super::resource;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
-use crate::catalog::{Discovered, ListedAt, Related};
+use crate::catalog::{Discovered, EndpointKind, ListedAt, Related};
 use crate::tls::Roots;
 
 /// The Postgres clusters of a region, with their custom endpoints. An answer that is older than the others stands in for a
@@ -75,6 +76,7 @@ async fn custom_endpoints(
 /// One endpoint of a cluster.
 struct Endpoint<'a> {
     name: String,
+    kind: EndpointKind,
     host: Option<&'a str>,
     listed_at: ListedAt,
     /// The instances that it can lead to.
@@ -132,6 +134,7 @@ impl Clusters {
             let leads_to = members.iter().filter(|member| related::leads_to(endpoint, member));
             endpoints.push(Endpoint {
                 name: format!("{id}:custom:{name}"),
+                kind: EndpointKind::Custom,
                 host: endpoint.endpoint(),
                 listed_at: listed_at.older(self.custom.listed_at),
                 leads_to: leads_to.map(Arc::clone).collect(),
@@ -139,9 +142,16 @@ impl Clusters {
         }
         if let Some(reader) = cluster.reader_endpoint() {
             let name = format!("{id}:reader");
-            endpoints.push(Endpoint { name, host: Some(reader), listed_at, leads_to: members.clone() });
+            let (kind, leads_to) = (EndpointKind::Reader, members.clone());
+            endpoints.push(Endpoint { name, kind, host: Some(reader), listed_at, leads_to });
         }
-        endpoints.push(Endpoint { name: writer(id), host: cluster.endpoint(), listed_at, leads_to: members });
+        endpoints.push(Endpoint {
+            name: writer(id),
+            kind: EndpointKind::Writer,
+            host: cluster.endpoint(),
+            listed_at,
+            leads_to: members,
+        });
         endpoints
     }
 }
@@ -176,6 +186,7 @@ fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, region: &str) -> Result
     Ok(Discovered {
         name: endpoint.name,
         address: address(endpoint.host, cluster.port())?,
+        resource: resource::of_cluster(cluster, endpoint.kind),
         roots: Roots::Rds { region: region.clone() },
         region,
         database: database(&tags, cluster.database_name()),

@@ -10,6 +10,7 @@ use super::clusters::{Clusters, has_iam};
 use super::endpoint::{Origin, address, region_of};
 use super::rds_api::{PAGE_SIZE, Page, all_pages, engines};
 use super::related;
+use super::resource;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
@@ -74,6 +75,7 @@ fn describe(
     Ok(Discovered {
         name: name.to_owned(),
         address,
+        resource: resource::of_instance(instance),
         roots: Roots::Rds { region: region.clone() },
         region,
         database: database(&tags, instance.db_name()),

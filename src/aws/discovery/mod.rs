@@ -4,14 +4,17 @@ mod answer;
 mod call_error;
 mod clusters;
 mod endpoint;
+mod hidden;
 mod instances;
 mod missing;
 mod proxies;
 mod proxy_calls;
 mod rds_api;
 mod related;
+mod resource;
 mod skipped;
 mod tags;
+mod unusable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +28,9 @@ use tokio::time::timeout;
 
 use super::clock::ReportDate;
 use super::credentials::Chain;
-use crate::catalog::{AwsClock, Boxed, Discover, DiscoverError, Discovered, Inventory, ListedAt};
+use crate::catalog::{
+    AwsClock, Boxed, Discover, DiscoverError, Discovered, Inventory, ListedAt, Skipped, SkippedList,
+};
 use answer::{ReportedCalls, Unavailable};
 use call_error::{CallError, not_enabled};
 use clusters::Clusters;
@@ -51,6 +56,8 @@ pub struct Discovery {
 struct RegionList {
     databases: Vec<Discovered>,
     remarks: BTreeMap<String, Remark>,
+    /// Those that are no targets.
+    skipped: Vec<Skipped>,
     listed_at: ListedAt,
     /// For the next listing.
     optional: Optional,
@@ -139,6 +146,10 @@ impl Discover for Discovery {
         Box::pin(self.list_all())
     }
 
+    fn skipped(&self) -> Boxed<'_, SkippedList> {
+        Box::pin(self.list_skipped())
+    }
+
     fn why_skipped<'a>(&'a self, name: &'a str) -> Boxed<'a, Option<String>> {
         Box::pin(Self::why_skipped(self, name))
     }
@@ -198,10 +209,12 @@ async fn query(
     let mut databases = instances::usable(&instances, &clusters, origin, &mut remarks);
     databases.extend(clusters.usable(&instances, region, &mut remarks));
     databases.extend(proxies.usable(&instances, &clusters, region, &mut remarks));
+    let skipped = unusable::skipped(&remarks, &instances, &clusters, &proxies, region);
     let remarks = remarks.into_iter().map(|(name, remark)| (format!("{name} in {region}"), remark));
     Ok(RegionList {
         databases,
         remarks: remarks.collect(),
+        skipped,
         listed_at: origin.listed_at,
         optional: Optional { clusters, proxies },
         unavailable,

@@ -12,6 +12,7 @@ use super::clusters::Clusters;
 use super::endpoint::{address, region_of};
 use super::proxy_calls::{Calls, ENDPOINTS, PROXIES, TAGS, TARGETS};
 use super::related;
+use super::resource;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
@@ -19,7 +20,10 @@ use crate::catalog::{Discovered, ListedAt, Related};
 use crate::tls::Roots;
 
 /// The port of every endpoint with the PostgreSQL protocol (Amazon RDS User Guide, "Connecting to a database through RDS Proxy").
-const PORT: i32 = 5432;
+pub(super) const PORT: i32 = 5432;
+
+/// The engine family of that protocol.
+const POSTGRESQL: &str = "POSTGRESQL";
 
 /// The proxies of a region.
 #[derive(Clone, Default)]
@@ -117,6 +121,16 @@ impl Proxies {
         found
     }
 
+    /// The proxy of this name, of any engine.
+    pub(super) fn find(&self, name: &str) -> Option<&DbProxy> {
+        self.listed.entries.iter().find(|proxy| proxy.db_proxy_name() == Some(name))
+    }
+
+    /// The proxies of other engine families, in any case.
+    pub(super) fn others(&self) -> impl Iterator<Item = &DbProxy> {
+        self.listed.entries.iter().filter(|proxy| !is_postgres(proxy))
+    }
+
     /// The endpoints of a proxy, with its tags.
     fn describe(
         &self,
@@ -135,6 +149,7 @@ impl Proxies {
                 Ok(address) => found.push(Discovered {
                     address,
                     region: region.to_owned(),
+                    resource: resource::of_proxy(Some(proxy.arn), Some(POSTGRESQL)),
                     roots: Roots::Amazon,
                     database: database(&tags, None),
                     // Two listeners cannot share the local port.
@@ -176,8 +191,11 @@ fn default_endpoint(proxy: &str) -> String {
 
 /// The proxies with the PostgreSQL protocol.
 fn postgres(listed: &Answer<DbProxy>) -> impl Iterator<Item = &DbProxy> {
-    let family = |proxy: &DbProxy| proxy.engine_family().unwrap_or_default().to_ascii_uppercase();
-    listed.entries.iter().filter(move |proxy| family(proxy) == "POSTGRESQL")
+    listed.entries.iter().filter(|proxy| is_postgres(proxy))
+}
+
+fn is_postgres(proxy: &DbProxy) -> bool {
+    proxy.engine_family().is_some_and(|family| family.eq_ignore_ascii_case(POSTGRESQL))
 }
 
 /// A proxy that can be used, or why it cannot.

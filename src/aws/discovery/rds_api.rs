@@ -45,8 +45,11 @@ where
 }
 
 /// The engines with the Postgres protocol and IAM authentication.
+pub(super) const ENGINES: [&str; 2] = ["postgres", "aurora-postgresql"];
+
+/// The filter for these engines.
 pub(super) fn engines() -> Filter {
-    Filter::builder().name("engine").values("postgres").values("aurora-postgresql").build()
+    Filter::builder().name("engine").set_values(Some(ENGINES.map(str::to_owned).into())).build()
 }
 
 /// Rejects a truncated response. The SDK reads a document only as far as it must, so a list that ends

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::aws::fake_aws::{Call, FakeAws, Response, aws, aws_with};
-use crate::catalog::Tag;
+use crate::catalog::{EndpointKind, Resource, Tag};
 use crate::net::HostPort;
 use crate::tls::Roots;
 
@@ -144,6 +144,12 @@ async fn an_instance_is_listed_with_all_its_properties() {
         name: "db-1".into(),
         address: HostPort::new("db-1.abc.eu-west-1.rds.amazonaws.com", 5433),
         region: "eu-west-1".into(),
+        resource: Resource {
+            kind: EndpointKind::Instance,
+            engine: Some("postgres".into()),
+            version: None,
+            account: Some("111122223333".into()),
+        },
         roots: Roots::Rds { region: "eu-west-1".into() },
         database: Some("reports".into()),
         local_port: Some(54001),

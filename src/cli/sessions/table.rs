@@ -4,13 +4,12 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use crate::admin::SessionLine;
+use crate::cli::columns::aligned;
+use crate::cli::output::CLEAR;
 use crate::process::{Sanitized, Style};
 
 const TITLES: [&str; 10] =
     ["ID", "SINCE", "PEER", "USER", "DATABASE", "TARGET", "IDENTITY", "SENT", "RECEIVED", "IDLE"];
-
-/// The control sequences that clear a screen (ECMA-48: CUP, ED).
-const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
 /// How the list is written.
 #[derive(Clone, Copy)]
@@ -33,31 +32,11 @@ impl Layout {
             Self::Lines => sessions.iter().map(|session| exact(session).join("\t") + "\n").collect(),
             Self::Table(style) => {
                 let clear = if again && style.coloured { CLEAR } else { "" };
-                format!("{clear}{}", table(sessions, style))
+                let rows: Vec<_> = sessions.iter().map(|session| readable(session).to_vec()).collect();
+                format!("{clear}{}", aligned(&TITLES, &rows, style))
             }
         }
     }
-}
-
-fn table(sessions: &[SessionLine], style: Style) -> String {
-    let rows: Vec<_> = sessions.iter().map(readable).collect();
-    let widths = TITLES.each_ref().map(|title| title.len());
-    let widths = rows.iter().fold(widths, |mut widths, row| {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-        widths
-    });
-    let line = |row: [&str; 10]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut text = style.bold(&line(TITLES)) + "\n";
-    for row in &rows {
-        text += &line(row.each_ref().map(String::as_str));
-        text.push('\n');
-    }
-    text
 }
 
 fn exact(session: &SessionLine) -> [String; 10] {

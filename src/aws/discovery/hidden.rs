@@ -1,0 +1,96 @@
+//! The databases that are no targets, for `targets --hidden`.
+
+use aws_sdk_rds::Client;
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use super::call_error::CallError;
+use super::rds_api::{ENGINES, PAGE_SIZE, Page, all_pages};
+use super::skipped::Remark;
+use super::unusable::{of_cluster, of_instance};
+use super::{Discovery, REGION_TIMEOUT};
+use crate::aws::credentials::CredentialSource;
+use crate::catalog::{DiscoverError, Skipped, SkippedList};
+
+impl Discovery {
+    /// The databases that the last listing skipped. Those with another engine are not in it, so each region is queried again.
+    pub(super) async fn list_skipped(&self) -> SkippedList {
+        let skipped = |region: &str| {
+            let last = self.last.lock();
+            last.get(region).map(|list| list.skipped.clone())
+        };
+        // A region that was never listed is reported already.
+        let listed =
+            self.regions.iter().filter_map(|(region, client)| Some((region, client, skipped(region)?)));
+        let source = self.chain.credential_source();
+        let mut list = SkippedList::default();
+        let mut queries = Vec::new();
+        for (region, client, skipped) in listed {
+            list.databases.extend(skipped);
+            queries.push(query_region(region, client, &source));
+        }
+        for queried in join_all(queries).await {
+            match queried {
+                Ok(others) => list.databases.extend(others),
+                Err(error) => list.failed.push(error),
+            }
+        }
+        list
+    }
+}
+
+async fn query_region(
+    region: &str,
+    client: &Client,
+    source: &CredentialSource,
+) -> Result<Vec<Skipped>, DiscoverError> {
+    let listed = timeout(REGION_TIMEOUT, Box::pin(other_engines(region, client, source))).await;
+    let reason = match listed {
+        Ok(Ok(others)) => return Ok(others),
+        Ok(Err(error)) => error.text,
+        Err(_) => format!("RDS did not answer within {} s", REGION_TIMEOUT.as_secs()),
+    };
+    Err(DiscoverError { region: region.to_owned(), reason })
+}
+
+/// The instances and clusters with an engine that has not the PostgreSQL protocol.
+async fn other_engines(
+    region: &str,
+    client: &Client,
+    source: &CredentialSource,
+) -> Result<Vec<Skipped>, CallError> {
+    let instances = all_pages(|marker| async {
+        let request = client.describe_db_instances().max_records(PAGE_SIZE).set_marker(marker);
+        let failed = |error| CallError::new("rds:DescribeDBInstances", source, &error);
+        let response = request.send().await.map_err(failed)?;
+        Ok(Page { entries: response.db_instances.unwrap_or_default(), next: response.marker })
+    });
+    let clusters = all_pages(|marker| async {
+        let request = client.describe_db_clusters().max_records(PAGE_SIZE).set_marker(marker);
+        let failed = |error| CallError::new("rds:DescribeDBClusters", source, &error);
+        let response = request.send().await.map_err(failed)?;
+        Ok(Page { entries: response.db_clusters.unwrap_or_default(), next: response.marker })
+    });
+    let (instances, clusters) = tokio::join!(instances, clusters);
+    let clusters = match clusters {
+        // The listing has reported it.
+        Err(CallError { only_this_call: true, .. }) => Vec::new(),
+        other => other?,
+    };
+    let of_instances = instances?.into_iter().filter_map(|instance| {
+        let name = instance.db_instance_identifier().unwrap_or_default().to_owned();
+        with_other_engine(instance.engine(), Skipped { name, ..of_instance(&instance) }, region)
+    });
+    let of_clusters = clusters.iter().filter_map(|cluster| {
+        let name = format!("{}:writer", cluster.db_cluster_identifier().unwrap_or_default());
+        with_other_engine(cluster.engine(), Skipped { name, ..of_cluster(cluster, "writer") }, region)
+    });
+    Ok(of_instances.chain(of_clusters).collect())
+}
+
+/// The database with its engine as the reason, unless a target can have that engine.
+fn with_other_engine(engine: Option<&str>, database: Skipped, region: &str) -> Option<Skipped> {
+    let engine = engine.filter(|engine| !ENGINES.contains(engine))?.to_owned();
+    let reason = Remark::Engine(engine).to_string();
+    Some(Skipped { region: Some(region.to_owned()), reason, ..database })
+}

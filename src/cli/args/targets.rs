@@ -1,0 +1,49 @@
+//! The arguments of `targets`.
+
+use std::path::PathBuf;
+
+use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
+use clap::{Args, ValueHint};
+
+use super::values::{OutputFormat, path_or_empty};
+use crate::catalog::Pattern;
+
+/// Arguments of `targets`.
+#[derive(Args)]
+#[command(after_help = TARGETS_EXAMPLES)]
+pub(in crate::cli) struct TargetsArguments {
+    /// Only targets with these names; `*` stands for any text, `?` for one character
+    #[arg(value_name = "PATTERN", value_parser = pattern())]
+    pub(in crate::cli) patterns: Vec<Pattern>,
+    /// The configuration of the client [default: config.yaml in the user's configuration directory, then here]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "RDS_AUTH_PROXY_CONFIGFILE",
+        value_hint = ValueHint::FilePath,
+        value_parser = path_or_empty()
+    )]
+    pub(in crate::cli) configfile: Option<PathBuf>,
+    /// The format of the list
+    #[arg(long, value_name = "FORMAT", env = "RDS_AUTH_PROXY_OUTPUT", value_enum, default_value = "text")]
+    pub(in crate::cli) output: OutputFormat,
+    /// Also list databases that cannot be used, each with the reason
+    #[arg(long, env = "RDS_AUTH_PROXY_HIDDEN", value_parser = BoolishValueParser::new())]
+    pub(in crate::cli) hidden: bool,
+    /// List again when something changed, until Ctrl-C; RDS is queried every minute
+    #[arg(long, env = "RDS_AUTH_PROXY_WATCH", value_parser = BoolishValueParser::new())]
+    pub(in crate::cli) watch: bool,
+}
+
+pub(super) fn pattern() -> impl TypedValueParser<Value = Pattern> {
+    StringValueParser::new().map(|text| Pattern::new(&text))
+}
+
+const TARGETS_EXAMPLES: &str = "\
+Examples:
+  The databases that a client can reach, and their local ports:
+    rds-auth-proxy targets
+  Why a database is not among them:
+    rds-auth-proxy targets 'orders*' --hidden
+  The endpoints in one region, for a script:
+    rds-auth-proxy targets --output json | jq -r '.[] | select(.region == \"eu-west-1\") | .endpoint'";
