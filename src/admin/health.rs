@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::process_metrics;
 use crate::catalog::Directory;
+use crate::session::Gauges;
 use crate::session::metrics::expect_refusals;
 use crate::shutdown::Shutdown;
 use crate::tls::CertificateExpiry;
@@ -30,6 +31,8 @@ pub struct Health {
     pub shutdown: Shutdown,
     /// The certificate files in use.
     pub certificates: Certificates,
+    /// Measures the connections.
+    pub connections: Gauges,
     /// The runtime of the connections.
     pub runtime: Handle,
     /// The targets whose counters exist.
@@ -83,6 +86,7 @@ impl Health {
         gauge!("rds_auth_proxy_ready").set(if self.obstacles().is_empty() { 1.0 } else { 0.0 });
         let tasks = self.runtime.metrics().num_alive_tasks();
         gauge!(TASKS).set(u32::try_from(tasks).unwrap_or(u32::MAX));
+        self.connections.measure();
         if let Some(directory) = &self.directory {
             directory.measure();
             let mut known = self.known.lock();

@@ -75,7 +75,6 @@ pub(crate) async fn prepare(
     let clock = catalog.aws.as_ref().map(Aws::clock).unwrap_or_default();
     let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
     let (listener, address) = listen(&listen_flags, &config, &target).await?;
-    observer.listen(&config, None, &shutdown, &mut supervisor).await?;
     expect_refusals(&target.name);
     if let UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) = &upstream_mode {
         supervisor.restart_on_panic(
@@ -88,6 +87,7 @@ pub(crate) async fn prepare(
     let engine = Engine::new(client, config.acceptor.clone(), config.limits.clone())
         .with_gate(gate)
         .for_owner_only(owner_only(&config, &address));
+    observer.listen(&config, None, engine.gauges(), &shutdown, &mut supervisor).await?;
     admin_socket::listen(&config, engine.sessions(), &mut supervisor).await?;
     let engine = Arc::new(engine);
     let stop = config.stop;

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::kubernetes;
 use crate::net::{self, Address, HostNames, Listener};
 use crate::process::{CommandError, logging};
-use crate::session::metrics;
+use crate::session::{Gauges, metrics};
 use crate::shutdown::Shutdown;
 
 /// The metrics of the process and the certificate files whose expiry they report.
@@ -42,6 +42,7 @@ impl Observer {
         &self,
         config: &Config,
         directory: Option<&Arc<Directory>>,
+        connections: Gauges,
         shutdown: &Shutdown,
         supervisor: &mut Supervisor,
     ) -> Result<(), CommandError> {
@@ -55,6 +56,7 @@ impl Observer {
             directory: directory.cloned(),
             shutdown: shutdown.clone(),
             certificates: self.certificates.clone(),
+            connections,
             known: Arc::default(),
             runtime: Handle::current(),
         };

@@ -27,18 +27,18 @@ pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Pre
     let aws = start::aws(&config).await?;
     let directory = start::directory(&config, aws.as_ref())?;
     let clock = aws.as_ref().map(Aws::clock).unwrap_or_default();
-    observer.listen(&config, Some(&directory), &shutdown, &mut supervisor).await?;
-
-    let refresh = (Arc::clone(&directory), shutdown.clone());
-    supervisor.restart_on_panic("discovery refresh", refresh, |(directory, shutdown)| {
-        Box::pin(directory.keep_fresh(shutdown))
-    });
     let engine = Engine::new(
         Server::new(Arc::clone(&directory), config.rds.require_iam, clock),
         config.acceptor.clone(),
         config.limits.clone(),
     )
     .with_gate(gate);
+    observer.listen(&config, Some(&directory), engine.gauges(), &shutdown, &mut supervisor).await?;
+
+    let refresh = (Arc::clone(&directory), shutdown.clone());
+    supervisor.restart_on_panic("discovery refresh", refresh, |(directory, shutdown)| {
+        Box::pin(directory.keep_fresh(shutdown))
+    });
     admin_socket::listen(&config, engine.sessions(), &mut supervisor).await?;
     let (engine, stop) = (Arc::new(engine), config.stop);
     let running = Running {

@@ -49,6 +49,12 @@ impl Pending {
         set.entries.insert(number, Entry { peer, dropped: token.clone() });
         (PendingPermit { pending: self.clone(), number, dropped: token }, dropped)
     }
+
+    /// How many connections are pending.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.set.lock().entries.len()
+    }
 }
 
 impl Set {
@@ -105,7 +111,7 @@ mod tests {
         let (_fourth, none) = pending.add(peer(1, 4), 2);
         assert_eq!(none, None, "a permit that was dropped leaves room");
         drop((first, third));
-        assert_eq!(pending.set.lock().entries.len(), 1, "no entry stays behind");
+        assert_eq!(pending.count(), 1, "no entry stays behind");
     }
 
     #[test]

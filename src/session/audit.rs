@@ -139,7 +139,7 @@ impl Record {
             ..
         } = self;
         let (ended_by, outcome) = ended_by(end);
-        metrics::session_ended(target, ended_by, outcome, splice);
+        metrics::session_ended(target, ended_by, outcome);
         let (sqlstate, error) = last_error(splice, end);
         info!(
             %peer, target, user, database, application_name, identity, identity_claimed, app_tls, hop_tls,

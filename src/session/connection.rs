@@ -220,6 +220,7 @@ impl<R: Role> Connection<'_, R> {
             () = shutdown.ended() => End::Shutdown,
             order = live.ordered() => self.record.ordered(order),
         };
+        live.settle(splice.sent(), splice.received());
         drop(live);
         self.record.ended(&splice, &end);
         let cancels = self.limits.cancel_on_disconnect || matches!(end, End::Administrator(_));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use tracing::warn;
 
+use super::gauges::Gauges;
 use super::live::LiveSessions;
 use super::logins::Logins;
 use super::refusal_log::RefusalLog;
@@ -80,6 +81,12 @@ impl<R: Role> Engine<R> {
     #[must_use]
     pub fn sessions(&self) -> LiveSessions {
         self.sessions.clone()
+    }
+
+    /// The gauges that are measured when they are read.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        Gauges { sessions: self.sessions.clone(), pending: self.pending.clone() }
     }
 
     /// Replaces the limits for connections to come.

@@ -1,12 +1,14 @@
 //! The sessions that are open now, whichever listener accepted them, and the order to end one of them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::metrics;
 use super::splice::Activity;
 use crate::net::Peer;
 
@@ -63,8 +65,16 @@ struct Entry {
     peer: Peer,
     names: SessionNames,
     activity: Arc<Activity>,
+    counted: Counted,
     order: OnceLock<EndOrder>,
     ordered: Notify,
+}
+
+/// The bytes of a session that the metrics have.
+#[derive(Default)]
+struct Counted {
+    sent: AtomicU64,
+    received: AtomicU64,
 }
 
 /// A session's entry in the table, removed when dropped.
@@ -78,9 +88,27 @@ impl LiveSessions {
     /// The open sessions, in the order in which their connections were accepted.
     #[must_use]
     pub fn list(&self) -> Vec<SessionState> {
-        // Copied outside the lock, so that sessions begin and end meanwhile.
-        let entries: Vec<_> = self.table.lock().iter().map(|(id, entry)| (*id, Arc::clone(entry))).collect();
-        entries.into_iter().map(|(id, entry)| entry.state(id)).collect()
+        self.entries().into_iter().map(|(id, entry)| entry.state(id)).collect()
+    }
+
+    /// Sets the gauge of the oldest session, and counts the bytes that all have moved since the last call.
+    pub(super) fn measure(&self) {
+        let entries = self.entries();
+        metrics::oldest_session(entries.iter().map(|(_, entry)| entry.activity.age()).max());
+        let mut moved: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for (_, entry) in &entries {
+            let (sent, received) = entry.uncounted(entry.activity.sent(), entry.activity.received());
+            let of_target = moved.entry(&entry.names.target).or_default();
+            *of_target = (of_target.0 + sent, of_target.1 + received);
+        }
+        for (target, (sent, received)) in moved {
+            metrics::moved(target, sent, received);
+        }
+    }
+
+    /// Copied out of the lock, so that sessions begin and end meanwhile.
+    fn entries(&self) -> Vec<(u64, Arc<Entry>)> {
+        self.table.lock().iter().map(|(id, entry)| (*id, Arc::clone(entry))).collect()
     }
 
     /// Orders a session to end, and returns it as it is now. `None` if there is no such session. Of two orders the first
@@ -102,13 +130,23 @@ impl LiveSessions {
         activity: Arc<Activity>,
     ) -> LiveSession {
         let (since, order, ordered) = (SystemTime::now(), OnceLock::new(), Notify::new());
-        let entry = Arc::new(Entry { since, peer, names, activity, order, ordered });
+        let counted = Counted::default();
+        let entry = Arc::new(Entry { since, peer, names, activity, counted, order, ordered });
         self.table.lock().insert(id, Arc::clone(&entry));
         LiveSession { sessions: self.clone(), id, entry }
     }
 }
 
 impl Entry {
+    /// How much of these totals is not counted yet, of the bytes sent and of those received. Counts them. Where two callers
+    /// count at the same time, no byte counts twice.
+    fn uncounted(&self, sent: u64, received: u64) -> (u64, u64) {
+        let uncounted = |counted: &AtomicU64, total: u64| {
+            total.saturating_sub(counted.fetch_max(total, Ordering::Relaxed))
+        };
+        (uncounted(&self.counted.sent, sent), uncounted(&self.counted.received, received))
+    }
+
     fn state(&self, id: u64) -> SessionState {
         SessionState {
             id,
@@ -123,6 +161,12 @@ impl Entry {
 }
 
 impl LiveSession {
+    /// Counts what is not counted yet of the bytes of the whole session.
+    pub(super) fn settle(&self, sent: u64, received: u64) {
+        let (sent, received) = self.entry.uncounted(sent, received);
+        metrics::moved(&self.entry.names.target, sent, received);
+    }
+
     /// Resolves when an administrator orders the session to end.
     pub(super) async fn ordered(&self) -> &EndOrder {
         loop {
@@ -194,6 +238,15 @@ mod tests {
         activity.note(7, 9, Instant::now());
         tokio::time::advance(Duration::from_secs(3)).await;
         assert_eq!((activity.sent(), activity.received(), activity.idle().as_secs()), (7, 9, 3));
+    }
+
+    #[tokio::test]
+    async fn each_byte_counts_once() {
+        let sessions = LiveSessions::default();
+        let live = add(&sessions, 1);
+        assert_eq!(live.entry.uncounted(7, 9), (7, 9));
+        assert_eq!(live.entry.uncounted(10, 9), (3, 0));
+        assert_eq!(live.entry.uncounted(7, 9), (0, 0), "an older total, read before the end and counted after it");
     }
 
     /// An idle session takes about 20 KB (docs/development.md), and its entry little of it.

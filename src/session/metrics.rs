@@ -8,7 +8,6 @@ use metrics::{
     Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-use super::splice::Splice;
 use super::{Fault, Limits, Reason};
 
 /// How long the steps of a handshake take, in seconds.
@@ -17,6 +16,8 @@ pub const HANDSHAKE_SECONDS: &str = "rds_auth_proxy_handshake_seconds";
 const SESSIONS_OPEN: &str = "rds_auth_proxy_sessions_open";
 const SESSIONS: &str = "rds_auth_proxy_sessions_total";
 const CONNECTIONS_OPEN: &str = "rds_auth_proxy_connections_open";
+const PENDING: &str = "rds_auth_proxy_connections_pending";
+const OLDEST_SESSION: &str = "rds_auth_proxy_oldest_session_seconds";
 const SLOTS_USED: &str = "rds_auth_proxy_slots_used";
 const MAX_CONNECTIONS: &str = "rds_auth_proxy_max_connections";
 const CONNECTIONS: &str = "rds_auth_proxy_connections_total";
@@ -33,6 +34,8 @@ const OTHER: &str = "other";
 /// Describes the metrics to the recorder.
 pub fn describe() {
     describe_gauge!(CONNECTIONS_OPEN, "Connections accepted and not yet closed, in whatever step.");
+    describe_gauge!(PENDING, "Connections whose startup packet has not arrived.");
+    describe_gauge!(OLDEST_SESSION, Unit::Seconds, "Age of the oldest open session; 0 without one.");
     describe_counter!(CONNECTIONS, "Connections accepted.");
     describe_gauge!(MAX_CONNECTIONS, "The limit on sessions, max_connections.");
     describe_gauge!(SLOTS_USED, "Sessions and logins that count against max_connections.");
@@ -49,7 +52,7 @@ pub fn describe() {
         "Logins that had to wait, by cause: a limit of logins, or refusals before."
     );
     describe_counter!(CANCELS, "Cancel requests delivered, by target.");
-    describe_counter!(BYTES, Unit::Bytes, "Bytes of ended sessions, by target and direction.");
+    describe_counter!(BYTES, Unit::Bytes, "Bytes of sessions, open ones included, by target and direction.");
     expect_refusals(OTHER);
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "Time from accept to ready, by step.");
 }
@@ -63,6 +66,23 @@ pub(super) fn limited(limits: &Limits) {
 /// Sets how many slots count against `max_connections`.
 pub(super) fn slots_used(slots: usize) {
     gauge!(SLOTS_USED).set(u32::try_from(slots).unwrap_or(u32::MAX));
+}
+
+/// Sets how many connections are pending.
+pub(super) fn pending(connections: usize) {
+    gauge!(PENDING).set(u32::try_from(connections).unwrap_or(u32::MAX));
+}
+
+/// Sets the age of the oldest session; absent where none is open.
+pub(super) fn oldest_session(age: Option<Duration>) {
+    gauge!(OLDEST_SESSION).set(age.unwrap_or_default().as_secs_f64());
+}
+
+/// Counts bytes that sessions at this target have moved.
+pub(super) fn moved(target: &str, sent: u64, received: u64) {
+    for (direction, bytes) in [("sent", sent), ("received", received)] {
+        counter!(BYTES, "target" => target.to_owned(), "direction" => direction).increment(bytes);
+    }
 }
 
 /// An open connection; the gauge goes down when it is dropped.
@@ -140,15 +160,14 @@ pub(super) fn handshake(took: Duration) {
 
 pub(super) fn session_began(target: &str) {
     gauge!(SESSIONS_OPEN, "target" => target.to_owned()).increment(1);
+    moved(target, 0, 0);
 }
 
-pub(super) fn session_ended(target: &str, ended_by: &'static str, outcome: &'static str, splice: &Splice) {
+pub(super) fn session_ended(target: &str, ended_by: &'static str, outcome: &'static str) {
     let target = target.to_owned();
     gauge!(SESSIONS_OPEN, "target" => target.clone()).decrement(1);
-    let labels = [("target", target.clone()), ("ended_by", ended_by.into()), ("outcome", outcome.into())];
+    let labels = [("target", target), ("ended_by", ended_by.into()), ("outcome", outcome.into())];
     counter!(SESSIONS, &labels).increment(1);
-    counter!(BYTES, "target" => target.clone(), "direction" => "sent").increment(splice.sent());
-    counter!(BYTES, "target" => target, "direction" => "received").increment(splice.received());
 }
 
 pub(super) fn refused(fault: Fault, reason: Reason, target: &str) {

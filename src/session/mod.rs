@@ -25,7 +25,7 @@
 //! | `failure.rs`, `reason.rs`, `fault.rs`, `io_reason.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `live.rs` | the table of the open sessions, and the order to end one |
-//! | `audit.rs`, `metrics.rs` | log lines and metrics of a connection |
+//! | `audit.rs`, `metrics.rs`, `gauges.rs` | log lines and metrics of a connection |
 //! | `refusal_log.rs` | one log line and a count for refusals of one kind |
 
 mod accept;
@@ -45,6 +45,7 @@ mod fault;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gauges;
 mod io_reason;
 mod limits;
 mod live;
@@ -65,6 +66,7 @@ pub use authorize::{Action, CANCEL, HOST, Hop, Login, PASSWORD, Request, Role, R
 pub use engine::{Engine, Gate};
 pub use failure::Failure;
 pub use fault::Fault;
+pub use gauges::Gauges;
 pub use limits::{Limits, TooManyLogins};
 pub use live::{EndOrder, LiveSessions, SessionNames, SessionState};
 pub use negotiate::Opening;

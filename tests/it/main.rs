@@ -129,6 +129,8 @@ mod commands;
 mod counters;
 /// Descriptors that run out, and the admin listener that reports it.
 mod descriptors;
+/// Metrics of sessions that run.
+mod gauges;
 /// What peers can write into the log.
 mod log;
 /// Probes, metrics, audit lines and the health check.

@@ -38,9 +38,14 @@ impl Activity {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// The time since the beginning.
+    pub(in super::super) fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// The time since the last byte, or since the beginning.
     pub(in super::super) fn idle(&self) -> Duration {
         let last_move = Duration::from_millis(self.last_move.load(Ordering::Relaxed));
-        self.began.elapsed().saturating_sub(last_move)
+        self.age().saturating_sub(last_move)
     }
 }
