@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use super::process_metrics;
 use crate::catalog::Directory;
 use crate::session::Gauges;
-use crate::session::metrics::expect_refusals;
+use crate::session::metrics::expect_logins;
 use crate::shutdown::Shutdown;
 use crate::tls::CertificateExpiry;
 
@@ -92,7 +92,7 @@ impl Health {
             let mut known = self.known.lock();
             for target in directory.targets() {
                 if !known.contains(&target.name) {
-                    expect_refusals(&target.name);
+                    expect_logins(&target.name);
                     known.insert(target.name);
                 }
             }

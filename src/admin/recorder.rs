@@ -15,15 +15,21 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Installs it permanently for the process. `version` and `commit` are those of the build; `histogram` is the name of the
-    /// histogram in seconds.
+    /// Installs it permanently for the process. `version` and `commit` are those of the build; `histograms` are the names
+    /// of the histograms in seconds.
     ///
     /// # Errors
     /// If one is installed already.
-    pub fn install(version: &'static str, commit: &'static str, histogram: &str) -> Result<Self, BuildError> {
-        let handle = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Full(histogram.to_owned()), &SECONDS)?
-            .install_recorder()?;
+    pub fn install(
+        version: &'static str,
+        commit: &'static str,
+        histograms: &[&str],
+    ) -> Result<Self, BuildError> {
+        let mut builder = PrometheusBuilder::new();
+        for name in histograms {
+            builder = builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), &SECONDS)?;
+        }
+        let handle = builder.install_recorder()?;
         describe_gauge!("rds_auth_proxy_build_info", "Always 1; its labels are the build.");
         describe_gauge!("rds_auth_proxy_ready", "1 while /readyz answers ready, else 0.");
         describe_gauge!(TASKS, "Live asynchronous tasks: one for each connection, and some for the process.");

@@ -79,7 +79,7 @@ impl Observer {
 fn recorder() -> Result<Recorder, CommandError> {
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("RDS_AUTH_PROXY_BUILD_COMMIT"));
     let recorder =
-        Recorder::install(version, commit, metrics::HANDSHAKE_SECONDS).map_err(CommandError::runtime)?;
+        Recorder::install(version, commit, &metrics::HISTOGRAMS).map_err(CommandError::runtime)?;
     metrics::describe();
     catalog::describe();
     kubernetes::describe();

@@ -32,6 +32,8 @@ pub(super) struct Record {
     app_tls: &'static str,
     hop_tls: &'static str,
     steps: Steps,
+    /// When the login began at its target, after the wait for its turn.
+    login_began: Instant,
     _open: Connection,
 }
 
@@ -49,6 +51,7 @@ impl Record {
             app_tls: "off",
             hop_tls: "off",
             steps: Steps::new(),
+            login_began: Instant::now(),
             _open: Connection::open(),
         }
     }
@@ -69,6 +72,7 @@ impl Record {
 
     pub(super) fn authorized(&mut self, route: &Route) {
         self.steps.done("authorize");
+        self.login_began = Instant::now();
         self.target.clone_from(&route.target);
         if let Action::Session(login) = &route.action
             && let Some(signer) = &login.signer
@@ -80,6 +84,7 @@ impl Record {
     /// The login waited for its turn.
     pub(super) fn waited(&mut self) {
         self.steps.done("wait");
+        self.login_began = Instant::now();
     }
 
     pub(super) fn connected(&mut self, hop: &Framed) {
@@ -94,6 +99,7 @@ impl Record {
         }
         self.steps.done("authenticate");
         metrics::handshake(self.began.elapsed());
+        metrics::logged_in(&self.target, self.login_began.elapsed());
         metrics::session_began(&self.target);
         let Self {
             peer,

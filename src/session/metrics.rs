@@ -11,7 +11,13 @@ use metrics::{
 use super::{Fault, Limits, Reason};
 
 /// How long the steps of a handshake take, in seconds.
-pub const HANDSHAKE_SECONDS: &str = "rds_auth_proxy_handshake_seconds";
+const HANDSHAKE_SECONDS: &str = "rds_auth_proxy_handshake_seconds";
+
+/// How long a login takes, in seconds.
+const LOGIN_SECONDS: &str = "rds_auth_proxy_login_seconds";
+
+/// The histograms in seconds.
+pub const HISTOGRAMS: [&str; 2] = [HANDSHAKE_SECONDS, LOGIN_SECONDS];
 
 const SESSIONS_OPEN: &str = "rds_auth_proxy_sessions_open";
 const SESSIONS: &str = "rds_auth_proxy_sessions_total";
@@ -55,6 +61,7 @@ pub fn describe() {
     describe_counter!(BYTES, Unit::Bytes, "Bytes of sessions, open ones included, by target and direction.");
     expect_refusals(OTHER);
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "Time from accept to ready, by step.");
+    describe_histogram!(LOGIN_SECONDS, Unit::Seconds, "Time from the dial of a target to ready, by target.");
 }
 
 /// Sets the limit that is in force.
@@ -158,6 +165,11 @@ pub(super) fn handshake(took: Duration) {
     histogram!(HANDSHAKE_SECONDS, "step" => "all").record(took);
 }
 
+/// Records a login that took this time, from the dial of its hop.
+pub(super) fn logged_in(target: &str, took: Duration) {
+    histogram!(LOGIN_SECONDS, "target" => label(target).to_owned()).record(took);
+}
+
 pub(super) fn session_began(target: &str) {
     gauge!(SESSIONS_OPEN, "target" => target.to_owned()).increment(1);
     moved(target, 0, 0);
@@ -171,13 +183,21 @@ pub(super) fn session_ended(target: &str, ended_by: &'static str, outcome: &'sta
 }
 
 pub(super) fn refused(fault: Fault, reason: Reason, target: &str) {
-    let target = if target.is_empty() { OTHER } else { target };
-    refusals(fault, reason, target).increment(1);
+    refusals(fault, reason, label(target)).increment(1);
 }
 
-/// Makes the counters of refused connections for this target, at 0: a counter that appears with its first burst shows no
-/// increase.
-pub fn expect_refusals(target: &str) {
+/// The value of the label `target`.
+fn label(target: &str) -> &str {
+    if target.is_empty() { OTHER } else { target }
+}
+
+/// Makes the counters of logins for this target, at 0: a counter that appears with its first burst shows no increase.
+pub fn expect_logins(target: &str) {
+    let _at_zero = histogram!(LOGIN_SECONDS, "target" => target.to_owned());
+    expect_refusals(target);
+}
+
+fn expect_refusals(target: &str) {
     for reason in Reason::ALL {
         for fault in reason.faults() {
             refusals(*fault, *reason, target).increment(0);

@@ -49,3 +49,18 @@ async fn connections_without_a_startup_packet_are_pending() {
     until_counted(world.server(), &[&format!("{PENDING} 0")]).await;
     world.stop().await;
 }
+
+#[tokio::test]
+async fn the_duration_of_logins_counts_by_target() {
+    let world = World::new().with_instance("db-1").with_instance("db-2").with_server(ADMIN).start().await;
+    let of = |target: &str| format!("rds_auth_proxy_login_seconds_count{{target=\"{target}\"}}");
+    // They exist before the first login.
+    until_counted(world.server(), &[&format!("{} 0", of("db-1")), &format!("{} 0", of("db-2"))]).await;
+    world.psql("alice", "select 1").await.unwrap();
+    world.psql("no-such-user", "select 1").await.unwrap_err();
+    let text = get(world.server(), "/metrics").await.1;
+    assert_eq!((count(&text, &of("db-1")), count(&text, &of("db-2"))), (1, 0), "{text}");
+    let in_a_minute = "rds_auth_proxy_login_seconds_bucket{target=\"db-1\",le=\"60\"} 1";
+    assert!(text.lines().any(|line| line == in_a_minute), "{text}");
+    world.stop().await;
+}
