@@ -52,9 +52,10 @@ fn every_reason_and_outcome_is_documented() {
         body("src/session/audit.rs", "fn ended_by("),
         body("src/session/fault.rs", "pub fn name("),
         body("src/kubernetes/error.rs", "pub(super) fn outcome("),
+        body("src/aws/discovery/metrics.rs", "pub(super) fn label("),
     ];
     let words: BTreeSet<_> = words.iter().flat_map(|body| quoted(body)).collect();
-    for expected in ["hop_tls", "vanished", "database", "not_ready"] {
+    for expected in ["hop_tls", "vanished", "database", "not_ready", "aws_error"] {
         assert!(words.contains(expected), "{expected} was not found in the source: {words:?}");
     }
     let missing: Vec<_> = words.iter().filter(|word| !page.contains(&format!("`{word}`"))).collect();

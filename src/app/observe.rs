@@ -8,6 +8,7 @@ use tracing::info;
 use super::supervise::Supervisor;
 use super::{admin_thread, bind};
 use crate::admin::{self, Admin, Certificates, Health, Recorder};
+use crate::aws;
 use crate::catalog::{self, Directory};
 use crate::config::Config;
 use crate::kubernetes;
@@ -81,6 +82,7 @@ fn recorder() -> Result<Recorder, CommandError> {
     let recorder =
         Recorder::install(version, commit, &metrics::HISTOGRAMS).map_err(CommandError::runtime)?;
     metrics::describe();
+    aws::describe();
     catalog::describe();
     kubernetes::describe();
     net::describe();

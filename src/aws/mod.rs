@@ -57,7 +57,7 @@ use http_client::http_client;
 use region::{NamedRegion, find_region, is_region, with_region};
 use untraced::untraced;
 
-pub use discovery::Discovery;
+pub use discovery::{Discovery, describe};
 pub use minter::{Minter, SignedToken};
 
 /// The limit for a TCP and TLS connection to an AWS API.

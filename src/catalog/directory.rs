@@ -67,7 +67,7 @@ impl Directory {
         self.listing.is_discovered()
     }
 
-    /// Sets the gauges: the number of targets and the age of the list.
+    /// Sets the gauges: the number of targets and the age of each region's list.
     pub fn measure(&self) {
         self.listing.measure();
     }

@@ -92,7 +92,11 @@ impl Listing {
     pub(super) fn measure(&self) {
         let state = self.state();
         let reachable = state.merged.targets.len() - state.merged.expired().count();
-        metrics::state(reachable, state.listed_at.map(ListedAt::age));
+        drop(state);
+        metrics::reachable(reachable);
+        if let Some(discover) = &self.discover {
+            discover.measure();
+        }
     }
 
     /// Logs how many targets are refused because their list is too old.
@@ -129,7 +133,6 @@ impl Listing {
         match found {
             Ok(Inventory { databases, failed, listed_at }) => {
                 for error in &failed {
-                    metrics::failed();
                     if databases.iter().any(|database| database.region == error.region) {
                         warn!(%error, "discovery failed in a region; its last list stays in use");
                     } else {
@@ -145,7 +148,6 @@ impl Listing {
                 Ok(())
             }
             Err(error) => {
-                metrics::failed();
                 state.error = Some(error.clone());
                 Err(error)
             }

@@ -24,6 +24,9 @@ pub trait Discover: Send + Sync {
         Box::pin(async { SkippedList::default() })
     }
 
+    /// Sets the gauges of the regions.
+    fn measure(&self) {}
+
     /// `REGION: REASON` of a database with this name that is not listed; absent if there is none.
     fn why_skipped<'a>(&'a self, _name: &'a str) -> Boxed<'a, Option<String>> {
         Box::pin(async { None })

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::NoTls;
 
-use crate::operations::{ADMIN, get, until_counted, until_ready};
+use crate::operations::{ADMIN, get, metric, until_counted, until_ready};
 use crate::support::aws_failure::{AwsFailure, Rule};
 use crate::support::builder::World;
 use crate::support::instance::{Cluster, Instance};
@@ -135,7 +135,19 @@ async fn a_region_that_fails_from_the_start_affects_no_other() {
     server.wait_for_log("discovery failed in a region; its databases are missing").await;
     let log = server.log();
     assert!(log.contains("the RDS databases of eu-west-1 could not be listed"), "{log}");
-    until_counted(&server, &["rds_auth_proxy_discovery_failures_total 1"]).await;
+    let failed = |region: &str, reason: &str, count: u32| {
+        let labels = format!("region=\"{region}\",reason=\"{reason}\"");
+        format!("rds_auth_proxy_discovery_failures_total{{{labels}}} {count}")
+    };
+    let expected = [failed("eu-west-1", "denied", 1), failed("us-east-1", "denied", 0)];
+    until_counted(&server, &expected.each_ref().map(String::as_str)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let text = get(&server, "/metrics").await.1;
+    let age = |region: &str| {
+        metric(&text, &format!("rds_auth_proxy_discovery_age_seconds{{region=\"{region}\"}} "))
+    };
+    assert!(age("eu-west-1") >= 2, "it counts from the start: {text}");
+    assert!(age("us-east-1") < 60, "{text}");
 
     log_in_at(&server, &world.rds().endpoint()).await.unwrap();
     for _ in 0..2 {
@@ -377,7 +389,10 @@ async fn a_policy_without_the_cluster_calls_costs_cluster_endpoints_and_one_warn
         let [warning] = warnings.as_slice() else { panic!("one warning: {warnings:#?}") };
         assert_eq!(warning["action"], "rds:DescribeDBClusters", "{warning}");
         assert!(warning["reason"].as_str().unwrap().contains(reason), "{warning}");
-        until_counted(&server, &["rds_auth_proxy_discovery_failures_total 0"]).await;
+        let text = get(&server, "/metrics").await.1;
+        let failures: Vec<_> =
+            text.lines().filter(|line| line.starts_with("rds_auth_proxy_discovery_failures_total{")).collect();
+        assert!(!failures.is_empty() && failures.iter().all(|line| line.ends_with(" 0")), "{text}");
         assert_eq!(world.aws.requests("DescribeDBClusterEndpoints"), 0, "no cluster needs it");
 
         // The instance's own tags decide.

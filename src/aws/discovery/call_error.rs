@@ -5,6 +5,7 @@ use std::error::Error;
 use aws_sdk_rds::config::http::HttpResponse;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 
+use super::metrics::FailureReason;
 use crate::aws::credentials::{CredentialSource, NoCredentials};
 use crate::error_chain;
 
@@ -26,10 +27,19 @@ const THROTTLED: [&str; 6] = [
     "TooManyRequestsException",
 ];
 
+/// The session of the credentials is over.
+const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
+
 /// The region does not know the credentials: nor does any other, or the account has not enabled this one (AWS Account Management
 /// Reference Guide, "Enable or disable AWS Regions in your account").
 const UNKNOWN_CREDENTIALS: [&str; 4] =
     ["InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "OptInRequired"];
+
+/// The clock here differs from that of AWS.
+const WRONG_TIME: [&str; 2] = ["RequestExpired", "RequestTimeTooSkewed"];
+
+/// The secret key does not belong to the access key.
+const BAD_SIGNATURE: [&str; 2] = ["SignatureDoesNotMatch", "IncompleteSignature"];
 
 /// An endpoint that is not AWS, or an older one, lacks the call.
 const UNKNOWN: [&str; 4] =
@@ -48,6 +58,8 @@ pub(super) struct CallError {
     pub(super) only_this_call: bool,
     /// The region does not know the credentials.
     pub(super) unknown_credentials: bool,
+    /// Why, for the metrics.
+    pub(super) reason: FailureReason,
 }
 
 impl CallError {
@@ -60,12 +72,18 @@ impl CallError {
         let known = DENIED.iter().chain(&THROTTLED).chain(&GONE).any(|known| *known == code);
         let only_this_call = known || is_unknown(error);
         let unknown_credentials = UNKNOWN_CREDENTIALS.contains(&code);
-        Self { text: error_text(action, source, error), only_this_call, unknown_credentials }
+        let (text, reason) = (error_text(action, source, error), failure_reason(error));
+        Self { text, only_this_call, unknown_credentials, reason }
     }
 
-    /// An error that other calls share.
+    /// The error of a document that cannot be used.
     pub(super) fn fatal(text: impl Into<String>) -> Self {
-        Self { text: text.into(), only_this_call: false, unknown_credentials: false }
+        Self::before_an_answer(text, FailureReason::Response)
+    }
+
+    /// The error of a call that was not answered, or not made.
+    pub(super) fn before_an_answer(text: impl Into<String>, reason: FailureReason) -> Self {
+        Self { text: text.into(), only_this_call: false, unknown_credentials: false, reason }
     }
 }
 
@@ -76,6 +94,32 @@ fn is_unknown<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> boo
         (_, Some(501)) => true,
         ("", status) => matches!(status, Some(404 | 405 | 500)),
         (code, _) => UNKNOWN.contains(&code),
+    }
+}
+
+fn failure_reason<E>(error: &SdkError<E, HttpResponse>) -> FailureReason
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    if error_chain::find::<NoCredentials>(error).is_some() {
+        return FailureReason::Credentials;
+    }
+    match error {
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) if is_unknown(error) => FailureReason::Response,
+        SdkError::ServiceError(refusal) => match refusal.err().code().unwrap_or_default() {
+            code if DENIED.contains(&code) => FailureReason::Denied,
+            code if THROTTLED.contains(&code) => FailureReason::Throttled,
+            code if EXPIRED.contains(&code) || UNKNOWN_CREDENTIALS.contains(&code) || BAD_SIGNATURE.contains(&code) => {
+                FailureReason::Credentials
+            }
+            code if WRONG_TIME.contains(&code) => FailureReason::Clock,
+            "" => FailureReason::Response,
+            _ => FailureReason::AwsError,
+        },
+        SdkError::TimeoutError(_) => FailureReason::Timeout,
+        SdkError::DispatchFailure(_) => FailureReason::Unreachable,
+        SdkError::ResponseError(_) => FailureReason::Response,
+        _ => FailureReason::AwsError,
     }
 }
 
@@ -121,16 +165,16 @@ fn refusal_text(action: &str, source: &CredentialSource, error: &impl ProvideErr
                  fewer replicas send fewer calls"
             )
         }
-        "ExpiredToken" | "ExpiredTokenException" => NoCredentials::refused_as_expired(source).to_string(),
+        _ if EXPIRED.contains(&code) => NoCredentials::refused_as_expired(source).to_string(),
         _ if UNKNOWN_CREDENTIALS.contains(&code) => format!(
             "AWS does not know the credentials of {source}, or the region is not enabled for the account; {}, or enable the region",
             source.remedy()
         ),
-        "RequestExpired" | "RequestTimeTooSkewed" => {
+        _ if WRONG_TIME.contains(&code) => {
             "AWS rejects the time in the request; set the clock of this machine".into()
         }
         // The message is left out, because it quotes the signed request.
-        "SignatureDoesNotMatch" | "IncompleteSignature" => format!(
+        _ if BAD_SIGNATURE.contains(&code) => format!(
             "AWS rejects the signature: the secret key of {source} does not belong to its access key, or the clock of \
              this machine is wrong; {}",
             source.remedy()

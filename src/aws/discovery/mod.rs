@@ -6,6 +6,7 @@ mod clusters;
 mod endpoint;
 mod hidden;
 mod instances;
+mod metrics;
 mod missing;
 mod proxies;
 mod proxy_calls;
@@ -16,7 +17,7 @@ mod skipped;
 mod tags;
 mod unusable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +37,11 @@ use call_error::{CallError, not_enabled};
 use clusters::Clusters;
 use endpoint::Origin;
 use proxies::Proxies;
+use metrics::FailureReason;
 use rds_api::RejectTruncated;
 use skipped::{Remark, ReportedRemarks};
+
+pub use metrics::describe;
 
 /// The limit for one region. It is below the directory's 30 s, so that the error names the region.
 const REGION_TIMEOUT: Duration = Duration::from_secs(25);
@@ -50,6 +54,8 @@ pub struct Discovery {
     reported_calls: ReportedCalls,
     /// The last list of each region, by its name.
     last: Mutex<BTreeMap<String, RegionList>>,
+    /// Stands for the time of the list in a region that was never listed.
+    created: ListedAt,
 }
 
 /// The databases of one region, and the remarks about them by `DATABASE in REGION`.
@@ -88,27 +94,36 @@ impl Discovery {
         let mut names = regions.to_vec();
         names.sort();
         names.dedup();
+        names.iter().for_each(|region| metrics::expect(region));
         Self {
             regions: names.iter().map(client).collect(),
             chain,
             reported: ReportedRemarks::default(),
             reported_calls: ReportedCalls::default(),
             last: Mutex::default(),
+            created: ListedAt::now(),
         }
     }
 
     async fn list_all(&self) -> Result<Inventory, DiscoverError> {
         let mut tasks = JoinSet::new();
+        let mut regions = HashMap::new();
         for (region, client) in &self.regions {
             let last = self.last.lock().get(region).map(|last| last.optional.clone()).unwrap_or_default();
-            tasks.spawn(list_region(region.clone(), client.clone(), Arc::clone(&self.chain), last));
+            let task = list_region(region.clone(), client.clone(), Arc::clone(&self.chain), last);
+            regions.insert(tasks.spawn(task).id(), region);
         }
         let mut listed = Vec::new();
         let mut failed = Vec::new();
-        while let Some(ended) = tasks.join_next().await {
-            match ended.unwrap_or_else(|error| Err(crashed(&error))) {
-                Ok(region) => listed.push(region),
-                Err(error) => failed.push(error),
+        while let Some(ended) = tasks.join_next_with_id().await {
+            let (id, result) = ended.unwrap_or_else(|error| (error.id(), Err(crashed(&error))));
+            let region = regions.remove(&id).cloned().unwrap_or_default();
+            match result {
+                Ok(list) => listed.push((region, list)),
+                Err(error) => {
+                    metrics::failed(&region, error.reason);
+                    failed.push(Failed { region, error });
+                }
             }
         }
         failed.sort_by(|left, right| left.region.cmp(&right.region));
@@ -150,6 +165,14 @@ impl Discover for Discovery {
         Box::pin(self.list_skipped())
     }
 
+    fn measure(&self) {
+        let last = self.last.lock();
+        for (region, _) in &self.regions {
+            let listed_at = last.get(region).map_or(self.created, |list| list.listed_at);
+            metrics::age(region, listed_at.age());
+        }
+    }
+
     fn why_skipped<'a>(&'a self, name: &'a str) -> Boxed<'a, Option<String>> {
         Box::pin(Self::why_skipped(self, name))
     }
@@ -164,46 +187,39 @@ impl Failed {
     }
 }
 
-fn crashed(error: &JoinError) -> Failed {
+fn crashed(error: &JoinError) -> CallError {
     let text = format!("the task that queried RDS ended early ({error}); this is a bug in rds-auth-proxy");
-    Failed { region: "a region".into(), error: CallError::fatal(text) }
+    CallError::before_an_answer(text, FailureReason::Crashed)
 }
 
+/// Lists a region, or returns why not.
 async fn list_region(
     region: String,
     client: Client,
     chain: Arc<Chain>,
     last: Optional,
-) -> Result<(String, RegionList), Failed> {
-    let listed =
-        timeout(REGION_TIMEOUT, Box::pin(query(&region, &client, &chain, last))).await.unwrap_or_else(|_| {
-            Err(CallError::fatal(format!(
-                "RDS did not answer within {} s; check the network, or the VPC endpoint for RDS",
-                REGION_TIMEOUT.as_secs()
-            )))
-        });
-    match listed {
-        Ok(listed) => Ok((region, listed)),
-        Err(error) => Err(Failed { region, error }),
-    }
+) -> Result<RegionList, CallError> {
+    timeout(REGION_TIMEOUT, Box::pin(query(&region, &client, &chain, last))).await.unwrap_or_else(|_| {
+        let text = format!(
+            "RDS did not answer within {} s; check the network, or the VPC endpoint for RDS",
+            REGION_TIMEOUT.as_secs()
+        );
+        Err(CallError::before_an_answer(text, FailureReason::Timeout))
+    })
 }
 
-async fn query(
-    region: &str,
-    client: &Client,
-    chain: &Chain,
-    last: Optional,
-) -> Result<RegionList, CallError> {
+async fn query(region: &str, client: &Client, chain: &Chain, last: Optional) -> Result<RegionList, CallError> {
     let origin = Origin { region, listed_at: ListedAt::now() };
     // Before any call, because the SDK's error for missing credentials hides their cause.
-    chain.current().await.map_err(|error| CallError::fatal(error.to_string()))?;
+    chain.current().await.map_err(|error| {
+        CallError::before_an_answer(error.to_string(), FailureReason::Credentials)
+    })?;
     let source = chain.credential_source();
-    let listed = tokio::try_join!(
+    let (instances, (clusters, mut unavailable), (proxies, of_proxies)) = tokio::try_join!(
         instances::list(client, &source),
         clusters::list(client, &source, last.clusters),
         proxies::list(client, &source, region, last.proxies)
-    );
-    let (instances, (clusters, mut unavailable), (proxies, of_proxies)) = listed?;
+    )?;
     unavailable.extend(of_proxies);
     let mut remarks = BTreeMap::new();
     let mut databases = instances::usable(&instances, &clusters, origin, &mut remarks);
