@@ -25,6 +25,7 @@ mod observe;
 mod overview;
 mod reach;
 mod reload;
+mod reload_metrics;
 mod restart_keys;
 mod run;
 pub(crate) mod server;

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use super::supervise::Supervisor;
-use super::{admin_thread, bind};
+use super::{admin_thread, bind, reload_metrics};
 use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::aws;
 use crate::catalog::{self, Directory};
@@ -82,6 +82,7 @@ fn recorder() -> Result<Recorder, CommandError> {
     let recorder =
         Recorder::install(version, commit, &metrics::HISTOGRAMS).map_err(CommandError::runtime)?;
     metrics::describe();
+    reload_metrics::describe();
     aws::describe();
     catalog::describe();
     kubernetes::describe();

@@ -8,8 +8,8 @@ use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use super::observe::Observer;
-use super::restart_keys;
 use super::start::{ConfigFile, policy, report};
+use super::{reload_metrics, restart_keys};
 use crate::catalog::{Acl, Directory};
 use crate::config::{self, Config, Mode};
 use crate::process::logging::Log;
@@ -70,9 +70,11 @@ impl<R: Role> Running<R> {
         match loaded {
             Ok(Some(config)) => self.apply(config),
             Ok(None) => {
+                reload_metrics::failed();
                 warn!(file = %self.file.path.display(), "the configuration is empty; the previous one stays in use");
             }
             Err(error) => {
+                reload_metrics::failed();
                 warn!(%error, "the configuration cannot be used; the previous one stays in use");
             }
         }
@@ -94,6 +96,7 @@ impl<R: Role> Running<R> {
         self.log.configure(config.log_level);
         self.engine.set_limits(config.limits);
         self.acl = config.acl;
+        reload_metrics::succeeded();
         info!(file = %self.file.path.display(), "the configuration was loaded again");
     }
 }

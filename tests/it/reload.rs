@@ -77,6 +77,30 @@ async fn a_changed_configuration_applies_to_new_connections() {
     world.stop().await;
 }
 
+#[tokio::test]
+async fn metrics_report_whether_the_last_change_was_loaded() {
+    const SUCCESSFUL: &str = "rds_auth_proxy_config_last_reload_successful";
+    const TIME: &str = "rds_auth_proxy_config_last_reload_success_timestamp_seconds ";
+    let world = World::new().with_server(ADMIN).with_client(ADMIN).start().await;
+    for (proxy, file) in [(world.server(), "server.yaml"), (world.client(), "client.yaml")] {
+        let text = until_counted(proxy, &[&format!("{SUCCESSFUL} 1")]).await;
+        let mut loaded = metric(&text, TIME);
+        assert!(loaded > 1_700_000_000, "{text}");
+        let path = world.directory.join(file);
+        let good = fs::read_to_string(&path).unwrap();
+        for broken in ["proxy: {listen_adr: x}", "# empty\n"] {
+            fs::write(&path, broken).unwrap();
+            let text = until_counted(proxy, &[&format!("{SUCCESSFUL} 0")]).await;
+            assert_eq!(metric(&text, TIME), loaded, "{text}");
+            fs::write(&path, &good).unwrap();
+            let text = until_counted(proxy, &[&format!("{SUCCESSFUL} 1")]).await;
+            assert!(metric(&text, TIME) > loaded, "{text}");
+            loaded = metric(&text, TIME);
+        }
+    }
+    world.stop().await;
+}
+
 /// Nix and `OSTree` give every file the same modification time and replace a link.
 #[tokio::test]
 async fn a_link_that_moves_to_a_configuration_of_equal_size_and_time_counts() {
