@@ -1,6 +1,7 @@
 //! The admin listener: liveness, readiness and metrics. It has no secrets and changes nothing, but shows the databases and
 //! their use, so it should not be reachable from everywhere. The admin socket shows the sessions and ends them.
 
+mod certificates;
 mod health;
 mod process_metrics;
 mod recorder;
@@ -18,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::net::{HostNames, HttpLimits, Listener, serve_http};
 
-pub use health::{Certificates, Health};
+pub use certificates::Certificates;
+pub use health::Health;
 pub use recorder::Recorder;
 pub use sessions::{MAX_REASON, SessionLine, SessionList, serve_sessions};
 

@@ -1,6 +1,7 @@
 //! The metrics recorder of the process.
 
-use super::health::{CERTIFICATE_END, TASKS};
+use super::certificates::CERTIFICATE_END;
+use super::health::TASKS;
 use super::process_metrics;
 use metrics::{describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};

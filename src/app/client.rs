@@ -87,6 +87,7 @@ pub(crate) async fn prepare(
     let engine = Engine::new(client, config.acceptor.clone(), config.limits.clone())
         .with_gate(gate)
         .for_owner_only(owner_only(&config, &address));
+    observer.report_expiry(&mut supervisor);
     observer.listen(&config, None, engine.gauges(), &shutdown, &mut supervisor).await?;
     admin_socket::listen(&config, engine.sessions(), &mut supervisor).await?;
     let engine = Arc::new(engine);

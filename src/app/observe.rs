@@ -1,8 +1,11 @@
 //! Metrics, probes and the expiry of certificates, for operators.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use tracing::info;
 
 use super::supervise::Supervisor;
@@ -16,6 +19,9 @@ use crate::net::{self, Address, HostNames, Listener};
 use crate::process::{CommandError, logging};
 use crate::session::{Gauges, metrics};
 use crate::shutdown::Shutdown;
+
+/// How often the expiry of certificates is checked for the log.
+const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The metrics of the process and the certificate files whose expiry they report.
 pub(super) struct Observer {
@@ -36,6 +42,13 @@ impl Observer {
     /// Watches the certificate files of this configuration and no others.
     pub(super) fn reconfigure(&self, config: &Config) {
         self.certificates.watch(config.certificates());
+    }
+
+    /// Reports certificates that expire soon, or have expired, in the log.
+    pub(super) fn report_expiry(&self, supervisor: &mut Supervisor) {
+        supervisor.restart_on_panic("certificate expiry", self.certificates.clone(), |certificates| {
+            Box::pin(report_expiry(certificates))
+        });
     }
 
     /// Starts the admin listener, if there is one. Readiness depends on the directory, if there is one.
@@ -74,6 +87,16 @@ impl Observer {
         info!(admin_addr = %bound, "answering probes");
         supervisor.end_on_panic("admin listener", service);
         Ok(())
+    }
+}
+
+/// Never returns.
+async fn report_expiry(certificates: &Certificates) {
+    loop {
+        let certificates = certificates.clone();
+        // An error means that the runtime ends.
+        let _reported = spawn_blocking(move || certificates.report()).await;
+        sleep(EXPIRY_INTERVAL).await;
     }
 }
 

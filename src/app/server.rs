@@ -33,6 +33,7 @@ pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Pre
         config.limits.clone(),
     )
     .with_gate(gate);
+    observer.report_expiry(&mut supervisor);
     observer.listen(&config, Some(&directory), engine.gauges(), &shutdown, &mut supervisor).await?;
 
     let refresh = (Arc::clone(&directory), shutdown.clone());

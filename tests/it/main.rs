@@ -135,6 +135,8 @@ mod gauges;
 mod log;
 /// Probes, metrics, audit lines and the health check.
 mod operations;
+/// Log lines about certificates that expire.
+mod expiry;
 /// Changes of configuration, certificates and log level while a proxy runs.
 mod reload;
 /// The audit line at the end of a session: `ended_by` and `outcome`.

@@ -30,6 +30,8 @@ pub enum Validity {
     Expired,
     /// Begins in 2090.
     NotYet,
+    /// Ends after this time.
+    Until(std::time::Duration),
 }
 
 /// A certificate authority.
@@ -174,6 +176,11 @@ fn set_validity(params: &mut CertificateParams, validity: Validity) {
         Validity::Now => (2020, 2060),
         Validity::Expired => (2020, 2021),
         Validity::NotYet => (2090, 2091),
+        Validity::Until(left) => {
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = (std::time::SystemTime::now() + left).into();
+            return;
+        }
     };
     params.not_before = rcgen::date_time_ymd(from, 1, 1);
     params.not_after = rcgen::date_time_ymd(to, 1, 1);
