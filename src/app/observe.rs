@@ -102,8 +102,7 @@ async fn report_expiry(certificates: &Certificates) {
 
 fn recorder() -> Result<Recorder, CommandError> {
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("RDS_AUTH_PROXY_BUILD_COMMIT"));
-    let recorder =
-        Recorder::install(version, commit, &metrics::HISTOGRAMS).map_err(CommandError::runtime)?;
+    let recorder = Recorder::install(version, commit, &metrics::HISTOGRAMS).map_err(CommandError::runtime)?;
     metrics::describe();
     reload_metrics::describe();
     aws::describe();

@@ -20,4 +20,5 @@ pub async fn serve<R: Role>(engine: Arc<Engine<R>>, listener: Listener, shutdown
     })
     .await;
     engine.refusals.flush();
+    engine.dropped.flush();
 }

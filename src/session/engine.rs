@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
-use tracing::warn;
+use parking_lot::RwLock;
 
+use super::dropped_log::DroppedLog;
 use super::gauges::Gauges;
 use super::live::LiveSessions;
 use super::logins::Logins;
@@ -15,10 +14,6 @@ use super::slots::{Slot, Slots};
 use super::{Failure, Limits, Role, metrics};
 use crate::net::{Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket};
 use crate::tls::Acceptor;
-
-/// The shortest time between two log lines about dropped pending connections: a flood of connections must not become a
-/// flood of lines.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often a connection tries to get a slot.
 const TRIES: u32 = 4;
@@ -31,11 +26,11 @@ pub struct Engine<R> {
     pub(super) acceptor: Option<Acceptor>,
     pub(super) logins: Logins,
     pub(super) refusals: RefusalLog,
+    pub(super) dropped: DroppedLog,
     pub(super) sessions: LiveSessions,
     slots: Slots,
     limits: RwLock<Arc<Limits>>,
     pending: Pending,
-    dropped: Mutex<Dropped>,
     next_id: AtomicU64,
     refuses_sessions: Gate,
     owner_only: bool,
@@ -54,11 +49,11 @@ impl<R: Role> Engine<R> {
             acceptor,
             logins: Logins::new(&limits),
             refusals: RefusalLog::default(),
+            dropped: DroppedLog::default(),
             sessions: LiveSessions::default(),
             slots: Slots::default(),
             limits: RwLock::new(Arc::new(limits)),
             pending: Pending::default(),
-            dropped: Mutex::default(),
             next_id: AtomicU64::new(1),
             refuses_sessions: Arc::new(|| false),
             owner_only: false,
@@ -122,7 +117,7 @@ impl<R: Role> Engine<R> {
     pub(super) fn admit(&self, peer: Peer) -> (u64, PendingPermit) {
         let (permit, dropped) = self.pending.add(peer, self.limits().pending());
         if let Some(peer) = dropped {
-            self.dropped.lock().note(&peer);
+            self.dropped.add(peer);
         }
         (self.next_id.fetch_add(1, Ordering::Relaxed), permit)
     }
@@ -143,25 +138,6 @@ impl<R: Role> Engine<R> {
                 }
                 taken => return taken,
             }
-        }
-    }
-}
-
-/// Pending connections that were dropped since the last line about them.
-#[derive(Default)]
-struct Dropped {
-    logged: Option<Instant>,
-    connections: u64,
-}
-
-impl Dropped {
-    /// Counts one, and logs the count unless that happened just now.
-    fn note(&mut self, peer: &Peer) {
-        self.connections += 1;
-        if self.logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
-            let connections = self.connections;
-            warn!(%peer, connections, "dropped before the startup packet: too many pending connections");
-            *self = Self { logged: Some(Instant::now()), connections: 0 };
         }
     }
 }

@@ -246,7 +246,11 @@ mod tests {
         let live = add(&sessions, 1);
         assert_eq!(live.entry.uncounted(7, 9), (7, 9));
         assert_eq!(live.entry.uncounted(10, 9), (3, 0));
-        assert_eq!(live.entry.uncounted(7, 9), (0, 0), "an older total, read before the end and counted after it");
+        assert_eq!(
+            live.entry.uncounted(7, 9),
+            (0, 0),
+            "an older total, read before the end and counted after it"
+        );
     }
 
     /// An idle session takes about 20 KB (docs/development.md), and its entry little of it.

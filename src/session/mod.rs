@@ -26,7 +26,7 @@
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `live.rs` | the table of the open sessions, and the order to end one |
 //! | `audit.rs`, `metrics.rs`, `gauges.rs` | log lines and metrics of a connection |
-//! | `refusal_log.rs` | one log line and a count for refusals of one kind |
+//! | `refusal_log.rs`, `dropped_log.rs` | one log line and a count for refusals of one kind, and for dropped pending connections |
 
 mod accept;
 mod audit;
@@ -38,6 +38,7 @@ mod close;
 mod connect;
 mod connection;
 mod deadline;
+mod dropped_log;
 mod engine;
 mod explain;
 mod failure;

@@ -390,8 +390,10 @@ async fn a_policy_without_the_cluster_calls_costs_cluster_endpoints_and_one_warn
         assert_eq!(warning["action"], "rds:DescribeDBClusters", "{warning}");
         assert!(warning["reason"].as_str().unwrap().contains(reason), "{warning}");
         let text = get(&server, "/metrics").await.1;
-        let failures: Vec<_> =
-            text.lines().filter(|line| line.starts_with("rds_auth_proxy_discovery_failures_total{")).collect();
+        let failures: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("rds_auth_proxy_discovery_failures_total{"))
+            .collect();
         assert!(!failures.is_empty() && failures.iter().all(|line| line.ends_with(" 0")), "{text}");
         assert_eq!(world.aws.requests("DescribeDBClusterEndpoints"), 0, "no cluster needs it");
 

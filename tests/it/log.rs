@@ -57,6 +57,32 @@ async fn refusals_of_one_kind_share_a_line_and_metrics_count_all() {
 }
 
 #[tokio::test]
+async fn dropped_pending_connections_are_reported_without_a_further_event() {
+    const SILENT: u64 = 300;
+    let yaml = "proxy: {max_connections: 2}";
+    let world = World::new().with_server(yaml).without_client().start().await;
+    let server = world.server();
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(Raw::connect(server.port()).await);
+    }
+    let reported = || -> u64 {
+        let all = lines(server, "dropped before the startup packet: too many pending connections");
+        all.iter().map(|line| line["connections"].as_u64().unwrap()).sum()
+    };
+    let all = async {
+        // 256 connections may be pending.
+        while reported() < SILENT - 256 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let limit = Duration::from_secs(12);
+    assert!(tokio::time::timeout(limit, all).await.is_ok(), "{} were reported", reported());
+    drop(silent);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_text_of_a_peer_is_cut_and_cannot_turn_the_writing_direction() {
     let text = format!("SFATAL\0C28000\0M\u{200e}\u{200f}\u{61c}no{}\0\0", "!".repeat(50_000));
     let fake = FakeDatabase::answering(message(b'E', text.as_bytes())).await;

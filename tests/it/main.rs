@@ -129,14 +129,14 @@ mod commands;
 mod counters;
 /// Descriptors that run out, and the admin listener that reports it.
 mod descriptors;
+/// Log lines about certificates that expire.
+mod expiry;
 /// Metrics of sessions that run.
 mod gauges;
 /// What peers can write into the log.
 mod log;
 /// Probes, metrics, audit lines and the health check.
 mod operations;
-/// Log lines about certificates that expire.
-mod expiry;
 /// Changes of configuration, certificates and log level while a proxy runs.
 mod reload;
 /// The audit line at the end of a session: `ended_by` and `outcome`.

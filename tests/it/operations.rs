@@ -129,7 +129,10 @@ async fn probes_and_metrics_report_sessions_and_refusals() {
     }
     assert_eq!(metric(&text, "rds_auth_proxy_ready"), 1);
     assert_eq!(metric(&text, "rds_auth_proxy_targets"), 1);
-    assert_eq!(count(&text, "rds_auth_proxy_discovery_failures_total{region=\"us-east-1\",reason=\"denied\"}"), 0);
+    assert_eq!(
+        count(&text, "rds_auth_proxy_discovery_failures_total{region=\"us-east-1\",reason=\"denied\"}"),
+        0
+    );
     assert!(metric(&text, "rds_auth_proxy_discovery_age_seconds{region=\"us-east-1\"}") < 60);
     assert!(text.contains("rds_auth_proxy_build_info{"));
     let tokens = world.rds().tokens();

@@ -105,11 +105,16 @@ where
         return FailureReason::Credentials;
     }
     match error {
-        SdkError::ServiceError(_) | SdkError::ResponseError(_) if is_unknown(error) => FailureReason::Response,
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) if is_unknown(error) => {
+            FailureReason::Response
+        }
         SdkError::ServiceError(refusal) => match refusal.err().code().unwrap_or_default() {
             code if DENIED.contains(&code) => FailureReason::Denied,
             code if THROTTLED.contains(&code) => FailureReason::Throttled,
-            code if EXPIRED.contains(&code) || UNKNOWN_CREDENTIALS.contains(&code) || BAD_SIGNATURE.contains(&code) => {
+            code if EXPIRED.contains(&code)
+                || UNKNOWN_CREDENTIALS.contains(&code)
+                || BAD_SIGNATURE.contains(&code) =>
+            {
                 FailureReason::Credentials
             }
             code if WRONG_TIME.contains(&code) => FailureReason::Clock,

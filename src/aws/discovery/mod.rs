@@ -36,8 +36,8 @@ use answer::{ReportedCalls, Unavailable};
 use call_error::{CallError, not_enabled};
 use clusters::Clusters;
 use endpoint::Origin;
-use proxies::Proxies;
 use metrics::FailureReason;
+use proxies::Proxies;
 use rds_api::RejectTruncated;
 use skipped::{Remark, ReportedRemarks};
 
@@ -208,12 +208,18 @@ async fn list_region(
     })
 }
 
-async fn query(region: &str, client: &Client, chain: &Chain, last: Optional) -> Result<RegionList, CallError> {
+async fn query(
+    region: &str,
+    client: &Client,
+    chain: &Chain,
+    last: Optional,
+) -> Result<RegionList, CallError> {
     let origin = Origin { region, listed_at: ListedAt::now() };
     // Before any call, because the SDK's error for missing credentials hides their cause.
-    chain.current().await.map_err(|error| {
-        CallError::before_an_answer(error.to_string(), FailureReason::Credentials)
-    })?;
+    chain
+        .current()
+        .await
+        .map_err(|error| CallError::before_an_answer(error.to_string(), FailureReason::Credentials))?;
     let source = chain.credential_source();
     let (instances, (clusters, mut unavailable), (proxies, of_proxies)) = tokio::try_join!(
         instances::list(client, &source),

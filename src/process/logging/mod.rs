@@ -3,6 +3,7 @@
 mod filter;
 mod human;
 mod json;
+mod kind;
 mod queue;
 mod shorten;
 

@@ -9,26 +9,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use metrics::{counter, describe_counter};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing::{Metadata, warn};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::session::AUDIT_MODULE;
+use super::kind::{Kind, PerKind};
 
 const DROPPED: &str = "rds_auth_proxy_log_lines_dropped_total";
 
 /// The pause before a non-blocking standard error is tried again.
 const RETRY: Duration = Duration::from_millis(10);
 
+/// How long lost lines may go unreported while no line arrives.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How long [`LogQueue::flush`] waits.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
-
-/// Two kinds of lines, so that a flood of the one does not displace the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Audit,
-    Log,
-}
 
 /// The queue. Clones share it.
 #[derive(Clone, Default)]
@@ -43,6 +39,8 @@ struct Shared {
     empty: Condvar,
     /// The last write failed.
     failing: AtomicBool,
+    /// The numbers in a report of lost lines that is not written yet.
+    reporting: Mutex<PerKind<u64>>,
 }
 
 #[derive(Default)]
@@ -52,12 +50,6 @@ struct Waiting {
     bytes: PerKind<usize>,
     /// Lines that were lost since the last report of it.
     lost: PerKind<u64>,
-}
-
-#[derive(Default)]
-struct PerKind<T> {
-    audit: T,
-    log: T,
 }
 
 /// Describes the metric to the recorder, and begins it at 0.
@@ -117,8 +109,10 @@ impl Shared {
             let (kind, line) = self.next();
             let written = write_line(&mut output, &line);
             self.failing.store(written.is_err(), Ordering::Relaxed);
+            let reported = std::mem::take(&mut *self.reporting.lock());
             if written.is_err() {
                 self.lose(kind, "write_failed");
+                self.waiting.lock().lost.add(&reported);
             }
             let mut waiting = self.waiting.lock();
             *waiting.bytes.of(kind) -= line.len();
@@ -138,7 +132,11 @@ impl Shared {
             if let Some(next) = waiting.lines.pop_front() {
                 return next;
             }
-            self.arrived.wait(&mut waiting);
+            if waiting.lost.any() && self.arrived.wait_for(&mut waiting, REPORT_INTERVAL).timed_out() {
+                MutexGuard::unlocked(&mut waiting, || self.report_lost());
+            } else if waiting.lines.is_empty() {
+                self.arrived.wait(&mut waiting);
+            }
         }
     }
 
@@ -150,7 +148,8 @@ impl Shared {
     /// Writes how many lines are missing, once the reader is back.
     fn report_lost(&self) {
         let lost = std::mem::take(&mut self.waiting.lock().lost);
-        if lost.audit + lost.log > 0 {
+        if lost.any() {
+            self.reporting.lock().add(&lost);
             warn!(
                 lines = lost.log,
                 audit_lines = lost.audit,
@@ -166,15 +165,6 @@ impl Waiting {
     }
 }
 
-impl<T> PerKind<T> {
-    const fn of(&mut self, kind: Kind) -> &mut T {
-        match kind {
-            Kind::Audit => &mut self.audit,
-            Kind::Log => &mut self.log,
-        }
-    }
-}
-
 /// Writes a whole line. Another process may have made standard error non-blocking.
 fn write_line(output: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     while !line.is_empty() {
@@ -187,27 +177,6 @@ fn write_line(output: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
         }
     }
     output.flush()
-}
-
-impl Kind {
-    fn of(metadata: &Metadata<'_>) -> Self {
-        if metadata.target() == AUDIT_MODULE { Self::Audit } else { Self::Log }
-    }
-
-    /// The most bytes of its lines that wait.
-    const fn limit(self) -> usize {
-        match self {
-            Self::Audit => 1024 * 1024,
-            Self::Log => 256 * 1024,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Audit => "audit",
-            Self::Log => "log",
-        }
-    }
 }
 
 /// One line; it joins the queue when it is dropped.
@@ -305,5 +274,39 @@ mod tests {
         line(Kind::Audit, b'x');
         queue.flush();
         assert!(queue.may_lose_audit_lines() && lost(Kind::Audit) > 0, "a failed write is known");
+    }
+
+    /// A standard error that fails while it is full.
+    struct Disk(Arc<AtomicBool>);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.load(Ordering::Relaxed) {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(bytes.len())
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lost_lines_are_reported_without_a_further_line() {
+        let full = Arc::new(AtomicBool::new(true));
+        let queue = LogQueue::start(Disk(Arc::clone(&full))).unwrap();
+        drop(Line { shared: Arc::clone(&queue.0), kind: Kind::Audit, bytes: b"x".to_vec() });
+        queue.flush();
+        let lost = || queue.0.waiting.lock().lost.any();
+        let deadline = Instant::now() + REPORT_INTERVAL + Duration::from_secs(5);
+        full.store(false, Ordering::Relaxed);
+        assert!(lost());
+        while lost() {
+            assert!(Instant::now() < deadline, "they are not reported");
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(queue.0.reporting.lock().audit, 1, "the numbers are kept until the report is written");
     }
 }
