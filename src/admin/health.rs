@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use super::{Certificates, process_metrics};
 use crate::catalog::Directory;
 use crate::session::Gauges;
-use crate::session::metrics::expect_logins;
+use crate::session::metrics::expect_target;
 use crate::shutdown::Shutdown;
 
 /// The number of live asynchronous tasks.
@@ -57,7 +57,7 @@ impl Health {
             let mut known = self.known.lock();
             for target in directory.targets() {
                 if !known.contains(&target.name) {
-                    expect_logins(&target.name);
+                    expect_target(&target.name);
                     known.insert(target.name);
                 }
             }

@@ -17,7 +17,7 @@ use crate::net::{Address, PeerUser};
 use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
 use crate::secret::Secret;
-use crate::session::metrics::expect_logins;
+use crate::session::metrics::expect_target;
 use crate::session::{Engine, Hop, Transport};
 
 /// The targets to choose from, and the AWS edge behind them.
@@ -75,7 +75,7 @@ pub(crate) async fn prepare(
     let clock = catalog.aws.as_ref().map(Aws::clock).unwrap_or_default();
     let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
     let (listener, address) = listen(&listen_flags, &config, &target).await?;
-    expect_logins(&target.name);
+    expect_target(&target.name);
     if let UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) = &upstream_mode {
         supervisor.restart_on_panic(
             "upstream check",

@@ -81,7 +81,8 @@ impl<R: Role> Engine<R> {
     /// The gauges that are measured when they are read.
     #[must_use]
     pub fn gauges(&self) -> Gauges {
-        Gauges { sessions: self.sessions.clone(), pending: self.pending.clone() }
+        let guesses = self.refusals.guesses.clone();
+        Gauges { sessions: self.sessions.clone(), pending: self.pending.clone(), guesses }
     }
 
     /// Replaces the limits for connections to come.

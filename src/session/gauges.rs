@@ -1,5 +1,6 @@
 //! The gauges of an engine that are measured when they are read.
 
+use super::guesses::Guesses;
 use super::live::LiveSessions;
 use super::metrics;
 use crate::net::Pending;
@@ -9,12 +10,14 @@ use crate::net::Pending;
 pub struct Gauges {
     pub(super) sessions: LiveSessions,
     pub(super) pending: Pending,
+    pub(super) guesses: Guesses,
 }
 
 impl Gauges {
     /// Sets the gauges, and counts the bytes that open sessions have moved since the last call.
     pub fn measure(&self) {
         metrics::pending(self.pending.count());
+        metrics::guesses(self.guesses.largest());
         self.sessions.measure();
     }
 }

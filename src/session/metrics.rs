@@ -31,8 +31,16 @@ const LOGINS_OPEN: &str = "rds_auth_proxy_logins_open";
 const LOGINS_WAITING: &str = "rds_auth_proxy_logins_waiting";
 const LOGINS_DELAYED: &str = "rds_auth_proxy_logins_delayed_total";
 const REFUSALS: &str = "rds_auth_proxy_refused_total";
+const GUESSES: &str = "rds_auth_proxy_refused_logins_of_one_peer";
 const CANCELS: &str = "rds_auth_proxy_cancel_requests_total";
 const BYTES: &str = "rds_auth_proxy_bytes_total";
+
+/// The values of `ended_by` and `outcome`.
+const ENDS: [(&str, [&str; 3]); 3] = [
+    ("application", ["closed", "broken", "vanished"]),
+    ("hop", ["closed", "broken", "vanished"]),
+    ("proxy", ["idle_timeout", "shutdown", "administrator"]),
+];
 
 /// The label `target` of connections that name no known target.
 const OTHER: &str = "other";
@@ -51,6 +59,7 @@ pub fn describe() {
         REFUSALS,
         "Connections that did not become a session, by the side at fault, the reason and the target."
     );
+    describe_gauge!(GUESSES, "The most logins of one peer that were refused in the last 5 minutes.");
     describe_gauge!(LOGINS_OPEN, "Logins under way at a target, from the dial to ready.");
     describe_gauge!(LOGINS_WAITING, "Logins that wait for their turn, by target.");
     describe_counter!(
@@ -60,6 +69,9 @@ pub fn describe() {
     describe_counter!(CANCELS, "Cancel requests delivered, by target.");
     describe_counter!(BYTES, Unit::Bytes, "Bytes of sessions, open ones included, by target and direction.");
     expect_refusals(OTHER);
+    for cause in ["limit", "refusals"] {
+        counter!(LOGINS_DELAYED, "cause" => cause).increment(0);
+    }
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "Time from accept to ready, by step.");
     describe_histogram!(LOGIN_SECONDS, Unit::Seconds, "Time from the dial of a target to ready, by target.");
 }
@@ -78,6 +90,11 @@ pub(super) fn slots_used(slots: usize) {
 /// Sets how many connections are pending.
 pub(super) fn pending(connections: usize) {
     gauge!(PENDING).set(u32::try_from(connections).unwrap_or(u32::MAX));
+}
+
+/// Sets the most refused logins of one peer.
+pub(super) fn guesses(refused: u32) {
+    gauge!(GUESSES).set(refused);
 }
 
 /// Sets the age of the oldest session; absent where none is open.
@@ -172,14 +189,15 @@ pub(super) fn logged_in(target: &str, took: Duration) {
 
 pub(super) fn session_began(target: &str) {
     gauge!(SESSIONS_OPEN, "target" => target.to_owned()).increment(1);
-    moved(target, 0, 0);
 }
 
 pub(super) fn session_ended(target: &str, ended_by: &'static str, outcome: &'static str) {
-    let target = target.to_owned();
-    gauge!(SESSIONS_OPEN, "target" => target.clone()).decrement(1);
-    let labels = [("target", target), ("ended_by", ended_by.into()), ("outcome", outcome.into())];
-    counter!(SESSIONS, &labels).increment(1);
+    gauge!(SESSIONS_OPEN, "target" => target.to_owned()).decrement(1);
+    sessions(target, ended_by, outcome).increment(1);
+}
+
+fn sessions(target: &str, ended_by: &'static str, outcome: &'static str) -> Counter {
+    counter!(SESSIONS, "target" => target.to_owned(), "ended_by" => ended_by, "outcome" => outcome)
 }
 
 pub(super) fn refused(fault: Fault, reason: Reason, target: &str) {
@@ -191,9 +209,19 @@ fn label(target: &str) -> &str {
     if target.is_empty() { OTHER } else { target }
 }
 
-/// Makes the counters of logins for this target, at 0: a counter that appears with its first burst shows no increase.
-pub fn expect_logins(target: &str) {
+/// Makes all series of this target, at 0: a counter that appears with its first burst shows no increase.
+pub fn expect_target(target: &str) {
     let _at_zero = histogram!(LOGIN_SECONDS, "target" => target.to_owned());
+    for name in [SESSIONS_OPEN, LOGINS_OPEN, LOGINS_WAITING] {
+        gauge!(name, "target" => target.to_owned()).increment(0);
+    }
+    for (ended_by, outcomes) in ENDS {
+        for outcome in outcomes {
+            sessions(target, ended_by, outcome).increment(0);
+        }
+    }
+    counter!(CANCELS, "target" => target.to_owned()).increment(0);
+    moved(target, 0, 0);
     expect_refusals(target);
 }
 

@@ -26,6 +26,7 @@
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `live.rs` | the table of the open sessions, and the order to end one |
 //! | `audit.rs`, `metrics.rs`, `gauges.rs` | log lines and metrics of a connection |
+//! | `guesses.rs` | refused logins of one peer in the last minutes |
 //! | `refusal_log.rs`, `dropped_log.rs` | one log line and a count for refusals of one kind, and for dropped pending connections |
 
 mod accept;
@@ -47,6 +48,7 @@ mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gauges;
+mod guesses;
 mod io_reason;
 mod limits;
 mod live;

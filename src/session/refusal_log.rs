@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Span, debug, info, warn};
 
+use super::guesses::Guesses;
 use crate::net::Peer;
 
 /// The time between two lines of one kind.
@@ -48,7 +49,10 @@ pub(super) struct RefusedConnection {
 
 /// Writes the lines. Clones share the counts.
 #[derive(Clone, Default)]
-pub(super) struct RefusalLog(Arc<Mutex<Kinds>>);
+pub(super) struct RefusalLog {
+    kinds: Arc<Mutex<Kinds>>,
+    pub(super) guesses: Guesses,
+}
 
 #[derive(Default)]
 struct Kinds {
@@ -77,7 +81,9 @@ struct Window {
 impl RefusalLog {
     /// Writes the line of this refusal, or counts it for a later one.
     pub(super) fn add(&self, refused: RefusedConnection) {
-        let mut kinds = self.0.lock();
+        let RefusedConnection { peer, reason, target, user, .. } = &refused;
+        self.guesses.note(peer.network(), reason, target, user);
+        let mut kinds = self.kinds.lock();
         let at_once = kinds.add(refused, Instant::now());
         let start = !std::mem::replace(&mut kinds.reporting, true);
         drop(kinds);
@@ -91,7 +97,7 @@ impl RefusalLog {
 
     /// Writes the lines of all refusals that were only counted.
     pub(super) fn flush(&self) {
-        let windows = std::mem::take(&mut self.0.lock().windows);
+        let windows = std::mem::take(&mut self.kinds.lock().windows);
         windows.into_values().filter_map(Window::into_line).for_each(Line::write);
     }
 
@@ -99,13 +105,13 @@ impl RefusalLog {
     async fn report(self) {
         while let Some(next) = self.next_end() {
             sleep_until(next).await;
-            let lines = self.0.lock().ended(Instant::now());
+            let lines = self.kinds.lock().ended(Instant::now());
             lines.into_iter().for_each(Line::write);
         }
     }
 
     fn next_end(&self) -> Option<Instant> {
-        let mut kinds = self.0.lock();
+        let mut kinds = self.kinds.lock();
         let next = kinds.windows.values().map(|window| window.ends).min();
         kinds.reporting = next.is_some();
         next
@@ -274,12 +280,12 @@ mod tests {
         for _ in 0..2 {
             log.add(refused(1, "db-1", "timeout"));
             log.add(refused(1, "db-1", "timeout"));
-            assert!(log.0.lock().reporting);
+            assert!(log.kinds.lock().reporting);
             tokio::time::sleep(3 * INTERVAL).await;
-            assert!(!log.0.lock().reporting && log.0.lock().windows.is_empty());
+            assert!(!log.kinds.lock().reporting && log.kinds.lock().windows.is_empty());
         }
         log.add(refused(1, "db-1", "timeout"));
         log.flush();
-        assert!(log.0.lock().windows.is_empty());
+        assert!(log.kinds.lock().windows.is_empty());
     }
 }

@@ -64,3 +64,21 @@ async fn the_duration_of_logins_counts_by_target() {
     assert!(text.lines().any(|line| line == in_a_minute), "{text}");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn every_series_of_a_target_exists_before_the_first_connection() {
+    let world = World::new().with_server(ADMIN).with_client(ADMIN).start().await;
+    for proxy in [world.server(), world.client()] {
+        let expected = [
+            "rds_auth_proxy_sessions_open{target=\"db-1\"} 0",
+            "rds_auth_proxy_sessions_total{target=\"db-1\",ended_by=\"hop\",outcome=\"broken\"} 0",
+            "rds_auth_proxy_logins_waiting{target=\"db-1\"} 0",
+            "rds_auth_proxy_logins_open{target=\"db-1\"} 0",
+            "rds_auth_proxy_logins_delayed_total{cause=\"limit\"} 0",
+            "rds_auth_proxy_cancel_requests_total{target=\"db-1\"} 0",
+            "rds_auth_proxy_bytes_total{target=\"db-1\",direction=\"sent\"} 0",
+        ];
+        until_counted(proxy, &expected).await;
+    }
+    world.stop().await;
+}

@@ -83,6 +83,29 @@ async fn dropped_pending_connections_are_reported_without_a_further_event() {
 }
 
 #[tokio::test]
+async fn many_refused_logins_of_one_peer_are_named_and_measured() {
+    const MESSAGE: &str =
+        "many logins of one peer were refused in the last 5 minutes: it guesses, or an application retries";
+    let world = World::new().with_server(ADMIN).without_client().start().await;
+    let server = world.server();
+    server.wait_for_log("the list of targets changed").await;
+    let gauge = |count: u32| format!("rds_auth_proxy_refused_logins_of_one_peer {count}");
+    until_counted(server, &[&gauge(0)]).await;
+    for number in 0..101 {
+        if number == 99 {
+            assert!(!server.log().contains(MESSAGE), "few refusals are no line");
+        }
+        refused(server, &[("user", "by_trust"), ("host", "localhost:1")]).await;
+    }
+    until_counted(server, &[&gauge(101)]).await;
+    let lines = lines(server, MESSAGE);
+    let [line] = lines.as_slice() else { panic!("one line: {lines:?}") };
+    assert_eq!((&line["network"], &line["refused"]), (&"127.0.0.1".into(), &100.into()), "{line}");
+    assert_eq!((&line["reason"], &line["user"]), (&"unknown_target".into(), &"by_trust".into()), "{line}");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_text_of_a_peer_is_cut_and_cannot_turn_the_writing_direction() {
     let text = format!("SFATAL\0C28000\0M\u{200e}\u{200f}\u{61c}no{}\0\0", "!".repeat(50_000));
     let fake = FakeDatabase::answering(message(b'E', text.as_bytes())).await;

@@ -94,7 +94,9 @@ impl Discovery {
         let mut names = regions.to_vec();
         names.sort();
         names.dedup();
-        names.iter().for_each(|region| metrics::expect(region));
+        for region in &names {
+            metrics::expect(region);
+        }
         Self {
             regions: names.iter().map(client).collect(),
             chain,
