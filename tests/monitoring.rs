@@ -18,6 +18,9 @@ const ALERTS_TEST: &str = "build/monitoring/alerts-test.yaml";
 const PAGE: &str = "docs/operations.md";
 const RUNBOOK: &str = "docs/guides/runbook.md";
 
+/// Metrics of Prometheus itself and of every process.
+const STANDARD: [&str; 2] = ["up{", "process_"];
+
 /// The suffixes of a histogram's series in Prometheus.
 const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
 
@@ -113,10 +116,46 @@ fn panels_have_unique_ids_and_query_metrics() {
     let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
     assert_eq!(ids.len(), panels.len());
     for panel in panels {
-        for target in panel["targets"].as_array().unwrap() {
-            assert!(!names(target["expr"].as_str().unwrap()).is_empty(), "{}", panel["title"]);
+        for query in queries(panel) {
+            assert!(!names(query).is_empty() || STANDARD.iter().any(|name| query.contains(name)), "{query}");
         }
     }
+}
+
+#[test]
+fn every_alert_has_a_panel_that_queries_its_metrics() {
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let alerts: Value = serde_yaml::from_str(&fs::read_to_string(ALERTS).unwrap()).unwrap();
+    for rule in alerts["groups"][0]["rules"].as_array().unwrap() {
+        let name = rule["alert"].as_str().unwrap();
+        let of_alert = |panel: &&Value| {
+            let description = panel["description"].as_str().unwrap_or_default();
+            let words = description.split(|letter: char| !letter.is_alphanumeric());
+            words.clone().any(|word| word == name) && description.contains("Alert")
+        };
+        let panel = panels.iter().find(of_alert).unwrap_or_else(|| panic!("no panel names {name}"));
+        let shown = queries(panel).join("\n");
+        let expression = rule["expr"].as_str().unwrap();
+        for metric in names(expression) {
+            assert!(names(&shown).contains(&metric), "{}: {name} needs {metric}", panel["title"]);
+        }
+        assert!(!expression.starts_with("up{") || shown.starts_with("up{"), "{name}");
+    }
+}
+
+#[test]
+fn the_targets_to_choose_are_those_of_every_metric() {
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let target = variables.iter().find(|variable| variable["name"] == "target").unwrap();
+    let query = r#"label_values({__name__=~"rds_auth_proxy_.+", instance=~"$instance", target!=""}, target)"#;
+    assert_eq!((&target["query"]["query"], &target["definition"]), (&query.into(), &query.into()));
+}
+
+/// The queries of a panel.
+fn queries(panel: &Value) -> Vec<&str> {
+    panel["targets"].as_array().unwrap().iter().map(|target| target["expr"].as_str().unwrap()).collect()
 }
 
 /// The metric names in the source.

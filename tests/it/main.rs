@@ -127,6 +127,8 @@ mod secrets;
 mod commands;
 /// Counters of refused connections and of cancel requests.
 mod counters;
+/// The dashboard and the alerts in a real Prometheus.
+mod dashboard;
 /// Descriptors that run out, and the admin listener that reports it.
 mod descriptors;
 /// Log lines about certificates that expire.

@@ -22,7 +22,7 @@ mod api_server;
 mod pki;
 
 /// A cluster in which the servers of a world run.
-mod cluster;
+pub(crate) mod cluster;
 /// The errors that the application reads when no pod can be reached.
 mod errors;
 /// The ports that the client opens on this machine.
@@ -38,7 +38,7 @@ mod rollout;
 mod tls;
 
 /// A world whose client reaches the server through the tunnel into `cluster`.
-fn tunnelled(cluster: &Cluster) -> World {
+pub(crate) fn tunnelled(cluster: &Cluster) -> World {
     World::new().with_client(&cluster.upstream("default")).with_env("RUST_LOG", "trace")
 }
 

@@ -9,19 +9,19 @@ use crate::support::scratch::{self, random_text};
 use crate::support::script::write_script;
 
 /// The name of the deployment. The pods' label and the servers' certificate have the same name.
-pub(super) const DEPLOYMENT: &str = "rds-auth-proxy";
+pub(crate) const DEPLOYMENT: &str = "rds-auth-proxy";
 
 /// An API server that requires credentials, and a kubeconfig with them.
-pub(super) struct Cluster {
-    pub(super) api: ApiServer,
+pub(crate) struct Cluster {
+    pub(crate) api: ApiServer,
     /// The first credential of the kubeconfig.
-    pub(super) token: String,
+    pub(crate) token: String,
     pki: Pki,
     directory: PathBuf,
 }
 
 impl Cluster {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let pki = Pki::new();
         let api = ApiServer::start(&pki).await;
         let directory = scratch::new_directory("cluster");
@@ -34,7 +34,7 @@ impl Cluster {
     }
 
     /// The configuration of an upstream proxy behind this cluster, for a client.
-    pub(super) fn upstream(&self, name: &str) -> String {
+    pub(crate) fn upstream(&self, name: &str) -> String {
         let replaced = if name == "default" { "host: null, ssl: null, " } else { "" };
         let config = self.directory.join("config");
         format!(
@@ -44,43 +44,43 @@ impl Cluster {
     }
 
     /// The same with this `ssl` section, for another upstream proxy than `default`.
-    pub(super) fn upstream_with(&self, name: &str, ssl: &str) -> String {
+    pub(crate) fn upstream_with(&self, name: &str, ssl: &str) -> String {
         let upstream = self.upstream(name);
         format!("{}, ssl: {ssl}}}}}", upstream.strip_suffix("}}").unwrap())
     }
 
     /// Adds a ready pod in which `server` runs.
-    pub(super) fn add(&self, name: &str, server: &Proxy) {
+    pub(crate) fn add(&self, name: &str, server: &Proxy) {
         self.add_pod(name, Port::Listener(SocketAddr::from(([127, 0, 0, 1], server.port()))));
     }
 
-    pub(super) fn add_pod(&self, name: &str, port: Port) {
+    pub(crate) fn add_pod(&self, name: &str, port: Port) {
         self.api.cluster().pods.push(Pod::of(DEPLOYMENT, name, port));
     }
 
-    pub(super) fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         self.api.cluster().pods.retain(|pod| pod.name != name);
     }
 
     /// Marks a pod as terminating.
-    pub(super) fn terminate(&self, name: &str) {
+    pub(crate) fn terminate(&self, name: &str) {
         let mut cluster = self.api.cluster();
         cluster.pods.iter_mut().filter(|pod| pod.name == name).for_each(|pod| pod.terminating = true);
     }
 
     /// The pods of all port-forward requests, in order.
-    pub(super) fn forwards(&self) -> Vec<String> {
+    pub(crate) fn forwards(&self) -> Vec<String> {
         let requests = self.api.cluster().requests.clone();
         let pod = |path: &String| path.strip_suffix("/portforward")?.rsplit('/').next().map(str::to_owned);
         requests.iter().filter_map(pod).collect()
     }
 
-    pub(super) fn log_in_with_token(&self, token: &str) {
+    pub(crate) fn log_in_with_token(&self, token: &str) {
         self.user(&format!("{{token: {token}}}"));
     }
 
     /// Makes the API server require a client certificate, and writes one into the kubeconfig. Returns its key in PEM.
-    pub(super) fn log_in_with_certificate(&self) -> String {
+    pub(crate) fn log_in_with_certificate(&self) -> String {
         let (certificate, key) = self.pki.client("dev");
         fs::write(self.directory.join("c.pem"), certificate).unwrap();
         fs::write(self.directory.join("c.key"), &key).unwrap();
@@ -92,7 +92,7 @@ impl Cluster {
 
     /// Makes the API server require the token that a plugin prints. Returns the token, and the secret in the environment of
     /// the plugin.
-    pub(super) fn log_in_with_plugin(&self) -> [String; 2] {
+    pub(crate) fn log_in_with_plugin(&self) -> [String; 2] {
         let (token, password) = (random_text(40), random_text(40));
         self.plugin(
             &format!(
@@ -107,7 +107,7 @@ impl Cluster {
     }
 
     /// Writes a kubeconfig whose credential plugin is this shell script. Returns the directory that it runs in.
-    pub(super) fn plugin(&self, script: &str, more: &str) -> &Path {
+    pub(crate) fn plugin(&self, script: &str, more: &str) -> &Path {
         let script = format!("cd \"$(dirname \"$0\")\"\n{script}");
         write_script(&self.directory.join("plugin"), &script);
         self.user(&format!(
@@ -122,7 +122,7 @@ impl Cluster {
     }
 
     /// Turns off the verification of the API server in the kubeconfig.
-    pub(super) fn skip_verification(&self) {
+    pub(crate) fn skip_verification(&self) {
         let path = self.directory.join("config");
         let text = fs::read_to_string(&path).unwrap();
         fs::write(path, text.replace("certificate-authority: ca.pem", "insecure-skip-tls-verify: true"))
@@ -130,12 +130,12 @@ impl Cluster {
     }
 
     /// Writes a kubeconfig whose API server is at this port of this machine.
-    pub(super) fn move_to(&self, port: u16) {
+    pub(crate) fn move_to(&self, port: u16) {
         self.kubeconfig(&format!("https://127.0.0.1:{port}"), &format!("{{token: {}}}", self.token));
     }
 
     /// Writes a kubeconfig for this API server and these credentials.
-    pub(super) fn kubeconfig(&self, server: &str, user: &str) {
+    pub(crate) fn kubeconfig(&self, server: &str, user: &str) {
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: here\n\
              clusters: [{{name: c, cluster: {{server: '{server}', certificate-authority: ca.pem}}}}]\n\
