@@ -16,6 +16,7 @@ mod pattern;
 mod port_forward;
 mod ports;
 mod resource;
+mod selection;
 mod signer;
 mod skipped;
 mod target;
@@ -31,7 +32,7 @@ pub use listed_at::ListedAt;
 pub use local_ports::{LocalPort, local_ports};
 pub use lookup::LookupError;
 pub use metrics::describe;
-pub use names::{named, only_case_differs};
+pub use names::{named, nearest, only_case_differs};
 pub use pattern::Pattern;
 pub use port_forward::{Pods, PortForward};
 pub use ports::{
@@ -39,6 +40,7 @@ pub use ports::{
     SkippedList, TunnelStream,
 };
 pub use resource::{EndpointKind, Resource};
+pub use selection::NamePattern;
 pub use signer::Signer;
 pub use skipped::Skipped;
 pub use target::{DefaultTls, Discovered, Iam, Location, Policy, StaticTarget, Target};

@@ -26,6 +26,28 @@ pub fn only_case_differs<'a>(names: impl Iterator<Item = &'a str>) -> Option<Str
     (names.len() > 1).then(|| format!("{} differ only in case; use the exact name", names.join(" and ")))
 }
 
+/// The similarity from which on, between 0 and 1, a name counts as a misspelling of another.
+const SIMILAR: f64 = 0.6;
+
+/// What a similar beginning counts less than a similar name.
+const BEGINNING: f64 = 0.9;
+
+/// The names that a misspelt name or pattern may stand for: the most similar first, at most `count`. A long name may also begin
+/// with what was typed.
+pub fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &str, count: usize) -> Vec<&'a str> {
+    let wanted = wanted.to_lowercase().replace(['*', '?'], "");
+    let similarity = |name: &str| {
+        let name = name.to_lowercase();
+        let beginning: String = name.chars().take(wanted.chars().count()).collect();
+        let whole = strsim::normalized_damerau_levenshtein(&name, &wanted);
+        whole.max(BEGINNING * strsim::normalized_damerau_levenshtein(&beginning, &wanted))
+    };
+    let mut near: Vec<_> = names.map(|name| (similarity(name), name)).collect();
+    near.retain(|(similarity, _)| *similarity >= SIMILAR);
+    near.sort_by(|left, right| right.0.total_cmp(&left.0));
+    near.into_iter().take(count).map(|(_, name)| name).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +63,16 @@ mod tests {
         let text = only_case_differs(find("ORDERS").into_iter().map(String::as_str)).unwrap();
         assert_eq!(text, "\"Orders\" and \"orders\" differ only in case; use the exact name");
         assert_eq!(only_case_differs(["db", "db"].into_iter()), None);
+    }
+
+    #[test]
+    fn the_nearest_name_comes_first() {
+        let names = ["orders-db-replica", "orders-db", "people"];
+        let find = |wanted| nearest(names.into_iter(), wanted, 2);
+        assert_eq!(find("odrers-db"), ["orders-db", "orders-db-replica"]);
+        assert_eq!(find("Ordesr*"), ["orders-db-replica", "orders-db"]);
+        assert_eq!(find("poeple?"), ["people"]);
+        assert!(find("zzz").is_empty());
+        assert_eq!(nearest(names.into_iter(), "orders-db", 1), ["orders-db"]);
     }
 }

@@ -5,11 +5,8 @@ use std::fmt;
 use super::menu::Entry;
 use super::output;
 use super::select::select;
-use crate::catalog::{named, only_case_differs};
+use crate::catalog::{NamePattern, named, nearest, only_case_differs};
 use crate::process::{CommandError, Sanitized};
-
-/// The similarity from which on, between 0 and 1, a name counts as a misspelling of another.
-const SIMILAR: f64 = 0.6;
 
 /// The kind of thing to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +38,16 @@ pub(super) fn choose<'a>(
         None if !choices.is_empty() && output::can_prompt() => prompt(kind, choices, wanted),
         None => Err(CommandError::Usage(refusal(kind, choices, wanted))),
     }
+}
+
+/// The choice called `wanted`, in any case. Without such a choice, a usage error which lists the names.
+pub(super) fn require<'a>(
+    kind: Kind,
+    choices: &'a [Choice],
+    wanted: &str,
+) -> Result<&'a Choice, CommandError> {
+    let refusal = || CommandError::Usage(refusal(kind, choices, Some(wanted)));
+    find(kind, choices, Some(wanted))?.ok_or_else(refusal)
 }
 
 fn find<'a>(
@@ -87,7 +94,10 @@ fn entry(choice: &Choice) -> Entry {
 fn refusal(kind: Kind, choices: &[Choice], wanted: Option<&str>) -> String {
     let noun = kind.noun();
     let problem = match wanted {
-        Some(name) => format!("no {noun} is called \"{name}\""),
+        Some(name) => match NamePattern::of(name) {
+            NamePattern::Exact(name) => format!("no {noun} is called \"{name}\""),
+            NamePattern::Glob(pattern) => format!("no {noun} matches \"{pattern}\""),
+        },
         None => format!("no {noun} was named, and there is no terminal for a prompt"),
     };
     with_choices(&problem, kind, choices, wanted)
@@ -99,9 +109,10 @@ pub(super) fn with_choices(problem: &str, kind: Kind, choices: &[Choice], wanted
     if choices.is_empty() {
         return format!("{problem}, and there is none to choose from; {}", kind.remedy());
     }
-    let nearest = wanted.and_then(|name| nearest(choices, name));
-    let advice = match nearest {
-        Some(choice) => format!("did you mean \"{}\"?", Sanitized(&choice.name)),
+    let names = || choices.iter().map(|choice| choice.name.as_str());
+    let near = wanted.map(|name| nearest(names(), name, 1)).unwrap_or_default();
+    let advice = match near.first() {
+        Some(name) => format!("did you mean \"{}\"?", Sanitized(name)),
         None => format!("use {flag} with one of the names below"),
     };
     let width = width(choices);
@@ -111,18 +122,6 @@ pub(super) fn with_choices(problem: &str, kind: Kind, choices: &[Choice], wanted
         text.push_str(Line { choice, width }.to_string().trim_end());
     }
     text
-}
-
-fn nearest<'a>(choices: &'a [Choice], wanted: &str) -> Option<&'a Choice> {
-    let wanted = wanted.to_lowercase();
-    let similarity =
-        |choice: &Choice| strsim::normalized_damerau_levenshtein(&choice.name.to_lowercase(), &wanted);
-    choices
-        .iter()
-        .map(|choice| (similarity(choice), choice))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, choice)| choice)
 }
 
 /// A choice as a line of a text.
