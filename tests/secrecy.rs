@@ -68,7 +68,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/acl.rs", "Refusal", Words("a tag and a name of RDS")),
     ("src/catalog/acl.rs", "Related", Words("tags and a name of RDS")),
     ("src/catalog/acl.rs", "Tag", Words("a tag of RDS")),
-    ("src/catalog/pattern.rs", "Pattern", Words("what was to be the name of a target")),
+    ("src/catalog/selection.rs", "NamePattern", Words("what was to be the name of a target")),
     ("src/catalog/resource.rs", "Resource", Words("its engine and account")),
     ("src/catalog/skipped.rs", "Skipped", Words("its name, region and database")),
     ("src/catalog/auth_methods.rs", "InvalidAuthMethods", Words("a word of require_auth")),

@@ -34,5 +34,5 @@ mod supervise;
 mod tunnel;
 
 pub(crate) use listen::ListenFlags;
-pub(crate) use overview::{Overview, Reachable, once};
+pub(crate) use overview::{Overview, Reachable, fits, once};
 pub(crate) use run::{Prepared, run};

@@ -9,8 +9,9 @@ use tracing::warn;
 
 use super::start;
 use crate::aws::{Aws, SignedToken};
-use crate::catalog::{Directory, Iam, Resource, Target, local_ports};
+use crate::catalog::{Directory, Iam, NamePattern, Resource, Target, local_ports};
 use crate::config::{self, Config, Mode};
+use crate::net::HostPort;
 use crate::process::logging::{self, Format};
 use crate::process::{CommandError, harden, panic_hook, runtime};
 
@@ -41,6 +42,15 @@ pub(crate) fn once(work: impl Future<Output = Result<(), CommandError>>) -> Resu
     outcome
 }
 
+/// Whether the pattern fits this name, or is this address.
+pub(crate) fn fits(pattern: &NamePattern, name: &str, address: Option<&HostPort>) -> bool {
+    let is_address = match pattern {
+        NamePattern::Exact(text) => text.parse::<HostPort>().is_ok_and(|typed| Some(&typed) == address),
+        NamePattern::Glob(_) => false,
+    };
+    is_address || pattern.matches(name)
+}
+
 impl Overview {
     /// Reads the configuration, as a client does, and lists the databases of RDS. If that fails, a warning is logged, and the targets
     /// of the configuration remain.
@@ -68,19 +78,19 @@ impl Overview {
         let described = self.directory.described().into_iter();
         let described: Vec<_> =
             described.map(|found| (self.config.with_named(found.target), found.resource)).collect();
-        let wanted = described.iter().map(|(target, _)| (target.name.as_str(), target.local_port));
-        let ports: BTreeMap<_, _> =
-            local_ports(wanted).into_iter().map(|(name, port)| (name.to_owned(), port.port)).collect();
-        let mut names = BTreeMap::new();
+        let mut owners: BTreeMap<&str, usize> = BTreeMap::new();
         for (target, _) in &described {
-            *names.entry(target.name.clone()).or_insert(0_usize) += 1;
+            *owners.entry(&target.name).or_default() += 1;
         }
-        let reachable = |(target, resource): (Target, Option<Resource>)| {
-            let is_unique = names.get(&target.name) == Some(&1);
-            let local_port = ports.get(&target.name).copied().filter(|_| is_unique);
-            Reachable { target, resource, local_port }
-        };
-        described.into_iter().map(reachable).collect()
+        // A name of the configuration comes before one of RDS, as for `client --target`.
+        let has_port =
+            |target: &Target| target.listed_at.is_none() || owners.get(target.name.as_str()) == Some(&1);
+        let wanted = described.iter().filter(|(target, _)| has_port(target));
+        let ports = local_ports(wanted.map(|(target, _)| (target.name.as_str(), target.local_port)));
+        let port = |target: &Target| ports.get(target.name.as_str()).filter(|_| has_port(target));
+        let ports: Vec<_> = described.iter().map(|(target, _)| port(target).map(|port| port.port)).collect();
+        let reachable = |((target, resource), local_port)| Reachable { target, resource, local_port };
+        described.into_iter().zip(ports).map(reachable).collect()
     }
 
     /// An IAM token for this user of the target.

@@ -12,7 +12,6 @@ mod lookup;
 mod merge;
 mod metrics;
 mod names;
-mod pattern;
 mod port_forward;
 mod ports;
 mod resource;
@@ -33,7 +32,6 @@ pub use local_ports::{LocalPort, local_ports};
 pub use lookup::LookupError;
 pub use metrics::describe;
 pub use names::{named, nearest, only_case_differs};
-pub use pattern::Pattern;
 pub use port_forward::{Pods, PortForward};
 pub use ports::{
     Boxed, Dial, Discover, DiscoverError, Hinted, Inventory, LateRefusal, Mint, MintError, Minted,

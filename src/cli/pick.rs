@@ -1,7 +1,7 @@
 //! Finds a target by its name without a prompt.
 
 use super::choose::{Choice, Kind, with_choices};
-use crate::catalog::{Directory, LookupError, Pattern, Target};
+use crate::catalog::{Directory, LookupError, NamePattern, Target};
 use crate::process::CommandError;
 
 /// The target of this name, in any case, or at this address. The error has the reason, and the nearest names for an unknown one. It is a
@@ -23,13 +23,14 @@ pub(super) async fn target(directory: &Directory, wanted: &str) -> Result<Target
 }
 
 /// The error for a pattern that fits no target: for a name, why it is none.
-pub(super) async fn without_match(directory: &Directory, pattern: &Pattern) -> CommandError {
-    let text = pattern.as_str();
-    if pattern.is_name()
-        && let Err(error) = target(directory, text).await
-    {
-        return error;
-    }
+pub(super) async fn without_match(directory: &Directory, pattern: &NamePattern) -> CommandError {
+    let text = match pattern {
+        NamePattern::Exact(name) => match target(directory, name).await {
+            Ok(_) => name,
+            Err(error) => return error,
+        },
+        NamePattern::Glob(text) => text,
+    };
     let problem = format!("no target matches \"{text}\"");
     if let Some(error) = directory.error() {
         return CommandError::runtime(format_args!("{problem}, and the list is not complete: {error}"));

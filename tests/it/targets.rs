@@ -239,16 +239,20 @@ async fn an_incomplete_list_says_what_it_lacks() {
     world.stop().await;
 }
 
-/// Databases of one name in two regions have no port of their own: a client cannot tell them apart by name.
+/// A client cannot tell databases of one name in two regions apart by name. A name of the configuration comes before one of RDS.
 #[tokio::test]
 async fn a_name_that_is_not_unique_has_no_port() {
     let world = world()
         .with_instance(Instance::new("orders-db").in_region("eu-west-1").at("127.0.0.5"))
+        .with_target("people-db", "{host: 'postgres.example:5432'}")
         .start()
         .await;
-    let entries = list(&world, &["orders-db"]).await;
-    let ports: Vec<_> = entries.iter().map(|entry| &entry["local_port"]).collect();
-    assert_eq!(ports, [&Value::Null, &Value::Null]);
+    let ports =
+        |entries: &[Value]| entries.iter().map(|entry| entry["local_port"].clone()).collect::<Vec<_>>();
+    assert_eq!(ports(&list(&world, &["orders-db"]).await), [Value::Null, Value::Null]);
+    let people = list(&world, &["people-db"]).await;
+    let kinds: Vec<_> = people.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+    assert_eq!((kinds, ports(&people)), (vec!["instance", "static"], vec![Value::Null, json!(27231)]));
     world.stop().await;
 }
 

@@ -6,7 +6,7 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
 use super::values::{OutputFormat, path_or_empty};
-use crate::catalog::Pattern;
+use crate::catalog::NamePattern;
 
 /// Arguments of `targets`.
 #[derive(Args)]
@@ -14,7 +14,7 @@ use crate::catalog::Pattern;
 pub(in crate::cli) struct TargetsArguments {
     /// Only targets with these names; `*` stands for any text, `?` for one character
     #[arg(value_name = "PATTERN", value_parser = pattern())]
-    pub(in crate::cli) patterns: Vec<Pattern>,
+    pub(in crate::cli) patterns: Vec<NamePattern>,
     /// The configuration of the client [default: config.yaml in the user's configuration directory, then here]
     #[arg(
         long,
@@ -35,8 +35,8 @@ pub(in crate::cli) struct TargetsArguments {
     pub(in crate::cli) watch: bool,
 }
 
-pub(super) fn pattern() -> impl TypedValueParser<Value = Pattern> {
-    StringValueParser::new().map(|text| Pattern::new(&text))
+pub(super) fn pattern() -> impl TypedValueParser<Value = NamePattern> {
+    StringValueParser::new().map(|text| NamePattern::of(&text))
 }
 
 const TARGETS_EXAMPLES: &str = "\

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::app::Reachable;
-use crate::catalog::{Pattern, Resource, Skipped};
-use crate::net::HostPort;
+use crate::app::{Reachable, fits};
+use crate::catalog::{NamePattern, Resource, Skipped};
 
 /// A target, or a database that is none, as `docs/schemas/targets.json` describes it. What is not known is absent.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -30,9 +29,9 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Whether the pattern fits its name, or is its endpoint.
-    pub(super) fn is_chosen_by(&self, pattern: &Pattern) -> bool {
-        let endpoint = self.endpoint.as_deref().and_then(|endpoint| endpoint.parse::<HostPort>().ok());
-        pattern.matches(&self.name) || endpoint.is_some_and(|endpoint| pattern.is_address(&endpoint))
+    pub(super) fn is_chosen_by(&self, pattern: &NamePattern) -> bool {
+        let endpoint = self.endpoint.as_deref().and_then(|endpoint| endpoint.parse().ok());
+        fits(pattern, &self.name, endpoint.as_ref())
     }
 }
 
