@@ -42,6 +42,13 @@ pub(crate) fn once(work: impl Future<Output = Result<(), CommandError>>) -> Resu
     outcome
 }
 
+impl Reachable {
+    /// Whether the pattern fits its name, or is its address.
+    pub(crate) fn is_chosen_by(&self, pattern: &NamePattern) -> bool {
+        fits(pattern, &self.target.name, Some(&self.target.address))
+    }
+}
+
 /// Whether the pattern fits this name, or is this address.
 pub(crate) fn fits(pattern: &NamePattern, name: &str, address: Option<&HostPort>) -> bool {
     let is_address = match pattern {

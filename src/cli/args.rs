@@ -2,6 +2,7 @@
 //!
 //! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name.
 
+mod export;
 mod sessions;
 mod targets;
 mod token;
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 
 use crate::secret::Secret;
 
+pub(super) use export::{ExportArguments, ExportFormat};
 pub(super) use sessions::{EndArguments, SessionsAction, SessionsArguments};
 pub(super) use targets::TargetsArguments;
 pub(super) use token::TokenArguments;
@@ -48,6 +50,8 @@ pub(super) enum Command {
     Sessions(SessionsArguments),
     /// List the databases that a client can reach, and those that it cannot
     Targets(TargetsArguments),
+    /// Print settings with which psql, drivers and database tools reach the targets
+    Export(ExportArguments),
     /// Print an IAM token, which is the password of a database user for 15 minutes
     Token(TokenArguments),
     /// Write manual pages into a directory

@@ -61,7 +61,7 @@ fn socket_flags(path: &Path) -> Option<String> {
 }
 
 /// The text as one word for a shell.
-fn quoted(word: &str) -> Cow<'_, str> {
+pub(super) fn quoted(word: &str) -> Cow<'_, str> {
     let plain = |character: char| character.is_ascii_alphanumeric() || "_-./".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
         return Cow::Borrowed(word);

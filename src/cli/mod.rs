@@ -6,7 +6,7 @@
 //! | `client` | chooses target and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
-//! | `targets` | lists the targets |
+//! | `targets`, `export` | lists the targets; prints settings for tools |
 //! | `token` | prints an IAM token |
 //! | `choose`, `pick` | chooses by name or with a prompt; finds a target by its name alone |
 //! | `listen` | reads the address of `--listen` and `--port` |
@@ -21,6 +21,7 @@ mod choose;
 mod client;
 mod columns;
 mod completion;
+mod export;
 mod gen_cert;
 mod healthcheck;
 mod listen;
@@ -78,6 +79,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Sessions(arguments) => sessions::run(&arguments),
         Command::Targets(arguments) => targets::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),

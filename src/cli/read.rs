@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches};
 
 use super::args::{self, Arguments, ClientArguments, Command};
+use crate::catalog::NamePattern;
 
 /// The command of these arguments, the first of which is the program's own name. clap returns help and version as errors,
 /// too. No command at all is a request for help.
@@ -96,6 +97,11 @@ fn drop_empty_values(command: &mut Command) {
         }
         Command::Targets(targets) => {
             targets.configfile.take_if(|path| path.as_os_str().is_empty());
+        }
+        Command::Export(export) => {
+            export.configfile.take_if(|path| path.as_os_str().is_empty());
+            export.user.take_if(|name| name.is_empty());
+            export.target.retain(|pattern| *pattern != NamePattern::of(""));
         }
         Command::Token(token) => {
             token.configfile.take_if(|path| path.as_os_str().is_empty());

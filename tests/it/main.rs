@@ -43,6 +43,8 @@ mod laptop;
 
 // The commands beside it.
 
+/// `export`: settings for tools.
+mod export;
 /// The check of JSON against the schemas in `docs/schemas`.
 mod schema;
 /// `targets`: the databases that a client can reach, and those that it cannot.
