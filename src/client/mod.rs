@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::catalog::{AwsClock, Mint, Signer, Target};
 use crate::secret::Secret;
-use crate::session::{Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route};
+use crate::session::{
+    Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route, VERSION,
+};
 use crate::wire::{CancelRequest, FirstPacket, ProtocolVersion, StartupMessage};
 
 /// The policy of `client`.
@@ -54,6 +56,8 @@ impl Role for Client {
 
 impl Client {
     async fn login(&self, mut startup: StartupMessage) -> Result<Box<Login>, Failure> {
+        // This process states its own version, where the hop requests it.
+        drop(startup.remove(VERSION));
         let (mut password, signer) = self.credential(&startup).await?;
         let no_token = if password.is_none() { self.no_token() } else { None };
         match &self.upstream_mode {

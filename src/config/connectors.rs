@@ -54,7 +54,7 @@ impl<'a> Connectors<'a> {
         Settings { mode, roots: None, identity: self.identity.clone() }
     }
 
-    /// The connector of an `ssl` section whose `mode` has this default. Roots without a mode demand verification, which `prefer`
+    /// The connector of an upstream proxy's `ssl` section, whose `mode` has this default. Roots without a mode demand verification, which `prefer`
     /// does not do: they mean at least `require`, and so `verify-ca`.
     pub(super) fn of_section(
         &self,
@@ -65,7 +65,8 @@ impl<'a> Connectors<'a> {
         let section = self.section(path, ssl)?;
         let rooted = section.overrides.roots.is_some();
         let mode = if rooted && mode == SslMode::Prefer { SslMode::Require } else { mode };
-        self.load(&section, self.defaults(mode).with(&section.overrides)).map(Arc::new)
+        let settings = self.defaults(mode).with(&section.overrides);
+        self.load(&section, Connector::offering_extension(settings)).map(Arc::new)
     }
 
     /// Checks the keys of an `ssl` section without its files. An unset variable in their paths is no error. `discovery` may
@@ -91,7 +92,7 @@ impl<'a> Connectors<'a> {
         if discovery && settings.roots.is_none() {
             settings.mode = SslMode::Require;
         }
-        self.load(&section, settings)?;
+        self.load(&section, Connector::new(settings))?;
         Ok(section.overrides)
     }
 
@@ -123,8 +124,7 @@ impl<'a> Connectors<'a> {
         RawCertPair { section: path, certificate, private_key }.files(self.environment)
     }
 
-    fn load(&self, section: &Section<'_>, settings: Settings) -> Result<Connector, KeyError> {
-        let connector = Connector::new(settings);
+    fn load(&self, section: &Section<'_>, connector: Connector) -> Result<Connector, KeyError> {
         connector.load().map_err(|error| {
             if matches!(error, TlsError::CaWithoutRoots) {
                 return KeyError::of_key(section.path.key("mode"), error.to_string());

@@ -59,7 +59,7 @@ pub(super) fn resolve(
     let refused = remote::check(&listen, allow_remote, mode);
     let admin_socket = admin_socket(&raw.proxy, environment)?;
     Ok(Config {
-        acceptor: acceptor(&section, &raw.proxy.ssl, environment)?,
+        acceptor: acceptor(&section, &raw.proxy.ssl, mode, environment)?,
         upstreams,
         targets,
         named,
@@ -121,6 +121,7 @@ fn default_tls(raw: &RawConfig, mode: Mode, connectors: &Connectors<'_>) -> Resu
 fn acceptor(
     section: &KeyPath,
     ssl: &ProxySsl,
+    mode: Mode,
     environment: &Environment,
 ) -> Result<Option<Acceptor>, KeyError> {
     let raw = RawCertPair {
@@ -139,8 +140,11 @@ fn acceptor(
         Some(pair) => pair.server_identity(),
         None => ServerIdentity::SelfSigned { hosts: SELF_SIGNED_HOSTS.map(String::from).into() },
     };
-    let acceptor = Acceptor::new(identity).map(|acceptor| acceptor.required(required));
-    acceptor.map(Some).map_err(|error| {
+    let acceptor = match mode {
+        Mode::Server => Acceptor::selecting_extension(identity),
+        Mode::Client | Mode::DirectClient => Acceptor::new(identity),
+    };
+    acceptor.map(|acceptor| Some(acceptor.required(required))).map_err(|error| {
         let key = pair.as_ref().and_then(|pair| pair.key_of(&error)).unwrap_or(section);
         KeyError::of_value(key.clone(), error.to_string())
     })

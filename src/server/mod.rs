@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use crate::catalog::{AwsClock, Directory, Signer, Target, TokenRule};
 use crate::net::HostPort;
 use crate::secret::Secret;
-use crate::session::{Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route};
+use crate::session::{
+    Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route, VERSION,
+};
 use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 
 /// The policy of `server`.
@@ -39,6 +41,10 @@ impl Role for Server {
         let Opening::Startup(startup) = opening else { return None };
         self.directory.name_at(&startup.text(HOST)?.parse().ok()?)
     }
+
+    fn serves_clients(&self) -> bool {
+        true
+    }
 }
 
 impl Server {
@@ -51,6 +57,7 @@ impl Server {
             String::from_utf8_lossy(host.expose()).parse().map_err(Failure::InvalidTarget)?;
         let password = startup.remove(PASSWORD);
         let cancel = startup.remove(CANCEL);
+        drop(startup.remove(VERSION));
         let target = self.directory.by_host(&address).await.map_err(Failure::Lookup)?;
         let action = if let Some(cancel) = cancel {
             let cancel = CancelRequest::from_parameter(cancel.expose()).map_err(Failure::Application)?;

@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use tracing::{Span, debug, info};
 
+use super::client_version::received_version;
+use super::last_error::last_error;
 use super::live::{EndOrder, LiveSession, LiveSessions, SessionNames};
 use super::metrics::{self, Connection, Steps};
 use super::refusal_log::{RefusalLog, RefusedConnection};
-use super::splice::{Activity, End, Side, Splice};
+use super::splice::{Activity, End, Splice};
 use super::{Action, Failure, Fault, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 use crate::tls::TlsError;
-use crate::wire::SqlState;
 
 /// The most characters of a text that are logged.
 const MAX_TEXT: usize = 128;
@@ -25,6 +26,8 @@ pub(super) struct Record {
     user: String,
     database: String,
     application_name: String,
+    /// Of a client that this process requested it from; else empty.
+    client_version: String,
     /// The signer of the IAM token, verified by the database.
     identity: String,
     /// The signer that the token names, not verified.
@@ -46,6 +49,7 @@ impl Record {
             user: String::new(),
             database: String::new(),
             application_name: String::new(),
+            client_version: String::new(),
             identity: String::new(),
             identity_claimed: String::new(),
             app_tls: "off",
@@ -67,6 +71,7 @@ impl Record {
             let database = startup.text("database").filter(|database| !database.is_empty());
             self.database = database.map_or_else(|| self.user.clone(), short);
             self.application_name = short(startup.text("application_name").unwrap_or_default());
+            self.client_version = received_version(startup, app.stream()).unwrap_or_default();
         }
     }
 
@@ -107,6 +112,7 @@ impl Record {
             user,
             database,
             application_name,
+            client_version,
             identity,
             identity_claimed,
             app_tls,
@@ -114,9 +120,14 @@ impl Record {
             ..
         } = self;
         info!(
-            %peer, target, user, database, application_name, identity, identity_claimed, app_tls, hop_tls,
-            handshake_ms = millis(self.began), "session began"
+            %peer, target, user, database, application_name, client_version, identity, identity_claimed, app_tls,
+            hop_tls, handshake_ms = millis(self.began), "session began"
         );
+    }
+
+    /// Counts the session by the version of its client.
+    pub(super) fn count_client(&self) {
+        metrics::client_session(&self.client_version);
     }
 
     /// Adds the session to the table of open ones.
@@ -138,6 +149,7 @@ impl Record {
             user,
             database,
             application_name,
+            client_version,
             identity,
             identity_claimed,
             app_tls,
@@ -148,8 +160,8 @@ impl Record {
         metrics::session_ended(target, ended_by, outcome);
         let (sqlstate, error) = last_error(splice, end);
         info!(
-            %peer, target, user, database, application_name, identity, identity_claimed, app_tls, hop_tls,
-            sent = splice.sent(), received = splice.received(), duration_ms = millis(self.began),
+            %peer, target, user, database, application_name, client_version, identity, identity_claimed, app_tls,
+            hop_tls, sent = splice.sent(), received = splice.received(), duration_ms = millis(self.began),
             ended_by, outcome, sqlstate, error, "session ended"
         );
     }
@@ -185,6 +197,7 @@ impl Record {
                 user: self.user.clone(),
                 database: self.database.clone(),
                 application_name: self.application_name.clone(),
+                client_version: self.client_version.clone(),
                 identity_claimed: self.identity_claimed.clone(),
                 fault: fault.name(),
                 reason: reason.name(),
@@ -225,24 +238,6 @@ fn ended_by(end: &End) -> (&'static str, &'static str) {
         End::Shutdown => ("proxy", "shutdown"),
         End::Administrator(_) => ("proxy", "administrator"),
     }
-}
-
-/// The SQLSTATE and the text of what ended a session: the hop's last FATAL, else what the proxy knows.
-fn last_error(splice: &Splice, end: &End) -> (String, String) {
-    if let Some(fatal) = splice.fatal() {
-        let message = fatal.message().unwrap_or_default().into_owned();
-        return (fatal.sqlstate().unwrap_or_default().into_owned(), message);
-    }
-    let (sqlstate, error) = match end {
-        End::Shutdown => (Some(SqlState::AdminShutdown), String::new()),
-        End::Administrator(reason) => (Some(SqlState::AdminShutdown), reason.clone()),
-        End::Idle(_) => (Some(SqlState::IdleSessionTimeout), String::new()),
-        End::Broken(Side::Hop, error) => (Some(SqlState::ConnectionFailure), error.to_string()),
-        End::Closed(Side::Hop) => (Some(SqlState::ConnectionFailure), String::new()),
-        End::Broken(Side::App, error) => (None, error.to_string()),
-        End::Closed(Side::App) | End::Lingered(_) => (None, String::new()),
-    };
-    (sqlstate.map_or(String::new(), |sqlstate| sqlstate.as_str().to_owned()), error)
 }
 
 fn millis(since: Instant) -> u64 {

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use bytes::BufMut;
 
+use super::client_version::encode_startup;
 use super::connect::HopStream;
 use super::deadline::Deadline;
 use super::logins::LoginPermit;
@@ -63,7 +64,7 @@ pub(super) async fn authenticate(
     let name = hop.name.clone();
     let user = login.startup.get("user").unwrap_or_default();
     let mut exchange = login.password.as_ref().map(|password| Exchange::new(password, user, &name));
-    login.startup.encode(hop.framed.out()).map_err(Failure::Startup)?;
+    encode_startup(&login.startup, hop)?;
     deadline.within("sending the startup packet to", &name, flush_to_hop(&mut hop.framed, &name)).await?;
 
     let user = String::from_utf8_lossy(user).into_owned();

@@ -13,8 +13,8 @@ use crate::wire::{FirstPacket, StartupMessage};
 
 /// The startup parameter that names the target, as `ADDRESS:PORT`.
 ///
-/// This one and the next two are the contract between client and server: the client adds them, the server removes them,
-/// and the database never sees them. The first two are those of the Go program of the same name.
+/// This one, the next two and [`VERSION`](super::VERSION) are the contract between client and server: the client adds them, the
+/// server removes them, and the database never sees them. The first two are those of the Go program of the same name.
 pub const HOST: &str = "host";
 
 /// The startup parameter with the password or IAM token. Without it the application answers the database's password
@@ -31,6 +31,11 @@ pub trait Role: Send + Sync + 'static {
 
     /// The name of the target that a connection is for, if it is known without waiting. For the log and metrics only.
     fn target_name(&self, opening: &Opening) -> Option<String>;
+
+    /// Whether the applications are clients of this program, whose versions the metrics show.
+    fn serves_clients(&self) -> bool {
+        false
+    }
 }
 
 /// What an application requests.

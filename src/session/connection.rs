@@ -159,6 +159,9 @@ impl<R: Role> Connection<'_, R> {
                 let (stream, logged_in) = self.log_in(app, &hop, &login, &permit, deadline).await?;
                 permit.succeeded();
                 self.record.ready(logged_in.iam_verified);
+                if self.engine.role.serves_clients() {
+                    self.record.count_client();
+                }
                 let cancel = logged_in.cancel;
                 Ok(Reached::Session(Box::new(Session { stream, hop, cancel })))
             }

@@ -8,6 +8,7 @@ use metrics::{
     Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
+use super::client_version::version_label;
 use super::{Fault, Limits, Reason};
 
 /// How long the steps of a handshake take, in seconds.
@@ -30,6 +31,7 @@ const CONNECTIONS: &str = "rds_auth_proxy_connections_total";
 const LOGINS_OPEN: &str = "rds_auth_proxy_logins_open";
 const LOGINS_WAITING: &str = "rds_auth_proxy_logins_waiting";
 const LOGINS_DELAYED: &str = "rds_auth_proxy_logins_delayed_total";
+const CLIENT_SESSIONS: &str = "rds_auth_proxy_client_sessions_total";
 const REFUSALS: &str = "rds_auth_proxy_refused_total";
 const GUESSES: &str = "rds_auth_proxy_refused_logins_of_one_peer";
 const CANCELS: &str = "rds_auth_proxy_cancel_requests_total";
@@ -55,6 +57,7 @@ pub fn describe() {
     describe_gauge!(SLOTS_USED, "Sessions and logins that count against max_connections.");
     describe_gauge!(SESSIONS_OPEN, "Sessions that are ready for queries, by target.");
     describe_counter!(SESSIONS, "Sessions that have ended, by target, the side that ended them and how.");
+    describe_counter!(CLIENT_SESSIONS, "Sessions that have begun, by the version of the client.");
     describe_counter!(
         REFUSALS,
         "Connections that did not become a session, by the side at fault, the reason and the target."
@@ -189,6 +192,11 @@ pub(super) fn logged_in(target: &str, took: Duration) {
 
 pub(super) fn session_began(target: &str) {
     gauge!(SESSIONS_OPEN, "target" => target.to_owned()).increment(1);
+}
+
+/// Counts a session of a client with this version.
+pub(super) fn client_session(version: &str) {
+    counter!(CLIENT_SESSIONS, "version" => version_label(version)).increment(1);
 }
 
 pub(super) fn session_ended(target: &str, ended_by: &'static str, outcome: &'static str) {

@@ -25,6 +25,8 @@
 //! | `failure.rs`, `reason.rs`, `fault.rs`, `io_reason.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `live.rs` | the table of the open sessions, and the order to end one |
+//! | `client_version.rs` | the version of a client, between the two halves |
+//! | `last_error.rs` | the error that ended a session |
 //! | `audit.rs`, `metrics.rs`, `gauges.rs` | log lines and metrics of a connection |
 //! | `guesses.rs` | refused logins of one peer in the last minutes |
 //! | `refusal_log.rs`, `dropped_log.rs` | one log line and a count for refusals of one kind, and for dropped pending connections |
@@ -35,6 +37,7 @@ mod authenticate;
 mod authorize;
 mod cancel;
 mod classify;
+mod client_version;
 mod close;
 mod connect;
 mod connection;
@@ -50,6 +53,7 @@ pub mod fuzzing;
 mod gauges;
 mod guesses;
 mod io_reason;
+mod last_error;
 mod limits;
 mod live;
 mod logins;
@@ -66,6 +70,7 @@ mod splice;
 
 pub use accept::serve;
 pub use authorize::{Action, CANCEL, HOST, Hop, Login, PASSWORD, Request, Role, Route, Transport};
+pub use client_version::VERSION;
 pub use engine::{Engine, Gate};
 pub use failure::Failure;
 pub use fault::Fault;

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::message::{flush_to_app, read_first_packet};
 use crate::net::{Framed, Socket, Stream};
-use crate::tls::{ALPN, Acceptor};
+use crate::tls::{ALPN, Acceptor, EXTENSION_ALPN};
 use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 
 /// The first byte of a TLS handshake record (RFC 8446 section 5.1). The length word of a startup packet always
@@ -46,7 +46,7 @@ pub(super) async fn negotiate(
                     return Err(refuse(app, Failure::UnexpectedTls));
                 }
                 app = upgrade(app, acceptor, &first).await?;
-                if app.stream().alpn() != Some(ALPN) {
+                if ![Some(ALPN), Some(EXTENSION_ALPN)].contains(&app.stream().alpn()) {
                     return Err(refuse(app, Failure::DirectTlsWithoutAlpn));
                 }
                 continue;

@@ -34,6 +34,7 @@ pub(super) struct RefusedConnection {
     pub(super) user: String,
     pub(super) database: String,
     pub(super) application_name: String,
+    pub(super) client_version: String,
     pub(super) identity_claimed: String,
     pub(super) fault: &'static str,
     pub(super) reason: &'static str,
@@ -177,19 +178,19 @@ impl Window {
 impl RefusedConnection {
     fn write(&self, repeated: Option<u64>) {
         let _connection = self.span.enter();
-        let Self { peer, target, user, database, application_name, identity_claimed, .. } = self;
-        let Self { fault, reason, sqlstate, duration_ms, error, expected, .. } = self;
+        let Self { peer, target, user, database, application_name, client_version, .. } = self;
+        let Self { identity_claimed, fault, reason, sqlstate, duration_ms, error, expected, .. } = self;
         if *expected {
             info!(
                 target: AUDIT_MODULE,
-                %peer, target, user, database, application_name, identity_claimed, fault, reason,
+                %peer, target, user, database, application_name, client_version, identity_claimed, fault, reason,
                 sqlstate, duration_ms, error, repeated,
                 "connection refused"
             );
         } else {
             warn!(
                 target: AUDIT_MODULE,
-                %peer, target, user, database, application_name, identity_claimed, fault, reason,
+                %peer, target, user, database, application_name, client_version, identity_claimed, fault, reason,
                 sqlstate, duration_ms, error, repeated,
                 "connection failed"
             );
@@ -220,6 +221,7 @@ mod tests {
             user: String::new(),
             database: String::new(),
             application_name: String::new(),
+            client_version: String::new(),
             identity_claimed: String::new(),
             fault: "database",
             reason,

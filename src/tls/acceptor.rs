@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use super::reload::Reload;
-use super::{ALPN, SelfSigned, TlsError, pem, provider};
+use super::{ALPN, EXTENSION_ALPN, SelfSigned, TlsError, pem, provider};
 use crate::net::{ReadAhead, Socket, Stream};
 
 /// The certificate that applications see.
@@ -37,6 +37,16 @@ pub struct Acceptor {
 impl Acceptor {
     /// Loads or generates the certificate.
     pub fn new(identity: ServerIdentity) -> Result<Self, TlsError> {
+        Self::selecting(identity, &[ALPN])
+    }
+
+    /// The same for clients of this program: requests the parameters of [`EXTENSION_ALPN`] from those that offer it.
+    pub fn selecting_extension(identity: ServerIdentity) -> Result<Self, TlsError> {
+        // The order is that of the server's preference.
+        Self::selecting(identity, &[EXTENSION_ALPN, ALPN])
+    }
+
+    fn selecting(identity: ServerIdentity, protocols: &'static [&'static [u8]]) -> Result<Self, TlsError> {
         let paths = match &identity {
             ServerIdentity::SelfSigned { .. } => Vec::new(),
             ServerIdentity::Files { certificate, private_key } => {
@@ -45,7 +55,7 @@ impl Acceptor {
         };
         let identity = Arc::new(identity);
         let loaded = Arc::clone(&identity);
-        let config = Reload::new(paths, move || server_config(&loaded));
+        let config = Reload::new(paths, move || server_config(&loaded, protocols));
         config.load()?;
         Ok(Self { identity, config, required: false })
     }
@@ -69,7 +79,7 @@ impl Acceptor {
     }
 
     /// Makes the TLS handshake; `first` is its beginning, which was already read. An application that offers protocols by
-    /// ALPN must offer `postgresql`.
+    /// ALPN must offer one that this selects.
     pub async fn accept(&self, socket: Socket, first: &[u8]) -> Result<Stream, TlsError> {
         let acceptor = tokio_rustls::TlsAcceptor::from(self.config.current().await?);
         let stream = acceptor
@@ -80,7 +90,7 @@ impl Acceptor {
     }
 }
 
-fn server_config(identity: &ServerIdentity) -> Result<ServerConfig, TlsError> {
+fn server_config(identity: &ServerIdentity, protocols: &[&[u8]]) -> Result<ServerConfig, TlsError> {
     let (chain, key, source) = match identity {
         ServerIdentity::SelfSigned { hosts } => {
             let (chain, key) = SelfSigned::generate(hosts)?.chain()?;
@@ -96,7 +106,7 @@ fn server_config(identity: &ServerIdentity) -> Result<ServerConfig, TlsError> {
         .with_no_client_auth()
         .with_single_cert(chain.clone(), key)
         .map_err(|error| TlsError::unusable(&source, &chain, &error))?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
 }
 

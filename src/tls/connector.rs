@@ -12,7 +12,7 @@ use super::client_cert_resolver::{ClientCertResolver, NoClientCert};
 use super::reload::Reload;
 use super::roots::LoadedRoots;
 use super::verify::{Verification, Verifier};
-use super::{ALPN, ClientIdentity, Roots, Settings, SslMode, TlsError, pem, provider};
+use super::{ALPN, ClientIdentity, EXTENSION_ALPN, Roots, Settings, SslMode, TlsError, pem, provider};
 use crate::net::{ReadAhead, Socket, Stream};
 
 /// Whether a server that requests a client certificate gets it.
@@ -34,8 +34,18 @@ impl Connector {
     /// With these settings. Reads no file.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        Self::offering(settings, &[ALPN])
+    }
+
+    /// The same for another half of this program: it may request the parameters of [`EXTENSION_ALPN`].
+    #[must_use]
+    pub fn offering_extension(settings: Settings) -> Self {
+        Self::offering(settings, &[ALPN, EXTENSION_ALPN])
+    }
+
+    fn offering(settings: Settings, protocols: &'static [&'static [u8]]) -> Self {
         let made_of = settings.clone();
-        let config = Reload::new(settings.paths(), move || client_config(&made_of));
+        let config = Reload::new(settings.paths(), move || client_config(&made_of, protocols));
         Self { settings, config }
     }
 
@@ -102,7 +112,7 @@ impl fmt::Debug for Connector {
     }
 }
 
-fn client_config(settings: &Settings) -> Result<ClientConfig, TlsError> {
+fn client_config(settings: &Settings, protocols: &[&[u8]]) -> Result<ClientConfig, TlsError> {
     let provider = provider();
     let verification = settings.verification();
     let roots = match (verification, &settings.roots) {
@@ -129,7 +139,7 @@ fn client_config(settings: &Settings) -> Result<ClientConfig, TlsError> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(ClientCertResolver::new(certified)));
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
 }
 

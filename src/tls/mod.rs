@@ -34,3 +34,7 @@ pub use x509::{CertificateExpiry, is_version_1, not_after, server_end_point};
 
 /// The ALPN protocol of PostgreSQL (IANA TLS ALPN registry; `PG_ALPN_PROTOCOL` in src/include/libpq/pqcomm.h).
 pub const ALPN: &[u8] = b"postgresql";
+
+/// The ALPN protocol between the two halves of this program. A client offers it beside `postgresql`; a server that selects it
+/// requests the further startup parameters of the contract. It means nothing to other servers.
+pub const EXTENSION_ALPN: &[u8] = b"rds-auth-proxy/1";

@@ -154,3 +154,5 @@ mod stopped_log;
 mod systemd;
 /// Files that the process may not read.
 mod unreadable;
+/// The version of a client, in the server's log and metrics.
+mod versions;
