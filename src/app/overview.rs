@@ -4,21 +4,27 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::task::spawn_blocking;
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
-use super::start;
+use super::start::{self, ConfigFile};
 use crate::aws::{Aws, SignedToken};
 use crate::catalog::{Directory, Iam, NamePattern, Resource, Target, local_ports};
 use crate::config::{self, Config, Mode};
 use crate::net::HostPort;
 use crate::process::logging::{self, Format};
 use crate::process::{CommandError, harden, panic_hook, runtime};
+use crate::stamp::Stamp;
+
+/// These commands make no TLS with databases, so they read no file of `targets` and `rds`.
+const MODE: Mode = Mode::Client;
 
 /// The targets of a client.
 pub(crate) struct Overview {
     pub(crate) config: Config,
     pub(crate) directory: Arc<Directory>,
+    file: ConfigFile,
     aws: Option<Aws>,
 }
 
@@ -62,8 +68,7 @@ impl Overview {
     /// Reads the configuration, as a client does, and lists the databases of RDS. If that fails, a warning is logged, and the targets
     /// of the configuration remain.
     pub(crate) async fn load(path: Option<&Path>) -> Result<Self, CommandError> {
-        let mode = Mode::Client;
-        let (_, config) = start::find_and_read(path, mode.into(), |path| config::load(path, mode))?;
+        let (file, config) = start::find_and_read(path, MODE.into(), |path| config::load(path, MODE))?;
         start::report(&config.remarks);
         let aws = start::aws(&config).await?;
         let directory = start::directory(&config, aws.as_ref())?;
@@ -77,7 +82,32 @@ impl Overview {
         for name in config.unlisted(&directory.targets()) {
             warn!(key = name, "RDS lists no such database here, and this key has no host; it has no effect");
         }
-        Ok(Self { config, directory, aws })
+        Ok(Self { config, directory, file, aws })
+    }
+
+    /// Applies a changed configuration, as far as it is about targets, and lists the databases of RDS again. What fails stays as it is,
+    /// with a warning.
+    pub(crate) async fn refresh(&mut self) {
+        let stamp = Stamp::of(&self.file.path);
+        if stamp != self.file.stamp {
+            let path = self.file.path.clone();
+            match spawn_blocking(move || config::load_again(&path, MODE)).await {
+                Ok(Ok(Some(config))) => {
+                    start::report(&config.remarks);
+                    self.directory.replace(start::policy(&config));
+                    (self.config, self.file.stamp) = (config, stamp);
+                }
+                Ok(Ok(None)) => warn!("the configuration is empty; the previous one stays in use"),
+                Ok(Err(error)) => {
+                    warn!(%error, "the configuration cannot be used; the previous one stays in use");
+                }
+                // A panic is in the log.
+                Err(_) => {}
+            }
+        }
+        if let Err(error) = self.directory.refresh().await {
+            warn!(%error, "discovery failed; the last list stays in use");
+        }
     }
 
     /// All targets, by name.

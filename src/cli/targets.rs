@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &TargetsArguments) -> Result<(), CommandError> {
 }
 
 async fn list(arguments: &TargetsArguments) -> Result<(), CommandError> {
-    let overview = Overview::load(arguments.configfile.as_deref()).await?;
+    let mut overview = Overview::load(arguments.configfile.as_deref()).await?;
     let mut hangup = Hangup::without_terminal();
     let layout = Layout::new(arguments);
     let mut shown = chosen(&overview, arguments).await?;
@@ -37,10 +37,7 @@ async fn list(arguments: &TargetsArguments) -> Result<(), CommandError> {
             () = sleep(jitter) => {}
             () = hangup.next() => {}
         }
-        if let Err(error) = overview.directory.refresh().await {
-            warn!(%error, "discovery failed; the last list stays");
-            continue;
-        }
+        overview.refresh().await;
         let entries = matching(entries(&overview, arguments).await, arguments);
         if entries != shown {
             if !output::print_while_read(layout.render(&entries)?)? {

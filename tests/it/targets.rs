@@ -299,6 +299,12 @@ async fn a_watched_list_has_one_document_for_each_change() {
     world.aws.remove_instance("people-db");
     refresh();
     assert_eq!(names(&document(2).await), ["later-db", "orders-db"]);
+    let config = world.directory.join("client.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}targets: {{fixed: {{host: 'postgres.example:5432'}}}}\n"))
+        .unwrap();
+    refresh();
+    assert_eq!(names(&document(3).await), ["fixed", "later-db", "orders-db"]);
     drop(child);
     world.stop().await;
 }

@@ -1,7 +1,7 @@
 //! The service file of the user (PostgreSQL manual, "The Connection Service File").
 
 use std::env;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -93,7 +93,7 @@ fn write_new(path: &Path, content: &[u8], metadata: Option<&Metadata>) -> io::Re
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     if let Some(metadata) = metadata {
         keep_owner(&file, metadata)?;
-        file.set_permissions(Permissions::clone(&metadata.permissions()))?;
+        file.set_permissions(metadata.permissions())?;
     }
     file.write_all(content)?;
     file.sync_all()
