@@ -121,7 +121,9 @@ fn directives(ours: LevelFilter) -> String {
         LevelFilter::ERROR => LevelFilter::ERROR,
         _ => LevelFilter::WARN,
     };
-    format!("{theirs},{OURS}={ours}")
+    // The Kubernetes client warns of each connection that breaks, as that of an idle watch does; the tunnel continues.
+    let kubernetes = if theirs == LevelFilter::WARN { LevelFilter::ERROR } else { theirs };
+    format!("{theirs},kube_client={kubernetes},{OURS}={ours}")
 }
 
 #[cfg(test)]
@@ -138,15 +140,15 @@ mod tests {
     #[test]
     fn our_lines_have_the_level_and_those_of_dependencies_warn() {
         for (log_level, debug, expected) in [
-            ("", "", "rds_auth_proxy=info,warn"),
-            ("", "true", "rds_auth_proxy=debug,warn"),
-            ("", "1", "rds_auth_proxy=debug,warn"),
-            ("", "false", "rds_auth_proxy=info,warn"),
-            ("", "app:*", "rds_auth_proxy=info,warn"),
-            ("debug", "", "rds_auth_proxy=debug,warn"),
-            ("WARN", "true", "rds_auth_proxy=warn,warn"),
-            ("error", "", "rds_auth_proxy=error,error"),
-            ("trace", "", "rds_auth_proxy=trace,debug"),
+            ("", "", "rds_auth_proxy=info,kube_client=error,warn"),
+            ("", "true", "rds_auth_proxy=debug,kube_client=error,warn"),
+            ("", "1", "rds_auth_proxy=debug,kube_client=error,warn"),
+            ("", "false", "rds_auth_proxy=info,kube_client=error,warn"),
+            ("", "app:*", "rds_auth_proxy=info,kube_client=error,warn"),
+            ("debug", "", "rds_auth_proxy=debug,kube_client=error,warn"),
+            ("WARN", "true", "rds_auth_proxy=warn,kube_client=error,warn"),
+            ("error", "", "rds_auth_proxy=error,kube_client=error,error"),
+            ("trace", "", "rds_auth_proxy=trace,kube_client=debug,debug"),
         ] {
             assert_eq!(directives_of("", log_level, debug).unwrap(), expected);
         }
@@ -155,9 +157,9 @@ mod tests {
     #[test]
     fn the_configured_level_counts_where_no_variable_is_set() {
         let filter = |variables: Variables| variables.filter(LevelFilter::DEBUG).unwrap().to_string();
-        assert_eq!(filter(Variables::default()), "rds_auth_proxy=debug,warn");
+        assert_eq!(filter(Variables::default()), "rds_auth_proxy=debug,kube_client=error,warn");
         let quiet = Variables { log_level: Some("warn".into()), ..Variables::default() };
-        assert_eq!(filter(quiet), "rds_auth_proxy=warn,warn");
+        assert_eq!(filter(quiet), "rds_auth_proxy=warn,kube_client=error,warn");
     }
 
     #[test]
@@ -177,7 +179,7 @@ mod tests {
             let variables = Variables { log_level: Some(text.into()), debug: true, ..Variables::default() };
             assert_eq!(variables.unknown_level(), unknown.then_some(text));
             let level = variables.filter(LevelFilter::ERROR).unwrap().to_string();
-            assert_eq!(level, if unknown { "rds_auth_proxy=info,warn" } else { "rds_auth_proxy=debug,warn" });
+            assert_eq!(level, if unknown { "rds_auth_proxy=info,kube_client=error,warn" } else { "rds_auth_proxy=debug,kube_client=error,warn" });
             let overridden = Variables { rust_log: Some("warn".into()), ..variables };
             assert_eq!(overridden.unknown_level(), None);
         }
