@@ -10,7 +10,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 pub(in crate::cli) enum OutputFormat {
     /// Readable lines.
     Text,
-    /// One JSON object.
+    /// JSON, on one line.
     Json,
 }
 
