@@ -107,6 +107,10 @@ pub trait Dial: Send + Sync {
     /// A new stream, independent of all others, or the reason why there is none: either within `limit`. A pod may still refuse
     /// the stream: its first read then fails with a [`LateRefusal`].
     fn dial(&self, limit: Duration) -> Boxed<'_, io::Result<TunnelStream>>;
+
+    /// The error of a stream that is opened within `limit` and closed again, without a connection that needs it. Opens none where a
+    /// person may have to log in for it, and none after the first dial.
+    fn check(&self, limit: Duration) -> Boxed<'_, Option<io::Error>>;
 }
 
 /// A stream of a tunnel.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, Context, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio::task::spawn_blocking;
 
 use super::connector::is_local;
@@ -86,17 +86,34 @@ pub(super) async fn load(settings: &PortForward, runner: &Runner) -> Result<Clus
     Ok(ClusterConfig { config, proxy, plugin, expires, certificate_expires, token_file, verified })
 }
 
+/// Whether credentials for the cluster come from a plugin, which may wait for a login of a person. A kubeconfig that cannot be read
+/// has none. Blocks meanwhile.
+pub(super) fn has_plugin(settings: &PortForward) -> bool {
+    let Ok(Some(kubeconfig)) = read(settings) else { return false };
+    let context = context(&kubeconfig, settings.context.as_deref());
+    let user = context.and_then(|context| user(&kubeconfig, context));
+    user.is_some_and(|user| user.exec.is_some() || user.auth_provider.is_some())
+}
+
+fn context<'a>(kubeconfig: &'a Kubeconfig, name: Option<&'a str>) -> Option<&'a Context> {
+    let name = name.or(kubeconfig.current_context.as_deref());
+    let context = kubeconfig.contexts.iter().find(|named| Some(named.name.as_str()) == name);
+    context?.context.as_ref()
+}
+
+fn user<'a>(kubeconfig: &'a Kubeconfig, context: &Context) -> Option<&'a AuthInfo> {
+    let user = kubeconfig.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref());
+    user?.auth_info.as_ref()
+}
+
 /// Makes a URL of the server of the context's cluster. Returns the proxy for it. A context that does not exist is
 /// reported later.
-fn normalize_cluster(kubeconfig: &mut Kubeconfig, context: Option<&str>) -> Result<Option<String>, String> {
-    let name = context.or(kubeconfig.current_context.as_deref());
-    let context = kubeconfig.contexts.iter().find(|named| Some(named.name.as_str()) == name);
-    let Some(context) = context.and_then(|named| named.context.clone()) else { return Ok(None) };
-    let user = kubeconfig.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref());
-    let user = user.and_then(|named| named.auth_info.as_ref());
+fn normalize_cluster(kubeconfig: &mut Kubeconfig, name: Option<&str>) -> Result<Option<String>, String> {
+    let Some(context) = context(kubeconfig, name).cloned() else { return Ok(None) };
+    let user = user(kubeconfig, &context).cloned();
     let cluster = kubeconfig.clusters.iter_mut().find(|named| named.name == context.cluster);
     let Some(cluster) = cluster.and_then(|named| named.cluster.as_mut()) else { return Ok(None) };
-    cluster.server = Some(server::server_url(cluster, user)?);
+    cluster.server = Some(server::server_url(cluster, user.as_ref())?);
     server::proxy_url(cluster)
 }
 

@@ -7,25 +7,30 @@ use std::time::Duration;
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::channel::Channel;
 use super::cluster::{Access, Cluster};
 use super::error::{Retry, TunnelError};
+use super::kubeconfig::has_plugin;
 use super::metrics;
 use super::open::open;
 use super::pods::{Candidate, candidates, diagnose, label_selector, list};
 use super::spare::Spare;
 use super::timeouts::Timeouts;
 use super::watch::PodWatch;
-use crate::catalog::PortForward;
-use crate::catalog::{Boxed, Dial, TunnelStream};
+use crate::catalog::{Boxed, Dial, LateRefusal, PortForward, TunnelStream};
 use crate::net::Socket;
+
+/// How long a check waits for a pod that refuses its stream after it was opened.
+const LATE: Duration = Duration::from_secs(1);
 
 type PodStream = Channel<TokioIo<Upgraded>>;
 
-/// Opens streams to the pods of an upstream proxy. It reads no file and sends no request before the first dial.
+/// Opens streams to the pods of an upstream proxy. It reads no file and sends no request before the first dial or check.
 pub struct Tunnel {
     settings: PortForward,
     timeouts: Timeouts,
@@ -194,4 +199,25 @@ impl Dial for Tunnel {
             Ok(stream)
         })
     }
+
+    fn check(&self, limit: Duration) -> Boxed<'_, Option<io::Error>> {
+        Box::pin(async move {
+            let settings = self.settings.clone();
+            let may_need_person = spawn_blocking(move || has_plugin(&settings)).await.unwrap_or(true);
+            // A connection reports its error itself.
+            if may_need_person || self.attempts.load(Ordering::Relaxed) > 0 {
+                return None;
+            }
+            match self.open(limit).await {
+                Ok(stream) => late_refusal(stream.socket).await,
+                Err(error) => Some(error.into()),
+            }
+        })
+    }
+}
+
+/// The error of a pod that refuses the stream now. A server waits for the first byte.
+async fn late_refusal(mut stream: Socket) -> Option<io::Error> {
+    let read = timeout(LATE, stream.read_u8()).await;
+    read.ok()?.err().filter(LateRefusal::is_in)
 }

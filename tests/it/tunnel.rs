@@ -21,6 +21,8 @@ mod api_server;
 #[allow(dead_code, reason = "the tests in tests/kubernetes use all of it")]
 mod pki;
 
+/// The check of the tunnel at the start of a client.
+mod check;
 /// A cluster in which the servers of a world run.
 pub(crate) mod cluster;
 /// The errors that the application reads when no pod can be reached.
