@@ -132,9 +132,11 @@ impl Shared {
             if let Some(next) = waiting.lines.pop_front() {
                 return next;
             }
-            if waiting.lost.any() && self.arrived.wait_for(&mut waiting, REPORT_INTERVAL).timed_out() {
-                MutexGuard::unlocked(&mut waiting, || self.report_lost());
-            } else if waiting.lines.is_empty() {
+            if waiting.lost.any() {
+                if self.arrived.wait_for(&mut waiting, REPORT_INTERVAL).timed_out() {
+                    MutexGuard::unlocked(&mut waiting, || self.report_lost());
+                }
+            } else {
                 self.arrived.wait(&mut waiting);
             }
         }
