@@ -82,6 +82,8 @@ bash build/chart-test.sh
 
 step "Lints"
 cargo clippy --all-targets --locked -- -D warnings
+# A build without optional features.
+cargo clippy --locked --no-default-features -- -D warnings
 
 step "Dependencies"
 # Crates of other platforms too, which no build on this one brings and cargo-deny reads.

@@ -62,7 +62,7 @@ const EXPLAINED: [&str; 14] = [
     "src/session/failure.rs",
     "src/session/limits.rs",
     "src/catalog/lookup.rs",
-    "src/catalog/token.rs",
+    "src/catalog/token_error.rs",
     "src/catalog/ports.rs",
     "src/tls/error.rs",
     "src/kubernetes/channel/errors.rs",

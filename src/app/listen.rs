@@ -87,6 +87,7 @@ mod tests {
         settings.mode = SslMode::Disable;
         let target = Target {
             name: "t".into(),
+            identifier: None,
             address: HostPort::new("t", 5432),
             dial: None,
             database: None,

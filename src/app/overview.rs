@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::start::{self, ConfigFile};
 use crate::aws::{Aws, SignedToken};
-use crate::catalog::{Directory, Iam, NamePattern, Resource, Target, local_ports};
+use crate::catalog::{Directory, NamePattern, Resource, Target, local_ports};
 use crate::config::{self, Config, Mode};
 use crate::net::HostPort;
 use crate::process::logging::{self, Format};
@@ -132,14 +132,14 @@ impl Overview {
 
     /// An IAM token for this user of the target.
     pub(crate) async fn token(&self, target: &Target, user: &str) -> Result<SignedToken, CommandError> {
-        let (Some(Iam { region }), Some(aws)) = (&target.iam, &self.aws) else {
+        let (Some(iam), Some(aws)) = (&target.iam, &self.aws) else {
             return Err(CommandError::usage(format_args!(
                 "the target \"{}\" has no IAM authentication, so there is no token for it: RDS lists no database with IAM \
                  authentication at {}",
                 target.name, target.address
             )));
         };
-        let signed = aws.minter().sign(&target.address, region, user).await;
+        let signed = aws.minter().sign(&target.address, iam, user).await;
         signed.map_err(|error| CommandError::runtime(format_args!("{error}; {}", error.remedy)))
     }
 }

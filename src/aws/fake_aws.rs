@@ -8,8 +8,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use axum::extract::Form;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::routing::post;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::routing::{get, post};
 use axum::{Router, response::IntoResponse};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -31,6 +31,9 @@ pub(super) struct Call {
 /// Status and XML.
 pub(super) type Response = (u16, String);
 
+/// An answer of Aurora DSQL: status, the code of an error, and JSON.
+pub(super) type JsonResponse = (u16, &'static str, String);
+
 /// An HTTP server; dropping it stops it.
 pub(super) struct FakeAws {
     url: String,
@@ -49,8 +52,16 @@ impl Call {
 }
 
 impl FakeAws {
-    /// Starts a server that answers every call with `respond`.
+    /// Starts a server that answers every call with `respond`, and has no clusters of Aurora DSQL.
     pub(super) async fn start(respond: impl Fn(&Call) -> Response + Send + Sync + 'static) -> Self {
+        Self::start_with(respond, |_| (200, "", r#"{"clusters": []}"#.to_owned())).await
+    }
+
+    /// The same with answers to the calls of the Aurora DSQL API, by path and query.
+    pub(super) async fn start_with(
+        respond: impl Fn(&Call) -> Response + Send + Sync + 'static,
+        dsql: impl Fn(&str) -> JsonResponse + Clone + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let calls = Arc::new(Mutex::new(Vec::new()));
@@ -65,7 +76,16 @@ impl FakeAws {
                     .into_response(),
             )
         };
-        let router = Router::new().route("/", post(handler));
+        let dsql = move |uri: Uri| {
+            let (status, code, body) = dsql(uri.path_and_query().unwrap().as_str());
+            std::future::ready(
+                (StatusCode::from_u16(status).unwrap(), [("x-amzn-errortype", code)], body).into_response(),
+            )
+        };
+        let router = Router::new()
+            .route("/", post(handler))
+            .route("/cluster", get(dsql.clone()))
+            .route("/cluster/{identifier}", get(dsql));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, calls, task }
     }

@@ -7,7 +7,7 @@ use aws_credential_types::Credentials;
 
 use super::credentials::{Chain, Identities};
 use super::token::{TokenRequest, VALID_FOR, sign_token};
-use crate::catalog::{Boxed, Mint, MintError, Minted, Signer};
+use crate::catalog::{Boxed, Iam, Mint, MintError, Minted, Signer};
 use crate::net::HostPort;
 use crate::secret::Secret;
 
@@ -33,14 +33,14 @@ impl Minter {
     }
 
     /// The same as [`Mint::mint`], with the end of the token and without a look-up of its signer.
-    pub async fn sign(&self, address: &HostPort, region: &str, user: &str) -> Result<SignedToken, MintError> {
+    pub async fn sign(&self, address: &HostPort, iam: &Iam, user: &str) -> Result<SignedToken, MintError> {
         let credentials = self.chain.current().await?;
-        sign(&credentials, address, region, user)
+        sign(&credentials, address, iam, user)
     }
 
-    async fn mint(&self, address: &HostPort, region: &str, user: &str) -> Result<Minted, MintError> {
+    async fn mint(&self, address: &HostPort, iam: &Iam, user: &str) -> Result<Minted, MintError> {
         let credentials = self.chain.current().await?;
-        let SignedToken { token, .. } = sign(&credentials, address, region, user)?;
+        let SignedToken { token, .. } = sign(&credentials, address, iam, user)?;
         let arn = self.identities.known(&credentials);
         if arn.is_none() {
             self.identities.look_up_in_background(&credentials);
@@ -53,12 +53,12 @@ impl Minter {
 fn sign(
     credentials: &Credentials,
     address: &HostPort,
-    region: &str,
+    iam: &Iam,
     user: &str,
 ) -> Result<SignedToken, MintError> {
     let now = SystemTime::now();
     let token =
-        sign_token(credentials, TokenRequest { address, region, user, now }).map_err(|error| MintError {
+        sign_token(credentials, TokenRequest { address, iam, user, now }).map_err(|error| MintError {
             reason: error.to_string(),
             remedy:
                 "check that RDS names the endpoint correctly; if it does, this is a bug in rds-auth-proxy"
@@ -72,9 +72,9 @@ impl Mint for Minter {
     fn mint<'a>(
         &'a self,
         address: &'a HostPort,
-        region: &'a str,
+        iam: &'a Iam,
         user: &'a str,
     ) -> Boxed<'a, Result<Minted, MintError>> {
-        Box::pin(Self::mint(self, address, region, user))
+        Box::pin(Self::mint(self, address, iam, user))
     }
 }

@@ -13,8 +13,10 @@
 //! | its custom endpoint NAME | `CLUSTER:custom:NAME` |
 //! | default endpoint of an RDS Proxy | `PROXY:proxy` |
 //! | its further endpoint NAME | `PROXY:proxy:NAME` |
+//! | cluster of Aurora DSQL | its tag `Name`, if no other database has that name or identifier; else its identifier |
 //!
-//! RDS identifiers consist of letters, digits and hyphens, so a name with a colon is never an instance.
+//! RDS identifiers consist of letters, digits and hyphens, so a name with a colon is never an instance. A cluster of Aurora DSQL is
+//! found under its identifier too.
 //!
 //! The access list applies to the tags of the cluster or proxy for its endpoints, and to an instance's own tags for the instance. A
 //! blocked tag also applies to the instances of its cluster, and to the endpoints that can lead to its instance.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::fake_aws::FakeAws;
 use super::*;
-use crate::catalog::{Discover, Mint};
+use crate::catalog::{Discover, Iam, IamService, Mint};
 use crate::net::HostPort;
 
 mod advice;
@@ -119,7 +119,7 @@ async fn proxy_process() {
             println!("\n{MARK}{}", json!({"listed": format!("{listed:?}"), "arn": aws.identity().await}));
             continue;
         }
-        let report = match aws.minter().mint(&address, "us-east-1", "alice").await {
+        let report = match aws.minter().mint(&address, &iam(), "alice").await {
             Ok(minted) => {
                 let token = String::from_utf8(minted.token.expose().to_vec()).unwrap();
                 json!({"identity": minted.signer.name(), "token": token})
@@ -128,6 +128,10 @@ async fn proxy_process() {
         };
         println!("\n{MARK}{report}");
     }
+}
+
+fn iam() -> Iam {
+    Iam { region: "us-east-1".into(), service: IamService::Rds }
 }
 
 fn home(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -272,7 +276,7 @@ async fn sts_is_queried_once_and_its_arn_is_used_from_then_on() {
     let aws = fake_aws.aws(Some("us-east-1")).await;
     let address = HostPort::new("db.example.com", 5432);
     let minted =
-        async || aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().signer.name().to_owned();
+        async || aws.minter().mint(&address, &iam(), "alice").await.unwrap().signer.name().to_owned();
     assert_eq!(minted().await, "AKIDFAKE");
     assert_eq!(aws.identity().await.as_deref(), Some(arn));
     assert_eq!(aws.identity().await.as_deref(), Some(arn));
@@ -294,7 +298,7 @@ async fn no_debug_output_shows_the_credentials() {
     let credentials = aws.chain.current().await.unwrap();
     let request = token::TokenRequest {
         address: &HostPort { host: "no host".into(), port: 1 },
-        region: "us-east-1",
+        iam: &iam(),
         user: "alice",
         now: SystemTime::UNIX_EPOCH,
     };
@@ -315,7 +319,7 @@ async fn the_first_connections_look_up_the_identity_in_the_background() {
     let aws = fake_aws.aws(Some("us-east-1")).await;
     let address = HostPort::new("db.example.com", 5432);
     let minted =
-        async || aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().signer.name().to_owned();
+        async || aws.minter().mint(&address, &iam(), "alice").await.unwrap().signer.name().to_owned();
     assert_eq!(minted().await, "AKIDFAKE", "no connection waits for STS");
     let looked_up = async {
         while minted().await != "arn:a" {
@@ -333,7 +337,7 @@ async fn after_a_refusal_sts_is_not_queried_for_every_connection() {
     let address = HostPort::new("db.example.com", 5432);
     for _ in 0..20 {
         let identity =
-            aws.minter().mint(&address, "us-east-1", "alice").await.unwrap().signer.name().to_owned();
+            aws.minter().mint(&address, &iam(), "alice").await.unwrap().signer.name().to_owned();
         assert_eq!(identity, "AKIDFAKE");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -1,7 +1,7 @@
 //! The IAM token, which is the password: a presigned URL without its scheme.
 //!
-//! Source: Amazon RDS User Guide, "Connecting to your DB instance using IAM authentication", and Signature Version 4
-//! with query parameters.
+//! Sources: Amazon RDS User Guide, "Connecting to your DB instance using IAM authentication"; Amazon Aurora DSQL User Guide,
+//! "Generating an authentication token"; Signature Version 4 with query parameters.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -11,10 +11,11 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, 
 use aws_sigv4::sign::v4;
 
 use super::untraced::call_untraced;
+use crate::catalog::{Iam, IamService, dsql_action};
 use crate::net::HostPort;
 use crate::secret::Secret;
 
-/// How long RDS accepts a token: the longest time that it allows.
+/// How long a token is valid: the longest time that RDS allows, and the default of the AWS CLI for Aurora DSQL.
 pub(super) const VALID_FOR: Duration = Duration::from_mins(15);
 
 /// The token could not be signed.
@@ -30,27 +31,28 @@ pub(super) struct SignError {
 pub(super) struct TokenRequest<'a> {
     /// The endpoint of the database, as RDS names it.
     pub(super) address: &'a HostPort,
-    /// The AWS region of the database.
-    pub(super) region: &'a str,
+    /// The region and the service of the database.
+    pub(super) iam: &'a Iam,
     /// The database user, any text.
     pub(super) user: &'a str,
     /// The start of the 15 minutes.
     pub(super) now: SystemTime,
 }
 
-/// Signs `HOST:PORT/?Action=connect&DBUser=USER&X-Amz-…`. All reserved characters of the user are encoded. The SDK's own
-/// generator leaves `+`, `&`, `%`, `#` and blanks as they are, which RDS refuses or which change the URL's meaning.
+/// Signs `HOST:PORT/?Action=connect&DBUser=USER&X-Amz-…`, for Aurora DSQL `HOST/?Action=ACTION&X-Amz-…`. All reserved characters
+/// of the user are encoded. The SDK's own generator leaves `+`, `&`, `%`, `#` and blanks as they are, which RDS refuses or which
+/// change the URL's meaning.
 pub(super) fn sign_token(credentials: &Credentials, wanted: TokenRequest<'_>) -> Result<Secret, SignError> {
     let failed = |detail: String| SignError { address: wanted.address.clone(), detail };
-    let url = format!("https://{}/?Action=connect&DBUser={}", wanted.address, percent_encoded(wanted.user));
+    let (url, service) = url_and_service(wanted);
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;
     settings.expires_in = Some(VALID_FOR);
     let identity = credentials.clone().into();
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
-        .region(wanted.region)
-        .name("rds-db")
+        .region(&wanted.iam.region)
+        .name(service)
         .time(wanted.now)
         .settings(settings)
         .build()
@@ -63,6 +65,17 @@ pub(super) fn sign_token(credentials: &Credentials, wanted: TokenRequest<'_>) ->
     let (_, mut parts) = instructions.into_parts();
     parts.sort_by_key(|(name, _)| rank(name));
     Ok(Secret::new(with_parameters(&url, &parts)))
+}
+
+/// The URL to sign, and the name of the service in the signature.
+fn url_and_service(wanted: TokenRequest<'_>) -> (String, &'static str) {
+    let TokenRequest { address, user, .. } = wanted;
+    match wanted.iam.service {
+        IamService::Rds => {
+            (format!("https://{address}/?Action=connect&DBUser={}", percent_encoded(user)), "rds-db")
+        }
+        IamService::Dsql => (format!("https://{}/?Action={}", address.host, dsql_action(user)), "dsql"),
+    }
 }
 
 /// The position of a parameter in the tokens of botocore. RDS accepts any order; a fixed one makes tokens comparable.
@@ -134,9 +147,13 @@ mod tests {
 
     #[test]
     fn tokens_equal_those_of_botocore_byte_for_byte() {
-        let text = include_str!("../../tests/vectors/rds_tokens.json");
-        let known: Vectors = serde_json::from_str(text).unwrap();
-        assert!(known.all.len() >= 80);
+        equals_botocore(IamService::Rds, include_str!("../../tests/vectors/rds_tokens.json"), 80);
+        equals_botocore(IamService::Dsql, include_str!("../../tests/vectors/dsql_tokens.json"), 24);
+    }
+
+    fn equals_botocore(service: IamService, vectors: &str, count: usize) {
+        let known: Vectors = serde_json::from_str(vectors).unwrap();
+        assert!(known.all.len() >= count);
         for vector in known.all {
             let credentials = Credentials::new(
                 &known.access_key,
@@ -147,7 +164,7 @@ mod tests {
             );
             let wanted = TokenRequest {
                 address: &HostPort::new(&vector.host, vector.port),
-                region: &vector.region,
+                iam: &Iam { region: vector.region, service },
                 user: &vector.user,
                 now: SystemTime::UNIX_EPOCH + Duration::from_secs(vector.unix_time),
             };
@@ -165,7 +182,8 @@ mod tests {
             let session = session.then(|| "a/b+c=".to_owned());
             let credentials = Credentials::new("AKIDEXAMPLE", "key", session.clone(), None, "test");
             let address = HostPort::new("db.example.com", 5432);
-            let wanted = TokenRequest { address: &address, region: "us-east-1", user: &user, now: SystemTime::UNIX_EPOCH };
+            let iam = Iam { region: "us-east-1".into(), service: IamService::Rds };
+            let wanted = TokenRequest { address: &address, iam: &iam, user: &user, now: SystemTime::UNIX_EPOCH };
             let token = text_of(sign_token(&credentials, wanted));
             let query = token.strip_prefix("db.example.com:5432/?").unwrap();
             prop_assert!(query.is_ascii());

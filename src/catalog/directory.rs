@@ -243,7 +243,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::super::{
-        Acl, Boxed, DefaultTls, Discovered, Inventory, ListedAt, Location, Resource, StaticTarget,
+        Acl, Boxed, DefaultTls, Discovered, IamService, Inventory, ListedAt, Location, Resource, StaticTarget,
     };
     use super::*;
     use crate::tls::{ClientIdentity, Overrides, Roots, SelfSigned, Settings, SslMode};
@@ -401,6 +401,27 @@ mod tests {
         directory.by_host(&listed).await.expect("the lookup refreshes the list");
     }
 
+    #[tokio::test]
+    async fn a_database_is_found_under_its_name_and_its_identifier() {
+        let cluster = Discovered { identifier: Some("abc123".into()), ..database("new") };
+        let with_other_name = fixed(Overrides::default());
+        let with_same_name = StaticTarget { name: "NEW".into(), ..with_other_name.clone() };
+        let by_identifier = StaticTarget {
+            location: Location::Rds { name: "ABC123".into(), dial: None },
+            ..with_other_name.clone()
+        };
+        for fixed in [None, Some(with_other_name), Some(with_same_name), Some(by_identifier)] {
+            let rds = Arc::new(Switched::default());
+            rds.databases.lock().push(cluster.clone());
+            let policy = Policy { fixed: fixed.into_iter().collect(), ..policy() };
+            let directory = Directory::new(policy, Some(rds as Arc<dyn Discover>));
+            directory.refresh().await.unwrap();
+            for name in ["new", "abc123", "ABC123"] {
+                assert_eq!(directory.by_name(name).await.unwrap().address, cluster.address, "{name}");
+            }
+        }
+    }
+
     fn address(name: &str) -> HostPort {
         HostPort::new(&format!("{name}.example.com"), 5432)
     }
@@ -408,9 +429,11 @@ mod tests {
     fn database(name: &str) -> Discovered {
         Discovered {
             name: name.into(),
+            identifier: None,
             address: address(name),
             region: "us-east-1".into(),
             resource: Resource::default(),
+            service: IamService::Rds,
             roots: Roots::Rds { region: "us-east-1".into() },
             database: None,
             local_port: None,

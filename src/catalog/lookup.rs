@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::merge::{Merged, Unlisted};
-use super::names::{is_same, named, only_case_differs};
+use super::names::{is_same, named_or_identified, only_case_differs};
 use super::{DiscoverError, Discovered, Refusal, Target};
 use crate::net::HostPort;
 
@@ -99,9 +99,14 @@ pub(super) fn find_by_host(merged: &Merged, address: &HostPort) -> Result<Target
     Err(LookupError::Unknown { wanted: address.to_string() })
 }
 
-/// The target of this name, in any case, or at this address. A name of the configuration comes before one of RDS.
+/// The target of this name or identifier, in any case, or at this address. A name of the configuration comes before one of RDS.
 pub(super) fn find_by_name(merged: &Merged, name: &str) -> Result<Target, LookupError> {
-    let found = named(merged.named_targets(), name, |target| &target.name);
+    let found = named_or_identified(
+        merged.named_targets(),
+        name,
+        |target| &target.name,
+        |target| target.identifier.as_deref(),
+    );
     if let Some(names) = only_case_differs(found.iter().map(|target| target.name.as_str())) {
         return Err(LookupError::OnlyCaseDiffers { name: name.into(), names });
     }
@@ -120,7 +125,10 @@ pub(super) fn find_by_name(merged: &Merged, name: &str) -> Result<Target, Lookup
     if let Ok(address) = name.parse() {
         return find_by_host(merged, &address);
     }
-    refused(merged, |database| is_same(&database.name, name))?;
+    refused(merged, |database| {
+        is_same(&database.name, name)
+            || database.identifier.as_ref().is_some_and(|other| is_same(other, name))
+    })?;
     Err(LookupError::Unknown { wanted: name.into() })
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::names::{is_same, named, only_case_differs};
-use super::{Discovered, Iam, Location, Policy, Refusal, StaticTarget, Target};
+use super::names::{is_same, named_or_identified, only_case_differs};
+use super::{Discovered, Location, Policy, Refusal, StaticTarget, Target};
 use crate::net::HostPort;
 use crate::tls::ConnectorCache;
 
@@ -51,8 +51,10 @@ impl Merged {
             .named_targets()
             .filter(|known| known.address == target.address)
             .any(|known| known.name == target.name || (is_of_rds && is_same(&known.name, &target.name)));
-        if !is_known {
-            self.aliases.push(target);
+        match target.identifier.clone() {
+            Some(name) if is_known => self.aliases.push(Target { name, identifier: None, ..target }),
+            _ if is_known => {}
+            _ => self.aliases.push(target),
         }
     }
 
@@ -105,7 +107,12 @@ fn place<'a>(target: &'a StaticTarget, discovered: &'a [Discovered]) -> Result<P
         }
         Location::Rds { name, dial } => (name, dial.as_ref()),
     };
-    let found = named(discovered.iter(), name, |found| &found.name);
+    let found = named_or_identified(
+        discovered.iter(),
+        name,
+        |found| &found.name,
+        |found| found.identifier.as_deref(),
+    );
     let problem = match found.as_slice() {
         [found] => return Ok(Place { address: &found.address, dial, known: Some(found) }),
         [] => "RDS does not list it".to_owned(),
@@ -119,13 +126,14 @@ fn place<'a>(target: &'a StaticTarget, discovered: &'a [Discovered]) -> Result<P
 fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCache) -> Target {
     Target {
         name: found.name.clone(),
+        identifier: found.identifier.clone(),
         address: found.address.clone(),
         dial: None,
         database: found.database.clone(),
         local_port: found.local_port,
         tls: connectors.connector(policy.tls.discovered(&found.roots)),
         tls_open: false,
-        iam: Some(Iam { region: found.region.clone() }),
+        iam: Some(found.iam()),
         require_auth: None,
         listed_at: Some(found.listed_at),
     }
@@ -143,13 +151,14 @@ fn from_static(
     };
     Target {
         name: target.name.clone(),
+        identifier: None,
         address: address.clone(),
         dial: dial.cloned(),
         database: target.database.clone().or_else(|| known?.database.clone()),
         local_port: target.local_port.or_else(|| known?.local_port),
         tls: connectors.connector(default_tls.with(&target.tls)),
         tls_open: known.is_none() && target.tls.leaves_verification_open(),
-        iam: known.map(|known| Iam { region: known.region.clone() }),
+        iam: known.map(Discovered::iam),
         require_auth: target.require_auth,
         listed_at: None,
     }
@@ -159,16 +168,18 @@ fn from_static(
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Acl, DefaultTls, Resource};
+    use super::super::{Acl, DefaultTls, IamService, Resource};
     use super::*;
     use crate::tls::{ClientIdentity, Overrides, Roots, SelfSigned, Settings, SslMode};
 
     fn discovered(host: &str, region: &str) -> Discovered {
         Discovered {
             name: host.into(),
+            identifier: None,
             address: HostPort::new(host, 5432),
             region: region.into(),
             resource: Resource::default(),
+            service: IamService::Rds,
             roots: rds(region),
             database: None,
             local_port: None,

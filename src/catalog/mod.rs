@@ -21,6 +21,7 @@ mod skipped;
 mod target;
 mod tls_check;
 mod token;
+mod token_error;
 
 pub use acl::{Acl, Refusal, Related, RelatedKind, Tag};
 pub use auth_methods::{AuthMethod, AuthMethods, InvalidAuthMethods};
@@ -41,5 +42,6 @@ pub use resource::{EndpointKind, Resource};
 pub use selection::NamePattern;
 pub use signer::Signer;
 pub use skipped::Skipped;
-pub use target::{DefaultTls, Discovered, Iam, Location, Policy, StaticTarget, Target};
-pub use token::{TokenClaim, TokenError, TokenRule};
+pub use target::{DefaultTls, Discovered, Iam, IamService, Location, Policy, StaticTarget, Target};
+pub use token::{TokenClaim, TokenRule, dsql_action};
+pub use token_error::TokenError;

@@ -11,6 +11,21 @@ pub fn named<'a, T>(
     if exact.is_empty() { entries.filter(|entry| is_same(name(entry), wanted)).collect() } else { exact }
 }
 
+/// [`named`]; without such an entry those with it as their identifier.
+pub(super) fn named_or_identified<'a, T>(
+    entries: impl Iterator<Item = &'a T> + Clone,
+    wanted: &str,
+    name: impl Fn(&T) -> &str,
+    identifier: impl Fn(&T) -> Option<&str>,
+) -> Vec<&'a T> {
+    let found = named(entries.clone(), wanted, name);
+    if !found.is_empty() {
+        return found;
+    }
+    let with_one: Vec<_> = entries.filter(|entry| identifier(entry).is_some()).collect();
+    named(with_one.iter().copied(), wanted, |entry| identifier(entry).unwrap_or_default())
+}
+
 /// Whether two names differ in case at most.
 pub(super) fn is_same(left: &str, right: &str) -> bool {
     left.to_lowercase() == right.to_lowercase()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::net::{HostPort, Socket};
 use crate::secret::Secret;
 
-use super::{Discovered, ListedAt, Signer, Skipped};
+use super::{Discovered, Iam, ListedAt, Signer, Skipped};
 
 /// A future that a port returns.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -75,11 +75,11 @@ impl DiscoverError {
 
 /// Makes IAM passwords.
 pub trait Mint: Send + Sync {
-    /// A password that logs `user` in at `address`, which must be the database's own endpoint in `region`.
+    /// A password that logs `user` in at `address`, which must be the database's own endpoint.
     fn mint<'a>(
         &'a self,
         address: &'a HostPort,
-        region: &'a str,
+        iam: &'a Iam,
         user: &'a str,
     ) -> Boxed<'a, Result<Minted, MintError>>;
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The kind of an endpoint in RDS.
+/// The kind of an endpoint in RDS or Aurora DSQL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EndpointKind {
     /// A DB instance.
@@ -16,6 +16,8 @@ pub enum EndpointKind {
     Custom,
     /// An endpoint of an RDS Proxy.
     Proxy,
+    /// A cluster of Aurora DSQL.
+    Dsql,
 }
 
 /// What RDS says about a database beside its address.
@@ -39,6 +41,7 @@ impl fmt::Display for EndpointKind {
             Self::Reader => "reader",
             Self::Custom => "custom",
             Self::Proxy => "proxy",
+            Self::Dsql => "dsql",
         })
     }
 }

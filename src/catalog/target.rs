@@ -1,5 +1,6 @@
 //! The targets of configuration and discovery.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,10 @@ use crate::tls::{Connector, Overrides, Roots, Settings, SslMode};
 /// A Postgres database that a session can go to.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its name: the key in `targets`, or the identifier in RDS.
+    /// Its name: the key in `targets`, or the name in RDS.
     pub name: String,
+    /// Its identifier in AWS, under which it is found too; absent where that is the name.
+    pub identifier: Option<String>,
     /// Its address, as RDS or the configuration has it. Tokens and certificates are for this host.
     pub address: HostPort,
     /// Another address of the same database, which is dialled in place of `address`.
@@ -52,6 +55,26 @@ impl Target {
 pub struct Iam {
     /// The AWS region that the token is signed for, such as `us-east-1`.
     pub region: String,
+    /// The service that the token is signed for.
+    pub service: IamService,
+}
+
+/// The AWS service that verifies the IAM tokens of a database, and so decides about their form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IamService {
+    /// RDS and Aurora, RDS Proxy included: a token is for a database user.
+    Rds,
+    /// Aurora DSQL: a token is for an action, see [`dsql_action`](super::dsql_action).
+    Dsql,
+}
+
+impl fmt::Display for IamService {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Rds => "RDS",
+            Self::Dsql => "Aurora DSQL",
+        })
+    }
 }
 
 /// A target of the configuration. What is absent comes from discovery where RDS lists the same host, else it is the default
@@ -89,14 +112,18 @@ pub enum Location {
 /// A database that RDS lists, before the access list is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovered {
-    /// The DB instance identifier, or the name of an endpoint of a cluster or an RDS Proxy.
+    /// The DB instance identifier, or the name of an endpoint of a cluster or an RDS Proxy, or of a cluster of Aurora DSQL.
     pub name: String,
+    /// Its identifier, under which it is found too; absent where that is the name.
+    pub identifier: Option<String>,
     /// The endpoint.
     pub address: HostPort,
     /// Its AWS region, from its ARN.
     pub region: String,
     /// What it is in RDS, for people.
     pub resource: Resource,
+    /// The service that verifies its IAM tokens.
+    pub service: IamService,
     /// The roots that sign its certificate.
     pub roots: Roots,
     /// The tag `rds-auth-proxy:db-name`, else the database it was created with.
@@ -131,6 +158,14 @@ pub struct DefaultTls {
     pub fixed: Settings,
     /// `rds.root_certificate`: the roots for discovered databases in all regions, in place of the embedded ones.
     pub rds_roots: Option<Roots>,
+}
+
+impl Discovered {
+    /// Where IAM tokens for it are valid.
+    #[must_use]
+    pub fn iam(&self) -> Iam {
+        Iam { region: self.region.clone(), service: self.service }
+    }
 }
 
 impl DefaultTls {

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use percent_encoding::percent_decode_str;
 
+use super::{Iam, IamService, TokenError};
 use crate::net::HostPort;
 
 /// How far the clocks of signer and server may differ. AWS allows five minutes too.
@@ -18,8 +19,8 @@ const MAX_QUOTE: usize = 128;
 pub struct TokenRule {
     /// The target's own endpoint.
     pub address: HostPort,
-    /// The AWS region of the target, where it is known.
-    pub region: Option<String>,
+    /// Where tokens for the target are valid; absent where that is not known.
+    pub iam: Option<Iam>,
     /// The database user of the startup packet.
     pub user: String,
     /// Refuses every password that is no token (`rds.require_iam`).
@@ -35,63 +36,32 @@ pub struct TokenClaim {
     pub signed: SystemTime,
 }
 
-/// A password that must not be sent to the target. RDS would refuse the token as well.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// The rule demands a token, and the password has another form.
-    #[error("the password is no IAM token, and rds.require_iam of this proxy accepts nothing else")]
-    NotAToken,
-    /// A parameter is missing, repeated or malformed.
-    #[error("the IAM token has no valid {parameter}")]
-    Malformed {
-        /// The name of the parameter.
-        parameter: &'static str,
-    },
-    /// It was signed for another endpoint.
-    #[error("the IAM token is for {found}, not for {expected}")]
-    Address {
-        /// The endpoint in the token.
-        found: String,
-        /// The endpoint of the target.
-        expected: HostPort,
-    },
-    /// It was signed for another database user.
-    #[error("the IAM token is for the user \"{found}\", not for \"{expected}\"")]
-    User {
-        /// The user in the token.
-        found: String,
-        /// The user of the startup packet.
-        expected: String,
-    },
-    /// It was signed for another region.
-    #[error("the IAM token is for the region \"{found}\", not for \"{expected}\"")]
-    Region {
-        /// The region in the token.
-        found: String,
-        /// The region of the target.
-        expected: String,
-    },
-    /// Its time is over.
-    #[error("the IAM token expired {} s ago", .0.as_secs())]
-    Expired(Duration),
-    /// Its time has not begun.
-    #[error("the IAM token was signed {} s in the future; check the clocks", .0.as_secs())]
-    NotYetValid(Duration),
+/// The action that a token of Aurora DSQL has to be for, by the database user (Amazon Aurora DSQL User Guide, "Authentication
+/// and authorization", "Connecting to your cluster using IAM").
+#[must_use]
+pub fn dsql_action(user: &str) -> &'static str {
+    if user == "admin" { "DbConnectAdmin" } else { "DbConnect" }
 }
 
 impl TokenRule {
     /// Checks a password at this time. Returns `None` where the password is no token.
     ///
     /// A token is a presigned URL without its scheme (Amazon RDS User Guide, "Connecting to your DB instance using IAM
-    /// authentication"; AWS Signature Version 4, "Authenticating Requests: Using Query Parameters").
+    /// authentication"; Amazon Aurora DSQL User Guide, "Generating an authentication token"; AWS Signature Version 4,
+    /// "Authenticating Requests: Using Query Parameters").
     pub fn check(&self, password: &[u8], now: SystemTime) -> Result<Option<TokenClaim>, TokenError> {
         let Some(token) = Token::parse(password) else {
             return if self.required { Err(TokenError::NotAToken) } else { Ok(None) };
         };
+        if let Some(expected) = self.iam.as_ref().map(|iam| iam.service)
+            && expected != token.service
+        {
+            return Err(TokenError::Service { found: token.service, expected });
+        }
         token.check_address(&self.address)?;
         token.check_user(&self.user)?;
         let signed = token.check_time(now)?;
-        let access_key_id = token.check_credential(self.region.as_deref())?;
+        let access_key_id = token.check_credential(self.iam.as_ref().map(|iam| iam.region.as_str()))?;
         Ok(Some(TokenClaim { access_key_id, signed }))
     }
 }
@@ -100,24 +70,24 @@ impl TokenRule {
 struct Token<'a> {
     endpoint: &'a str,
     query: &'a str,
+    service: IamService,
 }
 
 impl<'a> Token<'a> {
     fn parse(password: &'a [u8]) -> Option<Self> {
         let (endpoint, query) = std::str::from_utf8(password).ok()?.split_once('?')?;
-        let token = Self { endpoint: endpoint.trim_end_matches('/'), query };
-        let connects = token.values("Action").any(|value| value == "connect");
-        (connects && token.values("X-Amz-Credential").next().is_some()).then_some(token)
-    }
-
-    fn values(&self, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
-        let pairs = self.query.split('&').filter_map(|parameter| parameter.split_once('='));
-        pairs.filter(move |(known, _)| *known == name).map(|(_, value)| value)
+        let service = values(query, "Action").find_map(|action| match action {
+            "connect" => Some(IamService::Rds),
+            "DbConnect" | "DbConnectAdmin" => Some(IamService::Dsql),
+            _ => None,
+        })?;
+        let is_signed = values(query, "X-Amz-Credential").next().is_some();
+        is_signed.then_some(Self { endpoint: endpoint.trim_end_matches('/'), query, service })
     }
 
     /// The value of a parameter that must be there once: of two values, RDS may take the other one.
     fn value(&self, parameter: &'static str) -> Result<&'a str, TokenError> {
-        let mut values = self.values(parameter);
+        let mut values = values(self.query, parameter);
         match (values.next(), values.next()) {
             (Some(value), None) => Ok(value),
             _ => Err(TokenError::Malformed { parameter }),
@@ -125,13 +95,32 @@ impl<'a> Token<'a> {
     }
 
     fn check_address(&self, expected: &HostPort) -> Result<(), TokenError> {
-        match self.endpoint.parse::<HostPort>() {
-            Ok(found) if found == *expected => Ok(()),
-            _ => Err(TokenError::Address { found: quote(self.endpoint), expected: expected.clone() }),
-        }
+        let expected = match self.service {
+            IamService::Rds if self.endpoint.parse::<HostPort>().is_ok_and(|found| found == *expected) => {
+                return Ok(());
+            }
+            IamService::Rds => expected.to_string(),
+            // Without the port.
+            IamService::Dsql if self.endpoint.eq_ignore_ascii_case(&expected.host) => return Ok(()),
+            IamService::Dsql => expected.host.clone(),
+        };
+        Err(TokenError::Address { found: quote(self.endpoint), expected })
     }
 
     fn check_user(&self, expected: &str) -> Result<(), TokenError> {
+        let action = self.value("Action")?;
+        match self.service {
+            IamService::Rds => self.check_named_user(expected),
+            IamService::Dsql if action == dsql_action(expected) => Ok(()),
+            IamService::Dsql => Err(TokenError::Action {
+                found: quote(action),
+                expected: dsql_action(expected),
+                user: quote(expected),
+            }),
+        }
+    }
+
+    fn check_named_user(&self, expected: &str) -> Result<(), TokenError> {
         let value = self.value("DBUser")?;
         let found = decoded(value);
         // Form encoding, as of Go's url.Values, writes a space as `+`.
@@ -157,15 +146,19 @@ impl<'a> Token<'a> {
         }
     }
 
-    /// `ACCESS_KEY_ID/DATE/REGION/rds-db/aws4_request`. Returns the access key id.
+    /// `ACCESS_KEY_ID/DATE/REGION/SERVICE/aws4_request`. Returns the access key id.
     fn check_credential(&self, region: Option<&str>) -> Result<String, TokenError> {
         let malformed = TokenError::Malformed { parameter: "X-Amz-Credential" };
         let credential = decoded(self.value("X-Amz-Credential")?);
         let parts: Vec<_> = credential.split('/').collect();
-        let [id, _date, found, "rds-db", "aws4_request"] = parts.as_slice() else { return Err(malformed) };
+        let [id, _date, found, service, "aws4_request"] = parts.as_slice() else { return Err(malformed) };
+        let is_service = match self.service {
+            IamService::Rds => *service == "rds-db",
+            IamService::Dsql => *service == "dsql",
+        };
         let is_id =
             !id.is_empty() && id.len() <= MAX_QUOTE && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !is_id {
+        if !is_id || !is_service {
             return Err(malformed);
         }
         match region {
@@ -175,6 +168,12 @@ impl<'a> Token<'a> {
             _ => Ok((*id).to_owned()),
         }
     }
+}
+
+/// The values of a parameter of the query.
+fn values<'a>(query: &'a str, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let pairs = query.split('&').filter_map(|parameter| parameter.split_once('='));
+    pairs.filter(move |(known, _)| *known == name).map(|(_, value)| value)
 }
 
 /// `20260131T235959Z`.
@@ -216,9 +215,22 @@ mod tests {
     fn rule() -> TokenRule {
         TokenRule {
             address: HostPort::new("db.example.com", 5432),
-            region: Some("us-east-1".into()),
+            iam: Some(Iam { region: "us-east-1".into(), service: IamService::Rds }),
             user: "alice".into(),
             required: false,
+        }
+    }
+
+    const DSQL_TOKEN: &str = "abc.dsql.us-east-1.on.aws/?Action=DbConnect&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+        &X-Amz-Credential=AKIDEXAMPLE%2F20260131%2Fus-east-1%2Fdsql%2Faws4_request&X-Amz-Date=20260131T120000Z\
+        &X-Amz-Expires=900&X-Amz-SignedHeaders=host&X-Amz-Signature=00";
+
+    fn dsql_rule(user: &str) -> TokenRule {
+        TokenRule {
+            address: HostPort::new("abc.dsql.us-east-1.on.aws", 5432),
+            iam: Some(Iam { region: "us-east-1".into(), service: IamService::Dsql }),
+            user: user.into(),
+            required: true,
         }
     }
 
@@ -243,7 +255,7 @@ mod tests {
             let token = TOKEN.replace("DBUser=alice", &format!("DBUser={user}"));
             assert!(spaced.check(token.as_bytes(), at(0)).is_ok(), "{user}");
         }
-        let unknown = TokenRule { region: None, ..rule() };
+        let unknown = TokenRule { iam: None, ..rule() };
         assert!(unknown.check(TOKEN.as_bytes(), at(0)).is_ok(), "a region that is not known is not compared");
     }
 
@@ -255,6 +267,8 @@ mod tests {
             ("DBUser=alice", "DBUser=bob", "is for the user \"bob\", not for \"alice\""),
             ("us-east-1", "eu-west-1", "is for the region \"eu-west-1\", not for \"us-east-1\""),
             ("DBUser=alice", "DBUser=alice&DBUser=bob", "no valid DBUser"),
+            ("Action=connect", "Action=connect&Action=connect", "no valid Action"),
+            ("Action=connect", "Action=DbConnect", "is for Aurora DSQL, not for RDS"),
             ("DBUser=alice&", "", "no valid DBUser"),
             ("rds-db", "s3", "no valid X-Amz-Credential"),
             ("AKIDEXAMPLE", "AKID%0AEXAMPLE", "no valid X-Amz-Credential"),
@@ -264,6 +278,42 @@ mod tests {
         ] {
             let refused = check(&TOKEN.replace(from, to)).unwrap_err().to_string();
             assert!(refused.contains(error), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_aurora_dsql_is_for_a_host_and_an_action() {
+        let admin = DSQL_TOKEN.replace("DbConnect", "DbConnectAdmin");
+        for (user, token) in [("alice", DSQL_TOKEN), ("admin", &admin)] {
+            for token in [token, &token.replace("abc.dsql", "ABC.dsql"), &token.replace("aws/?", "aws?")] {
+                let claim = dsql_rule(user).check(token.as_bytes(), at(0)).unwrap().unwrap();
+                assert_eq!(claim.access_key_id, "AKIDEXAMPLE", "{user}");
+                let unknown = TokenRule { iam: None, ..dsql_rule(user) };
+                assert!(unknown.check(token.as_bytes(), at(0)).is_ok(), "a target of the configuration");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_of_aurora_dsql_for_another_login_is_refused() {
+        let needs_admin = "is for the action DbConnect, and the user \"admin\" needs DbConnectAdmin";
+        let needs_none = "is for the action DbConnectAdmin, and the user \"alice\" needs DbConnect";
+        for (user, from, to, error) in [
+            ("admin", "", "", needs_admin),
+            ("alice", "DbConnect", "DbConnectAdmin", needs_none),
+            ("Admin", "DbConnect", "DbConnectAdmin", "the user \"Admin\" needs DbConnect"),
+            ("alice", "abc.dsql", "xyz.dsql", "is for xyz.dsql.us-east-1.on.aws, not for abc.dsql"),
+            ("alice", "aws/?", "aws:5432/?", "is for abc.dsql.us-east-1.on.aws:5432, not for abc.dsql"),
+            ("alice", "DbConnect", "DbConnect&Action=DbConnectAdmin", "no valid Action"),
+            ("alice", "%2Fdsql%2F", "%2Frds-db%2F", "no valid X-Amz-Credential"),
+            ("alice", "%2Fus-east-1%2F", "%2Feu-west-1%2F", "is for the region \"eu-west-1\""),
+            ("alice", "DbConnect", "connect&DBUser=alice", "is for RDS, not for Aurora DSQL"),
+            ("alice", "Expires=900", "Expires=604801", "no valid X-Amz-Expires"),
+            ("alice", "DbConnect", "DbAdmin", "is no IAM token"),
+        ] {
+            let token = if from.is_empty() { DSQL_TOKEN.to_owned() } else { DSQL_TOKEN.replace(from, to) };
+            let refused = dsql_rule(user).check(token.as_bytes(), at(0)).unwrap_err().to_string();
+            assert!(refused.contains(error), "{token}: {refused}");
         }
     }
 

@@ -71,10 +71,11 @@ impl Client {
             UpstreamMode::Direct => {}
         }
         // A client does not see what the database behind an upstream proxy requests, so it has only its own word.
+        let iam = self.target.iam.as_ref().filter(|_| signer.is_some()).map(|iam| iam.service);
         Ok(Box::new(Login {
             startup,
             password,
-            iam: signer.is_some(),
+            iam,
             signer,
             signed: None,
             token_rule: None,
@@ -96,7 +97,7 @@ impl Client {
             parameter: "user",
             remedy: "name the database user to log in as",
         })?;
-        let minted = mint.mint(&self.target.address, &iam.region, &user).await.map_err(Failure::Mint)?;
+        let minted = mint.mint(&self.target.address, iam, &user).await.map_err(Failure::Mint)?;
         Ok((Some(minted.token), Some(minted.signer)))
     }
 

@@ -67,7 +67,9 @@ impl Config {
     /// The target with what an entry of `targets` without a host sets for its name, if RDS lists it.
     #[must_use]
     pub fn with_named(&self, mut target: catalog::Target) -> catalog::Target {
-        if let Some(named) = self.named.get(&target.name).filter(|_| target.listed_at.is_some()) {
+        let identifier = target.identifier.as_ref();
+        let named = self.named.get(&target.name).or_else(|| self.named.get(identifier?));
+        if let Some(named) = named.filter(|_| target.listed_at.is_some()) {
             target.local_port = named.local_port.or(target.local_port);
             target.database = named.database.clone().or(target.database);
         }
@@ -76,7 +78,9 @@ impl Config {
 
     /// The keys of `targets` without a host whose names none of these targets has.
     pub fn unlisted(&self, targets: &[catalog::Target]) -> impl Iterator<Item = String> {
-        let listed = |name: &String| targets.iter().any(|target| target.name == *name);
+        let listed = |name: &String| {
+            targets.iter().any(|target| target.name == *name || target.identifier.as_ref() == Some(name))
+        };
         let unlisted = self.named.keys().filter(move |name| !listed(name));
         unlisted.map(|name| KeyPath::of(&["targets", name]).to_string())
     }

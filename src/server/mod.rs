@@ -75,12 +75,11 @@ impl Server {
         password: Option<Secret>,
         target: &Target,
     ) -> Result<Box<Login>, Failure> {
-        let iam = target.iam.as_ref();
         let rule = TokenRule {
             address: target.address.clone(),
-            region: iam.map(|iam| iam.region.clone()),
+            iam: target.iam.clone(),
             user: startup.text("user").unwrap_or_default(),
-            required: self.require_iam && iam.is_some(),
+            required: self.require_iam && target.iam.is_some(),
         };
         let claim = match &password {
             Some(password) => rule.check(password.expose(), SystemTime::now()).map_err(Failure::Token)?,
@@ -91,7 +90,7 @@ impl Server {
             password,
             signed: claim.as_ref().map(|claim| claim.signed),
             signer: claim.map(|claim| Signer { access_key_id: claim.access_key_id, arn: None }),
-            iam: iam.is_some(),
+            iam: target.iam.as_ref().map(|iam| iam.service),
             token_rule: Some(rule),
             // The client makes the tokens.
             no_token: None,

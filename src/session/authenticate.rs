@@ -90,7 +90,7 @@ pub(super) async fn authenticate(
             return Err(Failure::EndlessLogin(name, MAX_LOGIN_BYTES));
         }
         if conversation.handle(&message, exchange.as_mut(), deadline).await? {
-            let iam_verified = login.iam && conversation.cleartext;
+            let iam_verified = login.iam.is_some() && conversation.cleartext;
             return Ok(LoggedIn { cancel: conversation.cancel, iam_verified });
         }
     }

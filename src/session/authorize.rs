@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Failure, Opening};
-use crate::catalog::{AuthMethods, AwsClock, Dial, Signer, Target, TokenRule};
+use crate::catalog::{AuthMethods, AwsClock, Dial, IamService, Signer, Target, TokenRule};
 use crate::net::Address;
 use crate::secret::Secret;
 use crate::tls::Connector;
@@ -73,8 +73,8 @@ pub struct Login {
     pub signer: Option<Signer>,
     /// When the token was signed, by the signer's clock; absent where this process signed it.
     pub signed: Option<SystemTime>,
-    /// Whether the target verifies IAM tokens.
-    pub iam: bool,
+    /// The service that verifies IAM tokens for the target; absent where it accepts none.
+    pub iam: Option<IamService>,
     /// What a password of the application must satisfy before it is relayed in clear text.
     pub token_rule: Option<TokenRule>,
     /// Why there is no token for a database that may verify tokens, and what to do: whole sentences for the application whose

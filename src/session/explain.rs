@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::catalog::{AwsClock, ClockDifference, Signer};
+use crate::catalog::{AwsClock, ClockDifference, IamService, Signer, dsql_action};
 use crate::wire::{ErrorResponse, Header, SqlState};
 
 /// What is known about a login when the database refuses it.
@@ -12,6 +12,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) user: &'a str,
     /// The signer of the IAM token, where one was used.
     pub(super) signer: Option<&'a Signer>,
+    /// The service that verifies the token.
+    pub(super) service: Option<IamService>,
     /// The application could have bound its login to TLS, but did not see that the database can too.
     pub(super) binding_missed: bool,
     /// How far the signer's clock is off, where that is visible.
@@ -96,7 +98,7 @@ pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'
         return;
     }
     if let Some(signer) = circumstances.signer {
-        explain_iam(error, circumstances.user, signer);
+        explain_iam(error, circumstances, signer);
         explain_clock(error, circumstances.clock.as_ref());
     } else if let Some(no_token) = circumstances.no_token {
         add_hint(error, no_token);
@@ -111,12 +113,9 @@ pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'
     }
 }
 
-fn explain_iam(error: &mut ErrorResponse, user: &str, signer: &Signer) {
+fn explain_iam(error: &mut ErrorResponse, circumstances: &Circumstances<'_>, signer: &Signer) {
     let hint = match error.hint() {
-        None => format!(
-            "IAM login: the database user needs GRANT rds_iam TO \"{user}\", and {signer} needs a policy that allows \
-             rds-db:connect for this user on this database."
-        ),
+        None => needs(circumstances, signer),
         // The other half of the proxy has added a hint, but may know the signer less well.
         Some(hint) => {
             signer.complete(&hint).unwrap_or_else(|| format!("{hint} Here {signer} signed the token."))
@@ -140,6 +139,29 @@ pub(super) fn add_hint(error: &mut ErrorResponse, sentence: &str) {
         None => sentence.to_owned(),
     };
     error.set_hint(hint);
+}
+
+/// What an IAM login needs.
+fn needs(circumstances: &Circumstances<'_>, signer: &Signer) -> String {
+    let user = circumstances.user;
+    match circumstances.service {
+        Some(IamService::Rds) | None => format!(
+            "IAM login: the database user needs GRANT rds_iam TO \"{user}\", and {signer} needs a \
+             policy that allows rds-db:connect for this user on this database."
+        ),
+        // The user "admin" exists in every cluster and needs no grant.
+        Some(IamService::Dsql) => {
+            let action = dsql_action(user);
+            let grant = if user == "admin" {
+                String::new()
+            } else {
+                format!("the database user needs AWS IAM GRANT \"{user}\" TO the ARN of the IAM role, and ")
+            };
+            format!(
+                "IAM login: {grant}{signer} needs a policy that allows dsql:{action} on this cluster."
+            )
+        }
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +214,25 @@ mod tests {
         let expected =
             "See the manual. Here the AWS identity with the access key AKIDEXAMPLE signed the token.";
         assert_eq!(error.hint().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_refused_login_to_aurora_dsql_names_the_action_of_its_user() {
+        for (user, hint) in [
+            (
+                "admin",
+                "IAM login: the AWS identity with the access key AKIDEXAMPLE needs a policy that allows dsql:DbConnectAdmin on this cluster.",
+            ),
+            (
+                "alice",
+                "IAM login: the database user needs AWS IAM GRANT \"alice\" TO the ARN of the IAM role, and the AWS identity \
+                 with the access key AKIDEXAMPLE needs a policy that allows dsql:DbConnect on this cluster.",
+            ),
+        ] {
+            let mut error = refused(SqlState::InvalidAuthorizationSpecification);
+            explain(&mut error, &Circumstances { user, service: Some(IamService::Dsql), ..iam(&signer(None)) });
+            assert_eq!(error.hint().unwrap(), hint);
+        }
     }
 
     #[test]

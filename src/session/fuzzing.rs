@@ -7,7 +7,11 @@ use super::connect::HopStream;
 use super::deadline::Deadline;
 use super::logins::{Arrival, Logins};
 use super::{Failure, Limits, Login, Opening};
+<<<<<<< HEAD
 use crate::catalog::{AwsClock, Signer};
+=======
+use crate::catalog::IamService;
+>>>>>>> 792c77b (feat(aws): discover Aurora DSQL clusters and make their tokens)
 use crate::net::{Framed, Socket};
 use crate::secret::Secret;
 use crate::tls::Acceptor;
@@ -36,7 +40,7 @@ pub async fn login(
         password,
         signer: Some(Signer { access_key_id: "someone".to_owned(), arn: None }),
         signed: None,
-        iam: true,
+        iam: Some(IamService::Rds),
         token_rule: None,
         no_token: None,
         clock: AwsClock::default(),

@@ -100,7 +100,8 @@ impl Conversation<'_> {
     ) -> Result<Failure, Failure> {
         let circumstances = Circumstances {
             user: &self.user,
-            signer: self.login.signer.as_ref().filter(|_| self.login.iam),
+            signer: self.login.signer.as_ref().filter(|_| self.login.iam.is_some()),
+            service: self.login.iam,
             binding_missed: self.binding_missed,
             clock: self.wrong_clock(),
             no_token: self.login.no_token.as_deref().filter(|_| self.cleartext),

@@ -5,6 +5,7 @@
 Needs psql and the server programs; as root, PostgreSQL runs as the user nobody. Salts and keys differ from run to run.
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -205,6 +206,14 @@ endpoint.proxy-abc.us-east-1.rds.amazonaws.com</Endpoint><IsDefault>false</IsDef
     yield "pages", [instances(instance, "p2"), clusters, endpoints, *proxies, instances(creating)]
     yield "endless", [instances(instance, "p2"), empty, endpoints]
     yield "none", [instances(""), empty]
+    cluster_id = "ledger7890abcdefghijklmnop"
+    cluster_arn = f"arn:aws:dsql:us-east-1:123456789012:cluster/{cluster_id}"
+    clusters_of_dsql = json.dumps({"clusters": [{"identifier": cluster_id, "arn": cluster_arn}], "nextToken": None})
+    cluster_of_dsql = json.dumps({"identifier": cluster_id, "arn": cluster_arn, "status": "ACTIVE", "creationTime": 1748600000.1,
+                                  "deletionProtectionEnabled": True, "endpoint": f"{cluster_id}.dsql.us-east-1.on.aws",
+                                  "tags": {"Name": "ledger", "rds-auth-proxy:local-port": "54001"}})
+    one_page = [instances(instance), clusters, endpoints, *proxies]
+    yield "dsql", [*one_page, *one_page, "200\n" + clusters_of_dsql, "200\n" + cluster_of_dsql]
     yield "nameless", [instances(instance.replace(">db-1</DBI", "></DBI")), empty]
     yield "denied", [error(403, "AccessDenied", "User: arn:aws:iam::123456789012:user/x is not authorized")]
     yield "expired", [error(403, "ExpiredToken", "The security token included in the request is expired")]

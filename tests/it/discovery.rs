@@ -448,7 +448,7 @@ async fn throttled_cluster_calls_are_retried_with_back_off() {
     for action in ["DescribeDBClusters", "DescribeDBClusterEndpoints"] {
         assert_eq!(world.aws.requests(action), 3, "{action}: twice throttled, then answered");
     }
-    assert!(!client.log().contains("an RDS call is not available"), "{}", client.log());
+    assert!(!client.log().contains("an AWS call is not available"), "{}", client.log());
     world.stop().await;
 }
 

@@ -92,6 +92,9 @@ mod credential_sources;
 mod credentials;
 /// Discovery of databases, and failures of the AWS API.
 mod discovery;
+/// Clusters of Aurora DSQL.
+#[cfg(feature = "dsql")]
+mod dsql;
 /// Endpoints of RDS Proxy.
 mod rds_proxy;
 

@@ -58,6 +58,11 @@ impl Rule {
         Self { left: Some(count), ..self }
     }
 
+    /// Whether only calls of one action fail.
+    pub(super) fn names_an_action(&self) -> bool {
+        self.action.is_some()
+    }
+
     /// The failure of this call, if the rule applies. Counts it.
     pub(super) fn applies(&mut self, action: &str, region: &str) -> Option<AwsFailure> {
         let fits = self.action.as_deref().is_none_or(|only| only == action)

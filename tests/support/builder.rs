@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::certificates::{Authority, Validity};
+use super::dsql::Dsql;
 use super::fake_aws::FakeAws;
 use super::identity::{AccessKey, Identities};
 use super::instance::{Cluster, Database, Instance};
@@ -24,6 +25,7 @@ pub struct World {
     pub(super) instances: Vec<Instance>,
     pub(super) clusters: Vec<Cluster>,
     rds_proxies: Vec<RdsProxy>,
+    dsql: Vec<Dsql>,
     pub(super) server_yaml: Vec<String>,
     pub(super) client_yaml: Vec<String>,
     client_flags: Vec<String>,
@@ -51,6 +53,7 @@ impl World {
             instances: Vec::new(),
             clusters: Vec::new(),
             rds_proxies: Vec::new(),
+            dsql: Vec::new(),
             server_yaml: Vec::new(),
             client_yaml: Vec::new(),
             client_flags: Vec::new(),
@@ -84,6 +87,13 @@ impl World {
     #[must_use]
     pub fn with_rds_proxy(mut self, proxy: RdsProxy) -> Self {
         self.rds_proxies.push(proxy);
+        self
+    }
+
+    /// Adds a cluster of Aurora DSQL.
+    #[must_use]
+    pub fn with_dsql(mut self, cluster: Dsql) -> Self {
+        self.dsql.push(cluster);
         self
     }
 
@@ -263,6 +273,9 @@ impl World {
         }
         for proxy in &self.rds_proxies {
             databases.extend(proxy.start(postgres, identities, aws).await);
+        }
+        for cluster in &self.dsql {
+            databases.push(cluster.start(postgres, identities, aws).await);
         }
         databases
     }

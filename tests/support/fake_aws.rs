@@ -1,7 +1,7 @@
 //! A fake AWS endpoint for `AWS_ENDPOINT_URL`: it answers the RDS and STS calls of the proxies.
 //!
 //! It speaks the AWS query protocol as RDS (2014-10-31) and STS (2011-06-15) do: form parameters in, XML out, errors
-//! with their codes and statuses ("Common errors" in both API references). The region is the one in the request's
+//! with their codes and statuses ("Common errors" in both API references), and REST with JSON as Aurora DSQL does. The region is the one in the request's
 //! signature. It looks the access key up but does not verify the signature; the fake RDS verifies IAM tokens.
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,12 +10,14 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_rds::primitives::{DateTime, DateTimeFormat};
 use axum::Router;
-use axum::extract::{Form, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::aws_failure::{AwsFailure, Rule};
+use super::dsql_api::{self, DsqlCluster};
 use super::identity::{AccessKey, Identities};
 use super::rds_api::{ACCOUNT, DbCluster, DbInstance, DbProxy, Listed, element, wrap};
 use super::runtime;
@@ -37,6 +39,7 @@ struct Contents {
     instances: Vec<DbInstance>,
     clusters: Vec<DbCluster>,
     proxies: Vec<DbProxy>,
+    dsql: Vec<DsqlCluster>,
     rules: Vec<Rule>,
     page_size: Option<usize>,
     requests: BTreeMap<String, usize>,
@@ -60,7 +63,11 @@ impl FakeAws {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             let aws = Self { url, identities, state: Arc::default() };
-            let router = Router::new().fallback(answer).with_state(aws.clone());
+            let router = Router::new()
+                .route("/cluster", get(list_clusters))
+                .route("/cluster/{identifier}", get(get_cluster))
+                .fallback(answer)
+                .with_state(aws.clone());
             tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
             aws
         })
@@ -85,6 +92,13 @@ impl FakeAws {
     /// Adds an RDS Proxy.
     pub fn put_proxy(&self, proxy: DbProxy) {
         self.state.lock().unwrap().proxies.push(proxy);
+    }
+
+    /// Adds a cluster of Aurora DSQL, or replaces the one with the same identifier.
+    pub fn put_dsql(&self, cluster: DsqlCluster) {
+        let clusters = &mut self.state.lock().unwrap().dsql;
+        clusters.retain(|known| known.identifier != cluster.identifier);
+        clusters.push(cluster);
     }
 
     /// Changes the instance with this name.
@@ -270,6 +284,64 @@ impl Request {
             values.extend((1..).map_while(value).map(String::as_str));
         }
         Ok(values)
+    }
+}
+
+type Parameters = HashMap<String, String>;
+
+async fn list_clusters(
+    State(aws): State<FakeAws>,
+    headers: HeaderMap,
+    Query(query): Query<Parameters>,
+) -> Response {
+    aws.dsql("ListClusters", &headers, |contents, region| {
+        let clusters: Vec<_> = contents.dsql.iter().filter(|cluster| cluster.region == region).collect();
+        let size = contents.page_size.unwrap_or(usize::MAX);
+        dsql_api::page(&clusters, query.get("next-token").map(String::as_str), size)
+    })
+    .await
+}
+
+async fn get_cluster(
+    State(aws): State<FakeAws>,
+    headers: HeaderMap,
+    Path(identifier): Path<String>,
+) -> Response {
+    aws.dsql("GetCluster", &headers, |contents, region| {
+        let mut clusters = contents.dsql.iter().filter(|cluster| cluster.region == region);
+        match clusters.find(|cluster| cluster.identifier == identifier) {
+            Some(cluster) => dsql_api::json(StatusCode::OK, &cluster.json()),
+            None => dsql_api::error(StatusCode::NOT_FOUND, "ResourceNotFoundException", "no such cluster"),
+        }
+    })
+    .await
+}
+
+impl FakeAws {
+    /// Answers a call of Aurora DSQL. Of the failure rules only those for this action apply to it.
+    async fn dsql(
+        &self,
+        action: &str,
+        headers: &HeaderMap,
+        describe: impl FnOnce(&Contents, &str) -> Response,
+    ) -> Response {
+        *self.state.lock().unwrap().requests.entry(action.to_owned()).or_default() += 1;
+        let form = HashMap::from([("Action".to_owned(), action.to_owned())]);
+        let request = match self.authenticate(headers, form) {
+            Ok((request, _)) => request,
+            Err(ErrorReply(status, code, message)) => return dsql_api::error(status, code, &message),
+        };
+        let failure = {
+            let rules = &mut self.state.lock().unwrap().rules;
+            let mut named = rules.iter_mut().filter(|rule| rule.names_an_action());
+            named.find_map(|rule| rule.applies(action, &request.region))
+        };
+        match failure {
+            Some(AwsFailure::Slow(delay)) => tokio::time::sleep(delay).await,
+            Some(failure) => return dsql_api::failure(failure, action),
+            None => {}
+        }
+        describe(&self.state.lock().unwrap(), &request.region)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It terminates TLS with its own certificate. From members of `rds_iam` it requests a cleartext password, which must
 //! be a token for this endpoint, and then connects them to PostgreSQL over its Unix socket. Bytes of other users go to
-//! PostgreSQL unchanged, which authenticates them.
+//! PostgreSQL unchanged, which authenticates them. A cluster of Aurora DSQL differs in the form of its tokens.
 //! Source: "IAM database authentication" in the Amazon RDS user guide; the answers are those that RDS sends on the wire.
 
 use std::io;
@@ -19,7 +19,8 @@ use super::gate::{Gate, splice};
 use super::identity::Identities;
 use super::postgres::Postgres;
 use super::protocol::{FirstPacket, Startup, read_first, refuse, request_password};
-use super::{runtime, token};
+use super::runtime;
+use super::token::{self, Service};
 
 /// The answer to an `SSLRequest`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Options {
     pub region: String,
     pub encryption: Encryption,
     pub certificate: Certificate,
+    /// The service whose tokens it accepts.
+    pub service: Service,
 }
 
 /// A running instance. Clones share it.
@@ -283,9 +286,13 @@ impl Shared {
     }
 
     fn verify(&self, user: &str, token: &str) -> Result<(), String> {
-        let endpoint = format!("{}:{}", self.options.host, self.port);
+        let Options { host, region, service, .. } = &self.options;
+        let endpoint = match service {
+            Service::Rds => format!("{host}:{}", self.port),
+            Service::Dsql => host.clone(),
+        };
         let now = SystemTime::now() + self.record.lock().unwrap().clock_ahead;
-        let expected = token::Expected { endpoint: &endpoint, region: &self.options.region, user, now };
+        let expected = token::Expected { service: *service, endpoint: &endpoint, region, user, now };
         token::verify(token, &expected, &self.identities)
     }
 

@@ -10,6 +10,7 @@ use super::ports::free_port;
 use super::postgres::Postgres;
 use super::rds_api::{CustomEndpoint, DbCluster, DbInstance};
 use super::roles::DATABASE;
+use super::token::Service;
 
 /// The default region.
 pub const REGION: &str = "us-east-1";
@@ -155,6 +156,7 @@ impl Instance {
             region: self.region.clone(),
             encryption: self.encryption,
             certificate: certificate.clone(),
+            service: Service::Rds,
         };
         let rds = FakeRds::start(options, postgres.clone(), identities.clone()).await;
         aws.put_instance(DbInstance {
@@ -251,6 +253,7 @@ impl Cluster {
                 region: self.region.clone(),
                 encryption: Encryption::Required,
                 certificate: certificate.clone(),
+                service: Service::Rds,
             };
             let rds = FakeRds::start(options, postgres.clone(), identities.clone()).await;
             databases.push(Database { name: format!("{}/{kind}", self.name), rds, certificate });

@@ -4,11 +4,11 @@
 //! - `certificates`, `identity`, `token`: TLS and IAM
 //! - `postgres`, `roles`: the real PostgreSQL
 //! - `fake_rds`, with `gate` and `protocol`: the RDS instance in front of it
-//! - `fake_aws`, with `rds_api` and `aws_failure`: the AWS endpoint
+//! - `fake_aws`, with `rds_api`, `dsql_api` and `aws_failure`: the AWS endpoint
 //! - `raw`, `fake_database`: an application and a database that send any bytes
 //! - `proxy`, `output`: the binary under test and its output
 //! - `relay`, `workload`, `resource_usage`: a bad network, an application that verifies every byte, the resources of a proxy
-//! - `builder`, `config`, `instance`, `rds_proxy`, `world`: a whole world; `World::new().with_instance("db-1").start()` begins a test
+//! - `builder`, `config`, `instance`, `rds_proxy`, `dsql`, `world`: a whole world; `World::new().with_instance("db-1").start()` begins a test
 //! - `relayed_chain`: a world with a relay on each link
 
 #![allow(dead_code, unreachable_pub, reason = "each binary that includes the world uses a part of it")]
@@ -30,6 +30,7 @@ pub mod gate;
 pub mod protocol;
 
 pub mod aws_failure;
+pub mod dsql_api;
 pub mod fake_aws;
 pub mod rds_api;
 
@@ -45,6 +46,7 @@ pub mod workload;
 
 pub mod builder;
 pub mod config;
+pub mod dsql;
 pub mod instance;
 pub mod rds_proxy;
 pub mod world;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::certificates::{Authority, Validity};
+use super::dsql::loopback;
 use super::fake_aws::FakeAws;
 use super::fake_rds::{Encryption, FakeRds, Options};
 use super::identity::Identities;
 use super::instance::{Database, REGION};
 use super::postgres::Postgres;
 use super::rds_api::DbProxy;
+use super::token::Service;
 
 /// The port of every endpoint of an RDS Proxy for PostgreSQL.
 const PORT: u16 = 5432;
@@ -65,6 +67,7 @@ impl RdsProxy {
                 region: REGION.to_owned(),
                 encryption: Encryption::Required,
                 certificate: certificate.clone(),
+                service: Service::Rds,
             };
             let rds = FakeRds::start(options, postgres.clone(), identities.clone()).await;
             databases.push(Database { name: format!("{}/{kind}", self.name), rds, certificate });
@@ -81,9 +84,4 @@ impl RdsProxy {
         });
         databases
     }
-}
-
-/// A loopback address by chance.
-fn loopback() -> String {
-    format!("127.{}.{}.{}", fastrand::u8(64..), fastrand::u8(..), fastrand::u8(1..255))
 }

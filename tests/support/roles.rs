@@ -30,6 +30,8 @@ pub const DATABASE: &str = "app";
 /// The roles of every cluster, and how they authenticate.
 const STANDARD: &[(&str, AuthMethod)] = &[
     ("alice", AuthMethod::Iam),
+    // The first user of every cluster of Aurora DSQL.
+    ("admin", AuthMethod::Iam),
     ("by_scram", AuthMethod::Scram),
     ("by_md5", AuthMethod::Md5),
     ("by_password", AuthMethod::Password),

@@ -1,8 +1,9 @@
 //! Verification of IAM database tokens as in RDS: a presigned `GET` of `host:port/?Action=connect&DBUser=…` for the
-//! service `rds-db`, with AWS Signature Version 4 in the query.
+//! service `rds-db`, with AWS Signature Version 4 in the query; and as in Aurora DSQL: `host/?Action=DbConnect` or
+//! `DbConnectAdmin` for the service `dsql`.
 //!
-//! Written from the AWS documentation ("Create a signed AWS API request", "Connecting using IAM authentication"),
-//! without aws-sigv4, with which the proxy signs.
+//! Written from the AWS documentation ("Create a signed AWS API request", "Connecting using IAM authentication",
+//! "Generating an authentication token in Amazon Aurora DSQL"), without aws-sigv4, with which the proxy signs.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,12 +19,42 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// How far ahead the signer's clock may be.
 const SKEW: Duration = Duration::from_mins(5);
 
-/// The longest lifetime of a token that RDS accepts, in seconds.
-const LONGEST: u64 = 900;
+/// The service that verifies a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    Rds,
+    Dsql,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rds => "rds-db",
+            Self::Dsql => "dsql",
+        }
+    }
+
+    fn action(self, user: &str) -> &'static str {
+        match (self, user) {
+            (Self::Rds, _) => "connect",
+            (Self::Dsql, "admin") => "DbConnectAdmin",
+            (Self::Dsql, _) => "DbConnect",
+        }
+    }
+
+    /// The longest lifetime of a token that it accepts, in seconds.
+    fn longest(self) -> u64 {
+        match self {
+            Self::Rds => 900,
+            Self::Dsql => 604_800,
+        }
+    }
+}
 
 /// The values for which a token must be signed.
 pub struct Expected<'a> {
-    /// The endpoint `HOST:PORT`.
+    pub service: Service,
+    /// The endpoint `HOST:PORT`, for Aurora DSQL `HOST`.
     pub endpoint: &'a str,
     pub region: &'a str,
     /// The user of the startup packet.
@@ -35,15 +66,18 @@ pub struct Expected<'a> {
 pub fn verify(token: &str, expected: &Expected<'_>, identities: &Identities) -> Result<(), String> {
     let token = Token::parse(token)?;
     token.check_form()?;
+    same("Action", token.value("Action")?, expected.service.action(expected.user))?;
     same("endpoint", token.endpoint, expected.endpoint)?;
-    same("DBUser", token.value("DBUser")?, expected.user)?;
+    if expected.service == Service::Rds {
+        same("DBUser", token.value("DBUser")?, expected.user)?;
+    }
     let scope = Scope::parse(token.value("X-Amz-Credential")?)?;
     let date = token.value("X-Amz-Date")?;
     same("region", scope.region, expected.region)?;
-    same("service", scope.service, "rds-db")?;
+    same("service", scope.service, expected.service.name())?;
     same("end of the credential scope", scope.terminator, "aws4_request")?;
     same("day of the credential scope", scope.day, date.get(..8).unwrap_or_default())?;
-    check_time(date, token.value("X-Amz-Expires")?, expected.now)?;
+    check_time(date, token.value("X-Amz-Expires")?, expected.service.longest(), expected.now)?;
 
     let key = identities.find(scope.access_key).ok_or(format!("unknown access key {}", scope.access_key))?;
     if key.expired(expected.now) {
@@ -63,19 +97,33 @@ pub fn verify(token: &str, expected: &Expected<'_>, identities: &Identities) -> 
 
 /// Signs a token, for tests of the world and for logins without a client.
 pub fn sign(endpoint: &str, region: &str, user: &str, key: &AccessKey, now: SystemTime) -> String {
+    sign_for(Service::Rds, endpoint, region, user, key, now)
+}
+
+/// The same for a service.
+pub fn sign_for(
+    service: Service,
+    endpoint: &str,
+    region: &str,
+    user: &str,
+    key: &AccessKey,
+    now: SystemTime,
+) -> String {
     let date = format_date(now);
-    let scope =
-        Scope { access_key: &key.id, day: &date[..8], region, service: "rds-db", terminator: "aws4_request" };
-    let credential = format!("{}/{}/{region}/rds-db/aws4_request", key.id, scope.day);
-    let mut parameters = vec![
-        ("Action", "connect"),
-        ("DBUser", user),
+    let (name, terminator) = (service.name(), "aws4_request");
+    let scope = Scope { access_key: &key.id, day: &date[..8], region, service: name, terminator };
+    let credential = format!("{}/{}/{region}/{name}/aws4_request", key.id, scope.day);
+    let mut parameters = vec![("Action", service.action(user))];
+    if service == Service::Rds {
+        parameters.push(("DBUser", user));
+    }
+    parameters.extend([
         ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
-        ("X-Amz-Credential", &credential),
+        ("X-Amz-Credential", credential.as_str()),
         ("X-Amz-Date", &date),
         ("X-Amz-Expires", "900"),
         ("X-Amz-SignedHeaders", "host"),
-    ];
+    ]);
     parameters.extend(key.session_token.as_deref().map(|token| ("X-Amz-Security-Token", token)));
     let parameters =
         parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -104,7 +152,6 @@ impl<'a> Token<'a> {
     }
 
     fn check_form(&self) -> Result<(), String> {
-        same("Action", self.value("Action")?, "connect")?;
         same("X-Amz-Algorithm", self.value("X-Amz-Algorithm")?, "AWS4-HMAC-SHA256")?;
         same("X-Amz-SignedHeaders", self.value("X-Amz-SignedHeaders")?, "host")?;
         let mut names: Vec<_> = self.parameters.iter().map(|(name, _)| name).collect();
@@ -155,11 +202,11 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn check_time(date: &str, lifetime: &str, now: SystemTime) -> Result<(), String> {
+fn check_time(date: &str, lifetime: &str, longest: u64, now: SystemTime) -> Result<(), String> {
     let signed = parse_date(date).ok_or(format!("`{date}` is no date of the form YYYYMMDDThhmmssZ"))?;
     let lifetime: u64 = lifetime.parse().map_err(|_| format!("X-Amz-Expires `{lifetime}` is no number"))?;
-    if lifetime > LONGEST {
-        return Err(format!("X-Amz-Expires {lifetime} is more than {LONGEST} seconds"));
+    if lifetime > longest {
+        return Err(format!("X-Amz-Expires {lifetime} is more than {longest} seconds"));
     }
     if signed > now + SKEW {
         return Err(format!("it was signed in the future, {date}"));

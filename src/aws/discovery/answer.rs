@@ -1,4 +1,5 @@
-//! Answers to calls that discovery can do without: those about clusters and RDS Proxy. The policy of the Go program does not allow them.
+//! Answers to calls that discovery can do without: those about clusters, RDS Proxy and Aurora DSQL. The policy of the Go program does
+//! not allow them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,20 +65,20 @@ impl ReportedCalls {
         for Unavailable { action, reason } in unavailable {
             let before = reported.insert((region.to_owned(), action), reason.clone());
             if before.is_some() {
-                debug!(region, action, reason, "the RDS call is still not available");
+                debug!(region, action, reason, "the AWS call is still not available");
             } else {
                 warn!(
                     region,
                     action,
                     reason,
-                    "an RDS call is not available; the endpoints that need it are missing or out of date"
+                    "an AWS call is not available; the endpoints that need it are missing or out of date"
                 );
             }
         }
         reported.retain(|(of, action), _| {
             let stays = of != region || unavailable.iter().any(|call| call.action == *action);
             if !stays {
-                info!(region, action, "the RDS call is available again");
+                info!(region, action, "the AWS call is available again");
             }
             stays
         });

@@ -1,6 +1,7 @@
-//! Why a call of the RDS API failed, what to do, and whether other calls can succeed nevertheless.
+//! Why a call of the RDS or the Aurora DSQL API failed, what to do, and whether other calls can succeed nevertheless.
 
 use std::error::Error;
+use std::time::Duration;
 
 use aws_sdk_rds::config::http::HttpResponse;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
@@ -13,6 +14,9 @@ use crate::error_chain;
 const ACTIONS: &str = "rds:DescribeDBInstances, rds:DescribeDBClusters and rds:DescribeDBClusterEndpoints, and for RDS Proxy \
                        rds:DescribeDBProxies, rds:DescribeDBProxyEndpoints, rds:DescribeDBProxyTargets and \
                        rds:ListTagsForResource";
+
+/// The same for Aurora DSQL.
+const DSQL_ACTIONS: &str = "dsql:ListClusters and dsql:GetCluster";
 
 /// The identity may not make the call (Amazon RDS API Reference, "Common Errors").
 const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
@@ -60,6 +64,17 @@ pub(super) struct CallError {
     pub(super) unknown_credentials: bool,
     /// Why, for the metrics.
     pub(super) reason: FailureReason,
+    /// The API cannot be reached.
+    pub(super) unreachable: Option<Unreachable>,
+}
+
+/// Why an API cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreachable {
+    /// DNS does not have its name, as in a region without the service.
+    NoName,
+    /// No connection, or no answer in time.
+    NoAnswer,
 }
 
 impl CallError {
@@ -73,7 +88,16 @@ impl CallError {
         let only_this_call = known || is_unknown(error);
         let unknown_credentials = UNKNOWN_CREDENTIALS.contains(&code);
         let (text, reason) = (error_text(action, source, error), failure_reason(error));
-        Self { text, only_this_call, unknown_credentials, reason }
+        Self { text, only_this_call, unknown_credentials, reason, unreachable: unreachable(error) }
+    }
+
+    /// No answer came within this time.
+    pub(super) fn no_answer(action: &str, limit: Duration) -> Self {
+        let (api, limit) = (api(action), limit.as_secs());
+        let text =
+            format!("{action} was not answered within {limit} s; check the network, or the VPC endpoint for {api}");
+        let unanswered = Self::before_an_answer(text, FailureReason::Timeout);
+        Self { only_this_call: true, unreachable: Some(Unreachable::NoAnswer), ..unanswered }
     }
 
     /// The error of a document that cannot be used.
@@ -83,7 +107,24 @@ impl CallError {
 
     /// The error of a call that was not answered, or not made.
     pub(super) fn before_an_answer(text: impl Into<String>, reason: FailureReason) -> Self {
-        Self { text: text.into(), only_this_call: false, unknown_credentials: false, reason }
+        Self { text: text.into(), only_this_call: false, unknown_credentials: false, reason, unreachable: None }
+    }
+}
+
+/// The service of an action.
+fn api(action: &str) -> &'static str {
+    if action.starts_with("dsql:") { "Aurora DSQL" } else { "RDS" }
+}
+
+/// The SDK has no type for a name that DNS does not have; the text is hyper-util's.
+fn unreachable<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Option<Unreachable> {
+    match error {
+        SdkError::DispatchFailure(_) if error_chain::find::<NoCredentials>(error).is_some() => None,
+        SdkError::DispatchFailure(_) if error_chain::text(error).contains("dns error") => {
+            Some(Unreachable::NoName)
+        }
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => Some(Unreachable::NoAnswer),
+        _ => None,
     }
 }
 
@@ -135,19 +176,20 @@ where
     if let Some(no_credentials) = error_chain::find::<NoCredentials>(error) {
         return no_credentials.to_string();
     }
+    let api = api(action);
     match error {
         SdkError::ServiceError(_) | SdkError::ResponseError(_) if is_unknown(error) => {
             let status = error.raw_response().map_or(0, |response| response.status().as_u16());
             format!(
-                "the endpoint of the RDS API does not know {action} (status {status}), or an HTTP proxy answers in its place"
+                "the endpoint of the {api} API does not know {action} (status {status}), or an HTTP proxy answers in its place"
             )
         }
         SdkError::ServiceError(refusal) => refusal_text(action, source, refusal.err()),
         SdkError::TimeoutError(_) => {
-            format!("{action} was not answered in time; check the network, or the VPC endpoint for RDS")
+            format!("{action} was not answered in time; check the network, or the VPC endpoint for {api}")
         }
         SdkError::DispatchFailure(_) => format!(
-            "the RDS API could not be reached ({}); check the network, DNS, the region's name, or the VPC endpoint for RDS",
+            "the {api} API could not be reached ({}); check the network, DNS, the region's name, or the VPC endpoint for {api}",
             error_chain::text(error)
         ),
         SdkError::ResponseError(_) => unreadable(action),
@@ -160,8 +202,9 @@ fn refusal_text(action: &str, source: &CredentialSource, error: &impl ProvideErr
     let message = error.message().unwrap_or("no message");
     match code {
         _ if DENIED.contains(&code) => {
+            let actions = if action.starts_with("dsql:") { DSQL_ACTIONS } else { ACTIONS };
             format!(
-                "the AWS identity may not call {action}; allow {ACTIONS} in its IAM policy (AWS: {message})"
+                "the AWS identity may not call {action}; allow {actions} in its IAM policy (AWS: {message})"
             )
         }
         _ if THROTTLED.contains(&code) => {
@@ -199,8 +242,9 @@ pub(super) fn not_enabled(region: &str) -> String {
 }
 
 fn unreadable(action: &str) -> String {
+    let api = api(action);
     format!(
-        "the response to {action} is not a complete RDS document; check for an HTTP proxy that answers in place of AWS"
+        "the response to {action} is not a complete {api} document; check for an HTTP proxy that answers in place of AWS"
     )
 }
 

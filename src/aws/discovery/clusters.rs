@@ -15,7 +15,7 @@ use super::resource;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
-use crate::catalog::{Discovered, EndpointKind, ListedAt, Related};
+use crate::catalog::{Discovered, EndpointKind, IamService, ListedAt, Related};
 use crate::tls::Roots;
 
 /// The Postgres clusters of a region, with their custom endpoints. An answer that is older than the others stands in for a
@@ -185,6 +185,8 @@ fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, region: &str) -> Result
     let region = region_of(cluster.db_cluster_arn(), region)?;
     Ok(Discovered {
         name: endpoint.name,
+        identifier: None,
+        service: IamService::Rds,
         address: address(endpoint.host, cluster.port())?,
         resource: resource::of_cluster(cluster, endpoint.kind),
         roots: Roots::Rds { region: region.clone() },

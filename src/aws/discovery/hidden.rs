@@ -21,13 +21,13 @@ impl Discovery {
         };
         // A region that was never listed is reported already.
         let listed =
-            self.regions.iter().filter_map(|(region, client)| Some((region, client, skipped(region)?)));
+            self.regions.iter().filter_map(|clients| Some((clients, skipped(&clients.region)?)));
         let source = self.chain.credential_source();
         let mut list = SkippedList::default();
         let mut queries = Vec::new();
-        for (region, client, skipped) in listed {
+        for (clients, skipped) in listed {
             list.databases.extend(skipped);
-            queries.push(query_region(region, client, &source));
+            queries.push(query_region(&clients.region, &clients.rds, &source));
         }
         for queried in join_all(queries).await {
             match queried {

@@ -14,7 +14,7 @@ use super::resource;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
-use crate::catalog::Discovered;
+use crate::catalog::{Discovered, IamService};
 use crate::tls::Roots;
 
 /// All Postgres instances that the AWS identity may list.
@@ -74,8 +74,10 @@ fn describe(
     let region = region_of(instance.db_instance_arn(), origin.region)?;
     Ok(Discovered {
         name: name.to_owned(),
+        identifier: None,
         address,
         resource: resource::of_instance(instance),
+        service: IamService::Rds,
         roots: Roots::Rds { region: region.clone() },
         region,
         database: database(&tags, instance.db_name()),

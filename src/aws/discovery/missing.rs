@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_rds::Client;
 use tokio::time::timeout;
 
-use super::Discovery;
 use super::skipped::Remark;
+use super::{ApiClients, Discovery};
 
 /// How long AWS may take. The user waits for an error.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -18,7 +18,7 @@ impl Discovery {
         if let Some(known) = self.last_remark(name) {
             return Some(known);
         }
-        for (region, client) in &self.regions {
+        for ApiClients { region, rds: client, .. } in &self.regions {
             let engine = timeout(LIMIT, Box::pin(engine(client, name))).await.ok().flatten();
             if let Some(engine) = engine.filter(|engine| !engine.contains("postgres")) {
                 return Some(format!("{region}: {}", Remark::Engine(engine)));

@@ -3,6 +3,7 @@
 mod answer;
 mod call_error;
 mod clusters;
+mod dsql;
 mod endpoint;
 mod hidden;
 mod instances;
@@ -35,6 +36,7 @@ use crate::catalog::{
 use answer::{ReportedCalls, Unavailable};
 use call_error::{CallError, not_enabled};
 use clusters::Clusters;
+use dsql::DsqlClusters;
 use endpoint::Origin;
 use metrics::FailureReason;
 use proxies::Proxies;
@@ -48,7 +50,7 @@ const REGION_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Lists the databases of some regions.
 pub struct Discovery {
-    regions: Vec<(String, Client)>,
+    regions: Vec<ApiClients>,
     chain: Arc<Chain>,
     reported: ReportedRemarks,
     reported_calls: ReportedCalls,
@@ -56,6 +58,14 @@ pub struct Discovery {
     last: Mutex<BTreeMap<String, RegionList>>,
     /// Stands for the time of the list in a region that was never listed.
     created: ListedAt,
+}
+
+/// The clients for the APIs of one region.
+#[derive(Clone)]
+struct ApiClients {
+    region: String,
+    rds: Client,
+    dsql: dsql::Api,
 }
 
 /// The databases of one region, and the remarks about them by `DATABASE in REGION`.
@@ -82,14 +92,16 @@ struct Failed {
 struct Optional {
     clusters: Clusters,
     proxies: Proxies,
+    dsql: DsqlClusters,
 }
 
 impl Discovery {
     pub(super) fn new(config: &SdkConfig, regions: &[String], chain: Arc<Chain>, clock: &AwsClock) -> Self {
-        let client = |region: &String| {
+        let clients = |region: &String| {
+            let dsql = dsql::Api::new(config, region);
             let config = aws_sdk_rds::config::Builder::from(config).region(Region::new(region.clone()));
             let config = config.interceptor(RejectTruncated).interceptor(ReportDate(clock.clone()));
-            (region.clone(), Client::from_conf(config.build()))
+            ApiClients { region: region.clone(), rds: Client::from_conf(config.build()), dsql }
         };
         let mut names = regions.to_vec();
         names.sort();
@@ -98,7 +110,7 @@ impl Discovery {
             metrics::expect(region);
         }
         Self {
-            regions: names.iter().map(client).collect(),
+            regions: names.iter().map(clients).collect(),
             chain,
             reported: ReportedRemarks::default(),
             reported_calls: ReportedCalls::default(),
@@ -110,10 +122,10 @@ impl Discovery {
     async fn list_all(&self) -> Result<Inventory, DiscoverError> {
         let mut tasks = JoinSet::new();
         let mut regions = HashMap::new();
-        for (region, client) in &self.regions {
-            let last = self.last.lock().get(region).map(|last| last.optional.clone()).unwrap_or_default();
-            let task = list_region(region.clone(), client.clone(), Arc::clone(&self.chain), last);
-            regions.insert(tasks.spawn(task).id(), region);
+        for clients in &self.regions {
+            let last = self.last.lock().get(&clients.region).map(|last| last.optional.clone());
+            let task = list_region(clients.clone(), Arc::clone(&self.chain), last.unwrap_or_default());
+            regions.insert(tasks.spawn(task).id(), &clients.region);
         }
         let mut listed = Vec::new();
         let mut failed = Vec::new();
@@ -153,6 +165,7 @@ impl Discovery {
         let mut found: Vec<_> = last.values().flat_map(|region| region.databases.clone()).collect();
         drop(last);
         self.reported.report(remarks);
+        dsql::make_names_unique(&mut found);
         found.sort_by(|left, right| (&left.name, &left.address).cmp(&(&right.name, &right.address)));
         (found, oldest)
     }
@@ -169,7 +182,7 @@ impl Discover for Discovery {
 
     fn measure(&self) {
         let last = self.last.lock();
-        for (region, _) in &self.regions {
+        for ApiClients { region, .. } in &self.regions {
             let listed_at = last.get(region).map_or(self.created, |list| list.listed_at);
             metrics::age(region, listed_at.age());
         }
@@ -196,12 +209,11 @@ fn crashed(error: &JoinError) -> CallError {
 
 /// Lists a region, or returns why not.
 async fn list_region(
-    region: String,
-    client: Client,
+    clients: ApiClients,
     chain: Arc<Chain>,
     last: Optional,
 ) -> Result<RegionList, CallError> {
-    timeout(REGION_TIMEOUT, Box::pin(query(&region, &client, &chain, last))).await.unwrap_or_else(|_| {
+    timeout(REGION_TIMEOUT, Box::pin(query(&clients, &chain, last))).await.unwrap_or_else(|_| {
         let text = format!(
             "RDS did not answer within {} s; check the network, or the VPC endpoint for RDS",
             REGION_TIMEOUT.as_secs()
@@ -210,12 +222,8 @@ async fn list_region(
     })
 }
 
-async fn query(
-    region: &str,
-    client: &Client,
-    chain: &Chain,
-    last: Optional,
-) -> Result<RegionList, CallError> {
+async fn query(clients: &ApiClients, chain: &Chain, last: Optional) -> Result<RegionList, CallError> {
+    let ApiClients { region, rds: client, dsql } = clients;
     let origin = Origin { region, listed_at: ListedAt::now() };
     // Before any call, because the SDK's error for missing credentials hides their cause.
     chain
@@ -223,16 +231,19 @@ async fn query(
         .await
         .map_err(|error| CallError::before_an_answer(error.to_string(), FailureReason::Credentials))?;
     let source = chain.credential_source();
-    let (instances, (clusters, mut unavailable), (proxies, of_proxies)) = tokio::try_join!(
+    let (instances, (clusters, mut unavailable), (proxies, of_proxies), (dsql, of_dsql)) = tokio::try_join!(
         instances::list(client, &source),
         clusters::list(client, &source, last.clusters),
-        proxies::list(client, &source, region, last.proxies)
+        proxies::list(client, &source, region, last.proxies),
+        async { Ok(dsql::list(dsql, &source, region, last.dsql).await) }
     )?;
     unavailable.extend(of_proxies);
+    unavailable.extend(of_dsql);
     let mut remarks = BTreeMap::new();
     let mut databases = instances::usable(&instances, &clusters, origin, &mut remarks);
     databases.extend(clusters.usable(&instances, region, &mut remarks));
     databases.extend(proxies.usable(&instances, &clusters, region, &mut remarks));
+    databases.extend(dsql.usable(region, &mut remarks));
     let skipped = unusable::skipped(&remarks, &instances, &clusters, &proxies, region);
     let remarks = remarks.into_iter().map(|(name, remark)| (format!("{name} in {region}"), remark));
     Ok(RegionList {
@@ -240,7 +251,7 @@ async fn query(
         remarks: remarks.collect(),
         skipped,
         listed_at: origin.listed_at,
-        optional: Optional { clusters, proxies },
+        optional: Optional { clusters, proxies, dsql },
         unavailable,
     })
 }

@@ -16,7 +16,7 @@ use super::resource;
 use super::skipped::Remark;
 use super::tags::{database, local_port, tags};
 use crate::aws::credentials::CredentialSource;
-use crate::catalog::{Discovered, ListedAt, Related};
+use crate::catalog::{Discovered, IamService, ListedAt, Related};
 use crate::tls::Roots;
 
 /// The port of every endpoint with the PostgreSQL protocol (Amazon RDS User Guide, "Connecting to a database through RDS Proxy").
@@ -147,9 +147,11 @@ impl Proxies {
         for Endpoint { name, host, listed_at } in self.endpoints(proxy) {
             match address(host, Some(PORT)) {
                 Ok(address) => found.push(Discovered {
+                    identifier: None,
                     address,
                     region: region.to_owned(),
                     resource: resource::of_proxy(Some(proxy.arn), Some(POSTGRESQL)),
+                    service: IamService::Rds,
                     roots: Roots::Amazon,
                     database: database(&tags, None),
                     // Two listeners cannot share the local port.

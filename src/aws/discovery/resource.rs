@@ -34,7 +34,17 @@ pub(super) fn of_proxy(arn: Option<&str>, family: Option<&str>) -> Resource {
     }
 }
 
-/// The account in an ARN: `arn:PARTITION:rds:REGION:ACCOUNT:…`.
+/// A cluster of Aurora DSQL with this ARN.
+pub(super) fn of_dsql(arn: &str) -> Resource {
+    Resource {
+        kind: EndpointKind::Dsql,
+        engine: Some("aurora-dsql".to_owned()),
+        version: None,
+        account: account(Some(arn)),
+    }
+}
+
+/// The account in an ARN: `arn:PARTITION:SERVICE:REGION:ACCOUNT:…`.
 fn account(arn: Option<&str>) -> Option<String> {
     let account = arn?.split(':').nth(4)?;
     let is_number = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());

@@ -15,6 +15,8 @@ pub(super) enum Remark {
     IamOff,
     /// Skipped: the authentication settings of the RDS Proxy accept no IAM token.
     ProxyIamOff,
+    /// Skipped: a cluster of Aurora DSQL accepts no connections in this state.
+    Status(String),
     /// Skipped: RDS described it without this property, which every database has.
     Incomplete(&'static str),
     /// Skipped: its ARN names this region, which is not the queried one.
@@ -60,6 +62,7 @@ impl Remark {
             Self::NoEndpoint
             | Self::IamOff
             | Self::ProxyIamOff
+            | Self::Status(_)
             | Self::Incomplete(_)
             | Self::OtherRegion(_)
             | Self::Engine(_) => true,
@@ -78,6 +81,9 @@ impl fmt::Display for Remark {
             Self::ProxyIamOff => formatter.write_str(
                 "IAM authentication is off in the settings of the RDS Proxy; modify it to require IAM",
             ),
+            Self::Status(status) => {
+                write!(formatter, "its status is {status}, in which it accepts no connections")
+            }
             Self::Engine(engine) => write!(formatter, "its engine is {engine}, not PostgreSQL"),
             Self::Incomplete(property) => write!(formatter, "RDS described it without a usable {property}"),
             Self::OtherRegion(region) => write!(

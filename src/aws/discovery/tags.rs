@@ -36,6 +36,7 @@ pub(super) fn local_port(name: &str, tags: &[Tag], remarks: &mut BTreeMap<String
     port
 }
 
-fn value<'a>(tags: &'a [Tag], name: &str) -> Option<&'a str> {
+/// The value of the tag with this name.
+pub(super) fn value<'a>(tags: &'a [Tag], name: &str) -> Option<&'a str> {
     tags.iter().find(|tag| tag.name == name).map(|tag| tag.value.as_str())
 }

@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::aws::fake_aws::{Call, FakeAws, Response, aws, aws_with};
-use crate::catalog::{EndpointKind, Resource, Tag};
+use crate::catalog::{EndpointKind, IamService, Resource, Tag};
 use crate::net::HostPort;
 use crate::tls::Roots;
 
 /// Clusters and their endpoints.
 mod clusters;
+/// Aurora DSQL.
+#[cfg(feature = "dsql")]
+mod dsql;
 /// RDS Proxy.
 mod proxies;
 
@@ -142,6 +145,8 @@ async fn an_instance_is_listed_with_all_its_properties() {
     let tags = tags.map(|(name, value)| Tag { name: name.into(), value: value.into() });
     let expected = Discovered {
         name: "db-1".into(),
+        identifier: None,
+        service: IamService::Rds,
         address: HostPort::new("db-1.abc.eu-west-1.rds.amazonaws.com", 5433),
         region: "eu-west-1".into(),
         resource: Resource {

@@ -30,12 +30,21 @@ async fn endpoint() -> (String, String) {
             tokio::spawn(async move {
                 let mut stream = acceptor.accept(stream).await?;
                 let mut request = Vec::new();
-                while !String::from_utf8_lossy(&request).contains("Action=") {
-                    stream.read_buf(&mut request).await?;
+                // The calls of Aurora DSQL are GET requests without a body.
+                while !request.starts_with(b"GET ") && !String::from_utf8_lossy(&request).contains("Action=")
+                {
+                    if stream.read_buf(&mut request).await? == 0 {
+                        return Ok(());
+                    }
                 }
                 let request = String::from_utf8_lossy(&request).into_owned();
-                let action = request.split("Action=").nth(1).unwrap().split('&').next().unwrap();
-                let body = format!("<{action}Response><{action}Result></{action}Result></{action}Response>");
+                let action = request.split("Action=").nth(1).and_then(|rest| rest.split('&').next());
+                let body = action.map_or_else(
+                    || r#"{"clusters": []}"#.to_owned(),
+                    |action| {
+                        format!("<{action}Response><{action}Result></{action}Result></{action}Response>")
+                    },
+                );
                 let head =
                     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
                 stream.write_all(format!("{head}{body}").as_bytes()).await?;

@@ -1,8 +1,8 @@
-//! Discovery with arbitrary answers of the RDS API: the SDK's parsing of HTTP status and XML, paging, errors, and the
-//! reading of the lists. Only the HTTP client is replaced, so HTTP framing is not covered.
+//! Discovery with arbitrary answers of the RDS and the Aurora DSQL API: the SDK's parsing of HTTP status, XML and JSON, paging,
+//! errors, and the reading of the lists. Only the HTTP client is replaced, so HTTP framing is not covered.
 //!
 //! An input consists of answers separated by `----` lines: one for each of the [`ACTIONS`], then the second pages in the same
-//! order. Each begins with a line with its status.
+//! order, then one for each of the [`DSQL_PATHS`]. Each begins with a line with its status.
 
 #![no_main]
 
@@ -31,6 +31,9 @@ const ACTIONS: [&[u8]; 7] = [
     b"Action=ListTagsForResource&",
 ];
 
+/// The paths of the calls `ListClusters` and `GetCluster`.
+const DSQL_PATHS: [&str; 2] = ["/cluster?", "/cluster/"];
+
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("a runtime"));
 static RDS: LazyLock<Rds> = LazyLock::new(Rds::default);
@@ -45,6 +48,8 @@ struct Rds(Arc<Mutex<Script>>);
 struct Script {
     answers: Vec<Vec<u8>>,
     requests: [usize; ACTIONS.len()],
+    /// Calls of the Aurora DSQL API.
+    dsql_requests: usize,
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -83,8 +88,21 @@ impl Script {
     fn answer(&mut self, request: &[u8]) -> HttpResponse {
         let is = |action: &&[u8]| request.windows(action.len()).any(|bytes| bytes == *action);
         let action = ACTIONS.iter().position(is).expect("discovery sends only these actions");
-        let at = (action + ACTIONS.len() * self.requests[action]) % self.answers.len();
+        let at = action + ACTIONS.len() * self.requests[action];
         self.requests[action] += 1;
+        self.answer_at(at)
+    }
+
+    /// The answer to a call of the Aurora DSQL API; from the second one on of one path, the following answers.
+    fn dsql_answer(&mut self, uri: &str) -> HttpResponse {
+        let path = DSQL_PATHS.iter().position(|path| uri.contains(path)).expect("discovery sends only these calls");
+        let at = 2 * ACTIONS.len() + path + self.dsql_requests / 2 * DSQL_PATHS.len();
+        self.dsql_requests += 1;
+        self.answer_at(at)
+    }
+
+    fn answer_at(&self, at: usize) -> HttpResponse {
+        let at = at % self.answers.len();
         let answer = &self.answers[at];
         let end = answer.iter().position(|byte| *byte == b'\n').unwrap_or(0);
         let (status, body) = answer.split_at(end);
@@ -97,8 +115,13 @@ impl Script {
 
 impl HttpConnector for Rds {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let body = request.body().bytes().unwrap_or_default();
-        HttpConnectorFuture::ready(Ok(self.0.lock().expect("one thread").answer(body)))
+        let mut script = self.0.lock().expect("one thread");
+        let answer = if request.method() == "GET" {
+            script.dsql_answer(request.uri())
+        } else {
+            script.answer(request.body().bytes().unwrap_or_default())
+        };
+        HttpConnectorFuture::ready(Ok(answer))
     }
 }
 

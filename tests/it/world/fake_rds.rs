@@ -13,7 +13,7 @@ use crate::support::fake_rds::{Encryption, FakeRds, Options};
 use crate::support::identity::{AccessKey, Identities};
 use crate::support::postgres::Postgres;
 use crate::support::roles::DATABASE;
-use crate::support::token::sign;
+use crate::support::token::{Service, sign};
 
 const REGION: &str = "eu-central-1";
 
@@ -36,6 +36,7 @@ impl Setup {
             region: REGION.into(),
             encryption,
             certificate: Authority::trusted_intermediate().issue(&["localhost"], Validity::Now),
+            service: Service::Rds,
         };
         let rds = FakeRds::start(options, postgres.clone(), identities.clone()).await;
         Self { postgres, rds, identities, key }

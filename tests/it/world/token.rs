@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use crate::support::identity::{AccessKey, Identities};
-use crate::support::token::{Expected, parse_date, sign, verify};
+use crate::support::token::{Expected, Service, parse_date, sign, verify};
 
 const VECTORS: &str = include_str!("../../support/token_vectors.json");
 
@@ -47,7 +47,13 @@ impl Vector {
         let identities = Identities::default();
         identities.add(key);
         let endpoint = format!("{}:{}", self.host, self.port);
-        let expected = Expected { endpoint: &endpoint, region: &self.region, user: &self.user, now };
+        let expected = Expected {
+            service: Service::Rds,
+            endpoint: &endpoint,
+            region: &self.region,
+            user: &self.user,
+            now,
+        };
         verify(&self.token, &expected, &identities)
     }
 
