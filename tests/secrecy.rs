@@ -74,13 +74,9 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/auth_methods.rs", "InvalidAuthMethods", Words("a word of require_auth")),
     ("src/catalog/token.rs", "TokenRule", Words("an address, a region and a user")),
     ("src/catalog/token.rs", "TokenClaim", Words("an access key id and a time")),
-<<<<<<< HEAD
-    ("src/catalog/token.rs", "TokenError", Words("the address, region and user in a token")),
+    ("src/catalog/token_error.rs", "TokenError", Words("the address, region and user in a token")),
     ("src/catalog/aws_clock.rs", "AwsClock", Words("times")),
     ("src/catalog/aws_clock.rs", "Report", Words("times")),
-=======
-    ("src/catalog/token_error.rs", "TokenError", Words("the address, region and user in a token")),
->>>>>>> 792c77b (feat(aws): discover Aurora DSQL clusters and make their tokens)
     ("src/catalog/listed_at.rs", "ListedAt", Words("times")),
     ("src/catalog/lookup.rs", "LookupError", Words("names and addresses")),
     ("src/catalog/signer.rs", "Signer", Words("an access key id and an ARN")),

@@ -336,8 +336,7 @@ async fn after_a_refusal_sts_is_not_queried_for_every_connection() {
     let aws = fake_aws.aws(Some("us-east-1")).await;
     let address = HostPort::new("db.example.com", 5432);
     for _ in 0..20 {
-        let identity =
-            aws.minter().mint(&address, &iam(), "alice").await.unwrap().signer.name().to_owned();
+        let identity = aws.minter().mint(&address, &iam(), "alice").await.unwrap().signer.name().to_owned();
         assert_eq!(identity, "AKIDFAKE");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -157,9 +157,7 @@ fn needs(circumstances: &Circumstances<'_>, signer: &Signer) -> String {
             } else {
                 format!("the database user needs AWS IAM GRANT \"{user}\" TO the ARN of the IAM role, and ")
             };
-            format!(
-                "IAM login: {grant}{signer} needs a policy that allows dsql:{action} on this cluster."
-            )
+            format!("IAM login: {grant}{signer} needs a policy that allows dsql:{action} on this cluster.")
         }
     }
 }
@@ -230,7 +228,10 @@ mod tests {
             ),
         ] {
             let mut error = refused(SqlState::InvalidAuthorizationSpecification);
-            explain(&mut error, &Circumstances { user, service: Some(IamService::Dsql), ..iam(&signer(None)) });
+            explain(
+                &mut error,
+                &Circumstances { user, service: Some(IamService::Dsql), ..iam(&signer(None)) },
+            );
             assert_eq!(error.hint().unwrap(), hint);
         }
     }

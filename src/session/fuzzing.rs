@@ -7,11 +7,7 @@ use super::connect::HopStream;
 use super::deadline::Deadline;
 use super::logins::{Arrival, Logins};
 use super::{Failure, Limits, Login, Opening};
-<<<<<<< HEAD
-use crate::catalog::{AwsClock, Signer};
-=======
-use crate::catalog::IamService;
->>>>>>> 792c77b (feat(aws): discover Aurora DSQL clusters and make their tokens)
+use crate::catalog::{AwsClock, IamService, Signer};
 use crate::net::{Framed, Socket};
 use crate::secret::Secret;
 use crate::tls::Acceptor;

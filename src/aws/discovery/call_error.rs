@@ -94,8 +94,9 @@ impl CallError {
     /// No answer came within this time.
     pub(super) fn no_answer(action: &str, limit: Duration) -> Self {
         let (api, limit) = (api(action), limit.as_secs());
-        let text =
-            format!("{action} was not answered within {limit} s; check the network, or the VPC endpoint for {api}");
+        let text = format!(
+            "{action} was not answered within {limit} s; check the network, or the VPC endpoint for {api}"
+        );
         let unanswered = Self::before_an_answer(text, FailureReason::Timeout);
         Self { only_this_call: true, unreachable: Some(Unreachable::NoAnswer), ..unanswered }
     }
@@ -107,7 +108,13 @@ impl CallError {
 
     /// The error of a call that was not answered, or not made.
     pub(super) fn before_an_answer(text: impl Into<String>, reason: FailureReason) -> Self {
-        Self { text: text.into(), only_this_call: false, unknown_credentials: false, reason, unreachable: None }
+        Self {
+            text: text.into(),
+            only_this_call: false,
+            unknown_credentials: false,
+            reason,
+            unreachable: None,
+        }
     }
 }
 

@@ -179,7 +179,14 @@ mod tests {
             let variables = Variables { log_level: Some(text.into()), debug: true, ..Variables::default() };
             assert_eq!(variables.unknown_level(), unknown.then_some(text));
             let level = variables.filter(LevelFilter::ERROR).unwrap().to_string();
-            assert_eq!(level, if unknown { "rds_auth_proxy=info,kube_client=error,warn" } else { "rds_auth_proxy=debug,kube_client=error,warn" });
+            assert_eq!(
+                level,
+                if unknown {
+                    "rds_auth_proxy=info,kube_client=error,warn"
+                } else {
+                    "rds_auth_proxy=debug,kube_client=error,warn"
+                }
+            );
             let overridden = Variables { rust_log: Some("warn".into()), ..variables };
             assert_eq!(overridden.unknown_level(), None);
         }
