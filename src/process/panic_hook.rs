@@ -53,11 +53,12 @@ mod tests {
     fn process_that_panics() {
         let format =
             if std::env::var("FORMAT").as_deref() == Ok("json") { Format::Json } else { Format::Human };
-        let _log = logging::start(format).unwrap();
+        let log = logging::start(format).unwrap();
         super::install();
         // The SDK's calls run without a log.
         let quiet = || with_default(NoSubscriber::new(), || panic!("the header is invalid: \"hunter2\""));
         let _panicked = std::thread::Builder::new().name("quiet".into()).spawn(quiet).unwrap().join();
+        log.flush();
     }
 
     #[test]
