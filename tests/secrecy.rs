@@ -62,6 +62,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/net/address.rs", "InvalidAddress", Words("what was to be a host")),
     ("src/stamp.rs", "Found", Words("times and numbers of a file")),
     ("src/session/explain.rs", "WrongClock", Words("the age of a token")),
+    ("src/session/door.rs", "DoorError", Words("the database that an application names")),
     ("src/session/failure.rs", "Failure", Test("no_failure_of_a_login_shows_the_packet")),
     ("src/session/reason.rs", "Reason", Words("variants without fields")),
     ("src/session/splice.rs", "End", Words("the error of a socket or of TLS")),

@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::doors::{Doors, Orders, Served, Wiring};
 use super::listen::{ListenFlags, listen};
 use super::reach::warn_if_unreachable;
 use super::reload::Running;
 use super::start::{self, Start};
+use super::supervise::Supervisor;
 use super::{Prepared, admin_socket, tunnel};
 use crate::aws::Aws;
-use crate::catalog::{Directory, Mint, Target};
-use crate::client::{Client, UpstreamMode};
+use crate::catalog::{Directory, Mint, NamePattern, Target};
+use crate::client::{Client, Targets, UpstreamMode};
 use crate::config::{Config, Upstream, UpstreamTransport};
 use crate::net::{Address, PeerUser};
 use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
 use crate::secret::Secret;
 use crate::session::metrics::expect_target;
-use crate::session::{Engine, Hop, Transport};
+use crate::session::{Door, Engine, Entrance, Hop, Transport, serve};
 
 /// The targets to choose from, and the AWS edge behind them.
 pub(crate) struct Catalog {
@@ -28,12 +31,45 @@ pub(crate) struct Catalog {
 
 /// The choices of the user.
 pub(crate) struct Selection {
-    pub(crate) target: Target,
+    pub(crate) targets: Chosen,
     /// Absent with `--direct`.
     pub(crate) upstream: Option<Upstream>,
     /// A password to use in place of an IAM token.
     pub(crate) password: Option<Secret>,
     pub(crate) listen_flags: ListenFlags,
+}
+
+/// The targets to serve.
+pub(crate) enum Chosen {
+    /// This one, at one address.
+    One(Box<Target>),
+    /// All with these names, each at its port, and all at a door that they share.
+    Several(Vec<NamePattern>),
+}
+
+impl Chosen {
+    fn only(&self) -> Option<&Target> {
+        match self {
+            Self::One(target) => Some(target),
+            Self::Several(_) => None,
+        }
+    }
+}
+
+/// A client that is ready to serve.
+pub(crate) struct Ready {
+    pub(crate) prepared: Prepared,
+    /// Its targets, where they may be several.
+    pub(crate) served: Vec<Served>,
+}
+
+/// The door at the address of the client, and what follows the list of targets.
+struct Opened {
+    door: Door,
+    served: Vec<Served>,
+    /// Absent where the target was chosen at the start.
+    directory: Option<Arc<Directory>>,
+    orders: Option<Orders>,
 }
 
 /// Lists the databases of RDS. If that fails, a warning is logged, and the targets of the configuration remain.
@@ -51,19 +87,17 @@ pub(crate) async fn catalog(config: &Config) -> Result<Catalog, CommandError> {
     Ok(Catalog { directory, aws })
 }
 
-/// Prepares a client for the chosen target.
+/// Prepares a client for the chosen targets.
 pub(crate) async fn prepare(
     mut start: Start,
     catalog: Catalog,
     selection: Selection,
     log: Log,
-) -> Result<Prepared<Client>, CommandError> {
-    let Selection { target, upstream, password, listen_flags } = selection;
-    let upstream_mode = if let Some(upstream) = upstream {
-        upstream_mode(&upstream, &mut start).await?
-    } else {
-        catalog.directory.check_tls(vec![target.clone()]);
-        UpstreamMode::Direct
+) -> Result<Ready, CommandError> {
+    let Selection { targets: chosen, upstream, password, listen_flags } = selection;
+    let upstream_mode = match &upstream {
+        Some(upstream) => upstream_mode(upstream, &mut start).await?,
+        None => UpstreamMode::Direct,
     };
     let Start { file, mode, config, observer, mut supervisor, shutdown, gate } = start;
     if let Some(aws) = catalog.aws.clone() {
@@ -74,8 +108,7 @@ pub(crate) async fn prepare(
     let is_discovered = catalog.directory.is_discovered();
     let clock = catalog.aws.as_ref().map(Aws::clock).unwrap_or_default();
     let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
-    let (listener, address) = listen(&listen_flags, &config, &target).await?;
-    expect_target(&target.name);
+    let (listener, address) = listen(&listen_flags, &config, chosen.only()).await?;
     if let UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) = &upstream_mode {
         supervisor.restart_on_panic(
             "upstream check",
@@ -83,28 +116,72 @@ pub(crate) async fn prepare(
             |(hop, limits)| Box::pin(warn_if_unreachable(hop, limits)),
         );
     }
-    let client = Client { target, upstream_mode, password, mint, is_discovered, clock };
+    let targets = Targets::default();
+    let client = Client { targets: targets.clone(), upstream_mode, password, mint, is_discovered, clock };
     let engine = Engine::new(client, config.acceptor.clone(), config.limits.clone())
         .with_gate(gate)
         .for_owner_only(owner_only(&config, &address));
+    let engine = Arc::new(if chosen.only().is_some() { engine } else { engine.with_cancel_keys() });
     observer.report_expiry(&mut supervisor);
     observer.listen(&config, None, engine.gauges(), &shutdown, &mut supervisor).await?;
     admin_socket::listen(&config, engine.sessions(), &mut supervisor).await?;
-    let engine = Arc::new(engine);
-    let stop = config.stop;
+    let (stop, serving) = (config.stop, TaskTracker::new());
+    let wiring = Wiring {
+        engine: Arc::clone(&engine),
+        targets,
+        directory: catalog.directory,
+        shared: address.clone(),
+        direct: upstream.is_none(),
+        serving: serving.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let Opened { door, served, directory, orders } = match chosen {
+        Chosen::One(target) => open_one(*target, &wiring),
+        Chosen::Several(selection) => open_several(selection, wiring, &config, &mut supervisor).await?,
+    };
     let running = Running {
         file,
         mode,
         acl: config.acl.clone(),
         started_with: config,
-        directory: None,
+        directory,
+        orders,
         engine: Arc::clone(&engine),
         observer,
         log,
         hangup: Hangup::without_terminal(),
     };
     supervisor.restart_on_panic("configuration reload", running, |running| Box::pin(running.follow()));
-    Ok(Prepared { engine, listener, address, stop, shutdown, supervisor })
+    let (entrance, until) = (Entrance::new(listener, door), shutdown.clone());
+    let serving = Box::pin(async move {
+        serve(engine, entrance, until).await;
+        serving.close();
+        serving.wait().await;
+    });
+    Ok(Ready { prepared: Prepared { serving, address, stop, shutdown, supervisor }, served })
+}
+
+fn open_one(target: Target, wiring: &Wiring) -> Opened {
+    if wiring.direct {
+        wiring.directory.check_tls(vec![target.clone()]);
+    }
+    expect_target(&target.name);
+    let door = Door::of(&target.name);
+    wiring.targets.replace([Arc::new(target)]);
+    Opened { door, served: Vec::new(), directory: None, orders: None }
+}
+
+async fn open_several(
+    selection: Vec<NamePattern>,
+    wiring: Wiring,
+    config: &Config,
+    supervisor: &mut Supervisor,
+) -> Result<Opened, CommandError> {
+    let directory = Arc::clone(&wiring.directory);
+    let (mut doors, orders) = Doors::new(wiring, selection, config.clone());
+    let served = doors.open_all().await?;
+    supervisor.restart_on_panic("ports of targets", doors, |doors| Box::pin(doors.follow()));
+    Ok(Opened { door: Door::shared(), served, directory: Some(directory), orders: Some(orders) })
 }
 
 /// Whether to serve only the user of this process and root. Warns where the system cannot tell users apart.

@@ -26,13 +26,18 @@ struct Chosen {
     remedy: &'static str,
 }
 
-/// Binds the listener, unless the configuration forbids that other machines reach it.
+/// Binds the listener of the only target, or that of several where there is none, unless the configuration forbids that other
+/// machines reach it.
 pub(super) async fn listen(
     flags: &ListenFlags,
     config: &Config,
-    target: &Target,
+    only: Option<&Target>,
 ) -> Result<(Listener, Address), CommandError> {
-    let Chosen { address, setting, remedy } = choose(flags, config, target)?;
+    let chosen = match only {
+        Some(target) => choose(flags, config, target),
+        None => with_port(flags, config, None),
+    };
+    let Chosen { address, setting, remedy } = chosen?;
     let (listener, bound) = bind::bind(&address, remedy).await?;
     if config.check_bound(setting, &address, &bound).map_err(CommandError::Usage)? {
         warn!(address = %bound, "other machines can connect to this client and log in with your AWS identity");
@@ -43,7 +48,11 @@ pub(super) async fn listen(
 
 /// `--port` before `--listen` before the `local_port` of the target before `proxy.listen_addr`.
 fn choose(flags: &ListenFlags, config: &Config, target: &Target) -> Result<Chosen, CommandError> {
-    let port = flags.port.or_else(|| target.local_port.filter(|_| flags.address.is_none()));
+    with_port(flags, config, target.local_port.filter(|_| flags.address.is_none()))
+}
+
+fn with_port(flags: &ListenFlags, config: &Config, local_port: Option<u16>) -> Result<Chosen, CommandError> {
+    let port = flags.port.or(local_port);
     let (setting, base) = match &flags.address {
         Some(address) => ("--listen", address),
         None => ("proxy.listen_addr", &config.listen),

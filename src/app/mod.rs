@@ -12,6 +12,7 @@
 //! | `overview` | the targets for commands that end by themselves |
 //! | `bind` | binds listeners |
 //! | `listen` | where a client listens |
+//! | `doors`, `doors/plan` | the listeners of a client with several targets; which target has which port |
 //! | `reach` | whether a client can reach its upstream proxy |
 //! | `tunnel` | the tunnel to an upstream proxy |
 //! | `supervise` | tasks beside the connections |
@@ -20,6 +21,7 @@ mod admin_socket;
 mod admin_thread;
 mod bind;
 pub(crate) mod client;
+mod doors;
 mod listen;
 mod observe;
 mod overview;
@@ -33,6 +35,7 @@ pub(crate) mod start;
 mod supervise;
 mod tunnel;
 
+pub(crate) use doors::Served;
 pub(crate) use listen::ListenFlags;
 pub(crate) use overview::{Overview, Reachable, fits, once};
 pub(crate) use run::{Prepared, run};

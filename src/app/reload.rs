@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+use super::doors::Orders;
 use super::observe::Observer;
 use super::start::{ConfigFile, policy, report};
 use super::{reload_metrics, restart_keys};
@@ -28,8 +29,10 @@ pub(super) struct Running<R> {
     pub(super) started_with: Config,
     /// The access list in force.
     pub(super) acl: Acl,
-    /// Absent in a client, which has chosen its target.
+    /// Absent in a client that has chosen its one target.
     pub(super) directory: Option<Arc<Directory>>,
+    /// What it means to the doors of a client with several targets.
+    pub(super) orders: Option<Orders>,
     pub(super) engine: Arc<Engine<R>>,
     pub(super) observer: Observer,
     pub(super) log: Log,
@@ -52,6 +55,9 @@ impl<R: Role> Running<R> {
             if requested || (settled && seen != self.file.stamp) {
                 self.file.stamp = seen;
                 self.load().await;
+            }
+            if let Some(orders) = self.orders.as_ref().filter(|_| requested) {
+                orders.list_again.notify_one();
             }
         }
     }
@@ -81,16 +87,21 @@ impl<R: Role> Running<R> {
     }
 
     fn apply(&mut self, config: Config) {
-        for key in restart_keys::changed(self.mode, &self.started_with, &config) {
+        let follows = self.orders.is_some();
+        for key in restart_keys::changed(self.mode, follows, &self.started_with, &config) {
             warn!(key, "this key changed, which needs a restart");
         }
         report(&config.remarks);
         file_limit::check(&config.limits);
         if let Some(directory) = &self.directory {
-            if self.started_with.rds.enabled && config.acl.is_empty() && !self.acl.is_empty() {
+            let is_server = self.orders.is_none();
+            if is_server && self.started_with.rds.enabled && config.acl.is_empty() && !self.acl.is_empty() {
                 warn!("target_acl was taken away; every RDS database that is discovered may now be reached");
             }
             directory.replace(policy(&config));
+        }
+        if let Some(orders) = &self.orders {
+            orders.config.send_replace(config.clone());
         }
         self.observer.reconfigure(&config);
         self.log.configure(config.log_level);

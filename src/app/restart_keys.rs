@@ -6,11 +6,16 @@ use crate::catalog::{AuthMethods, Location, StaticTarget};
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
 use crate::tls::{Acceptor, ClientIdentity, Roots, ServerIdentity, Settings, SslMode};
 
-/// The keys that differ and have no effect before a restart. A client has chosen its target and its upstream proxy at its
-/// start.
-pub(crate) fn changed(mode: Mode, old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
+/// The keys that differ and have no effect before a restart. A client has chosen its upstream proxy at its start and, unless it
+/// `follows` the list of targets, its target.
+pub(crate) fn changed(
+    mode: Mode,
+    follows: bool,
+    old: &Config,
+    new: &Config,
+) -> impl Iterator<Item = &'static str> {
     let choices = match mode {
-        Mode::Client | Mode::DirectClient => choices(old, new).into(),
+        Mode::Client | Mode::DirectClient => choices(follows, old, new),
         Mode::Server => Vec::new(),
     };
     let (before, after) = (identity_files(old), identity_files(new));
@@ -34,17 +39,20 @@ pub(crate) fn changed(mode: Mode, old: &Config, new: &Config) -> impl Iterator<I
     keys.into_iter().chain(choices).filter(|(_, changed)| *changed).map(|(key, _)| key)
 }
 
-fn choices(old: &Config, new: &Config) -> [(&'static str, bool); 4] {
+fn choices(follows: bool, old: &Config, new: &Config) -> Vec<(&'static str, bool)> {
     let roots = |config: &Config| config.default_tls.rds_roots.clone();
-    [
-        ("upstream_proxies", !old.upstreams.values().map(upstream).eq(new.upstreams.values().map(upstream))),
-        (
-            "targets",
-            old.named != new.named || !old.targets.iter().map(target).eq(new.targets.iter().map(target)),
-        ),
-        ("proxy.target_acl", old.acl != new.acl),
-        ("rds.root_certificate", roots(old) != roots(new)),
-    ]
+    let upstreams = !old.upstreams.values().map(upstream).eq(new.upstreams.values().map(upstream));
+    let mut choices = vec![("upstream_proxies", upstreams)];
+    if !follows {
+        let targets =
+            old.named != new.named || !old.targets.iter().map(target).eq(new.targets.iter().map(target));
+        choices.extend([
+            ("targets", targets),
+            ("proxy.target_acl", old.acl != new.acl),
+            ("rds.root_certificate", roots(old) != roots(new)),
+        ]);
+    }
+    choices
 }
 
 /// TLS settings without a generated certificate, which differs each time.
@@ -127,7 +135,7 @@ mod tests {
             (plain, "proxy: {max_connections: 1, idle_timeout: 1s, log_level: warn}", vec![]),
             (plain, "targets: {a: {host: 'a:1'}}", vec![]),
         ] {
-            let changed = |old, new| changed(Mode::Server, &read(old), &read(new)).collect::<Vec<_>>();
+            let changed = |old, new| changed(Mode::Server, false, &read(old), &read(new)).collect::<Vec<_>>();
             assert_eq!(changed(old, new), named, "{old} → {new}");
             assert_eq!(changed(new, old), named, "{new} → {old}");
             assert_eq!(changed(new, new).len(), 0, "{new}");
@@ -161,9 +169,12 @@ mod tests {
             // The generated client certificate differs each time.
             (&plain, plain.clone(), vec![]),
         ] {
-            let changed = |old, new| changed(Mode::Client, &read(old), &read(new)).collect::<Vec<_>>();
+            let changed = |old, new| changed(Mode::Client, false, &read(old), &read(new)).collect::<Vec<_>>();
             assert_eq!(changed(old, &new), named, "{old} → {new}");
             assert_eq!(changed(&new, old), named, "{new} → {old}");
+            let of_several: Vec<_> = super::changed(Mode::Client, true, &read(old), &read(&new)).collect();
+            let upstream_only: Vec<_> = named.into_iter().filter(|key| *key == "upstream_proxies").collect();
+            assert_eq!(of_several, upstream_only, "{old} → {new}");
         }
     }
 }

@@ -1,19 +1,17 @@
 //! Runs a mode from its start to its end.
 
-use std::sync::Arc;
-
 use super::supervise::Supervisor;
+use crate::catalog::Boxed;
 use crate::config::Stop;
-use crate::net::{Address, Listener};
+use crate::net::Address;
 use crate::process::logging::{self, Format, Log};
 use crate::process::{CommandError, Signals, harden, panic_hook, runtime, stop, systemd};
-use crate::session::{Engine, Role, serve};
 use crate::shutdown::Shutdown;
 
 /// A mode that is ready to serve.
-pub(crate) struct Prepared<R> {
-    pub(super) engine: Arc<Engine<R>>,
-    pub(super) listener: Listener,
+pub(crate) struct Prepared {
+    /// Serves connections until the proxy drains, and returns when the last session has ended.
+    pub(super) serving: Boxed<'static, ()>,
     /// Where it listens, with the real port.
     pub(crate) address: Address,
     pub(super) stop: Stop,
@@ -22,9 +20,9 @@ pub(crate) struct Prepared<R> {
 }
 
 /// Starts logging in this format, prepares a mode and runs it to its end.
-pub(crate) fn run<R: Role, P>(format: Format, prepare: impl FnOnce(Log) -> P) -> Result<(), CommandError>
+pub(crate) fn run<P>(format: Format, prepare: impl FnOnce(Log) -> P) -> Result<(), CommandError>
 where
-    P: Future<Output = Result<Prepared<R>, CommandError>>,
+    P: Future<Output = Result<Prepared, CommandError>>,
 {
     let log = logging::start(format)?;
     panic_hook::install();
@@ -36,8 +34,8 @@ where
 
 /// Serves until a signal, and then until the last session has ended. A signal during the preparation ends it at once. A
 /// task that cannot start again ends all sessions and is the error.
-async fn serve_until_signal<R: Role>(
-    preparation: impl Future<Output = Result<Prepared<R>, CommandError>>,
+async fn serve_until_signal(
+    preparation: impl Future<Output = Result<Prepared, CommandError>>,
 ) -> Result<(), CommandError> {
     let mut signals = Signals::new()
         .map_err(|error| CommandError::Runtime(format!("signals cannot be received: {error}")))?;
@@ -45,14 +43,12 @@ async fn serve_until_signal<R: Role>(
         prepared = preparation => prepared?,
         () = signals.next() => return Ok(()),
     };
-    let Prepared { engine, listener, stop, shutdown, mut supervisor, .. } = prepared;
+    let Prepared { mut serving, stop, shutdown, mut supervisor, .. } = prepared;
     systemd::notify_ready();
     if let Some(limit) = systemd::watchdog_limit() {
         supervisor
             .restart_on_panic("systemd watchdog", limit, |limit| Box::pin(systemd::ping_watchdog(*limit)));
     }
-    let serving = serve(engine, listener, shutdown.clone());
-    tokio::pin!(serving);
     let outcome = tokio::select! {
         () = &mut serving => {
             supervisor.end().await;

@@ -13,10 +13,10 @@ use crate::config::Mode;
 use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
 use crate::server::Server;
-use crate::session::Engine;
+use crate::session::{Door, Engine, Entrance, serve};
 
 /// Prepares the server of this configuration, or of the one that is found.
-pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Prepared<Server>, CommandError> {
+pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Prepared, CommandError> {
     let hangup = Hangup::new();
     let start = Start::read(configfile.as_deref(), Mode::Server, &log)?;
     let Start { file, mode, config, observer, mut supervisor, shutdown, gate } = start;
@@ -48,11 +48,13 @@ pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Pre
         acl: config.acl.clone(),
         started_with: config,
         directory: Some(directory),
+        orders: None,
         engine: Arc::clone(&engine),
         observer,
         log,
         hangup,
     };
     supervisor.restart_on_panic("configuration reload", running, |running| Box::pin(running.follow()));
-    Ok(Prepared { engine, listener, address, stop, shutdown, supervisor })
+    let serving = serve(engine, Entrance::new(listener, Door::shared()), shutdown.clone());
+    Ok(Prepared { serving: Box::pin(serving), address, stop, shutdown, supervisor })
 }

@@ -145,6 +145,20 @@ impl Directory {
         let _runs = self.tls_check.start(targets);
     }
 
+    /// Lists the databases of RDS now, where discovery is on. Logs an error, and the list stays then.
+    pub async fn refresh_or_warn(&self) {
+        if let Err(error) = self.refresh().await {
+            let targets = self.listing.current().targets.len();
+            warn!(%error, targets, "discovery failed; the last list stays in use");
+        }
+    }
+
+    /// The time until the next refresh: a minute, plus or minus a tenth so that processes spread their calls.
+    #[must_use]
+    pub fn refresh_pause() -> Duration {
+        REFRESH_PERIOD.mul_f64(0.9 + 0.2 * fastrand::f64())
+    }
+
     /// Refreshes at once and then every minute, plus or minus a tenth so that replicas spread their calls, until the proxy
     /// drains.
     pub async fn keep_fresh(&self, shutdown: &Shutdown) {
@@ -153,15 +167,11 @@ impl Directory {
             return;
         }
         loop {
-            if let Err(error) = self.refresh().await {
-                let targets = self.listing.current().targets.len();
-                warn!(%error, targets, "discovery failed; the last list stays in use");
-            }
+            self.refresh_or_warn().await;
             self.check_tls(self.targets());
             self.listing.warn_if_too_old();
-            let jitter = REFRESH_PERIOD.mul_f64(0.9 + 0.2 * fastrand::f64());
             tokio::select! {
-                () = sleep(jitter) => {}
+                () = sleep(Self::refresh_pause()) => {}
                 () = shutdown.draining() => return,
             }
         }

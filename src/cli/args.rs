@@ -74,9 +74,13 @@ pub(super) struct ClientArguments {
         value_parser = path_or_empty()
     )]
     pub(super) configfile: Option<PathBuf>,
-    /// The database to reach, by its name in RDS or in `targets`; without it, prompts if standard input is a terminal
+    /// The database to reach, by its name in RDS or in `targets`; without it, prompts if standard input is a terminal. Several
+    /// times, or with `*` and `?` in the name, it reaches several databases, each on its port
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]
-    pub(super) target: Option<String>,
+    pub(super) target: Vec<String>,
+    /// Reach every database, each on its port
+    #[arg(long, env = "RDS_AUTH_PROXY_ALL", value_parser = BoolishValueParser::new())]
+    pub(super) all: bool,
     /// The upstream proxy, by its name in `upstream_proxies` [default: the one called "default", or the only one]
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET")]
     pub(super) proxy_target: Option<String>,
@@ -198,8 +202,8 @@ const CLIENT_EXAMPLES: &str = "\
 Examples:
   Choose the database from a list, then connect with the psql command that it prints:
     rds-auth-proxy client
-  Listen on another port, for a second database at the same time:
-    rds-auth-proxy client --target people-db --port 8002
+  Reach several databases at the same time, each on its port; quote the pattern:
+    rds-auth-proxy client --target people-db --target 'orders-*'
   Reach one database through the server called \"staging\" in the configuration:
     rds-auth-proxy client --target orders-db --proxy-target staging
   Log in with a password instead of IAM:

@@ -48,7 +48,7 @@ impl Banner<'_> {
 }
 
 /// The flags for psql to reach the listener; absent for a Unix socket whose file name psql does not look for.
-fn psql_flags(listen: &Address) -> Option<String> {
+pub(super) fn psql_flags(listen: &Address) -> Option<String> {
     match listen {
         Address::Tcp(address) => Some(format!("-h {} -p {}", address.reachable_host(), address.port)),
         Address::Unix(path) => socket_flags(path),

@@ -1,16 +1,17 @@
-//! `client`: chooses the upstream proxy and the target, and prints how to connect.
+//! `client`: chooses the upstream proxy and the targets, and prints how to connect.
 
 use super::args::ClientArguments;
 use super::banner::Banner;
 use super::choose::{Choice, Kind, choose};
+use super::choose_targets::choose_targets;
 use super::listen;
 use super::output;
 use super::password_file;
+use super::served::ServedTargets;
 use crate::app::Prepared;
-use crate::app::client::{self, Selection};
+use crate::app::client::{self, Chosen, Ready, Selection};
 use crate::app::start::Start;
-use crate::catalog::{Directory, LookupError, Target, named};
-use crate::client::Client;
+use crate::catalog::named;
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
 use crate::process::logging::Log;
 use crate::process::{CommandError, Style};
@@ -19,10 +20,7 @@ use crate::process::{CommandError, Style};
 const DEFAULT: &str = "default";
 
 /// Prepares the client, and prints the banner once it listens.
-pub(super) async fn prepare(
-    mut arguments: ClientArguments,
-    log: Log,
-) -> Result<Prepared<Client>, CommandError> {
+pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<Prepared, CommandError> {
     let password = password_file::password(&mut arguments)?;
     let mode = if arguments.direct { Mode::DirectClient } else { Mode::Client };
     let listen_flags = listen::flags(&arguments)?;
@@ -39,19 +37,23 @@ pub(super) async fn prepare(
     };
     let catalog = client::catalog(&start.config).await?;
     log.flush();
-    let target = choose_target(&catalog.directory, arguments.target.as_deref()).await?;
-    let target = start.config.with_named(target);
-    let selection = Selection { target: target.clone(), upstream: upstream.clone(), password, listen_flags };
-    let prepared = client::prepare(start, catalog, selection, log.clone()).await?;
-    log.flush();
-    let banner = Banner {
-        target: &target.name,
-        address: &target.address,
-        upstream: upstream.as_ref().map(|upstream| upstream.name.as_str()),
-        listen: &prepared.address,
-        database: target.database.as_deref(),
+    let targets = choose_targets(&catalog.directory, &start.config, &arguments).await?;
+    let only = match &targets {
+        Chosen::One(target) => Some(target.clone()),
+        Chosen::Several(_) => None,
     };
-    output::print(banner.render(Style::of_stdout()))?;
+    let selection = Selection { targets, upstream: upstream.clone(), password, listen_flags };
+    let Ready { prepared, served } = client::prepare(start, catalog, selection, log.clone()).await?;
+    log.flush();
+    let (listen, style) = (&prepared.address, Style::of_stdout());
+    let upstream = upstream.as_ref().map(|upstream| upstream.name.as_str());
+    output::print(match &only {
+        Some(target) => {
+            let (database, address) = (target.database.as_deref(), &target.address);
+            Banner { target: &target.name, address, upstream, listen, database }.render(style)
+        }
+        None => ServedTargets { targets: &served, upstream, shared: listen }.render(style),
+    })?;
     Ok(prepared)
 }
 
@@ -87,48 +89,4 @@ fn upstream_choice(upstream: &Upstream) -> Choice {
         },
     };
     Choice { name: upstream.name.clone(), description }
-}
-
-/// The target of this name or address. The directory looks first: it knows addresses too, and why a database is not a
-/// target.
-async fn choose_target(directory: &Directory, wanted: Option<&str>) -> Result<Target, CommandError> {
-    if let Some(wanted) = wanted {
-        match directory.by_name(wanted).await {
-            Ok(target) => return Ok(target),
-            Err(LookupError::Unknown { .. }) => refuse_skipped(directory, wanted).await?,
-            Err(error) => return Err(CommandError::usage(error)),
-        }
-    }
-    let (targets, refused) = (directory.targets(), directory.refused());
-    let choices: Vec<_> =
-        targets.iter().map(target_choice).chain(refused.iter().filter_map(refused_choice)).collect();
-    let chosen = choose(Kind::Target, &choices, wanted)?;
-    let index = choices.iter().position(|choice| choice == chosen).unwrap_or(choices.len());
-    if let Some(target) = targets.get(index) {
-        return Ok(target.clone());
-    }
-    match directory.by_name(&chosen.name).await {
-        Ok(target) => Ok(target),
-        Err(error) => Err(CommandError::usage(error)),
-    }
-}
-
-async fn refuse_skipped(directory: &Directory, wanted: &str) -> Result<(), CommandError> {
-    match directory.why_skipped(wanted).await {
-        Some(why) => Err(CommandError::usage(format_args!(
-            "the target \"{wanted}\" cannot be used; RDS has it in {why}"
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn target_choice(target: &Target) -> Choice {
-    let region = target.iam.as_ref().map(|iam| format!(" in {}", iam.region)).unwrap_or_default();
-    Choice { name: target.name.clone(), description: format!("{}{region}", target.address) }
-}
-
-/// A database that the `target_acl` refuses: a server with the same one refuses it too.
-fn refused_choice((place, error): &(String, LookupError)) -> Option<Choice> {
-    let LookupError::Refused { name, refusal } = error else { return None };
-    Some(Choice { name: name.clone(), description: format!("{place} (not allowed: {refusal})") })
 }

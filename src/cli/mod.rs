@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `args`, `read` | flags, variables and help texts; reads the command line |
-//! | `client` | chooses target and upstream proxy; `server` needs nothing beyond its configuration |
+//! | `client`, `choose_targets` | chooses targets and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
 //! | `targets`, `export` | lists the targets; prints settings for tools |
@@ -13,11 +13,12 @@
 //! | `menu`, `select` | the list of the prompt, and the terminal under it |
 //! | `password_file` | reads the password of `--password` or `--password-file` |
 //! | `columns` | tables |
-//! | `banner`, `output` | everything that is printed |
+//! | `banner`, `served`, `output` | everything that is printed |
 
 mod args;
 mod banner;
 mod choose;
+mod choose_targets;
 mod client;
 mod columns;
 mod completion;
@@ -32,6 +33,7 @@ mod password_file;
 mod pick;
 mod read;
 mod select;
+mod served;
 mod sessions;
 mod targets;
 mod token;

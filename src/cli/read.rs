@@ -27,6 +27,7 @@ pub(super) fn read(mut arguments: Vec<OsString>) -> Result<Command, clap::Error>
     drop_empty_values(&mut command);
     if let (Command::Client(client), Some((_, typed))) = (&mut command, matches.subcommand()) {
         choose_password(client, typed).map_err(|error| in_client(error, &mut definition))?;
+        choose_targets(client, typed);
     }
     Ok(command)
 }
@@ -76,7 +77,7 @@ fn drop_empty_values(command: &mut Command) {
     match command {
         Command::Client(client) => {
             client.configfile.take_if(|path| path.as_os_str().is_empty());
-            client.target.take_if(|name| name.is_empty());
+            client.target.retain(|name| !name.is_empty());
             client.proxy_target.take_if(|name| name.is_empty());
             client.listen.take_if(|address| address.is_empty());
             client.port.take_if(|port| port.is_empty());
@@ -115,6 +116,14 @@ fn in_client(error: clap::Error, definition: &mut clap::Command) -> clap::Error 
     match definition.find_subcommand_mut("client") {
         Some(client) => error.format(client),
         None => error.format(definition),
+    }
+}
+
+/// A typed `--target` overrides the variable of `--all`.
+fn choose_targets(client: &mut ClientArguments, matches: &ArgMatches) {
+    let typed = |flag: &str| matches.value_source(flag) == Some(ValueSource::CommandLine);
+    if typed("target") && !typed("all") && !client.target.is_empty() {
+        client.all = false;
     }
 }
 
@@ -161,7 +170,7 @@ mod tests {
             "rds-auth-proxy client --configfile c.yaml --target db --proxy-target far --password pw --direct";
         let Ok(Command::Client(client)) = read(line) else { panic!("not the client") };
         assert_eq!(client.configfile.unwrap(), PathBuf::from("c.yaml"));
-        assert_eq!(client.target.unwrap(), "db");
+        assert_eq!(client.target, ["db"]);
         assert_eq!(client.proxy_target.unwrap(), "far");
         assert_eq!(client.password.unwrap().expose(), b"pw");
         assert!(client.direct);
@@ -170,7 +179,7 @@ mod tests {
     #[test]
     fn defaults_are_the_documented_ones() {
         let Ok(Command::Client(client)) = read("rds-auth-proxy client") else { panic!("not the client") };
-        assert!(client.configfile.is_none() && client.target.is_none() && !client.direct);
+        assert!(client.configfile.is_none() && client.target.is_empty() && !client.direct);
         assert!(client.proxy_target.is_none());
         assert!(client.password.is_none() && client.password_file.is_none());
         let Ok(Command::GenCert(made)) = read("rds-auth-proxy gen-cert --certificate c --key k") else {
@@ -222,7 +231,7 @@ mod tests {
             "p --direct --target=db client --configfile c.yaml",
         ] {
             let Ok(Command::Client(client)) = read(line) else { panic!("{line}") };
-            assert_eq!((client.configfile.unwrap(), client.target.unwrap()), ("c.yaml".into(), "db".into()));
+            assert_eq!((client.configfile.unwrap(), client.target), ("c.yaml".into(), vec!["db".into()]));
         }
         assert!(matches!(read("p --configfile client server"), Ok(Command::Server(server))
             if server.configfile == Some("client".into())));
@@ -233,12 +242,13 @@ mod tests {
     /// spf13/pflag: the next word is the value, whatever it is, and the last value counts.
     #[test]
     fn values_are_read_as_pflag_reads_them() {
-        let Ok(Command::Client(client)) =
-            read("p client --target a --password -x --target b --direct --direct")
-        else {
+        let Ok(Command::Client(client)) = read(
+            "p client --proxy-target a --password -x --proxy-target b --direct --direct --target a --target b",
+        ) else {
             panic!("not the client")
         };
-        assert_eq!(client.target.unwrap(), "b");
+        assert_eq!(client.proxy_target.unwrap(), "b");
+        assert_eq!(client.target, ["a", "b"], "the exception");
         assert_eq!(client.password.unwrap().expose(), b"-x");
     }
 
@@ -261,7 +271,7 @@ mod tests {
         for more in [&[][..], &["--password-file", "f"], &["--password-file", ""]] {
             let words = words.iter().chain(more).map(OsString::from);
             let Ok(Command::Client(client)) = super::read(words.collect()) else { panic!("not the client") };
-            assert!(client.password.is_none() && client.target.is_none() && client.proxy_target.is_none());
+            assert!(client.password.is_none() && client.target.is_empty() && client.proxy_target.is_none());
             assert!(client.configfile.is_none() && client.listen.is_none() && client.port.is_none());
             assert_eq!(client.password_file.is_some(), more.ends_with(&["f"]));
         }

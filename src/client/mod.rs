@@ -1,4 +1,6 @@
-//! The role of `client`: every connection goes to the chosen target, with an IAM password made for it.
+//! The role of `client`: every connection goes to the target of its door, with an IAM password made for it.
+
+mod targets;
 
 use std::sync::Arc;
 
@@ -9,10 +11,12 @@ use crate::session::{
 };
 use crate::wire::{CancelRequest, FirstPacket, ProtocolVersion, StartupMessage};
 
+pub use targets::Targets;
+
 /// The policy of `client`.
 pub struct Client {
-    /// The target of every connection.
-    pub target: Target,
+    /// The targets, one or several.
+    pub targets: Targets,
     /// The hop, and the side that answers the database's password request.
     pub upstream_mode: UpstreamMode,
     /// A password in place of an IAM token.
@@ -38,40 +42,49 @@ pub enum UpstreamMode {
 
 impl Role for Client {
     async fn authorize(&self, request: Request) -> Result<Route, Failure> {
-        let action = match request.opening {
-            Opening::Startup(startup) => Action::Session(self.login(startup).await?),
-            Opening::Cancel(cancel) => Action::Cancel(self.cancel(cancel)?),
+        let Request { opening, door } = request;
+        let (target, action) = match opening {
+            Opening::Startup(mut startup) => {
+                let target = self.targets.of_session(&door, &mut startup)?;
+                let login = self.login(&target, startup).await?;
+                (target, Action::Session(login))
+            }
+            Opening::Cancel(cancel) => {
+                let target = self.targets.of_cancel(&door)?;
+                let packet = self.cancel(&target, cancel)?;
+                (target, Action::Cancel(packet))
+            }
         };
         let hop = match &self.upstream_mode {
             UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) => hop.clone(),
-            UpstreamMode::Direct => Hop::database(&self.target),
+            UpstreamMode::Direct => Hop::database(&target),
         };
-        Ok(Route { target: self.target.name.clone(), hop, action })
+        Ok(Route { target: target.name.clone(), hop, action })
     }
 
-    fn target_name(&self, _opening: &Opening) -> Option<String> {
-        Some(self.target.name.clone())
+    fn target_name(&self, request: &Request) -> Option<String> {
+        self.targets.name(request)
     }
 }
 
 impl Client {
-    async fn login(&self, mut startup: StartupMessage) -> Result<Box<Login>, Failure> {
+    async fn login(&self, target: &Target, mut startup: StartupMessage) -> Result<Box<Login>, Failure> {
         // This process states its own version, where the hop requests it.
         drop(startup.remove(VERSION));
-        let (mut password, signer) = self.credential(&startup).await?;
-        let no_token = if password.is_none() { self.no_token() } else { None };
+        let (mut password, signer) = self.credential(target, &startup).await?;
+        let no_token = if password.is_none() { self.no_token(target) } else { None };
         match &self.upstream_mode {
             UpstreamMode::PasswordInStartup(_) => {
-                self.name_target(&mut startup)?;
+                name_target(target, &mut startup)?;
                 if let Some(password) = password.take() {
                     startup.set(PASSWORD, password.expose()).map_err(Failure::Startup)?;
                 }
             }
-            UpstreamMode::AuthOnly(_) => self.name_target(&mut startup)?,
+            UpstreamMode::AuthOnly(_) => name_target(target, &mut startup)?,
             UpstreamMode::Direct => {}
         }
         // A client does not see what the database behind an upstream proxy requests, so it has only its own word.
-        let iam = self.target.iam.as_ref().filter(|_| signer.is_some()).map(|iam| iam.service);
+        let iam = target.iam.as_ref().filter(|_| signer.is_some()).map(|iam| iam.service);
         Ok(Box::new(Login {
             startup,
             password,
@@ -87,23 +100,24 @@ impl Client {
     /// The configured password, else an IAM token for this user and its signer; neither where the target has no IAM.
     async fn credential(
         &self,
+        target: &Target,
         startup: &StartupMessage,
     ) -> Result<(Option<Secret>, Option<Signer>), Failure> {
         if let Some(password) = &self.password {
             return Ok((Some(password.clone()), None));
         }
-        let (Some(mint), Some(iam)) = (&self.mint, &self.target.iam) else { return Ok((None, None)) };
+        let (Some(mint), Some(iam)) = (&self.mint, &target.iam) else { return Ok((None, None)) };
         let user = startup.text("user").filter(|user| !user.is_empty()).ok_or(Failure::MissingParameter {
             parameter: "user",
             remedy: "name the database user to log in as",
         })?;
-        let minted = mint.mint(&self.target.address, iam, &user).await.map_err(Failure::Mint)?;
+        let minted = mint.mint(&target.address, iam, &user).await.map_err(Failure::Mint)?;
         Ok((Some(minted.token), Some(minted.signer)))
     }
 
     /// Why a target without IAM gets no token, where this process makes tokens: its host may be another name of a database in RDS.
-    fn no_token(&self) -> Option<String> {
-        let Target { name, address, iam: None, .. } = &self.target else { return None };
+    fn no_token(&self, target: &Target) -> Option<String> {
+        let Target { name, address, iam: None, .. } = target else { return None };
         self.mint.as_ref()?;
         Some(if self.is_discovered {
             format!(
@@ -120,17 +134,17 @@ impl Client {
 
     /// A server keeps no state, so a cancel request has to name the host too. A server that does not know the parameter
     /// refuses the packet for the missing user, before it has any effect.
-    fn cancel(&self, cancel: CancelRequest) -> Result<FirstPacket, Failure> {
+    fn cancel(&self, target: &Target, cancel: CancelRequest) -> Result<FirstPacket, Failure> {
         if matches!(self.upstream_mode, UpstreamMode::Direct) {
             return Ok(FirstPacket::Cancel(cancel));
         }
         let mut startup = StartupMessage::new(ProtocolVersion::V3_0);
-        self.name_target(&mut startup)?;
+        name_target(target, &mut startup)?;
         startup.set(CANCEL, cancel.to_parameter().expose()).map_err(Failure::Startup)?;
         Ok(FirstPacket::Startup(startup))
     }
+}
 
-    fn name_target(&self, startup: &mut StartupMessage) -> Result<(), Failure> {
-        startup.set(HOST, self.target.address.to_string().as_bytes()).map_err(Failure::Startup)
-    }
+fn name_target(target: &Target, startup: &mut StartupMessage) -> Result<(), Failure> {
+    startup.set(HOST, target.address.to_string().as_bytes()).map_err(Failure::Startup)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use metrics::{Counter, counter, describe_counter};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
 use super::tcp_listeners::TcpListeners;
@@ -33,6 +34,8 @@ pub struct Listener {
     pause: Duration,
     /// Whether its connections may take the last descriptors of the process.
     uses_reserve: bool,
+    /// Dropped after the socket: fields are dropped in their order.
+    _when_closed: Option<DropGuard>,
 }
 
 enum Inner {
@@ -70,7 +73,8 @@ impl Listener {
                 return Err(io::Error::new(io::ErrorKind::Unsupported, "there are no Unix sockets here"));
             }
         };
-        let mut listener = Self { inner, name: String::new(), pause: FIRST_PAUSE, uses_reserve: false };
+        let mut listener =
+            Self { inner, name: String::new(), pause: FIRST_PAUSE, uses_reserve: false, _when_closed: None };
         listener.name = listener.address()?.to_string();
         listener.failures().increment(0);
         Ok(listener)
@@ -80,6 +84,12 @@ impl Listener {
     #[must_use]
     pub fn with_reserve(self) -> Self {
         Self { uses_reserve: true, ..self }
+    }
+
+    /// Cancels this token once the socket is closed, so that its port is free again.
+    #[must_use]
+    pub fn reporting_close(self, closed: CancellationToken) -> Self {
+        Self { _when_closed: Some(closed.drop_guard()), ..self }
     }
 
     /// Binds a Unix socket in a directory that only this process's user can enter. Creates the directory if there is none.

@@ -32,6 +32,17 @@ impl Stream {
         tls.get_ref().1.alpn_protocol()
     }
 
+    /// The name that the other side of an accepted connection expects in the certificate (SNI, RFC 6066 section 3); `None`
+    /// without TLS or if it sent none.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        let Self::Tls(tls) = self else { return None };
+        match tls.as_ref() {
+            TlsStream::Server(server) => server.get_ref().1.server_name(),
+            TlsStream::Client(_) => None,
+        }
+    }
+
     /// The TLS version, such as `TLSv1.3`; `None` without TLS.
     #[must_use]
     pub fn tls_version(&self) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use crate::catalog::{AwsClock, Directory, Signer, Target, TokenRule};
 use crate::net::HostPort;
 use crate::secret::Secret;
 use crate::session::{
-    Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route, VERSION,
+    Action, CANCEL, DoorError, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route, VERSION,
 };
 use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 
@@ -33,12 +33,12 @@ impl Role for Server {
         match request.opening {
             Opening::Startup(startup) => self.route(startup).await,
             // It names no host, and the server keeps no list of sessions.
-            Opening::Cancel(_) => Err(Failure::CancelWithoutTarget),
+            Opening::Cancel(_) => Err(Failure::Door(DoorError::CancelWithoutTarget)),
         }
     }
 
-    fn target_name(&self, opening: &Opening) -> Option<String> {
-        let Opening::Startup(startup) = opening else { return None };
+    fn target_name(&self, request: &Request) -> Option<String> {
+        let Opening::Startup(startup) = &request.opening else { return None };
         self.directory.name_at(&startup.text(HOST)?.parse().ok()?)
     }
 

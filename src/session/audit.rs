@@ -14,6 +14,7 @@ use super::splice::{Activity, End, Splice};
 use super::{Action, Failure, Fault, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 use crate::tls::TlsError;
+use crate::wire::StartupMessage;
 
 /// The most characters of a text that are logged.
 const MAX_TEXT: usize = 128;
@@ -67,9 +68,7 @@ impl Record {
         self.app_tls = app.stream().tls_version().unwrap_or("off");
         if let Opening::Startup(startup) = &request.opening {
             self.user = short(startup.text("user").unwrap_or_default());
-            // PostgreSQL takes the user's name where no database is named (`ProcessStartupPacket` in backend_startup.c).
-            let database = startup.text("database").filter(|database| !database.is_empty());
-            self.database = database.map_or_else(|| self.user.clone(), short);
+            self.database = database(startup);
             self.application_name = short(startup.text("application_name").unwrap_or_default());
             self.client_version = received_version(startup, app.stream()).unwrap_or_default();
         }
@@ -79,10 +78,12 @@ impl Record {
         self.steps.done("authorize");
         self.login_began = Instant::now();
         self.target.clone_from(&route.target);
-        if let Action::Session(login) = &route.action
-            && let Some(signer) = &login.signer
-        {
-            signer.name().clone_into(&mut self.identity_claimed);
+        if let Action::Session(login) = &route.action {
+            // At a shared door the application's `database` names the target too.
+            self.database = database(&login.startup);
+            if let Some(signer) = &login.signer {
+                signer.name().clone_into(&mut self.identity_claimed);
+            }
         }
     }
 
@@ -215,6 +216,12 @@ impl Record {
 fn is_expected(failure: &Failure) -> bool {
     matches!(failure.fault(), Fault::Application | Fault::Database)
         || matches!(failure, Failure::ShuttingDown)
+}
+
+/// PostgreSQL takes the user's name where no database is named (`ProcessStartupPacket` in `backend_startup.c`).
+fn database(startup: &StartupMessage) -> String {
+    let database = startup.text("database").filter(|database| !database.is_empty());
+    short(database.or_else(|| startup.text("user")).unwrap_or_default())
 }
 
 /// The part of a peer's text that is logged; the peer is not authenticated yet. PostgreSQL cuts names to 63 bytes (manual,

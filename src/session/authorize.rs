@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Failure, Opening};
+use super::{Door, Failure, Opening};
 use crate::catalog::{AuthMethods, AwsClock, Dial, IamService, Signer, Target, TokenRule};
 use crate::net::Address;
 use crate::secret::Secret;
@@ -30,7 +30,7 @@ pub trait Role: Send + Sync + 'static {
     fn authorize(&self, request: Request) -> impl Future<Output = Result<Route, Failure>> + Send;
 
     /// The name of the target that a connection is for, if it is known without waiting. For the log and metrics only.
-    fn target_name(&self, opening: &Opening) -> Option<String>;
+    fn target_name(&self, request: &Request) -> Option<String>;
 
     /// Whether the applications are clients of this program, whose versions the metrics show.
     fn serves_clients(&self) -> bool {
@@ -42,6 +42,19 @@ pub trait Role: Send + Sync + 'static {
 pub struct Request {
     /// Its first packet.
     pub opening: Opening,
+    /// Where it came in.
+    pub door: Door,
+}
+
+impl Request {
+    /// Whether this may be a cancel request, which is served beyond the limits too. From a client it arrives as a startup
+    /// packet with a parameter; whether that counts is decided by the role.
+    pub(super) fn may_cancel(&self) -> bool {
+        match &self.opening {
+            Opening::Cancel(_) => true,
+            Opening::Startup(startup) => startup.get(CANCEL).is_some(),
+        }
+    }
 }
 
 /// Where a connection goes and what happens there.

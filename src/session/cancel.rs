@@ -11,7 +11,7 @@ use super::message::{flush_to_hop, lost};
 use super::splice::TERMINATE;
 use super::{Action, Failure, Hop, Opening, Request, Role};
 use crate::tls::{ClientCertificate, TlsError};
-use crate::wire::{CancelRequest, FirstPacket};
+use crate::wire::FirstPacket;
 
 /// How long the hop may take to act on it. It sends no answer and closes (PostgreSQL manual, "Canceling Requests in
 /// Progress").
@@ -57,13 +57,13 @@ async fn deliver_once(
 
 /// Cancels the query that an ended session left running at this hop, within this time. A failure is logged only: the
 /// application has gone.
-pub(super) async fn cancel_left_behind<R: Role>(role: &R, hop: &Hop, cancel: CancelRequest, limit: Duration) {
+pub(super) async fn cancel_left_behind<R: Role>(role: &R, hop: &Hop, request: Request, limit: Duration) {
     let delivering = async {
-        if hop.is_database {
-            return deliver(hop, &FirstPacket::Cancel(cancel), limit).await;
+        if let (true, Opening::Cancel(cancel)) = (hop.is_database, &request.opening) {
+            return deliver(hop, &FirstPacket::Cancel(cancel.clone()), limit).await;
         }
         // A server has to read the target in the packet, which the role adds.
-        let route = role.authorize(Request { opening: Opening::Cancel(cancel) }).await?;
+        let route = role.authorize(request).await?;
         match route.action {
             Action::Cancel(packet) => deliver(&route.hop, &packet, limit).await,
             Action::Session(_) => Ok(()),

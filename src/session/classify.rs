@@ -1,7 +1,7 @@
 //! The side at fault and the reason of a failure, for logs and metrics.
 
 use super::response::OWN_ERROR;
-use super::{Failure, Fault, Reason};
+use super::{DoorError, Failure, Fault, Reason};
 use crate::catalog::LookupError;
 use crate::wire::SqlState;
 
@@ -19,11 +19,11 @@ impl Failure {
             | Self::OtherUser(_)
             | Self::RepeatedRequest(_)
             | Self::MissingParameter { .. }
-            | Self::CancelWithoutTarget
             | Self::InvalidTarget(_)
             | Self::Startup(_)
             | Self::Password(_)
             | Self::Token(_)
+            | Self::Door(_)
             | Self::Idle(_)
             | Self::Lookup(
                 LookupError::Unknown { .. }
@@ -85,11 +85,12 @@ impl Failure {
             Self::MissingParameter { .. } | Self::InvalidTarget(_) | Self::Startup(_) | Self::Password(_) => {
                 Reason::StartupParameters
             }
-            Self::CancelWithoutTarget => Reason::CancelWithoutTarget,
+            Self::Door(DoorError::CancelWithoutTarget | DoorError::UnknownKey) => Reason::CancelWithoutTarget,
             Self::CancelRefused(_) => Reason::CancelRefused,
             Self::Lookup(LookupError::Refused { .. }) => Reason::TargetAcl,
             Self::Lookup(LookupError::TooOld { .. }) => Reason::ListTooOld,
-            Self::Lookup(
+            Self::Door(DoorError::Unnamed { .. } | DoorError::Unknown { .. })
+            | Self::Lookup(
                 LookupError::Unknown { .. }
                 | LookupError::Ambiguous { .. }
                 | LookupError::OnlyCaseDiffers { .. }

@@ -6,8 +6,8 @@ use tracing::debug;
 
 use super::audit::Record;
 use super::authenticate::{LoggedIn, authenticate};
-use super::authorize::CANCEL;
 use super::cancel::{cancel_left_behind, deliver};
+use super::cancel_keys::KeptKey;
 use super::close::{CLOSING, close, close_cancelled, close_hop, hang_up, leaves_query_behind, reason};
 use super::connect::{HopStream, reach, secure, withhold_after};
 use super::deadline::Deadline;
@@ -15,11 +15,10 @@ use super::logins::{Arrival, LoginPermit};
 use super::negotiate::{Refused, negotiate};
 use super::slots::Permit;
 use super::splice::{End, Splice};
-use super::{Action, Engine, Failure, Fault, Hop, Limits, Login, Opening, Request, Role, Route};
+use super::{Action, Door, Engine, Failure, Fault, Hop, Limits, Login, Opening, Request, Role, Route};
 use crate::net::{Accepted, Framed, Peer, PendingPermit, Socket};
 use crate::shutdown::Shutdown;
 use crate::tls::ClientCertificate;
-use crate::wire::CancelRequest;
 
 /// How many tunnel streams a login may try, where pods refuse them after they were opened.
 const STREAMS: u32 = 4;
@@ -46,23 +45,26 @@ struct Session {
     stream: HopStream,
     hop: Hop,
     /// What cancels its queries, if the hop sent a key.
-    cancel: Option<CancelRequest>,
+    cancel: Option<Request>,
+    kept_key: Option<KeptKey>,
 }
 
-/// Serves the connection with this id from its first byte to its last.
-pub(super) async fn serve_connection<R: Role>(
-    engine: &Engine<R>,
-    id: u64,
-    accepted: Accepted,
-    permit: PendingPermit,
-    shutdown: &Shutdown,
-) {
-    let Accepted { socket, peer } = accepted;
+/// A connection that was accepted and counted.
+pub(super) struct Admitted {
+    pub(super) id: u64,
+    pub(super) accepted: Accepted,
+    pub(super) door: Door,
+    pub(super) permit: PendingPermit,
+}
+
+/// Serves the connection from its first byte to its last.
+pub(super) async fn serve_connection<R: Role>(engine: &Engine<R>, admitted: Admitted, shutdown: &Shutdown) {
+    let Admitted { id, accepted: Accepted { socket, peer }, door, permit } = admitted;
     let permit = Permit::Pending(permit);
     let limits = engine.limits();
     let mut connection = Connection { engine, id, limits, peer, permit, record: Record::new(peer) };
     // Boxed, so that a session in its long second phase does not carry the state of its short first one.
-    match Box::pin(connection.establish(socket, shutdown)).await {
+    match Box::pin(connection.establish(socket, &door, shutdown)).await {
         Ok((app, Reached::Session(session))) => Box::pin(connection.splice(app, *session, shutdown)).await,
         Ok((app, Reached::Cancelled)) => {
             connection.record.cancelled();
@@ -84,7 +86,12 @@ pub(super) async fn serve_connection<R: Role>(
 
 impl<R: Role> Connection<'_, R> {
     /// Everything before the splice, within one deadline.
-    async fn establish(&mut self, socket: Socket, shutdown: &Shutdown) -> Result<(Framed, Reached), Refused> {
+    async fn establish(
+        &mut self,
+        socket: Socket,
+        door: &Door,
+        shutdown: &Shutdown,
+    ) -> Result<(Framed, Reached), Refused> {
         let mut deadline = Deadline::new(self.limits.handshake_timeout);
         // At once, because a process that has closed its end has no user any more.
         let other_user = self.engine.other_user(&socket);
@@ -96,8 +103,8 @@ impl<R: Role> Connection<'_, R> {
             // Before the startup packet there is nothing to answer.
             () = shutdown.ended() => return Err(Failure::ShuttingDown.into()),
         };
-        let request = Request { opening };
-        let target = self.engine.role.target_name(&request.opening);
+        let request = self.engine.request(opening, door, &app);
+        let target = self.engine.role.target_name(&request);
         self.record.negotiated(&app, &request, target);
         let plaintext = self.engine.refuses_plaintext(self.peer) && !app.stream().is_tls();
         // Some drivers close as soon as they have sent a cancel request. Its key proves enough.
@@ -108,7 +115,7 @@ impl<R: Role> Connection<'_, R> {
             return Err(Refused { app: (!is_cancel).then_some(app), failure });
         }
         // A connection beyond the limits is not worth a lookup or a token.
-        let mut slot = match self.engine.slot(&self.limits, self.peer, may_cancel(&request.opening)) {
+        let mut slot = match self.engine.slot(&self.limits, self.peer, request.may_cancel()) {
             Ok(slot) => slot,
             Err(failure) => return Err(Refused { app: Some(app), failure }),
         };
@@ -162,8 +169,10 @@ impl<R: Role> Connection<'_, R> {
                 if self.engine.role.serves_clients() {
                     self.record.count_client();
                 }
-                let cancel = logged_in.cancel;
-                Ok(Reached::Session(Box::new(Session { stream, hop, cancel })))
+                let kept_key = self.engine.keep_cancel_key(logged_in.cancel.as_ref(), &target);
+                let request = |cancel| Request { opening: Opening::Cancel(cancel), door: Door::of(&target) };
+                let cancel = logged_in.cancel.map(request);
+                Ok(Reached::Session(Box::new(Session { stream, hop, cancel, kept_key })))
             }
         }
     }
@@ -213,7 +222,7 @@ impl<R: Role> Connection<'_, R> {
 
     /// Moves bytes until the session ends, then tells both sides why.
     async fn splice(&self, app: Framed, session: Session, shutdown: &Shutdown) {
-        let Session { stream, mut hop, cancel } = session;
+        let Session { stream, mut hop, cancel, kept_key: _until_the_end } = session;
         hop.name.clone_from(&stream.name);
         let (app, stream) = (app.into_stream(), stream.framed.into_stream());
         let mut splice = Splice::new(app, stream, self.limits.idle_timeout);
@@ -241,14 +250,5 @@ impl<R: Role> Connection<'_, R> {
         let hop_is_idle = splice.hop_is_idle();
         let (app, stream) = splice.into_sides();
         tokio::join!(close(Framed::new(app), response), close_hop(stream, hop_is_idle), cancelling);
-    }
-}
-
-/// Whether this may be a cancel request, which is served beyond the limits too. From a client it arrives as a startup
-/// packet with a parameter; whether that counts is decided by the role.
-fn may_cancel(opening: &Opening) -> bool {
-    match opening {
-        Opening::Cancel(_) => true,
-        Opening::Startup(startup) => startup.get(CANCEL).is_some(),
     }
 }

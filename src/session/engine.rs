@@ -5,15 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use super::cancel_keys::{CancelKeys, KeptKey};
 use super::dropped_log::DroppedLog;
 use super::gauges::Gauges;
 use super::live::LiveSessions;
 use super::logins::Logins;
 use super::refusal_log::RefusalLog;
 use super::slots::{Slot, Slots};
-use super::{Failure, Limits, Role, metrics};
-use crate::net::{Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket};
+use super::{Door, Failure, Limits, Opening, Request, Role, metrics};
+use crate::net::{Framed, Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket};
 use crate::tls::Acceptor;
+use crate::wire::CancelRequest;
 
 /// How often a connection tries to get a slot.
 const TRIES: u32 = 4;
@@ -28,6 +30,8 @@ pub struct Engine<R> {
     pub(super) refusals: RefusalLog,
     pub(super) dropped: DroppedLog,
     pub(super) sessions: LiveSessions,
+    /// Present where several targets share a door.
+    cancel_keys: Option<CancelKeys>,
     slots: Slots,
     limits: RwLock<Arc<Limits>>,
     pending: Pending,
@@ -51,6 +55,7 @@ impl<R: Role> Engine<R> {
             refusals: RefusalLog::default(),
             dropped: DroppedLog::default(),
             sessions: LiveSessions::default(),
+            cancel_keys: None,
             slots: Slots::default(),
             limits: RwLock::new(Arc::new(limits)),
             pending: Pending::default(),
@@ -70,6 +75,12 @@ impl<R: Role> Engine<R> {
     #[must_use]
     pub fn for_owner_only(self, owner_only: bool) -> Self {
         Self { owner_only, ..self }
+    }
+
+    /// Remembers the targets of the open sessions by their cancel keys, for a door that several targets share.
+    #[must_use]
+    pub fn with_cancel_keys(self) -> Self {
+        Self { cancel_keys: Some(CancelKeys::default()), ..self }
     }
 
     /// The table of the open sessions.
@@ -121,6 +132,22 @@ impl<R: Role> Engine<R> {
             self.dropped.add(peer);
         }
         (self.next_id.fetch_add(1, Ordering::Relaxed), permit)
+    }
+
+    /// The request of a connection that came in by this door. A cancel request at a shared door gets the target of its session.
+    pub(super) fn request(&self, opening: Opening, door: &Door, app: &Framed) -> Request {
+        let server_name = app.stream().server_name().map(str::to_owned);
+        let of_session = || match (&self.cancel_keys, &opening) {
+            (Some(keys), Opening::Cancel(cancel)) => keys.target(cancel),
+            _ => None,
+        };
+        let target = door.target.clone().or_else(of_session);
+        Request { opening, door: Door { target, server_name } }
+    }
+
+    /// Remembers the target of a session that begins, until the result is dropped.
+    pub(super) fn keep_cancel_key(&self, cancel: Option<&CancelRequest>, target: &str) -> Option<KeptKey> {
+        Some(self.cancel_keys.as_ref()?.keep(cancel?, target))
     }
 
     /// A slot for a connection whose first packet has arrived. Where all are in use, a login that waits makes room for it:

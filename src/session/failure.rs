@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::io_reason::{because, how};
-use super::{Fault, TooManyLogins};
+use super::{DoorError, Fault, TooManyLogins};
 use crate::catalog::{LookupError, MintError, TokenError};
 use crate::net::InvalidAddress;
 use crate::tls::{SslMode, TlsError};
@@ -47,9 +47,6 @@ pub enum Failure {
         /// What to do.
         remedy: &'static str,
     },
-    /// A cancel request that did not pass a client.
-    #[error("a cancel request names no target; it has to come through `rds-auth-proxy client`")]
-    CancelWithoutTarget,
     /// The hop did not pass a cancel request on.
     #[error("{0} refused a cancel request; its log has the reason")]
     CancelRefused(String),
@@ -62,6 +59,9 @@ pub enum Failure {
     /// There is no such target, or it is not allowed.
     #[error("{0}")]
     Lookup(LookupError),
+    /// The door by which the connection came in leads to no target.
+    #[error("{0}")]
+    Door(DoorError),
     /// No IAM password could be made.
     #[error("{0}")]
     Mint(MintError),

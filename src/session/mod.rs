@@ -20,7 +20,8 @@
 //! | `password.rs` | the password methods, for the side that has the password |
 //! | `relay.rs` | password requests that the application answers |
 //! | `explain.rs` | hints for a login that the database refused |
-//! | `cancel.rs` | delivery of cancel requests |
+//! | `door.rs` | the listener and the TLS server name by which a connection came in |
+//! | `cancel.rs`, `cancel_keys.rs` | delivery of cancel requests; the target of a session by its cancel key |
 //! | `close.rs` | the last message and an orderly close |
 //! | `failure.rs`, `reason.rs`, `fault.rs`, `io_reason.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
@@ -36,12 +37,14 @@ mod audit;
 mod authenticate;
 mod authorize;
 mod cancel;
+mod cancel_keys;
 mod classify;
 mod client_version;
 mod close;
 mod connect;
 mod connection;
 mod deadline;
+mod door;
 mod dropped_log;
 mod engine;
 mod explain;
@@ -68,9 +71,10 @@ mod response;
 mod slots;
 mod splice;
 
-pub use accept::serve;
+pub use accept::{Entrance, serve};
 pub use authorize::{Action, CANCEL, HOST, Hop, Login, PASSWORD, Request, Role, Route, Transport};
 pub use client_version::VERSION;
+pub use door::{Door, DoorError};
 pub use engine::{Engine, Gate};
 pub use failure::Failure;
 pub use fault::Fault;

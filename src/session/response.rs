@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Failure, Fault};
+use super::{DoorError, Failure, Fault};
 use crate::catalog::{Hinted, LookupError};
 use crate::tls::TlsError;
 use crate::wire::{DecodeError, ErrorResponse, Severity, SqlState};
@@ -44,7 +44,7 @@ impl Failure {
         if matches!(
             self,
             Self::ApplicationGone(_)
-                | Self::CancelWithoutTarget
+                | Self::Door(DoorError::CancelWithoutTarget | DoorError::UnknownKey)
                 | Self::CancelRefused(_)
                 | Self::Refused { .. }
                 | Self::PendingDropped
@@ -83,7 +83,10 @@ impl Failure {
                 LookupError::Unknown { .. }
                 | LookupError::Ambiguous { .. }
                 | LookupError::OnlyCaseDiffers { .. },
-            ) => SqlState::InvalidCatalogName,
+            )
+            | Self::Door(DoorError::Unnamed { .. } | DoorError::Unknown { .. }) => {
+                SqlState::InvalidCatalogName
+            }
             Self::Plaintext
             | Self::OtherUser(_)
             | Self::MissingParameter { .. }
@@ -133,7 +136,7 @@ impl Failure {
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
             | Self::RepeatedRequest(_)
-            | Self::CancelWithoutTarget
+            | Self::Door(DoorError::CancelWithoutTarget | DoorError::UnknownKey)
             | Self::CancelRefused(_)
             | Self::Startup(_)
             | Self::PendingDropped
@@ -178,6 +181,9 @@ impl Failure {
                 let sentences: Vec<_> = no_token.iter().cloned().chain(unverified.then_some(allow)).collect();
                 (!sentences.is_empty()).then(|| sentences.join(" "))
             }
+            Self::Door(DoorError::Unknown { example, .. }) => Some(format!(
+                "At this port the database names the target: TARGET or TARGET/DATABASE, as in \"{example}\"."
+            )),
             Self::Lookup(LookupError::Unknown { .. }) => Some(
                 "Check the name, that the database has IAM authentication on and the tags of target_acl, \
                  and that the proxy's AWS identity may list it."

@@ -9,7 +9,8 @@ use tokio_postgres::error::SqlState;
 
 use crate::support::builder::World;
 use crate::support::proxy::Proxy;
-use crate::support::raw::{Message, Raw, V3_0, login, packet, query, startup};
+use crate::support::raw::{Message, Raw, V3_0, packet, query, startup};
+use crate::support::roles::DATABASE;
 use crate::support::scratch::unique;
 use crate::support::world::Running;
 
@@ -142,9 +143,13 @@ async fn interrupt_psql(world: &Running, environment: &[(&str, &str)]) {
 
 /// A session in the middle of a long query, and the process id and key that cancel it.
 pub(crate) async fn sleeper(world: &Running, proxy: &Proxy) -> (Raw, Vec<u8>) {
-    let mut session = Raw::connect(proxy.port()).await;
-    session.send(&login("alice")).await;
-    let messages = session.until_ready().await;
+    sleeper_at(world, proxy.port(), DATABASE).await
+}
+
+/// The same at this port, in this database.
+pub(crate) async fn sleeper_at(world: &Running, port: u16, database: &str) -> (Raw, Vec<u8>) {
+    let parameters = [("user", "alice"), ("database", database)];
+    let (mut session, messages) = Raw::log_in(port, &parameters).await.expect("the login fails");
     let key = messages.iter().find(|message| message.tag == b'K').map(|Message { body, .. }| body.clone());
     let sql = format!("select pg_sleep(300) as {}", unique("sleeper"));
     session.send(&query(&sql)).await;
@@ -159,7 +164,12 @@ pub(crate) async fn expect_cancelled(session: &mut Raw) {
 
 /// Sends a cancel request and expects the connection to close without an answer.
 pub(crate) async fn request_cancel(proxy: &Proxy, key: &[u8]) {
-    let mut raw = Raw::connect(proxy.port()).await;
+    request_cancel_at(proxy.port(), key).await;
+}
+
+/// The same at this port.
+pub(crate) async fn request_cancel_at(port: u16, key: &[u8]) {
+    let mut raw = Raw::connect(port).await;
     raw.send(&packet(&[&[4, 210, 22, 46], key].concat())).await;
     assert_eq!(raw.byte().await, None);
 }

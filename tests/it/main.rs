@@ -38,6 +38,8 @@ mod strict_login;
 
 // A client on a laptop.
 
+/// A client that serves several databases.
+mod doors;
 /// What a client prints at its start, where it listens, and what it does with a changed configuration.
 mod laptop;
 

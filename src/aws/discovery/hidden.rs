@@ -20,8 +20,7 @@ impl Discovery {
             last.get(region).map(|list| list.skipped.clone())
         };
         // A region that was never listed is reported already.
-        let listed =
-            self.regions.iter().filter_map(|clients| Some((clients, skipped(&clients.region)?)));
+        let listed = self.regions.iter().filter_map(|clients| Some((clients, skipped(&clients.region)?)));
         let source = self.chain.credential_source();
         let mut list = SkippedList::default();
         let mut queries = Vec::new();

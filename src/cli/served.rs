@@ -1,0 +1,77 @@
+//! The targets of a client that serves several: a table, and how to connect.
+
+use std::borrow::Cow;
+
+use super::banner::{psql_flags, quoted};
+use crate::app::Served;
+use crate::net::Address;
+use crate::process::{Sanitized, Style};
+
+const TITLES: [&str; 4] = ["TARGET", "ADDRESS", "PORT", "DATABASE"];
+
+/// In place of a port that cannot be used; the log has the reason.
+const NO_PORT: &str = "in use";
+
+/// The targets of a client, and the address that all of them share.
+pub(super) struct ServedTargets<'a> {
+    /// The targets, by name.
+    pub(super) targets: &'a [Served],
+    /// The name of the upstream proxy in between; absent with `--direct`.
+    pub(super) upstream: Option<&'a str>,
+    /// Where connections name their target.
+    pub(super) shared: &'a Address,
+}
+
+impl ServedTargets<'_> {
+    /// The table, and the command for the address that all share.
+    pub(super) fn render(&self, style: Style) -> String {
+        let route = match self.upstream {
+            Some(upstream) => {
+                format!("through the upstream proxy {}", style.bold(&Sanitized(upstream).to_string()))
+            }
+            None => "directly".to_owned(),
+        };
+        let example = self.targets.first().map_or(Cow::Borrowed("TARGET/DATABASE"), |served| {
+            let database = served.target.database.as_deref().unwrap_or("YOUR_DATABASE");
+            Cow::Owned(format!("{}/{database}", served.target.name))
+        });
+        let (shared, example) = (self.shared, Sanitized(&example).to_string());
+        let rule =
+            format!("Ready: each target has its port, {route}. At {shared} the database names the target");
+        let command = match psql_flags(self.shared) {
+            Some(flags) => style.bold(&format!("psql {flags} -d {} -U YOUR_DATABASE_USER", quoted(&example))),
+            None => format!("database {example}"),
+        };
+        format!("{}\n{rule}:\n\n\t{command}\n\n", table(self.targets, style))
+    }
+}
+
+fn table(targets: &[Served], style: Style) -> String {
+    let rows: Vec<_> = targets.iter().map(row).collect();
+    let widths = rows.iter().fold(TITLES.map(str::len), |mut widths, row| {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+        widths
+    });
+    let line = |row: [&str; 4]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut text = style.bold(&line(TITLES)) + "\n";
+    for row in &rows {
+        text += &line(row.each_ref().map(String::as_str));
+        text.push('\n');
+    }
+    text
+}
+
+/// In the order of [`TITLES`].
+fn row(Served { target, port }: &Served) -> [String; 4] {
+    [
+        Sanitized(&target.name).to_string(),
+        Sanitized(&target.address).to_string(),
+        port.map_or(NO_PORT.to_owned(), |port| port.to_string()),
+        Sanitized(target.database.as_deref().unwrap_or_default()).to_string(),
+    ]
+}

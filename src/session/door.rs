@@ -1,0 +1,57 @@
+//! The door by which a connection came in: what its listener and its TLS session say about the target.
+
+use std::sync::Arc;
+
+/// Where a connection came in. The role chooses the target by it, before it looks into the packet.
+#[derive(Clone, Default)]
+pub struct Door {
+    /// The name of the target that the listener is for; absent at a door that several targets share. For a cancel request at a
+    /// shared door it is the target of the session that has the key.
+    pub target: Option<Arc<str>>,
+    /// The server name of the application's TLS session (SNI); absent without TLS, or if the application sent none.
+    pub server_name: Option<String>,
+}
+
+impl Door {
+    /// The listener of one target.
+    #[must_use]
+    pub fn of(target: &str) -> Self {
+        Self { target: Some(target.into()), server_name: None }
+    }
+
+    /// A listener for several targets, or for those that the packet names.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self::default()
+    }
+}
+
+/// The door by which a connection came in leads to no target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DoorError {
+    /// The application named no database.
+    #[error(
+        "the startup packet has no \"database\", which names the target at this port; write TARGET or TARGET/DATABASE, as in \
+         \"{example}\""
+    )]
+    Unnamed {
+        /// What it could have written.
+        example: String,
+    },
+    /// There is no such target.
+    #[error("no target of this client is called \"{wanted}\"; {advice}")]
+    Unknown {
+        /// The requested name, or the whole `database`.
+        wanted: String,
+        /// The nearest names, or what else to do.
+        advice: String,
+        /// What the application could have written.
+        example: String,
+    },
+    /// A cancel request that did not pass a client.
+    #[error("a cancel request names no target; it has to come through `rds-auth-proxy client`")]
+    CancelWithoutTarget,
+    /// The cancel request is for no session of this process.
+    #[error("no session of this client has the key of this cancel request")]
+    UnknownKey,
+}
