@@ -158,7 +158,7 @@ pub(crate) async fn prepare(
         serving.close();
         serving.wait().await;
     });
-    Ok(Ready { prepared: Prepared { serving, address, stop, shutdown, supervisor }, served })
+    Ok(Ready { prepared: Prepared { serving, address, stop, shutdown, supervisor, command: None }, served })
 }
 
 fn open_one(target: Target, wiring: &Wiring) -> Opened {

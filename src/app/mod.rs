@@ -13,6 +13,7 @@
 //! | `bind` | binds listeners |
 //! | `listen` | where a client listens |
 //! | `doors`, `doors/plan` | the listeners of a client with several targets; which target has which port |
+//! | `command`, `private_address` | the command that a client runs, and where it connects |
 //! | `reach` | whether a client can reach its upstream proxy |
 //! | `tunnel` | the tunnel to an upstream proxy |
 //! | `supervise` | tasks beside the connections |
@@ -21,10 +22,12 @@ mod admin_socket;
 mod admin_thread;
 mod bind;
 pub(crate) mod client;
+mod command;
 mod doors;
 mod listen;
 mod observe;
 mod overview;
+mod private_address;
 mod reach;
 mod reload;
 mod reload_metrics;
@@ -35,7 +38,9 @@ pub(crate) mod start;
 mod supervise;
 mod tunnel;
 
+pub(crate) use command::Wrapped;
 pub(crate) use doors::Served;
 pub(crate) use listen::ListenFlags;
 pub(crate) use overview::{Overview, Reachable, fits, once};
+pub(crate) use private_address::PrivateAddress;
 pub(crate) use run::{Prepared, run};

@@ -1,11 +1,12 @@
 //! Runs a mode from its start to its end.
 
+use super::command::{self, Wrapped};
 use super::supervise::Supervisor;
 use crate::catalog::Boxed;
 use crate::config::Stop;
 use crate::net::Address;
 use crate::process::logging::{self, Format, Log};
-use crate::process::{CommandError, Signals, harden, panic_hook, runtime, stop, systemd};
+use crate::process::{CommandError, Forwarded, Signals, harden, panic_hook, runtime, stop, systemd};
 use crate::shutdown::Shutdown;
 
 /// A mode that is ready to serve.
@@ -17,6 +18,8 @@ pub(crate) struct Prepared {
     pub(super) stop: Stop,
     pub(super) shutdown: Shutdown,
     pub(super) supervisor: Supervisor,
+    /// The command that the client runs; without one, it serves until a signal.
+    pub(crate) command: Option<Wrapped>,
 }
 
 /// Starts logging in this format, prepares a mode and runs it to its end.
@@ -37,13 +40,12 @@ where
 async fn serve_until_signal(
     preparation: impl Future<Output = Result<Prepared, CommandError>>,
 ) -> Result<(), CommandError> {
-    let mut signals = Signals::new()
-        .map_err(|error| CommandError::Runtime(format!("signals cannot be received: {error}")))?;
+    let mut signals = Signals::new().map_err(|error| unreceivable(&error))?;
     let prepared = tokio::select! {
         prepared = preparation => prepared?,
         () = signals.next() => return Ok(()),
     };
-    let Prepared { mut serving, stop, shutdown, mut supervisor, .. } = prepared;
+    let Prepared { mut serving, address, stop, shutdown, mut supervisor, command } = prepared;
     systemd::notify_ready();
     if let Some(limit) = systemd::watchdog_limit() {
         supervisor
@@ -54,13 +56,31 @@ async fn serve_until_signal(
             supervisor.end().await;
             return Ok(());
         }
-        () = stop::on_signal(&mut signals, stop, &shutdown) => Ok(()),
-        error = supervisor.failed() => {
-            shutdown.end();
-            Err(error)
-        }
+        outcome = until_end(command.as_ref(), &address, &mut signals, stop, &shutdown) => outcome,
+        error = supervisor.failed() => Err(error),
     };
+    shutdown.end();
     serving.await;
     supervisor.end().await;
     outcome
+}
+
+/// Waits for the end of the command, or for a signal and the time that sessions have after it.
+async fn until_end(
+    command: Option<&Wrapped>,
+    address: &Address,
+    signals: &mut Signals,
+    stop: Stop,
+    shutdown: &Shutdown,
+) -> Result<(), CommandError> {
+    let Some(wrapped) = command else {
+        stop::on_signal(signals, stop, shutdown).await;
+        return Ok(());
+    };
+    let forwarded = Forwarded::new().map_err(|error| unreceivable(&error))?;
+    command::wait(wrapped.start(address)?, forwarded).await
+}
+
+fn unreceivable(error: &std::io::Error) -> CommandError {
+    CommandError::Runtime(format!("signals cannot be received: {error}"))
 }

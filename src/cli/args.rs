@@ -8,6 +8,7 @@ mod targets;
 mod token;
 mod values;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
@@ -114,6 +115,12 @@ pub(super) struct ClientArguments {
     /// Connect straight to the database, without a server in between; ignores --proxy-target
     #[arg(long, env = "RDS_AUTH_PROXY_DIRECT", value_parser = BoolishValueParser::new())]
     pub(super) direct: bool,
+    /// The database user of the command
+    #[arg(long, value_name = "NAME", requires = "command")]
+    pub(super) user: Option<String>,
+    /// A command that connects to the database: it runs here, libpq finds the database by its environment, and the client ends with it
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<OsString>,
 }
 
 /// Arguments of `server`.
@@ -202,6 +209,8 @@ const CLIENT_EXAMPLES: &str = "\
 Examples:
   Choose the database from a list, then connect with the psql command that it prints:
     rds-auth-proxy client
+  Run a command that connects to the database, and end with it:
+    rds-auth-proxy client --target orders-db -- psql -U alice app
   Reach several databases at the same time, each on its port; quote the pattern:
     rds-auth-proxy client --target people-db --target 'orders-*'
   Reach one database through the server called \"staging\" in the configuration:

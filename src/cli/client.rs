@@ -8,9 +8,9 @@ use super::listen;
 use super::output;
 use super::password_file;
 use super::served::ServedTargets;
-use crate::app::Prepared;
 use crate::app::client::{self, Chosen, Ready, Selection};
 use crate::app::start::Start;
+use crate::app::{ListenFlags, Prepared, PrivateAddress, Wrapped};
 use crate::catalog::named;
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
 use crate::process::logging::Log;
@@ -23,7 +23,12 @@ const DEFAULT: &str = "default";
 pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<Prepared, CommandError> {
     let password = password_file::password(&mut arguments)?;
     let mode = if arguments.direct { Mode::DirectClient } else { Mode::Client };
-    let listen_flags = listen::flags(&arguments)?;
+    let mut listen_flags = listen::flags(&arguments)?;
+    let private = private_address(&arguments, &listen_flags)?;
+    if let Some(private) = &private {
+        listen_flags.address = Some(private.address().clone());
+        log.quieten();
+    }
     let start = Start::read(arguments.configfile.as_deref(), mode, &log)?;
     if listen_flags.address.is_none() {
         start.config.check_listen().map_err(CommandError::usage)?;
@@ -42,9 +47,17 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<
         Chosen::One(target) => Some(target.clone()),
         Chosen::Several(_) => None,
     };
+    if private.is_some() && only.is_none() {
+        return Err(CommandError::usage("a command behind `--` needs one target; name it with --target"));
+    }
     let selection = Selection { targets, upstream: upstream.clone(), password, listen_flags };
-    let Ready { prepared, served } = client::prepare(start, catalog, selection, log.clone()).await?;
+    let Ready { mut prepared, served } = client::prepare(start, catalog, selection, log.clone()).await?;
     log.flush();
+    if let (Some(address), Some(target)) = (private, &only) {
+        let ClientArguments { command: words, user, .. } = arguments;
+        prepared.command = Some(Wrapped::new(words, user, target.database.clone(), address));
+        return Ok(prepared);
+    }
     let (listen, style) = (&prepared.address, Style::of_stdout());
     let upstream = upstream.as_ref().map(|upstream| upstream.name.as_str());
     output::print(match &only {
@@ -55,6 +68,22 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<
         None => ServedTargets { targets: &served, upstream, shared: listen }.render(style),
     })?;
     Ok(prepared)
+}
+
+/// Where the client listens for a command; absent without one.
+fn private_address(
+    arguments: &ClientArguments,
+    flags: &ListenFlags,
+) -> Result<Option<PrivateAddress>, CommandError> {
+    if arguments.command.is_empty() {
+        return Ok(None);
+    }
+    if flags.address.is_some() || flags.port.is_some() {
+        return Err(CommandError::usage(
+            "--listen and --port exclude a command behind `--`, which has a private socket",
+        ));
+    }
+    PrivateAddress::new().map(Some)
 }
 
 /// The upstream proxy of this name; without a name the one called `default`, or the only one. Fails if its files cannot be

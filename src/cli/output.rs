@@ -43,13 +43,14 @@ pub(super) fn report(error: &CommandError) {
     // There is no place to report a failed report.
     let _written = match error {
         CommandError::Interrupted => Ok(()),
+        CommandError::Command(text, _) if text.is_empty() => Ok(()),
         CommandError::Arguments(refusal) if refusal.use_stderr() => {
             write_to(&mut io::stderr().lock(), rendered(refusal, style).as_bytes())
         }
         CommandError::Arguments(help) => {
             write_to(&mut io::stdout().lock(), rendered(help, Style::of_stdout()).as_bytes())
         }
-        CommandError::Runtime(text) | CommandError::Usage(text) => {
+        CommandError::Runtime(text) | CommandError::Usage(text) | CommandError::Command(text, _) => {
             let line = format!("{} {}\n", style.bold_red("error:"), lines(text));
             write_to(&mut io::stderr().lock(), line.as_bytes())
         }

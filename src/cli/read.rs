@@ -81,6 +81,7 @@ fn drop_empty_values(command: &mut Command) {
             client.proxy_target.take_if(|name| name.is_empty());
             client.listen.take_if(|address| address.is_empty());
             client.port.take_if(|port| port.is_empty());
+            client.user.take_if(|name| name.is_empty());
             client.password.take_if(|password| password.is_empty());
             client.password_file.take_if(|path| path.as_os_str().is_empty());
         }

@@ -17,6 +17,8 @@ pub(crate) enum CommandError {
     Usage(String),
     /// clap's answer to the arguments. Help and version are answers too, and no errors.
     Arguments(clap::Error),
+    /// The command that the client ran ended with this exit code, or could not be started. The text may be empty.
+    Command(String, u8),
     /// The user left a prompt with Esc or Ctrl-C; exit code 130, and no text.
     Interrupted,
 }
@@ -32,13 +34,19 @@ impl CommandError {
         Self::Usage(Sanitized(reason).to_string())
     }
 
-    /// The exit code of the process: 0, 1, 2 or 130.
+    /// A command that cannot be started, in one line as well.
+    pub(crate) fn command(reason: impl Display, code: u8) -> Self {
+        Self::Command(Sanitized(reason).to_string(), code)
+    }
+
+    /// The exit code of the process: 0, 1, 2, 130 or that of a command.
     pub(crate) fn code(&self) -> ExitCode {
         match self {
             Self::Runtime(_) => ExitCode::from(1),
             Self::Usage(_) => ExitCode::from(2),
             Self::Arguments(error) if error.use_stderr() => ExitCode::from(2),
             Self::Arguments(_) => ExitCode::SUCCESS,
+            Self::Command(_, code) => ExitCode::from(*code),
             Self::Interrupted => ExitCode::from(INTERRUPTED),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | `forwarded` | signals that a command receives in place of this process |
 //! | `error` | why a command fails, and its exit code |
 //! | `file_limit` | raises and checks the limit of open files |
 //! | `harden` | keeps the memory of the process private |
@@ -14,6 +15,7 @@
 //! | `systemd` | notifications for systemd |
 
 mod error;
+mod forwarded;
 mod harden;
 mod sanitize;
 mod signals;
@@ -29,6 +31,7 @@ pub(crate) mod stop;
 pub(crate) mod systemd;
 
 pub(crate) use error::CommandError;
+pub(crate) use forwarded::Forwarded;
 pub(crate) use harden::harden;
 pub(crate) use sanitize::Sanitized;
 pub(crate) use signals::{Hangup, Signals};

@@ -54,7 +54,11 @@ fn without_password(arguments: &[OsString]) -> Vec<OsString> {
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let text = argument.to_string_lossy();
-        if text == FLAG {
+        if text == "--" {
+            // The command of a client has arguments that are not ours.
+            kept.push(argument.clone());
+            kept.extend(arguments.by_ref().cloned());
+        } else if text == FLAG {
             arguments.next();
         } else if !text.starts_with(&format!("{FLAG}=")) {
             kept.push(argument.clone());
@@ -76,5 +80,6 @@ mod tests {
         assert_eq!(kept("p client --password x --target db"), "p client --target db");
         assert_eq!(kept("p client --password=x --direct"), "p client --direct");
         assert_eq!(kept("p client --password-file f"), "p client --password-file f");
+        assert_eq!(kept("p client --password x -- psql --password y"), "p client -- psql --password y");
     }
 }

@@ -8,6 +8,8 @@ mod queue;
 mod shorten;
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use tracing::level_filters::LevelFilter;
@@ -47,13 +49,22 @@ pub(crate) struct Log {
     variables: filter::Variables,
     handle: reload::Handle<EnvFilter, Registry>,
     queue: LogQueue,
+    /// Whether lines below warnings are left out, unless a variable wants them.
+    quiet: Arc<AtomicBool>,
 }
 
 impl Log {
     /// Uses this level of the configuration where no variable sets one.
     pub(crate) fn configure(&self, level: LevelFilter) {
+        let level = if self.quiet.load(Ordering::Relaxed) { level.min(LevelFilter::WARN) } else { level };
         // The variables were valid at start, and the log lives as long as the process.
         let _changed = self.variables.filter(level).map(|filter| self.handle.reload(filter));
+    }
+
+    /// From now on, only warnings and errors are written: a command uses the terminal.
+    pub(crate) fn quieten(&self) {
+        self.quiet.store(true, Ordering::Relaxed);
+        self.configure(LevelFilter::WARN);
     }
 
     /// Whether the lines of a new session could be lost.
@@ -81,7 +92,7 @@ pub(crate) fn start(format: Format) -> Result<Log, CommandError> {
     if let Some(value) = variables.unknown_level() {
         warn!(value, "LOG_LEVEL is none of trace, debug, info, warn and error; it counts as info");
     }
-    Ok(Log { variables, handle, queue })
+    Ok(Log { variables, handle, queue, quiet: Arc::default() })
 }
 
 fn subscriber<W>(
