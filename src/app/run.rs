@@ -22,15 +22,20 @@ pub(crate) struct Prepared {
     pub(crate) command: Option<Wrapped>,
 }
 
-/// Starts logging in this format, prepares a mode and runs it to its end.
-pub(crate) fn run<P>(format: Format, prepare: impl FnOnce(Log) -> P) -> Result<(), CommandError>
+/// Starts logging in this format, prepares a mode and runs it to its end. `early` is the outcome where a signal comes before the mode
+/// is prepared.
+pub(crate) fn run<P>(
+    format: Format,
+    early: Result<(), CommandError>,
+    prepare: impl FnOnce(Log) -> P,
+) -> Result<(), CommandError>
 where
     P: Future<Output = Result<Prepared, CommandError>>,
 {
     let log = logging::start(format)?;
     panic_hook::install();
     harden();
-    let outcome = runtime::run(serve_until_signal(prepare(log.clone())));
+    let outcome = runtime::run(serve_until_signal(early, prepare(log.clone())));
     log.flush();
     outcome
 }
@@ -38,12 +43,13 @@ where
 /// Serves until a signal, and then until the last session has ended. A signal during the preparation ends it at once. A
 /// task that cannot start again ends all sessions and is the error.
 async fn serve_until_signal(
+    early: Result<(), CommandError>,
     preparation: impl Future<Output = Result<Prepared, CommandError>>,
 ) -> Result<(), CommandError> {
     let mut signals = Signals::new().map_err(|error| unreceivable(&error))?;
     let prepared = tokio::select! {
         prepared = preparation => prepared?,
-        () = signals.next() => return Ok(()),
+        () = signals.next() => return early,
     };
     let Prepared { mut serving, address, stop, shutdown, mut supervisor, command } = prepared;
     systemd::notify_ready();

@@ -72,9 +72,13 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
         let _still_visible = crate::process::reexec::without_visible_password(password, &arguments);
     }
     match command {
-        Command::Client(arguments) => app::run(Format::Human, |log| client::prepare(arguments, log)),
+        Command::Client(arguments) => {
+            // A command that did not run has not succeeded.
+            let early = if arguments.command.is_empty() { Ok(()) } else { Err(CommandError::Interrupted) };
+            app::run(Format::Human, early, |log| client::prepare(arguments, log))
+        }
         Command::Server(arguments) => {
-            app::run(Format::of_server(), |log| app::server::prepare(arguments.configfile, log))
+            app::run(Format::of_server(), Ok(()), |log| app::server::prepare(arguments.configfile, log))
         }
         Command::GenCert(arguments) => gen_cert::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),

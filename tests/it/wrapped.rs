@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use crate::cancel::wait_for_queries;
@@ -134,6 +135,19 @@ async fn signals_are_passed_on() {
         assert_eq!(client.wait().await.code(), Some(code), "{}", client.log());
         expect_clean(&launch);
     }
+    world.stop().await;
+}
+
+/// `client -- COMMAND && NEXT` must not go on after Ctrl-C.
+#[tokio::test]
+async fn a_command_that_did_not_run_has_not_succeeded() {
+    let world = world().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let aws = format!("http://{}", silent.local_addr().unwrap());
+    let launch = launch(&world, &[], &["true"]).env("AWS_ENDPOINT_URL", aws);
+    let ended = launch.clone().in_shell("{ sleep 1; kill -INT $$; } & :").run().await;
+    assert_eq!(ended.code, Some(128 + 2), "{ended:?}");
+    expect_clean(&launch);
     world.stop().await;
 }
 

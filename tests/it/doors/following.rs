@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use super::{at_port, database_at, start, wait_for_port};
+use super::{at_port, database_at, logins, start, wait_for_port};
 use crate::cancel::{expect_cancelled, request_cancel_at, sleeper_at};
 use crate::support::builder::World;
 use crate::support::ports::free_port;
@@ -66,5 +66,37 @@ async fn a_changed_configuration_moves_ports_and_adds_targets() {
     assert_eq!(database_at(fixed, "app").await.unwrap(), "app");
     assert_eq!(database_at(client.port(), "fixed/app").await.unwrap(), "app");
     assert!(!client.log().contains("which needs a restart"), "{}", client.log());
+    world.stop().await;
+}
+
+/// Each port is free before the other target gets it.
+#[tokio::test]
+async fn two_targets_swap_their_ports() {
+    let (first, second) = (free_port(), free_port());
+    let targets = |orders: u16, people: u16| {
+        format!("targets: {{orders: {{local_port: {orders}}}, people: {{local_port: {people}}}}}")
+    };
+    let world = World::new()
+        .with_instance("orders")
+        .with_instance("people")
+        .with_client(&targets(first, second))
+        .without_client()
+        .start()
+        .await;
+    let client = start(&world, &["--all"]).await;
+    database_at(first, "app").await.unwrap();
+    assert_eq!(logins(&world, &["orders", "people"]), [1, 0]);
+
+    let path = world.directory.join("client.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let swapped = text.replace(&first.to_string(), "x").replace(&second.to_string(), &first.to_string());
+    fs::write(&path, swapped.replace("local_port: x", &format!("local_port: {second}"))).unwrap();
+    client.signal(Signal::HUP);
+    for name in ["orders", "people"] {
+        client.wait_for_log(&format!(" INFO opened the port of a target target=\"{name}\"")).await;
+    }
+    database_at(first, "app").await.unwrap();
+    assert_eq!(logins(&world, &["orders", "people"]), [1, 1]);
+    assert!(!client.log().contains("this target has no port now"), "{}", client.log());
     world.stop().await;
 }
