@@ -166,6 +166,7 @@ mod tests {
         let settings = Settings { mode: SslMode::Disable, roots: None, identity };
         Arc::new(Target {
             name: name.into(),
+            identifier: None,
             address: HostPort::new(name, 5432),
             dial: None,
             database: database.map(Into::into),

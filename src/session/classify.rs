@@ -64,7 +64,7 @@ impl Failure {
             | Self::MethodNotAllowed { .. }
             | Self::SecondPasswordRequest(_)
             | Self::UnsupportedSasl { .. }
-            | Self::UnsupportedMethod { .. }
+            | Self::UnsupportedMethod(..)
             | Self::Scram { .. }
             | Self::EndlessLogin(..) => Fault::Hop,
         }
@@ -120,7 +120,7 @@ impl Failure {
             | Self::LoginOrder { .. }
             | Self::SecondPasswordRequest(_)
             | Self::UnsupportedSasl { .. }
-            | Self::UnsupportedMethod { .. }
+            | Self::UnsupportedMethod(..)
             | Self::EndlessLogin(..) => Reason::HopProtocol,
             Self::MethodNotAllowed { .. } => Reason::AuthMethod,
             Self::Token(_) => Reason::Token,

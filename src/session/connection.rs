@@ -106,11 +106,8 @@ impl<R: Role> Connection<'_, R> {
         let request = self.engine.request(opening, door, &app);
         let target = self.engine.role.target_name(&request);
         self.record.negotiated(&app, &request, target);
-        let plaintext = self.engine.refuses_plaintext(self.peer) && !app.stream().is_tls();
-        // Some drivers close as soon as they have sent a cancel request. Its key proves enough.
         let is_cancel = matches!(request.opening, Opening::Cancel(_));
-        let other_user = other_user.filter(|user| !(is_cancel && matches!(user, Failure::OtherUser(None))));
-        if let Some(failure) = other_user.or(plaintext.then_some(Failure::Plaintext)) {
+        if let Some(failure) = self.engine.refusal(self.peer, app.stream(), is_cancel, other_user) {
             // The sender of a cancel request expects no answer.
             return Err(Refused { app: (!is_cancel).then_some(app), failure });
         }

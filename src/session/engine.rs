@@ -13,7 +13,7 @@ use super::logins::Logins;
 use super::refusal_log::RefusalLog;
 use super::slots::{Slot, Slots};
 use super::{Door, Failure, Limits, Opening, Request, Role, metrics};
-use crate::net::{Framed, Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket};
+use crate::net::{Framed, Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket, Stream};
 use crate::tls::Acceptor;
 use crate::wire::CancelRequest;
 
@@ -103,8 +103,22 @@ impl<R: Role> Engine<R> {
         *self.limits.write() = Arc::new(limits);
     }
 
+    /// Why this application is not served, whatever it requests.
+    pub(super) fn refusal(
+        &self,
+        peer: Peer,
+        app: &Stream,
+        is_cancel: bool,
+        other_user: Option<Failure>,
+    ) -> Option<Failure> {
+        let plaintext = self.refuses_plaintext(peer) && !app.is_tls();
+        // Some drivers close as soon as they have sent a cancel request. Its key proves enough.
+        let other_user = other_user.filter(|user| !(is_cancel && matches!(user, Failure::OtherUser(None))));
+        other_user.or(plaintext.then_some(Failure::Plaintext))
+    }
+
     /// Whether this peer must use TLS. A Unix socket does not leave the machine, and libpq makes no TLS there.
-    pub(super) fn refuses_plaintext(&self, peer: Peer) -> bool {
+    fn refuses_plaintext(&self, peer: Peer) -> bool {
         peer != Peer::Unix && self.acceptor.as_ref().is_some_and(Acceptor::is_required)
     }
 

@@ -217,14 +217,9 @@ pub enum Failure {
     },
     /// A login method that is neither answered nor relayed.
     #[error(
-        "{hop} asks for the login method number {code} (such as GSSAPI or SSPI), which cannot pass this proxy"
+        "{0} asks for the login method number {1} (such as GSSAPI or SSPI), which cannot pass this proxy"
     )]
-    UnsupportedMethod {
-        /// The name of the hop.
-        hop: String,
-        /// Its number in the protocol.
-        code: u32,
-    },
+    UnsupportedMethod(String, u32),
     /// The SCRAM exchange failed.
     #[error("the SCRAM login at {hop} failed: {reason}")]
     Scram {

@@ -64,7 +64,7 @@ impl<'a> Exchange<'a> {
                 return Ok(false);
             }
             Authentication::Other { code, .. } => {
-                return Err(Failure::UnsupportedMethod { hop: self.hop.to_owned(), code: *code });
+                return Err(Failure::UnsupportedMethod(self.hop.to_owned(), *code));
             }
         }
         .map_err(Failure::Password)?;

@@ -30,7 +30,7 @@ impl Conversation<'_> {
         let request = match request {
             Authentication::Sasl { mechanisms } => self.without_binding(&mechanisms)?,
             Authentication::Other { code, .. } => {
-                return Err(Failure::UnsupportedMethod { hop: self.hop.name.clone(), code });
+                return Err(Failure::UnsupportedMethod(self.hop.name.clone(), code));
             }
             Authentication::CleartextPassword
             | Authentication::Md5Password { .. }

@@ -122,7 +122,7 @@ impl Failure {
             Self::Scram { .. } | Self::Password(_) => SqlState::InvalidPassword,
             Self::Application(DecodeError::UnsupportedMajor { .. })
             | Self::UnsupportedSasl { .. }
-            | Self::UnsupportedMethod { .. } => SqlState::FeatureNotSupported,
+            | Self::UnsupportedMethod(..) => SqlState::FeatureNotSupported,
             Self::Unreachable { .. }
             | Self::RefusedLate { .. }
             | Self::HopTls { .. }

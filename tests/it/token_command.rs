@@ -15,7 +15,7 @@ use crate::support::instance::{Instance, REGION};
 use crate::support::output::Output;
 use crate::support::proxy::{Finished, Launch};
 use crate::support::roles::DATABASE;
-use crate::support::token::{Expected, verify};
+use crate::support::token::{Expected, Service, verify};
 use crate::support::world::Running;
 
 /// The launch of `token` with the configuration of the world's client.
@@ -51,7 +51,8 @@ fn expect_only_on_stdout(world: &Running, ended: &Finished, token: &str) {
 
 fn verified(world: &Running, token: &str, user: &str) {
     let endpoint = world.rds().endpoint();
-    let expected = Expected { endpoint: &endpoint, region: REGION, user, now: SystemTime::now() };
+    let (service, now) = (Service::Rds, SystemTime::now());
+    let expected = Expected { service, endpoint: &endpoint, region: REGION, user, now };
     verify(token, &expected, &world.identities).unwrap();
 }
 

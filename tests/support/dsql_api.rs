@@ -83,6 +83,10 @@ pub fn failure(failure: AwsFailure, action: &str) -> Response {
         AwsFailure::Expired => {
             error(StatusCode::FORBIDDEN, "ExpiredTokenException", "The security token has expired")
         }
+        AwsFailure::UnknownCredentials => {
+            let text = "The security token included in the request is invalid.";
+            error(StatusCode::FORBIDDEN, "UnrecognizedClientException", text)
+        }
         AwsFailure::Malformed => (StatusCode::OK, "<html><body>Please log in</body></html>").into_response(),
         AwsFailure::Truncated => (StatusCode::OK, r#"{"clusters": [{"ident"#).into_response(),
         AwsFailure::Internal | AwsFailure::Slow(_) => {

@@ -20,7 +20,7 @@ use crate::client::{Client, Targets};
 use crate::config::Config;
 use crate::net::{Address, HostPort, Listener};
 use crate::process::CommandError;
-use crate::session::metrics::expect_refusals;
+use crate::session::metrics::expect_target;
 use crate::session::{Door, Engine, Entrance, serve};
 use crate::shutdown::Shutdown;
 
@@ -184,7 +184,7 @@ impl Doors {
             self.wiring.shutdown.clone(),
         ));
         self.open.insert(name.to_owned(), Open { port: port.port, close, closed, serving });
-        expect_refusals(name);
+        expect_target(name);
         if port.is_moved() {
             let (wanted, port) = (port.wanted, port.port);
             warn!(
