@@ -254,6 +254,22 @@ async fn log_in(world: &Running, protocols: Option<&[&[u8]]>, version: &str) {
     raw.until_ready().await;
 }
 
+/// Direct TLS needs a protocol, and either is one.
+#[tokio::test]
+async fn direct_tls_may_offer_both_protocols() {
+    let world = World::new().with_server_tls().without_client().start().await;
+    let endpoint = world.rds().endpoint();
+    let token = sign(&endpoint, REGION, "alice", &world.key, SystemTime::now());
+    let parameters = [("user", "alice"), ("database", DATABASE), ("host", &endpoint), ("password", &token)];
+    for protocols in [&[POSTGRESQL, EXTENSION.as_bytes()][..], &[POSTGRESQL]] {
+        let raw = Raw::connect(world.server().port()).await;
+        let mut raw = raw.encrypt(&tls(protocols)).await.unwrap();
+        raw.send(&startup(V3_0, &parameters)).await;
+        raw.until_ready().await;
+    }
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_hostile_version_is_bounded() {
     let world = World::new().with_server_tls().with_server(ADMIN).without_client().start().await;
