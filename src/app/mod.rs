@@ -12,7 +12,7 @@
 //! | `overview` | the targets for commands that end by themselves |
 //! | `bind` | binds listeners |
 //! | `listen` | where a client listens |
-//! | `doors`, `doors/plan` | the listeners of a client with several targets; which target has which port |
+//! | `doors`, `plan` | the listeners of a client with several targets; which target has which port |
 //! | `command`, `private_address` | the command that a client runs, and where it connects |
 //! | `reach` | whether a client can reach its upstream proxy |
 //! | `tunnel` | the tunnel to an upstream proxy |
@@ -27,6 +27,7 @@ mod doors;
 mod listen;
 mod observe;
 mod overview;
+mod plan;
 mod private_address;
 mod reach;
 mod reload;

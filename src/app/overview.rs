@@ -1,6 +1,5 @@
 //! The targets for commands that end by themselves: no listener and no engine.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,9 +7,10 @@ use tokio::task::spawn_blocking;
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
+use super::plan::plan;
 use super::start::{self, ConfigFile};
 use crate::aws::{Aws, SignedToken};
-use crate::catalog::{Directory, NamePattern, Resource, Target, local_ports};
+use crate::catalog::{Directory, NamePattern, Resource, Target};
 use crate::config::{self, Config, Mode};
 use crate::net::HostPort;
 use crate::process::logging::{self, Format};
@@ -115,17 +115,14 @@ impl Overview {
         let described = self.directory.described().into_iter();
         let described: Vec<_> =
             described.map(|found| (self.config.with_named(found.target), found.resource)).collect();
-        let mut owners: BTreeMap<&str, usize> = BTreeMap::new();
-        for (target, _) in &described {
-            *owners.entry(&target.name).or_default() += 1;
-        }
-        // A name of the configuration comes before one of RDS, as for `client --target`.
-        let has_port =
-            |target: &Target| target.listed_at.is_none() || owners.get(target.name.as_str()) == Some(&1);
-        let wanted = described.iter().filter(|(target, _)| has_port(target));
-        let ports = local_ports(wanted.map(|(target, _)| (target.name.as_str(), target.local_port)));
-        let port = |target: &Target| ports.get(target.name.as_str()).filter(|_| has_port(target));
-        let ports: Vec<_> = described.iter().map(|(target, _)| port(target).map(|port| port.port)).collect();
+        let known = described.iter().map(|(target, _)| target.clone()).collect();
+        let plan = plan(&self.config, known, &[NamePattern::all()], &self.config.listen);
+        // One of several targets with the same name has the port, or none.
+        let port = |target: &Target| {
+            let planned = plan.targets.get(&target.name)?;
+            planned.port.filter(|_| planned.target.address == target.address).map(|port| port.port)
+        };
+        let ports: Vec<_> = described.iter().map(|(target, _)| port(target)).collect();
         let reachable = |((target, resource), local_port)| Reachable { target, resource, local_port };
         described.into_iter().zip(ports).map(reachable).collect()
     }

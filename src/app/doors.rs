@@ -1,8 +1,6 @@
 //! The doors of a client with several targets: a listener for each target, beside the one that all share. They follow the list
 //! of targets while the client runs.
 
-mod plan;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-use self::plan::{Plan, Planned, plan, same_port};
 use super::bind;
+use super::plan::{Plan, Planned, SOCKET_PREFIX, plan, same_port};
 use crate::catalog::{Directory, NamePattern, Target};
 use crate::client::{Client, Targets};
 use crate::config::Config;
@@ -23,9 +21,6 @@ use crate::process::CommandError;
 use crate::session::metrics::expect_target;
 use crate::session::{Door, Engine, Entrance, serve};
 use crate::shutdown::Shutdown;
-
-/// The file name of a Unix socket for libpq is this and the port (PostgreSQL manual, "libpq", `host`).
-const SOCKET_PREFIX: &str = ".s.PGSQL.";
 
 /// The parts of a client that its doors connect.
 pub(super) struct Wiring {
@@ -125,11 +120,8 @@ impl Doors {
     }
 
     fn plan(&mut self) -> Plan {
-        let shared = match &self.wiring.shared {
-            Address::Tcp(address) => Some(address.port),
-            Address::Unix(path) => port_of_socket(path),
-        };
-        plan(&self.config.borrow_and_update(), self.wiring.directory.targets(), &self.selection, shared)
+        let known = self.wiring.directory.targets();
+        plan(&self.config.borrow_and_update(), known, &self.selection, &self.wiring.shared)
     }
 
     /// Closes the doors that are not in the plan, and opens the others.
@@ -217,8 +209,4 @@ fn beside(shared: &Address, port: u16) -> Address {
         Address::Tcp(address) => Address::Tcp(HostPort { host: address.host.clone(), port }),
         Address::Unix(path) => Address::Unix(path.with_file_name(format!("{SOCKET_PREFIX}{port}"))),
     }
-}
-
-fn port_of_socket(path: &std::path::Path) -> Option<u16> {
-    path.file_name()?.to_str()?.strip_prefix(SOCKET_PREFIX)?.parse().ok()
 }

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use crate::catalog::{LocalPort, NamePattern, Target, local_ports};
 use crate::config::Config;
+use crate::net::Address;
+
+/// The file name of a Unix socket for libpq is this and the port (PostgreSQL manual, "libpq", `host`).
+pub(super) const SOCKET_PREFIX: &str = ".s.PGSQL.";
 
 /// The targets of a selection.
 #[derive(Default)]
@@ -22,15 +26,11 @@ pub(super) struct Planned {
     pub(super) port: Option<LocalPort>,
 }
 
-/// Plans the targets among `known` that match the selection. `shared` is the port of the shared door, which no target gets.
-pub(super) fn plan(
-    config: &Config,
-    known: Vec<Target>,
-    selection: &[NamePattern],
-    shared: Option<u16>,
-) -> Plan {
+/// Plans the targets among `known` that match the selection. Each has the port that it has when all are selected. `shared` is the
+/// address of the shared door, whose port no target gets.
+pub(super) fn plan(config: &Config, known: Vec<Target>, selection: &[NamePattern], shared: &Address) -> Plan {
     let mut plan = Plan::default();
-    for (name, several) in by_name(known, selection) {
+    for (name, several) in by_name(known) {
         let fixed = several.iter().position(|target| target.listed_at.is_none());
         let addresses: Vec<_> = several.iter().map(|target| target.address.to_string()).collect();
         match (fixed, several.len()) {
@@ -45,16 +45,27 @@ pub(super) fn plan(
             }
         }
     }
-    assign_ports(config, &mut plan, shared);
+    assign_ports(config, &mut plan, port_of(shared));
+    let is_selected = |name: &str| selection.iter().any(|pattern| pattern.matches(name));
+    plan.problems.retain(|name, _| is_selected(name));
+    plan.targets.retain(|name, planned| {
+        is_selected(name) || planned.target.identifier.as_deref().is_some_and(is_selected)
+    });
     plan
 }
 
-fn by_name(known: Vec<Target>, selection: &[NamePattern]) -> BTreeMap<String, Vec<Target>> {
+/// The port of an address; that of a Unix socket is in its name, as in PostgreSQL.
+fn port_of(address: &Address) -> Option<u16> {
+    match address {
+        Address::Tcp(address) => Some(address.port),
+        Address::Unix(path) => path.file_name()?.to_str()?.strip_prefix(SOCKET_PREFIX)?.parse().ok(),
+    }
+}
+
+fn by_name(known: Vec<Target>) -> BTreeMap<String, Vec<Target>> {
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for target in known {
-        if selection.iter().any(|pattern| pattern.matches(&target.name)) {
-            found.entry(target.name.clone()).or_default().push(target);
-        }
+        found.entry(target.name.clone()).or_default().push(target);
     }
     found
 }
