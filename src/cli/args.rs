@@ -2,21 +2,19 @@
 //!
 //! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name.
 
+mod client;
 mod export;
 mod sessions;
 mod targets;
 mod token;
 mod values;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use crate::secret::Secret;
-
+pub(super) use client::ClientArguments;
 pub(super) use export::{ExportArguments, ExportFormat};
 pub(super) use sessions::{EndArguments, SessionsAction, SessionsArguments};
 pub(super) use targets::TargetsArguments;
@@ -60,67 +58,6 @@ pub(super) enum Command {
     Man(ManArguments),
     /// Print version, commit and date of this program
     Version(VersionArguments),
-}
-
-/// Arguments of `client`. There is no `Debug`: they hold a password.
-#[derive(Args)]
-#[command(after_help = CLIENT_EXAMPLES)]
-pub(super) struct ClientArguments {
-    /// The configuration [default: config.yaml in the user's configuration directory, then here]
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "RDS_AUTH_PROXY_CONFIGFILE",
-        value_hint = ValueHint::FilePath,
-        value_parser = path_or_empty()
-    )]
-    pub(super) configfile: Option<PathBuf>,
-    /// The database to reach, by its name in RDS or in `targets`; without it, prompts if standard input is a terminal. Several
-    /// times, or with `*` and `?` in the name, it reaches several databases, each on its port
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]
-    pub(super) target: Vec<String>,
-    /// Reach every database, each on its port
-    #[arg(long, env = "RDS_AUTH_PROXY_ALL", value_parser = BoolishValueParser::new())]
-    pub(super) all: bool,
-    /// The upstream proxy, by its name in `upstream_proxies` [default: the one called "default", or the only one]
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET")]
-    pub(super) proxy_target: Option<String>,
-    /// The address to listen on, in place of `proxy.listen_addr` and `local_port`: HOST:PORT or `unix:/PATH`
-    #[arg(long, value_name = "ADDRESS", env = "RDS_AUTH_PROXY_LISTEN")]
-    pub(super) listen: Option<String>,
-    /// The port to listen on, in place of that of the address; 0 lets the system choose
-    // No variable: Kubernetes sets RDS_AUTH_PROXY_PORT to a URL where a Service is called rds-auth-proxy.
-    #[arg(long, value_name = "N")]
-    pub(super) port: Option<String>,
-    /// A database password in place of an IAM token. Other users can see it in the list of processes: prefer
-    /// --password-file or the environment
-    #[arg(
-        long,
-        value_name = "VALUE",
-        env = "RDS_AUTH_PROXY_PASSWORD",
-        hide_env_values = true,
-        allow_hyphen_values = true,
-        value_parser = StringValueParser::new().map(Secret::new)
-    )]
-    pub(super) password: Option<Secret>,
-    /// A file with the database password; one line break at its end is ignored
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "RDS_AUTH_PROXY_PASSWORD_FILE",
-        value_hint = ValueHint::FilePath,
-        value_parser = path_or_empty()
-    )]
-    pub(super) password_file: Option<PathBuf>,
-    /// Connect straight to the database, without a server in between; ignores --proxy-target
-    #[arg(long, env = "RDS_AUTH_PROXY_DIRECT", value_parser = BoolishValueParser::new())]
-    pub(super) direct: bool,
-    /// The database user of the command
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_USER")]
-    pub(super) user: Option<String>,
-    /// A command that connects to the database: it runs here, libpq finds the database by its environment, and the client ends with it
-    #[arg(last = true, value_name = "COMMAND")]
-    pub(super) command: Vec<OsString>,
 }
 
 /// Arguments of `server`.
@@ -204,19 +141,6 @@ Examples:
   rds-auth-proxy client --target orders-db     reach the RDS database orders-db from here
   rds-auth-proxy server --configfile s.yaml    run beside the databases
   rds-auth-proxy client --help                 every flag of a command, with examples";
-
-const CLIENT_EXAMPLES: &str = "\
-Examples:
-  Choose the database from a list, then connect with the psql command that it prints:
-    rds-auth-proxy client
-  Run a command that connects to the database, and end with it:
-    rds-auth-proxy client --target orders-db -- psql -U alice app
-  Reach several databases at the same time, each on its port; quote the pattern:
-    rds-auth-proxy client --target people-db --target 'orders-*'
-  Reach one database through the server called \"staging\" in the configuration:
-    rds-auth-proxy client --target orders-db --proxy-target staging
-  Log in with a password instead of IAM:
-    rds-auth-proxy client --target orders-db --password-file ~/.orders-db";
 
 const SERVER_EXAMPLES: &str = "\
 Examples:

@@ -8,16 +8,13 @@ use tracing::{Span, debug, info};
 use super::client_version::received_version;
 use super::last_error::last_error;
 use super::live::{EndOrder, LiveSession, LiveSessions, SessionNames};
+use super::logged_text::{database, short};
 use super::metrics::{self, Connection, Steps};
 use super::refusal_log::{RefusalLog, RefusedConnection};
 use super::splice::{Activity, End, Splice};
 use super::{Action, Failure, Fault, Opening, Request, Route};
 use crate::net::{Framed, Peer};
 use crate::tls::TlsError;
-use crate::wire::StartupMessage;
-
-/// The most characters of a text that are logged.
-const MAX_TEXT: usize = 128;
 
 /// What is known about a connection so far. Names only, never a secret.
 pub(super) struct Record {
@@ -218,22 +215,6 @@ fn is_expected(failure: &Failure) -> bool {
         || matches!(failure, Failure::ShuttingDown)
 }
 
-/// PostgreSQL takes the user's name where no database is named (`ProcessStartupPacket` in `backend_startup.c`).
-fn database(startup: &StartupMessage) -> String {
-    let database = startup.text("database").filter(|database| !database.is_empty());
-    short(database.or_else(|| startup.text("user")).unwrap_or_default())
-}
-
-/// The part of a peer's text that is logged; the peer is not authenticated yet. PostgreSQL cuts names to 63 bytes (manual,
-/// "Identifiers and Key Words").
-fn short(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
 /// The side that ended a session, and how.
 fn ended_by(end: &End) -> (&'static str, &'static str) {
     match end {
@@ -249,15 +230,4 @@ fn ended_by(end: &End) -> (&'static str, &'static str) {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_logged_whole_and_a_long_text_is_cut() {
-        assert_eq!(short("alice".into()), "alice");
-        assert_eq!(short("ü".repeat(9000)).chars().count(), MAX_TEXT + 1);
-    }
 }

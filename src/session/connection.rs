@@ -244,8 +244,7 @@ impl<R: Role> Connection<'_, R> {
                 Box::pin(cancel_left_behind(&self.engine.role, &hop, cancel, limit)).await;
             }
         };
-        let hop_is_idle = splice.hop_is_idle();
-        let (app, stream) = splice.into_sides();
+        let (hop_is_idle, (app, stream)) = (splice.hop_is_idle(), splice.into_sides());
         tokio::join!(close(Framed::new(app), response), close_hop(stream, hop_is_idle), cancelling);
     }
 }

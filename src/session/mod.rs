@@ -28,7 +28,7 @@
 //! | `live.rs` | the table of the open sessions, and the order to end one |
 //! | `client_version.rs` | the version of a client, between the two halves |
 //! | `last_error.rs` | the error that ended a session |
-//! | `audit.rs`, `metrics.rs`, `gauges.rs` | log lines and metrics of a connection |
+//! | `audit.rs`, `logged_text.rs`, `metrics.rs`, `gauges.rs` | log lines and metrics of a connection |
 //! | `guesses.rs` | refused logins of one peer in the last minutes |
 //! | `refusal_log.rs`, `dropped_log.rs` | one log line and a count for refusals of one kind, and for dropped pending connections |
 
@@ -59,6 +59,7 @@ mod io_reason;
 mod last_error;
 mod limits;
 mod live;
+mod logged_text;
 mod logins;
 mod message;
 pub mod metrics;

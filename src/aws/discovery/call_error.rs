@@ -6,6 +6,9 @@ use std::time::Duration;
 use aws_sdk_rds::config::http::HttpResponse;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 
+use super::error_code::{
+    BAD_SIGNATURE, DENIED, EXPIRED, GONE, THROTTLED, UNKNOWN, UNKNOWN_CREDENTIALS, WRONG_TIME,
+};
 use super::metrics::FailureReason;
 use crate::aws::credentials::{CredentialSource, NoCredentials};
 use crate::error_chain;
@@ -17,41 +20,6 @@ const ACTIONS: &str = "rds:DescribeDBInstances, rds:DescribeDBClusters and rds:D
 
 /// The same for Aurora DSQL.
 const DSQL_ACTIONS: &str = "dsql:ListClusters and dsql:GetCluster";
-
-/// The identity may not make the call (Amazon RDS API Reference, "Common Errors").
-const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
-
-/// The account makes too many calls. The SDK has retried these codes, with exponential back-off.
-const THROTTLED: [&str; 6] = [
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestLimitExceeded",
-    "TooManyRequestsException",
-];
-
-/// The session of the credentials is over.
-const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
-
-/// The region does not know the credentials: nor does any other, or the account has not enabled this one (AWS Account Management
-/// Reference Guide, "Enable or disable AWS Regions in your account").
-const UNKNOWN_CREDENTIALS: [&str; 4] =
-    ["InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "OptInRequired"];
-
-/// The clock here differs from that of AWS.
-const WRONG_TIME: [&str; 2] = ["RequestExpired", "RequestTimeTooSkewed"];
-
-/// The secret key does not belong to the access key.
-const BAD_SIGNATURE: [&str; 2] = ["SignatureDoesNotMatch", "IncompleteSignature"];
-
-/// An endpoint that is not AWS, or an older one, lacks the call.
-const UNKNOWN: [&str; 4] =
-    ["InvalidAction", "UnknownOperationException", "UnsupportedOperation", "NotImplemented"];
-
-/// RDS deletes the proxy, or did so after it was listed.
-const GONE: [&str; 3] =
-    ["DBProxyNotFoundFault", "DBProxyTargetGroupNotFoundFault", "InvalidDBProxyStateFault"];
 
 /// A call that failed.
 #[derive(Debug)]

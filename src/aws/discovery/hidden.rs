@@ -4,11 +4,12 @@ use aws_sdk_rds::Client;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
+use super::Discovery;
 use super::call_error::CallError;
 use super::rds_api::{ENGINES, PAGE_SIZE, Page, all_pages};
+use super::region::REGION_TIMEOUT;
 use super::skipped::Remark;
 use super::unusable::{of_cluster, of_instance};
-use super::{Discovery, REGION_TIMEOUT};
 use crate::aws::credentials::CredentialSource;
 use crate::catalog::{DiscoverError, Skipped, SkippedList};
 

@@ -5,6 +5,7 @@ mod call_error;
 mod clusters;
 mod dsql;
 mod endpoint;
+mod error_code;
 mod hidden;
 mod instances;
 mod metrics;
@@ -12,6 +13,7 @@ mod missing;
 mod proxies;
 mod proxy_calls;
 mod rds_api;
+mod region;
 mod related;
 mod resource;
 mod skipped;
@@ -20,33 +22,25 @@ mod unusable;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_rds::Client;
 use parking_lot::Mutex;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
 
 use super::clock::ReportDate;
 use super::credentials::Chain;
 use crate::catalog::{
-    AwsClock, Boxed, Discover, DiscoverError, Discovered, Inventory, ListedAt, Skipped, SkippedList,
+    AwsClock, Boxed, Discover, DiscoverError, Discovered, Inventory, ListedAt, SkippedList,
 };
-use answer::{ReportedCalls, Unavailable};
+use answer::ReportedCalls;
 use call_error::{CallError, not_enabled};
-use clusters::Clusters;
-use dsql::DsqlClusters;
-use endpoint::Origin;
 use metrics::FailureReason;
-use proxies::Proxies;
 use rds_api::RejectTruncated;
-use skipped::{Remark, ReportedRemarks};
+use region::{ApiClients, RegionList, list_region};
+use skipped::ReportedRemarks;
 
 pub use metrics::describe;
-
-/// The limit for one region. It is below the directory's 30 s, so that the error names the region.
-const REGION_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Lists the databases of some regions.
 pub struct Discovery {
@@ -60,39 +54,10 @@ pub struct Discovery {
     created: ListedAt,
 }
 
-/// The clients for the APIs of one region.
-#[derive(Clone)]
-struct ApiClients {
-    region: String,
-    rds: Client,
-    dsql: dsql::Api,
-}
-
-/// The databases of one region, and the remarks about them by `DATABASE in REGION`.
-struct RegionList {
-    databases: Vec<Discovered>,
-    remarks: BTreeMap<String, Remark>,
-    /// Those that are no targets.
-    skipped: Vec<Skipped>,
-    listed_at: ListedAt,
-    /// For the next listing.
-    optional: Optional,
-    /// The calls that could not be made.
-    unavailable: Vec<Unavailable>,
-}
-
 /// A region that could not be listed.
 struct Failed {
     region: String,
     error: CallError,
-}
-
-/// The answers to the optional calls.
-#[derive(Clone, Default)]
-struct Optional {
-    clusters: Clusters,
-    proxies: Proxies,
-    dsql: DsqlClusters,
 }
 
 impl Discovery {
@@ -205,55 +170,6 @@ impl Failed {
 fn crashed(error: &JoinError) -> CallError {
     let text = format!("the task that queried RDS ended early ({error}); this is a bug in rds-auth-proxy");
     CallError::before_an_answer(text, FailureReason::Crashed)
-}
-
-/// Lists a region, or returns why not.
-async fn list_region(
-    clients: ApiClients,
-    chain: Arc<Chain>,
-    last: Optional,
-) -> Result<RegionList, CallError> {
-    timeout(REGION_TIMEOUT, Box::pin(query(&clients, &chain, last))).await.unwrap_or_else(|_| {
-        let text = format!(
-            "RDS did not answer within {} s; check the network, or the VPC endpoint for RDS",
-            REGION_TIMEOUT.as_secs()
-        );
-        Err(CallError::before_an_answer(text, FailureReason::Timeout))
-    })
-}
-
-async fn query(clients: &ApiClients, chain: &Chain, last: Optional) -> Result<RegionList, CallError> {
-    let ApiClients { region, rds: client, dsql } = clients;
-    let origin = Origin { region, listed_at: ListedAt::now() };
-    // Before any call, because the SDK's error for missing credentials hides their cause.
-    chain
-        .current()
-        .await
-        .map_err(|error| CallError::before_an_answer(error.to_string(), FailureReason::Credentials))?;
-    let source = chain.credential_source();
-    let (instances, (clusters, mut unavailable), (proxies, of_proxies), (dsql, of_dsql)) = tokio::try_join!(
-        instances::list(client, &source),
-        clusters::list(client, &source, last.clusters),
-        proxies::list(client, &source, region, last.proxies),
-        async { Ok(dsql::list(dsql, &source, region, last.dsql).await) }
-    )?;
-    unavailable.extend(of_proxies);
-    unavailable.extend(of_dsql);
-    let mut remarks = BTreeMap::new();
-    let mut databases = instances::usable(&instances, &clusters, origin, &mut remarks);
-    databases.extend(clusters.usable(&instances, region, &mut remarks));
-    databases.extend(proxies.usable(&instances, &clusters, region, &mut remarks));
-    databases.extend(dsql.usable(region, &mut remarks));
-    let skipped = unusable::skipped(&remarks, &instances, &clusters, &proxies, region);
-    let remarks = remarks.into_iter().map(|(name, remark)| (format!("{name} in {region}"), remark));
-    Ok(RegionList {
-        databases,
-        remarks: remarks.collect(),
-        skipped,
-        listed_at: origin.listed_at,
-        optional: Optional { clusters, proxies, dsql },
-        unavailable,
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Discovery against a fake RDS API.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use super::skipped::Remark;
 use super::*;
 use crate::aws::fake_aws::{Call, FakeAws, Response, aws, aws_with};
 use crate::catalog::{EndpointKind, IamService, Resource, Tag};

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::aws::credentials::CredentialSource;
-use crate::aws::discovery::dsql::{Api, list};
+use crate::aws::discovery::dsql::{Api, DsqlClusters, list};
 use crate::aws::fake_aws::JsonResponse;
 
 const ORDERS: &str = "orders7890abcdefghijklmnop";
