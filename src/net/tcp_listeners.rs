@@ -125,11 +125,11 @@ mod tests {
         let addresses = |list: &[&str]| {
             list.iter().map(|host| SocketAddr::new(host.parse().unwrap(), wanted.port)).collect::<Vec<_>>()
         };
-        let error = bind_all(&addresses(&["127.0.0.1", "127.0.0.2"]), &wanted).await.err().unwrap();
+        let error = bind_all(&addresses(&["127.0.0.3", "127.0.0.2"]), &wanted).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
         let error = bind_all(&addresses(&["192.0.2.1"]), &wanted).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
-        let bound = bind_all(&addresses(&["192.0.2.1", "127.0.0.1"]), &wanted).await.unwrap();
-        assert_eq!(bound.address().host, "127.0.0.1");
+        let bound = bind_all(&addresses(&["192.0.2.1", "127.0.0.3"]), &wanted).await.unwrap();
+        assert_eq!(bound.address().host, "127.0.0.3");
     }
 }

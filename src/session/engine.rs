@@ -1,5 +1,6 @@
 //! What all connections of one mode share, whichever listener accepted them.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -113,7 +114,8 @@ impl<R: Role> Engine<R> {
     ) -> Option<Failure> {
         let plaintext = self.refuses_plaintext(peer) && !app.is_tls();
         // Some drivers close as soon as they have sent a cancel request. Its key proves enough.
-        let other_user = other_user.filter(|user| !(is_cancel && matches!(user, Failure::OtherUser(None))));
+        let other_user =
+            other_user.filter(|user| !(is_cancel && matches!(user, Failure::ApplicationGone(_))));
         other_user.or(plaintext.then_some(Failure::Plaintext))
     }
 
@@ -129,8 +131,9 @@ impl<R: Role> Engine<R> {
         }
         match PeerUser::of(socket) {
             PeerUser::Known(uid) if uid.is_owner_or_root() => None,
-            PeerUser::Known(PeerUid(uid)) => Some(Failure::OtherUser(Some(uid))),
-            PeerUser::Gone => Some(Failure::OtherUser(None)),
+            PeerUser::Known(PeerUid(uid)) => Some(Failure::OtherUser(uid)),
+            // It could have been one of another user, and what it has sent could be a statement.
+            PeerUser::Gone => Some(Failure::ApplicationGone(io::ErrorKind::NotConnected.into())),
             PeerUser::Unidentified => None,
         }
     }

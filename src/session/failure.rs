@@ -33,9 +33,9 @@ pub enum Failure {
     /// No TLS where `proxy.ssl.required` is set.
     #[error("this proxy requires TLS, and the application connected without TLS")]
     Plaintext,
-    /// The application is a process of a user that this client does not serve; its user id, unless it has closed the connection.
-    #[error("this client serves only the user that runs it and root{}", .0.map(|uid| format!(", not user id {uid}")).unwrap_or_default())]
-    OtherUser(Option<u32>),
+    /// The application is a process of a user that this client does not serve; its user id.
+    #[error("this client serves only the user that runs it and root, not user id {0}")]
+    OtherUser(u32),
     /// The same request for encryption twice, or after encryption.
     #[error("the application sent {0} twice, or inside encryption")]
     RepeatedRequest(&'static str),

@@ -148,7 +148,8 @@ fn file(name: &str) -> PathBuf {
 
 /// A query with values for the variables of the dashboard, as Grafana inserts them.
 fn with_values(query: &str) -> String {
-    let query = query.replace("$instance", ".*").replace("$target", ".*").replace("$__rate_interval", "10s");
+    let query = query.replace("$instance", ".*").replace("$target", ".*");
+    let query = query.replace("$__rate_interval", "10s").replace("$__range", "10s");
     assert!(!query.contains('$'), "an unknown variable: {query}");
     query
 }
