@@ -24,7 +24,8 @@ const MODE: Mode = Mode::Client;
 pub(crate) struct Overview {
     pub(crate) config: Config,
     pub(crate) directory: Arc<Directory>,
-    file: ConfigFile,
+    /// Absent where the defaults apply.
+    file: Option<ConfigFile>,
     aws: Option<Aws>,
 }
 
@@ -65,10 +66,10 @@ pub(crate) fn fits(pattern: &NamePattern, name: &str, address: Option<&HostPort>
 }
 
 impl Overview {
-    /// Reads the configuration, as a client does, and lists the databases of RDS. If that fails, a warning is logged, and the targets
+    /// Reads the configuration, as a client does (without a file the defaults apply), and lists the databases of RDS. If that fails, a warning is logged, and the targets
     /// of the configuration remain.
     pub(crate) async fn load(path: Option<&Path>) -> Result<Self, CommandError> {
-        let (file, config) = start::find_and_read(path, MODE.into(), |path| config::load(path, MODE))?;
+        let (file, config) = start::read_or_default(path, MODE)?;
         start::report(&config.remarks);
         let aws = start::aws(&config).await?;
         let directory = start::directory(&config, aws.as_ref())?;
@@ -88,14 +89,16 @@ impl Overview {
     /// Applies a changed configuration, as far as it is about targets, and lists the databases of RDS again. What fails stays as it is,
     /// with a warning.
     pub(crate) async fn refresh(&mut self) {
-        let stamp = Stamp::of(&self.file.path);
-        if stamp != self.file.stamp {
-            let path = self.file.path.clone();
+        if let Some(file) = &mut self.file
+            && let stamp = Stamp::of(&file.path)
+            && stamp != file.stamp
+        {
+            let path = file.path.clone();
             match spawn_blocking(move || config::load_again(&path, MODE)).await {
                 Ok(Ok(Some(config))) => {
                     start::report(&config.remarks);
                     self.directory.replace(start::policy(&config));
-                    (self.config, self.file.stamp) = (config, stamp);
+                    (self.config, file.stamp) = (config, stamp);
                 }
                 Ok(Ok(None)) => warn!("the configuration is empty; the previous one stays in use"),
                 Ok(Err(error)) => {

@@ -1,6 +1,7 @@
 //! Applies a changed configuration to the connections to come, without a restart.
 
 use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 /// The running parts that a configuration applies to.
 pub(super) struct Running<R> {
-    /// The file, with its stamp from when it was last loaded.
-    pub(super) file: ConfigFile,
+    /// The file, with its stamp from when it was last loaded. Absent where the defaults apply.
+    pub(super) file: Option<ConfigFile>,
     pub(super) mode: Mode,
     pub(super) started_with: Config,
     /// The access list in force.
@@ -43,18 +44,21 @@ impl<R: Role> Running<R> {
     /// Loads the file again after SIGHUP and whenever it has changed. A file that cannot be used changes nothing and is
     /// reported. Never returns.
     pub(super) async fn follow(&mut self) {
-        let mut seen = self.file.stamp;
+        let mut seen = self.file.as_ref().map(|file| file.stamp).unwrap_or_default();
         loop {
             let requested = tokio::select! {
                 () = self.hangup.next() => true,
                 () = tokio::time::sleep(INTERVAL) => false,
             };
-            let before = std::mem::replace(&mut seen, Stamp::of(&self.file.path));
-            // A file that still changes is half written: the missing half could be the access list.
-            let settled = seen == before;
-            if requested || (settled && seen != self.file.stamp) {
-                self.file.stamp = seen;
-                self.load().await;
+            if let Some(file) = &mut self.file {
+                let before = std::mem::replace(&mut seen, Stamp::of(&file.path));
+                // A file that still changes is half written: the missing half could be the access list.
+                let settled = seen == before;
+                if requested || (settled && seen != file.stamp) {
+                    file.stamp = seen;
+                    let path = file.path.clone();
+                    self.load(path).await;
+                }
             }
             if let Some(orders) = self.orders.as_ref().filter(|_| requested) {
                 orders.list_again.notify_one();
@@ -63,9 +67,9 @@ impl<R: Role> Running<R> {
     }
 
     /// Reads the file on a thread where work may block: it includes certificates and may generate a key.
-    async fn load(&mut self) {
-        let (path, mode) = (self.file.path.clone(), self.mode);
-        let loaded = match spawn_blocking(move || config::load_again(&path, mode)).await {
+    async fn load(&mut self, path: PathBuf) {
+        let (file, mode) = (path.clone(), self.mode);
+        let loaded = match spawn_blocking(move || config::load_again(&file, mode)).await {
             Ok(loaded) => loaded,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
@@ -74,10 +78,10 @@ impl<R: Role> Running<R> {
             },
         };
         match loaded {
-            Ok(Some(config)) => self.apply(config),
+            Ok(Some(config)) => self.apply(config, &path),
             Ok(None) => {
                 reload_metrics::failed();
-                warn!(file = %self.file.path.display(), "the configuration is empty; the previous one stays in use");
+                warn!(file = %path.display(), "the configuration is empty; the previous one stays in use");
             }
             Err(error) => {
                 reload_metrics::failed();
@@ -86,7 +90,7 @@ impl<R: Role> Running<R> {
         }
     }
 
-    fn apply(&mut self, config: Config) {
+    fn apply(&mut self, config: Config, path: &Path) {
         let follows = self.orders.is_some();
         for key in restart_keys::changed(self.mode, follows, &self.started_with, &config) {
             warn!(key, "this key changed, which needs a restart");
@@ -108,6 +112,6 @@ impl<R: Role> Running<R> {
         self.engine.set_limits(config.limits);
         self.acl = config.acl;
         reload_metrics::succeeded();
-        info!(file = %self.file.path.display(), "the configuration was loaded again");
+        info!(file = %path.display(), "the configuration was loaded again");
     }
 }

@@ -21,9 +21,14 @@ use crate::stamp::Stamp;
 /// How long reading the AWS configuration may take: files, and the metadata service, which has a shorter limit itself.
 const AWS_DEADLINE: Duration = Duration::from_secs(10);
 
+/// What a client without a configuration file can do.
+const WITHOUT_FILE: &str = "; write one of them, for example `upstream_proxies: {default: {host: \"proxy.example.com:8000\", ssl: \
+     {mode: verify-full}}}`, or connect straight to the databases with --direct, which needs no file";
+
 /// A mode before it listens.
 pub(crate) struct Start {
-    pub(super) file: ConfigFile,
+    /// Absent where the defaults apply.
+    pub(super) file: Option<ConfigFile>,
     pub(super) mode: Mode,
     pub(crate) config: Config,
     pub(super) observer: Observer,
@@ -43,10 +48,19 @@ pub(crate) struct ConfigFile {
 impl Start {
     /// Reads the configuration and applies the settings of the whole process.
     pub(crate) fn read(path: Option<&Path>, mode: Mode, log: &Log) -> Result<Self, CommandError> {
-        let (file, config) = find_and_read(path, mode.into(), |path| config::load(path, mode))?;
+        let (file, config) = match mode {
+            // It needs no upstream proxy, and AWS knows the rest.
+            Mode::DirectClient => read_or_default(path, mode)?,
+            Mode::Client | Mode::Server => {
+                let (file, config) = find_and_read(path, mode.into(), |path| config::load(path, mode))?;
+                (Some(file), config)
+            }
+        };
         log.configure(config.log_level);
-        let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
-        info!(file = %absolute.display(), "the configuration was loaded");
+        if let Some(ConfigFile { path, .. }) = &file {
+            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            info!(file = %absolute.display(), "the configuration was loaded");
+        }
         report(&config.remarks);
         file_limit::check(&config.limits);
         let gate: Gate = match config.audit_on_full {
@@ -81,7 +95,43 @@ pub(crate) fn find_and_read<T>(
     order: SearchOrder,
     read: impl FnOnce(&Path) -> Result<T, ConfigError>,
 ) -> Result<(ConfigFile, T), CommandError> {
-    let Found { path, origin } = config::find(path, order).map_err(CommandError::usage)?;
+    let found = config::find(path, order).map_err(|error| {
+        let advice = match (path, order) {
+            (None, SearchOrder::UserDirectoriesFirst) => WITHOUT_FILE,
+            (Some(_), _) | (None, SearchOrder::WorkingDirectoryFirst) => "",
+        };
+        CommandError::Usage(format!("{error}{advice}"))
+    })?;
+    read_found(found, order, read)
+}
+
+/// As [`find_and_read`] and [`config::load`]. Where no file is named and none is found, the defaults apply, and the file is absent.
+pub(super) fn read_or_default(
+    path: Option<&Path>,
+    mode: Mode,
+) -> Result<(Option<ConfigFile>, Config), CommandError> {
+    let order = mode.into();
+    match config::find(path, order) {
+        Ok(found) if found.may_be_foreign() => warn!(
+            file = %found.path.display(),
+            "this file of the working directory is neither YAML nor JSON by its name, and is not read"
+        ),
+        Ok(found) => {
+            let (file, config) = read_found(found, order, |path| config::load(path, mode))?;
+            return Ok((Some(file), config));
+        }
+        Err(ConfigError::NotFound { .. }) if path.is_none() => {}
+        Err(error) => return Err(CommandError::usage(error)),
+    }
+    info!("no configuration file was found; the defaults apply");
+    Ok((None, config::defaults(mode).map_err(CommandError::usage)?))
+}
+
+fn read_found<T>(
+    Found { path, origin }: Found,
+    order: SearchOrder,
+    read: impl FnOnce(&Path) -> Result<T, ConfigError>,
+) -> Result<(ConfigFile, T), CommandError> {
     if order == SearchOrder::UserDirectoriesFirst && origin == Origin::WorkingDirectory {
         warn_of_working_directory(&path);
     }

@@ -20,6 +20,14 @@ pub struct Found {
     pub origin: Origin,
 }
 
+impl Found {
+    /// Whether it may belong to another program: it is in the working directory, and its name says that it is neither YAML nor JSON.
+    #[must_use]
+    pub fn may_be_foreign(&self) -> bool {
+        self.origin == Origin::WorkingDirectory && other_format(&self.path).is_some()
+    }
+}
+
 /// How a configuration file was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {

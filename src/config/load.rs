@@ -24,6 +24,11 @@ pub fn load(path: &Path, mode: Mode) -> Result<Config, ConfigError> {
     from_text(path, &read(path)?, mode, &Environment::of_process())
 }
 
+/// The configuration without a file: every default. Errors are those of [`load`] for an empty file.
+pub fn defaults(mode: Mode) -> Result<Config, ConfigError> {
+    from_text(Path::new("the defaults"), "", mode, &Environment::of_process())
+}
+
 /// As [`load`], for a file that is in use; absent if the file has no values any more, for example if all are commented
 /// out. At start such a file means every default; later it is a mistake, or a file that another process still writes.
 pub fn load_again(path: &Path, mode: Mode) -> Result<Option<Config>, ConfigError> {

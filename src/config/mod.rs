@@ -51,7 +51,7 @@ mod tests;
 
 pub use error::ConfigError;
 pub use find::{Found, Origin, SearchOrder, find};
-pub use load::{load, load_addresses, load_again};
+pub use load::{defaults, load, load_addresses, load_again};
 pub use mode::Mode;
 pub use remark::Remark;
 pub use scalars::log_level;

@@ -42,6 +42,8 @@ mod strict_login;
 mod doors;
 /// What a client prints at its start, where it listens, and what it does with a changed configuration.
 mod laptop;
+/// Commands without a configuration file.
+mod without_file;
 /// A client that runs a command.
 mod wrapped;
 
