@@ -72,17 +72,27 @@ struct Opened {
     orders: Option<Orders>,
 }
 
-/// Lists the databases of RDS. If that fails, a warning is logged, and the targets of the configuration remain.
-pub(crate) async fn catalog(config: &Config) -> Result<Catalog, CommandError> {
+/// Lists the databases of RDS. If that fails, a warning is logged, and the targets of the configuration remain. Without such targets it is
+/// an error, except for `all` targets: they may become known later.
+pub(crate) async fn catalog(config: &Config, all: bool) -> Result<Catalog, CommandError> {
     let aws = start::aws(config).await?;
     let directory = start::directory(config, aws.as_ref())?;
     match directory.refresh().await {
-        Err(error) if directory.targets().is_empty() => return Err(CommandError::runtime(error)),
-        Err(error) => warn!(%error, "discovery failed; only the targets of the configuration can be used"),
-        Ok(()) => {}
-    }
-    for name in config.unlisted(&directory.targets()) {
-        warn!(key = name, "RDS lists no such database here, and this key has no host; it has no effect");
+        Ok(()) => {
+            for name in config.unlisted(&directory.targets()) {
+                warn!(
+                    key = name,
+                    "RDS lists no such database here, and this key has no host; it has no effect"
+                );
+            }
+        }
+        Err(error) if !directory.targets().is_empty() => {
+            warn!(%error, "discovery failed; only the targets of the configuration can be used");
+        }
+        Err(error) if all => {
+            warn!(%error, "discovery failed, so no target can be used yet; it is tried again every minute");
+        }
+        Err(error) => return Err(CommandError::runtime(error)),
     }
     Ok(Catalog { directory, aws })
 }

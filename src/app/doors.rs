@@ -45,6 +45,8 @@ pub(super) struct Doors {
     config: watch::Receiver<Config>,
     list_again: Arc<Notify>,
     open: BTreeMap<String, Open>,
+    /// Whether the doors of the start are open. Their ports are printed, and those of later ones are logged.
+    started: bool,
     /// The problems that were reported.
     problems: BTreeMap<String, String>,
 }
@@ -79,7 +81,7 @@ impl Doors {
         let list_again = Arc::new(Notify::new());
         let orders = Orders { config: sender, list_again: Arc::clone(&list_again) };
         let (open, problems) = (BTreeMap::new(), BTreeMap::new());
-        (Self { wiring, selection, config, list_again, open, problems }, orders)
+        (Self { wiring, selection, config, list_again, open, started: false, problems }, orders)
     }
 
     /// Opens the doors of the targets that are known now. A port that cannot be used is reported, and affects no other target.
@@ -92,6 +94,7 @@ impl Doors {
             return Err(CommandError::Usage(error));
         }
         self.apply(&plan).await;
+        self.started = true;
         let served = plan.targets.into_iter().map(|(name, Planned { target, .. })| {
             let port = self.open.get(&name).map(|open| open.port);
             Served { target, port }
@@ -131,12 +134,11 @@ impl Doors {
             let targets = plan.targets.values();
             self.wiring.directory.check_tls(targets.map(|planned| planned.target.as_ref().clone()).collect());
         }
-        let first = self.open.is_empty();
         self.close_others(plan).await;
         let mut problems = plan.problems.clone();
         for (name, planned) in &plan.targets {
             if !self.open.contains_key(name)
-                && let Err(problem) = self.open(name, planned, first).await
+                && let Err(problem) = self.open(name, planned).await
             {
                 problems.insert(name.clone(), problem);
             }
@@ -159,7 +161,7 @@ impl Doors {
     }
 
     /// Opens the door of a target. The error says why it cannot be opened.
-    async fn open(&mut self, name: &str, planned: &Planned, first: bool) -> Result<(), String> {
+    async fn open(&mut self, name: &str, planned: &Planned) -> Result<(), String> {
         let Some(port) = planned.port else { return Err("no port is left for it".into()) };
         let address = beside(&self.wiring.shared, port.port);
         let bound = Listener::bind(&address).await;
@@ -184,10 +186,10 @@ impl Doors {
                 port, wanted, "another target has the port of this one, which gets the next free one"
             );
         }
-        if first {
-            debug!(target = name, %address, "opened the port of a target");
-        } else {
+        if self.started {
             info!(target = name, %address, "opened the port of a target");
+        } else {
+            debug!(target = name, %address, "opened the port of a target");
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ pub(super) async fn choose_targets(
 ) -> Result<Chosen, CommandError> {
     let wanted: Vec<_> = arguments.target.iter().map(|text| NamePattern::of(text)).collect();
     match wanted.as_slice() {
+        // Targets that are not listed yet may become known later.
+        _ if arguments.all && directory.error().is_some() => Ok(Chosen::Several(vec![NamePattern::all()])),
         _ if arguments.all => several(directory, &[NamePattern::all()]).await,
         [] => one(directory, config, None).await,
         [NamePattern::Exact(name)] => one(directory, config, Some(name)).await,

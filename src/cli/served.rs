@@ -36,13 +36,17 @@ impl ServedTargets<'_> {
             Cow::Owned(format!("{}/{database}", served.target.name))
         });
         let (shared, example) = (self.shared, Sanitized(&example).to_string());
-        let rule =
-            format!("Ready: each target has its port, {route}. At {shared} the database names the target");
+        let (table, state) = if self.targets.is_empty() {
+            (String::new(), "no target is known yet; each gets its port when AWS lists it")
+        } else {
+            (table(self.targets, style) + "\n", "each target has its port")
+        };
+        let rule = format!("Ready: {state}, {route}. At {shared} the database names the target");
         let command = match psql_flags(self.shared) {
             Some(flags) => style.bold(&format!("psql {flags} -d {} -U YOUR_DATABASE_USER", quoted(&example))),
             None => format!("database {example}"),
         };
-        format!("{}\n{rule}:\n\n\t{command}\n\n", table(self.targets, style))
+        format!("{table}{rule}:\n\n\t{command}\n\n")
     }
 }
 

@@ -4,9 +4,11 @@ use rustix::process::Signal;
 use tokio::net::TcpListener;
 
 use super::{at_port, database_at, printed, start, wait_for_port};
+use crate::support::aws_failure::{AwsFailure, Rule};
 use crate::support::builder::World;
 use crate::support::instance::Instance;
 use crate::support::ports::free_port;
+use crate::support::proxy::Launch;
 use crate::support::world::Running;
 
 async fn refusal(world: &Running, flags: &[&str]) -> String {
@@ -130,6 +132,67 @@ async fn a_port_in_use_stops_no_other_target_and_is_tried_again() {
     assert_eq!(database_at(orders, "app").await.unwrap(), "app");
     assert_eq!(client.log().matches("this target has no port now").count(), 1);
     world.stop().await;
+}
+
+/// As a service of a login, whose AWS session has expired.
+#[tokio::test]
+async fn a_client_for_all_targets_starts_without_any_and_opens_their_ports_later() {
+    let orders = free_port();
+    let world = World::new().with_instance(at_port("orders", orders)).without_client().start().await;
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied).of("DescribeDBInstances"));
+    let client = start(&world, &["--all"]).await;
+    let warning = "discovery failed, so no target can be used yet";
+    let log = client.log();
+    let line = log.lines().find(|line| line.contains(warning)).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("WARN") && line.contains("rds:DescribeDBInstances"), "{line}");
+    let text = printed(&client).await;
+    assert!(
+        text.starts_with("Ready: no target is known yet; each gets its port when AWS lists it, "),
+        "{text}"
+    );
+    let refusal = database_at(client.port(), "orders").await.unwrap_err();
+    refusal.expect("3D000", &["it serves none now"]);
+
+    client.signal(Signal::HUP);
+    client.wait_for_log("discovery failed; the last list stays in use").await;
+    world.aws.recover();
+    client.signal(Signal::HUP);
+    wait_for_port(orders, true).await;
+    let opened = "opened the port of a target target=\"orders\"";
+    client.wait_for_log(opened).await;
+    assert!(
+        client.log().lines().any(|line| line.contains("INFO") && line.contains(opened)),
+        "{}",
+        client.log()
+    );
+    assert_eq!(database_at(orders, "app").await.unwrap(), "app");
+    assert_eq!(database_at(client.port(), "orders/app").await.unwrap(), "app");
+    world.stop().await;
+}
+
+/// A name may be wrong, and without a region no discovery can succeed.
+#[tokio::test]
+async fn a_client_for_names_or_without_a_region_still_ends_with_the_reason() {
+    let world = World::new().with_instance("orders").without_server().without_client().start().await;
+    world.aws.fail(Rule::every(AwsFailure::AccessDenied).of("DescribeDBInstances"));
+    for flags in
+        [&["--target", "orders"][..], &["--target", "*"], &["--target", "orders", "--target", "people"]]
+    {
+        let ended = world.client_launch(flags).run().await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(
+            ended.stderr.contains("error: the RDS databases of us-east-1 could not be listed"),
+            "{ended:?}"
+        );
+    }
+    let path = world.directory.join("no-region.yaml");
+    std::fs::write(&path, "upstream_proxies: {default: {host: 'h:1'}}").unwrap();
+    let launch = Launch::mode("client", "client", &path).with(&["--all", "--listen", "127.0.0.1:0"]);
+    let mut launch = world.launch(launch, &world.key);
+    launch.environment.retain(|(name, _)| name != "AWS_REGION");
+    let ended = launch.run().await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("AWS_REGION"), "{}", ended.stderr);
 }
 
 /// A Unix socket for all gets the others beside it, where libpq finds them.
