@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Packs a binary for download: build/package.sh BINARY VERSION TARGET DIRECTORY
-# The archive contains the binary, completion scripts, manual pages, LICENSE, README and changelog. The binary writes
-# completions and manual pages, so it must run on this machine.
+# The archive contains the binary, completion scripts, manual pages, LICENSE, README, changelog, and the file with which a
+# client runs in the background (Linux: a systemd user unit; macOS: a launchd agent). The binary writes completions and
+# manual pages, so it must run on this machine.
 set -euo pipefail
 
 if [ "$#" -ne 4 ]; then
@@ -19,6 +20,15 @@ cp "$binary" "$work/$name/"
 for document in LICENSE README.md CHANGELOG.md; do
     cp "$root/$document" "$work/$name/"
 done
+case "$target" in
+*linux*) service=systemd/user/rds-auth-proxy.service ;;
+*darwin*) service=launchd/rds-auth-proxy.plist ;;
+*) service= ;;
+esac
+if [ -n "$service" ]; then
+    mkdir -p "$work/$name/$(dirname "$service")"
+    cp "$root/build/$service" "$work/$name/$service"
+fi
 while read -r shell file; do
     "$binary" completion "$shell" >"$work/$name/completions/$file"
     [ -s "$work/$name/completions/$file" ] || { echo "no completions for $shell" >&2 && exit 1; }

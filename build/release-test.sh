@@ -301,6 +301,9 @@ tests_of_the_lint() {
 
 tests_of_the_package() {
     repository 0.1.0
+    mkdir -p build/systemd/user build/launchd
+    echo unit >build/systemd/user/rds-auth-proxy.service
+    echo agent >build/launchd/rds-auth-proxy.plist
     # A fake program: package.sh only runs its completion and man commands.
     cat >"$scratch/rds-auth-proxy" <<'TEXT'
 #!/bin/sh
@@ -315,9 +318,14 @@ TEXT
     check "the tar archive has all files" same "$(tar -tzf "$scratch/dist/$name.tar.gz" | grep -v '/$' | sort | sed "s|^$name/||" | tr '\n' ' ')" \
         "$(printf '%s ' CHANGELOG.md LICENSE README.md completions/_rds-auth-proxy completions/_rds-auth-proxy.ps1 \
             completions/rds-auth-proxy.bash completions/rds-auth-proxy.elv completions/rds-auth-proxy.fish \
-            man/rds-auth-proxy.1 rds-auth-proxy | tr ' ' '\n' | sort | tr '\n' ' ')"
+            man/rds-auth-proxy.1 rds-auth-proxy systemd/user/rds-auth-proxy.service | tr ' ' '\n' | sort | tr '\n' ' ')"
     check "each completion file is for its shell" same \
         "$(tar -xzOf "$scratch/dist/$name.tar.gz" "$name/completions/_rds-auth-proxy")" "completions for zsh"
+    check "an archive for macOS is written" bash build/package.sh "$scratch/rds-auth-proxy" v1.2.3 aarch64-apple-darwin "$scratch/dist"
+    check "the archive for macOS has the agent, and no unit" same \
+        "$(tar -tzf "$scratch/dist/rds-auth-proxy-1.2.3-aarch64-apple-darwin.tar.gz" | grep -E '\.(service|plist)$' | cut -d/ -f2-)" \
+        launchd/rds-auth-proxy.plist
+    check "the files that package.sh copies exist" ls "$build/systemd/user/rds-auth-proxy.service" "$build/launchd/rds-auth-proxy.plist"
     cp "$scratch/dist/$name.tar.gz" "$scratch/first.tar.gz"
     sleep 1.1
     bash build/package.sh "$scratch/rds-auth-proxy" v1.2.3 x86_64-unknown-linux-musl "$scratch/dist" >"$scratch/out" 2>&1

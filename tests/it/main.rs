@@ -38,6 +38,9 @@ mod strict_login;
 
 // A client on a laptop.
 
+/// The files with which a client runs in the background.
+#[cfg(unix)]
+mod background;
 /// A client that serves several databases.
 mod doors;
 /// What a client prints at its start, where it listens, and what it does with a changed configuration.

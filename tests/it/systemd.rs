@@ -28,7 +28,8 @@ async fn the_server_notifies_systemd_of_readiness_liveness_and_stop() {
     assert!(world.proxy_mut("server").wait().await.success());
 }
 
-async fn next(socket: &UnixDatagram) -> String {
+/// The next notification.
+pub(crate) async fn next(socket: &UnixDatagram) -> String {
     let mut message = [0; 256];
     let length = timeout(Duration::from_secs(20), socket.recv(&mut message))
         .await
