@@ -6,13 +6,14 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What a person types before the key Tab, and the line behind it.
-const LINES: [(&str, &str); 8] = [
+const LINES: [(&str, &str); 15] = [
     ("rds-auth-proxy cl", "rds-auth-proxy client"),
     ("rds-auth-proxy client --ta", "rds-auth-proxy client --target"),
     ("rds-auth-proxy client --direct --proxy-", "rds-auth-proxy client --direct --proxy-target"),
@@ -21,13 +22,43 @@ const LINES: [(&str, &str); 8] = [
     ("rds-auth-proxy completion fi", "rds-auth-proxy completion fish"),
     ("rds-auth-proxy version --output js", "rds-auth-proxy version --output json"),
     ("rds-auth-proxy help ser", "rds-auth-proxy help server"),
+    ("rds-auth-proxy targ", "rds-auth-proxy targets"),
+    ("rds-auth-proxy exp", "rds-auth-proxy export"),
+    ("rds-auth-proxy tok", "rds-auth-proxy token"),
+    ("rds-auth-proxy targets --hidden --output js", "rds-auth-proxy targets --hidden --output json"),
+    ("rds-auth-proxy export --format data", "rds-auth-proxy export --format datagrip"),
+    ("rds-auth-proxy export --format pg", "rds-auth-proxy export --format pgadmin"),
+    ("rds-auth-proxy token --target a --output te", "rds-auth-proxy token --target a --output text"),
 ];
 
-fn completion(shell: &[&str]) -> Vec<u8> {
+/// Commands whose flags are all typed, without their last letter.
+const COMMANDS: [&str; 3] = ["targets", "export", "token"];
+
+/// [`LINES`], and one for each flag of [`COMMANDS`].
+fn lines() -> Vec<(String, String)> {
+    let mut lines: Vec<_> = LINES.map(|(typed, expected)| (typed.to_owned(), expected.to_owned())).into();
+    for command in COMMANDS {
+        let help = output_of(&[command, "--help"]);
+        let flags: BTreeSet<_> =
+            help.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2).collect();
+        assert!(flags.len() > 3, "{help}");
+        lines.extend(flags.into_iter().map(|flag| {
+            let line = format!("rds-auth-proxy {command} {flag}");
+            (line[..line.len() - 1].to_owned(), line)
+        }));
+    }
+    lines
+}
+
+fn output_of(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rds-auth-proxy"));
-    let output = command.arg("completion").args(shell).env_clear().output().unwrap();
+    let output = command.args(arguments).env_clear().output().unwrap();
     assert!(output.status.success());
-    output.stdout
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn completion(shell: &[&str]) -> String {
+    output_of(&[&["completion"], shell].concat())
 }
 
 fn is_installed(shell: &str) -> bool {
@@ -62,7 +93,7 @@ fn type_into(directory: &Path, shell: &str) -> String {
         .stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let mut keyboard = child.stdin.take().unwrap();
-    for (typed, _) in LINES {
+    for (typed, _) in lines() {
         write!(keyboard, "{typed}\t\x01echo OK: \r").unwrap();
     }
     write!(keyboard, "exit\r").unwrap();
@@ -72,7 +103,7 @@ fn type_into(directory: &Path, shell: &str) -> String {
 }
 
 fn expect_completed(screen: &str) {
-    for (typed, expected) in LINES {
+    for (typed, expected) in lines() {
         let completed = screen.lines().any(|line| line.trim_end() == format!("OK: {expected}"));
         assert!(completed, "`{typed}` does not become `{expected}`: {screen}");
     }
@@ -116,7 +147,7 @@ fn fish_completes_commands_flags_and_values() {
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("completion");
     fs::write(&script, completion(&["fish"])).unwrap();
-    for (typed, expected) in LINES {
+    for (typed, expected) in lines() {
         let query = format!("source {}; complete --do-complete '{typed}'", script.display());
         let output = Command::new("fish")
             .args(["--no-config", "-c", &query])

@@ -49,3 +49,23 @@ fn with_shells(script: &str) -> String {
     });
     lines.chain([format!("{values} \"{shells}\"\n")]).collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The generator (`clap_complete` 4.6) writes the help of a value between double quotes for fish, and does not escape it.
+    #[test]
+    fn the_help_of_values_has_no_character_that_ends_or_expands_a_text_in_a_shell() {
+        let command = command();
+        let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        let helps: Vec<_> = arguments
+            .flat_map(clap::Arg::get_possible_values)
+            .filter_map(|value| value.get_help().map(ToString::to_string))
+            .collect();
+        assert!(helps.len() > 8, "{helps:?}");
+        for help in helps {
+            assert!(!help.contains(['"', '\'', '$', '`', '\\']), "{help}");
+        }
+    }
+}

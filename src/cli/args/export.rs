@@ -60,7 +60,7 @@ pub(in crate::cli) enum ExportFormat {
     Dbeaver,
     /// A text to paste into the Database Explorer.
     Datagrip,
-    /// A file for "Import/Export Servers".
+    /// A file for the import of servers.
     Pgadmin,
 }
 
