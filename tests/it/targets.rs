@@ -214,7 +214,7 @@ async fn hidden_databases_have_the_reason() {
     let ended = targets(&world, &["--hidden"]).await;
     assert_eq!(ended.code, Some(0));
     assert!(
-        ended.stderr.contains("an RDS call is not available") && ended.stdout.contains("shop-db"),
+        ended.stderr.contains("an AWS call is not available") && ended.stdout.contains("shop-db"),
         "{ended:?}"
     );
     world.stop().await;
