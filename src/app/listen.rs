@@ -101,6 +101,7 @@ mod tests {
             dial: None,
             database: None,
             local_port,
+            guard_rails: crate::catalog::GuardRails::default(),
             tls: Arc::new(Connector::new(settings)),
             tls_open: false,
             iam: None,

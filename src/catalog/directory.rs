@@ -447,6 +447,7 @@ mod tests {
             roots: Roots::Rds { region: "us-east-1".into() },
             database: None,
             local_port: None,
+            guard_rails: crate::catalog::GuardRails::default(),
             tags: Vec::new(),
             related: Vec::new(),
             listed_at: ListedAt::now(),

@@ -131,6 +131,7 @@ fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCa
         dial: None,
         database: found.database.clone(),
         local_port: found.local_port,
+        guard_rails: found.guard_rails.clone(),
         tls: connectors.connector(policy.tls.discovered(&found.roots)),
         tls_open: false,
         iam: Some(found.iam()),
@@ -156,6 +157,7 @@ fn from_static(
         dial: dial.cloned(),
         database: target.database.clone().or_else(|| known?.database.clone()),
         local_port: target.local_port.or_else(|| known?.local_port),
+        guard_rails: known.map(|known| known.guard_rails.clone()).unwrap_or_default(),
         tls: connectors.connector(default_tls.with(&target.tls)),
         tls_open: known.is_none() && target.tls.leaves_verification_open(),
         iam: known.map(Discovered::iam),
@@ -168,7 +170,7 @@ fn from_static(
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Acl, DefaultTls, IamService, Resource};
+    use super::super::{Acl, DefaultTls, GuardRails, IamService, Resource};
     use super::*;
     use crate::tls::{ClientIdentity, Overrides, Roots, SelfSigned, Settings, SslMode};
 
@@ -183,6 +185,7 @@ mod tests {
             roots: rds(region),
             database: None,
             local_port: None,
+            guard_rails: GuardRails::default(),
             tags: Vec::new(),
             related: Vec::new(),
             listed_at: super::super::ListedAt::now(),
@@ -276,6 +279,18 @@ mod tests {
         let several =
             "RDS lists several of this name; use the endpoint of one of them as `host`, without `rds`";
         assert_eq!(unlisted, [("my-b", several), ("my-c", "RDS does not list it")]);
+    }
+
+    #[test]
+    fn a_target_of_the_configuration_has_the_guard_rails_of_its_database() {
+        let guard_rails = GuardRails { read_only: true, notice: Some("x".into()), ..GuardRails::default() };
+        let found = [Discovered { guard_rails: guard_rails.clone(), ..discovered("a", "eu-west-1") }];
+        let targets = vec![fixed("a", Overrides::default()), fixed("b", Overrides::default())];
+        let merged = merge(&policy(targets, None), &found, &ConnectorCache::default());
+        let rails: Vec<_> =
+            merged.named_targets().map(|target| (&*target.name, target.guard_rails.clone())).collect();
+        let none = GuardRails::default();
+        assert_eq!(rails, [("my-a", guard_rails.clone()), ("my-b", none), ("a", guard_rails)]);
     }
 
     #[test]

@@ -18,6 +18,20 @@ impl Signer {
         self.arn.as_deref().unwrap_or(&self.access_key_id)
     }
 
+    /// The name of its AWS session, or of the IAM user; absent for another identity, and where the ARN is. An ARN ends in
+    /// `assumed-role/ROLE/SESSION`, `user/PATH/NAME` or `federated-user/NAME` (IAM User Guide, "IAM identifiers").
+    #[must_use]
+    pub fn session_name(&self) -> Option<&str> {
+        let resource = self.arn.as_deref()?.rsplit(':').next()?;
+        let (kind, path) = resource.split_once('/')?;
+        let name = match kind {
+            "assumed-role" => path.split_once('/')?.1,
+            "user" | "federated-user" => path.rsplit('/').next()?,
+            _ => return None,
+        };
+        (!name.is_empty()).then_some(name)
+    }
+
     /// The sentences of the other half of the proxy, with all that is known here about the signer. Absent if they name another
     /// signer, or none.
     #[must_use]
@@ -45,6 +59,26 @@ impl fmt::Display for Signer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_session_is_the_end_of_its_arn() {
+        for (arn, expected) in [
+            ("arn:aws:sts::123456789012:assumed-role/dba/alice@example.com", Some("alice@example.com")),
+            ("arn:aws-cn:sts::123456789012:assumed-role/AWSReservedSSO_dba_0123456789abcdef/a", Some("a")),
+            ("arn:aws:iam::123456789012:user/alice", Some("alice")),
+            ("arn:aws:iam::123456789012:user/division/team/alice", Some("alice")),
+            ("arn:aws:sts::123456789012:federated-user/alice", Some("alice")),
+            ("arn:aws:iam::123456789012:root", None),
+            ("arn:aws:iam::123456789012:role/dba", None),
+            ("arn:aws:sts::123456789012:assumed-role/dba", None),
+            ("arn:aws:iam::123456789012:user/", None),
+            ("arn", None),
+        ] {
+            let signer = Signer { access_key_id: "AKID".into(), arn: Some(arn.into()) };
+            assert_eq!(signer.session_name(), expected, "{arn}");
+        }
+        assert_eq!(Signer { access_key_id: "AKID".into(), arn: None }.session_name(), None);
+    }
 
     #[test]
     fn what_a_server_knows_is_completed_in_its_place() {

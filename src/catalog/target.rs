@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Acl, AuthMethods, ListedAt, Related, Resource, Tag};
+use super::{Acl, AuthMethods, GuardRails, ListedAt, Related, Resource, Tag};
 use crate::net::HostPort;
 use crate::tls::{Connector, Overrides, Roots, Settings, SslMode};
 
@@ -23,6 +23,8 @@ pub struct Target {
     pub database: Option<String>,
     /// The port that the client listens on for it, instead of that of `listen_addr`.
     pub local_port: Option<u16>,
+    /// What a client sets for its sessions.
+    pub guard_rails: GuardRails,
     /// TLS towards it.
     pub tls: Arc<Connector>,
     /// Whether discovery may still decide how TLS verifies: RDS has not listed the host, and the configuration leaves it open.
@@ -130,6 +132,8 @@ pub struct Discovered {
     pub database: Option<String>,
     /// The tag `rds-auth-proxy:local-port`.
     pub local_port: Option<u16>,
+    /// The tags that set something for its sessions.
+    pub guard_rails: GuardRails,
     /// Its tags, for the access list.
     pub tags: Vec<Tag>,
     /// Other resources whose blocked tags apply to it.

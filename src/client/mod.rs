@@ -1,5 +1,6 @@
 //! The role of `client`: every connection goes to the target of its door, with an IAM password made for it.
 
+mod guard_rails;
 mod targets;
 
 use std::sync::Arc;
@@ -73,6 +74,10 @@ impl Client {
         drop(startup.remove(VERSION));
         let (mut password, signer) = self.credential(target, &startup).await?;
         let no_token = if password.is_none() { self.no_token(target) } else { None };
+        guard_rails::set_parameters(&target.guard_rails, &mut startup)?;
+        if let Some(signer) = &signer {
+            guard_rails::name_session(signer, &mut startup)?;
+        }
         match &self.upstream_mode {
             UpstreamMode::PasswordInStartup(_) => {
                 name_target(target, &mut startup)?;
@@ -93,6 +98,7 @@ impl Client {
             signed: None,
             token_rule: None,
             no_token,
+            notice: guard_rails::notice(&target.guard_rails),
             clock: self.clock.clone(),
         }))
     }

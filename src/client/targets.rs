@@ -171,6 +171,7 @@ mod tests {
             dial: None,
             database: database.map(Into::into),
             local_port: None,
+            guard_rails: crate::catalog::GuardRails::default(),
             tls: Arc::new(Connector::new(settings)),
             tls_open: false,
             iam: None,

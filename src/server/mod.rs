@@ -94,6 +94,8 @@ impl Server {
             token_rule: Some(rule),
             // The client makes the tokens.
             no_token: None,
+            // The client sends it.
+            notice: None,
             clock: self.clock.clone(),
         }))
     }

@@ -124,6 +124,10 @@ impl Conversation<'_> {
                 self.relay(message);
             }
             BackendMessage::ReadyForQuery { .. } => {
+                // Not earlier: before AuthenticationOk libpq accepts no notice (`PQconnectPoll` in `fe-connect.c`).
+                if let Some(notice) = &self.login.notice {
+                    notice.encode_as_notice(self.app.out());
+                }
                 self.relay(message);
                 self.flush_to_app(deadline).await?;
                 return Ok(true);

@@ -9,7 +9,7 @@ use crate::catalog::{AuthMethods, AwsClock, Dial, IamService, Signer, Target, To
 use crate::net::Address;
 use crate::secret::Secret;
 use crate::tls::Connector;
-use crate::wire::{FirstPacket, StartupMessage};
+use crate::wire::{ErrorResponse, FirstPacket, StartupMessage};
 
 /// The startup parameter that names the target, as `ADDRESS:PORT`.
 ///
@@ -93,6 +93,8 @@ pub struct Login {
     /// Why there is no token for a database that may verify tokens, and what to do: whole sentences for the application whose
     /// password the database refuses.
     pub no_token: Option<String>,
+    /// A notice that the application reads at the end of the login.
+    pub notice: Option<ErrorResponse>,
     /// The clock by which the database judges a token.
     pub clock: AwsClock,
 }

@@ -39,6 +39,7 @@ pub async fn login(
         iam: Some(IamService::Rds),
         token_rule: None,
         no_token: None,
+        notice: None,
         clock: AwsClock::default(),
     };
     let arrival = Arrival { peer: None, target: "hop", has_password: false, slot: None };

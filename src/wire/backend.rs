@@ -75,7 +75,7 @@ impl<'a> BackendMessage<'a> {
         match self {
             Self::Authentication(request) => request.encode(out)?,
             Self::Error(error) => error.encode(out),
-            Self::Notice(notice) => notice.encode_as(tag::NOTICE_RESPONSE, out),
+            Self::Notice(notice) => notice.encode_as_notice(out),
             Self::ParameterStatus { name, value } => encode_parameter_status(name, value, out)?,
             Self::BackendKeyData { process_id, key } => encode_key_data(*process_id, key, out)?,
             Self::NegotiateProtocolVersion { version, unrecognized } => {

@@ -27,6 +27,8 @@ pub enum Severity {
 /// `errcodes.txt`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SqlState {
+    /// 00000: no error.
+    SuccessfulCompletion,
     /// 08001: the next hop cannot be reached.
     SqlclientUnableToEstablishSqlconnection,
     /// 08004: the next hop refused the connection.
@@ -81,6 +83,7 @@ impl SqlState {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::SuccessfulCompletion => "00000",
             Self::SqlclientUnableToEstablishSqlconnection => "08001",
             Self::SqlserverRejectedEstablishmentOfSqlconnection => "08004",
             Self::ConnectionFailure => "08006",

@@ -70,8 +70,13 @@ impl ErrorResponse {
         self.encode_as(tag::ERROR_RESPONSE, out);
     }
 
+    /// Appends a `NoticeResponse` with these fields.
+    pub fn encode_as_notice(&self, out: &mut BytesMut) {
+        self.encode_as(tag::NOTICE_RESPONSE, out);
+    }
+
     /// Appends a message with this tag and these fields.
-    pub(super) fn encode_as(&self, tag: u8, out: &mut BytesMut) {
+    fn encode_as(&self, tag: u8, out: &mut BytesMut) {
         Header { tag, body_length: self.fields.len() + 1 }.encode(out);
         out.put_slice(&self.fields);
         out.put_u8(0);

@@ -91,7 +91,7 @@ async fn the_client_adds_host_and_password_to_the_applications_parameters() {
     world.add_secret(token);
 
     // The client replaces `host` and `password` of an application.
-    let forged = [("user", "alice"), ("host", "elsewhere:1"), ("password", "a guess"), ("database", "app")];
+    let forged = [APPLICATION[0], ("user", "alice"), ("host", "elsewhere:1"), ("password", "a guess")];
     Raw::log_in(world.client().port(), &forged).await.unwrap();
     let received = server.received();
     assert_eq!(received[1].parameters.len(), 4);

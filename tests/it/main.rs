@@ -43,6 +43,8 @@ mod strict_login;
 mod background;
 /// A client that serves several databases.
 mod doors;
+/// Guard rails from RDS tags, and the name of a session.
+mod guard_rails;
 /// What a client prints at its start, where it listens, and what it does with a changed configuration.
 mod laptop;
 /// Commands without a configuration file.

@@ -13,9 +13,9 @@ use super::rds_api::{PAGE_SIZE, Page, all_pages, engines};
 use super::related;
 use super::resource;
 use super::skipped::Remark;
-use super::tags::{database, local_port, tags};
+use super::tags::{database, guard_rails, local_port, tags};
 use crate::aws::credentials::CredentialSource;
-use crate::catalog::{Discovered, EndpointKind, IamService, ListedAt, Related};
+use crate::catalog::{Discovered, EndpointKind, GuardRails, IamService, ListedAt, Related};
 use crate::tls::Roots;
 
 /// The Postgres clusters of a region, with their custom endpoints. An answer that is older than the others stands in for a
@@ -163,14 +163,17 @@ fn usable_endpoints(
     remarks: &mut BTreeMap<String, Remark>,
 ) -> Vec<Discovered> {
     let writer = writer(cluster.db_cluster_identifier().unwrap_or_default());
-    let local_port = local_port(&writer, &tags(cluster.tag_list()), remarks);
+    let tags = tags(cluster.tag_list());
+    let local_port = local_port(&writer, &tags, remarks);
+    let guard_rails = guard_rails(&writer, &tags, remarks);
     let mut found = Vec::new();
     for endpoint in endpoints {
         let name = endpoint.name.clone();
         // Two listeners cannot share the local port.
         let local_port = local_port.filter(|_| name == writer);
+        let guard_rails = guard_rails.clone();
         match describe(cluster, endpoint, region) {
-            Ok(database) => found.push(Discovered { local_port, ..database }),
+            Ok(database) => found.push(Discovered { local_port, guard_rails, ..database }),
             Err(remark) => {
                 remarks.insert(name, remark);
             }
@@ -179,7 +182,7 @@ fn usable_endpoints(
     found
 }
 
-/// One endpoint, with the port, tags and database of its cluster, and without a local port.
+/// One endpoint, with the port, tags and database of its cluster, without a local port and guard rails.
 fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, region: &str) -> Result<Discovered, Remark> {
     let tags = tags(cluster.tag_list());
     let region = region_of(cluster.db_cluster_arn(), region)?;
@@ -193,6 +196,7 @@ fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, region: &str) -> Result
         region,
         database: database(&tags, cluster.database_name()),
         local_port: None,
+        guard_rails: GuardRails::default(),
         tags,
         related: endpoint.leads_to,
         listed_at: endpoint.listed_at,

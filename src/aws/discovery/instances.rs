@@ -12,7 +12,7 @@ use super::rds_api::{PAGE_SIZE, Page, all_pages, engines};
 use super::related;
 use super::resource;
 use super::skipped::Remark;
-use super::tags::{database, local_port, tags};
+use super::tags::{database, guard_rails, local_port, tags};
 use crate::aws::credentials::CredentialSource;
 use crate::catalog::{Discovered, IamService};
 use crate::tls::Roots;
@@ -82,6 +82,7 @@ fn describe(
         region,
         database: database(&tags, instance.db_name()),
         local_port: local_port(name, &tags, remarks),
+        guard_rails: guard_rails(name, &tags, remarks),
         tags,
         related: cluster.map(related::of_cluster).into_iter().collect(),
         listed_at: origin.listed_at,

@@ -14,7 +14,7 @@ use super::proxy_calls::{Calls, ENDPOINTS, PROXIES, TAGS, TARGETS};
 use super::related;
 use super::resource;
 use super::skipped::Remark;
-use super::tags::{database, local_port, tags};
+use super::tags::{database, guard_rails, local_port, tags};
 use crate::aws::credentials::CredentialSource;
 use crate::catalog::{Discovered, IamService, ListedAt, Related};
 use crate::tls::Roots;
@@ -143,6 +143,7 @@ impl Proxies {
         let tags = tags(&details.tags.entries);
         let default = default_endpoint(proxy.name);
         let local_port = local_port(&default, &tags, remarks);
+        let guard_rails = guard_rails(&default, &tags, remarks);
         let mut found = Vec::new();
         for Endpoint { name, host, listed_at } in self.endpoints(proxy) {
             match address(host, Some(PORT)) {
@@ -156,6 +157,7 @@ impl Proxies {
                     database: database(&tags, None),
                     // Two listeners cannot share the local port.
                     local_port: local_port.filter(|_| name == default),
+                    guard_rails: guard_rails.clone(),
                     tags: tags.clone(),
                     related: related.to_vec(),
                     listed_at: listed_at.older(details.tags.listed_at).older(details.targets.listed_at),

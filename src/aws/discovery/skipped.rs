@@ -23,8 +23,8 @@ pub(super) enum Remark {
     OtherRegion(String),
     /// Skipped: it has another engine. Discovery does not list these.
     Engine(String),
-    /// Listed, without the local port of its tag. The text is the tag's value.
-    LocalPort(String),
+    /// Listed, without what these tags set. Each text names a tag, its value and what is wrong with it.
+    Tags(Vec<String>),
 }
 
 /// The remarks of the last discovery. Each is logged once, and not every minute.
@@ -66,7 +66,7 @@ impl Remark {
             | Self::Incomplete(_)
             | Self::OtherRegion(_)
             | Self::Engine(_) => true,
-            Self::LocalPort(_) => false,
+            Self::Tags(_) => false,
         }
     }
 }
@@ -91,10 +91,7 @@ impl fmt::Display for Remark {
                 "its ARN names the region {region:?}, which is not the queried one; check for an HTTP proxy that \
                  answers in place of AWS"
             ),
-            Self::LocalPort(value) => write!(
-                formatter,
-                "rds-auth-proxy:local-port is {value:?}, which is not a port between 1 and 65535"
-            ),
+            Self::Tags(problems) => formatter.write_str(&problems.join("; ")),
         }
     }
 }

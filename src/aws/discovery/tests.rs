@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::skipped::Remark;
 use super::*;
 use crate::aws::fake_aws::{Call, FakeAws, Response, aws, aws_with};
-use crate::catalog::{EndpointKind, IamService, Resource, Tag};
+use crate::catalog::{EndpointKind, GuardRails, IamService, Resource, Tag};
 use crate::net::HostPort;
 use crate::tls::Roots;
 
@@ -68,7 +68,11 @@ fn cluster(id: &str, engine: &str, iam: bool, reader: bool) -> String {
          <DatabaseName>orders</DatabaseName><Endpoint>{id}.cluster-abc.us-east-1.rds.amazonaws.com</Endpoint>{reader}{}\
          <IAMDatabaseAuthenticationEnabled>{iam}</IAMDatabaseAuthenticationEnabled>\
          <DBClusterArn>arn:aws:rds:us-east-1:111122223333:cluster:{id}</DBClusterArn></DBCluster>",
-        tag_list(&[("team", "blue"), ("rds-auth-proxy:local-port", "54010")])
+        tag_list(&[
+            ("team", "blue"),
+            ("rds-auth-proxy:local-port", "54010"),
+            ("rds-auth-proxy:read-only", "true")
+        ])
     )
 }
 
@@ -160,6 +164,7 @@ async fn an_instance_is_listed_with_all_its_properties() {
         roots: Roots::Rds { region: "eu-west-1".into() },
         database: Some("reports".into()),
         local_port: Some(54001),
+        guard_rails: GuardRails::default(),
         tags: tags.to_vec(),
         related: Vec::new(),
         listed_at: found[0].listed_at,
@@ -230,7 +235,12 @@ async fn unusable_databases_are_skipped_with_a_remark() {
     let remark = |id: &str| remarks[&format!("{id} in us-east-1")].clone();
     assert_eq!(remark("creating"), Remark::NoEndpoint);
     assert_eq!(remark("no-iam"), Remark::IamOff);
-    assert_eq!(remark("odd-port"), Remark::LocalPort("0".into()));
+    assert_eq!(
+        remark("odd-port"),
+        Remark::Tags(vec![
+            "rds-auth-proxy:local-port is \"0\", which is not a port between 1 and 65535".into()
+        ])
+    );
     assert_eq!(remark("no host"), Remark::Incomplete("endpoint"));
     assert_eq!(remark(""), Remark::Incomplete("identifier"));
     assert_eq!(remark("elsewhere"), Remark::OtherRegion("eu-west-1".into()));

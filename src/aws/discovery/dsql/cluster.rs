@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::endpoint::{address, region_of};
 use super::super::resource;
 use super::super::skipped::Remark;
-use super::super::tags::{database, local_port, value};
+use super::super::tags::{database, guard_rails, local_port, value};
 use crate::catalog::{Discovered, IamService, ListedAt, Tag};
 use crate::net::HostPort;
 use crate::tls::Roots;
@@ -53,6 +53,7 @@ impl Cluster {
                 roots: Roots::Amazon,
                 database: database(&self.tags, Some(DATABASE)),
                 local_port: local_port(&name, &self.tags, remarks),
+                guard_rails: guard_rails(&name, &self.tags, remarks),
                 tags: self.tags.clone(),
                 related: Vec::new(),
                 listed_at: self.listed_at,

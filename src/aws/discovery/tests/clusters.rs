@@ -29,6 +29,7 @@ async fn clusters_have_writer_reader_and_custom_endpoints() {
         "prod.cluster-abc.us-east-1.rds.amazonaws.com",
     ];
     assert_eq!(hosts, expected);
+    assert!(!found[1].guard_rails.read_only, "an instance has its own tags");
     let related =
         |index: usize| found[index].related.iter().map(|other| other.name.as_str()).collect::<Vec<_>>();
     assert_eq!(related(1), ["prod"], "an instance has the blocked tags of its cluster too");
@@ -38,6 +39,7 @@ async fn clusters_have_writer_reader_and_custom_endpoints() {
         assert_eq!(endpoint.tags[0], Tag { name: "team".into(), value: "blue".into() });
         let is_writer = endpoint.name == "prod:writer";
         assert_eq!(endpoint.local_port, is_writer.then_some(54010), "{}", endpoint.name);
+        assert!(endpoint.guard_rails.read_only, "{}", endpoint.name);
     }
     let remarks = discovery.reported.remarks();
     assert_eq!(remarks["off:writer in us-east-1"], Remark::IamOff);

@@ -62,9 +62,23 @@ async fn account_with(dsql: impl Fn(&str) -> JsonResponse + Clone + Send + Sync 
 
 #[tokio::test]
 async fn a_cluster_is_listed_with_all_its_properties() {
-    let tags = [("Name", "orders"), ("rds-auth-proxy:local-port", "54001"), ("team", "blue")];
+    let tags = [
+        ("Name", "orders"),
+        ("rds-auth-proxy:local-port", "54001"),
+        ("rds-auth-proxy:notice", "PRODUCTION"),
+        ("team", "blue"),
+    ];
     let clusters: Clusters = vec![
-        (ORDERS, "ACTIVE", &[("team", "blue"), ("rds-auth-proxy:local-port", "54001"), ("Name", "orders")]),
+        (
+            ORDERS,
+            "ACTIVE",
+            &[
+                ("team", "blue"),
+                ("rds-auth-proxy:local-port", "54001"),
+                ("rds-auth-proxy:notice", "PRODUCTION"),
+                ("Name", "orders"),
+            ],
+        ),
         (LEDGER, "INACTIVE", &[("rds-auth-proxy:db-name", "other")]),
     ];
     let fake_aws = account_with(move |call| answer(&clusters, call)).await;
@@ -85,6 +99,7 @@ async fn a_cluster_is_listed_with_all_its_properties() {
         roots: Roots::Amazon,
         database: Some("postgres".into()),
         local_port: Some(54001),
+        guard_rails: GuardRails { notice: Some("PRODUCTION".into()), ..GuardRails::default() },
         tags: tags.map(|(name, value)| Tag { name: name.into(), value: value.into() }).to_vec(),
         related: Vec::new(),
         listed_at: found[2].listed_at,

@@ -40,7 +40,11 @@ fn proxies(call: &Call, proxies: &str, endpoints: &str, targets: &str) -> Respon
             if call.parameter("ResourceName").ends_with(":db-proxy:prx-gone") {
                 (status, xml) = failure(404, "DBProxyNotFoundFault", "gone");
             }
-            let tags = tag_list(&[("team", "blue"), ("rds-auth-proxy:local-port", "54020")]);
+            let tags = tag_list(&[
+                ("team", "blue"),
+                ("rds-auth-proxy:local-port", "54020"),
+                ("rds-auth-proxy:notice", "pool"),
+            ]);
             (status, xml.replace("<TagList></TagList>", &tags))
         }
         _ => {
@@ -83,6 +87,7 @@ async fn a_proxy_has_its_endpoint_and_further_ones() {
         assert_eq!((found.local_port, found.database.as_deref()), (local_port, None));
         assert_eq!((&found.roots, found.region.as_str()), (&Roots::Amazon, "us-east-1"));
         assert_eq!(found.tags[0], Tag { name: "team".into(), value: "blue".into() });
+        assert_eq!(found.guard_rails.notice.as_deref(), Some("pool"));
         assert_eq!(found.related[0].name, "db-1");
     }
     let calls = fake_aws.calls();
