@@ -74,8 +74,12 @@ struct Opened {
 
 /// Lists the databases of RDS. If that fails, a warning is logged, and the targets of the configuration remain. Without such targets it is
 /// an error, except for `all` targets: they may become known later.
-pub(crate) async fn catalog(config: &Config, all: bool) -> Result<Catalog, CommandError> {
-    let aws = start::aws(config).await?;
+pub(crate) async fn catalog(
+    config: &Config,
+    profile: Option<&str>,
+    all: bool,
+) -> Result<Catalog, CommandError> {
+    let aws = start::aws(config, profile).await?;
     let directory = start::directory(config, aws.as_ref())?;
     match directory.refresh().await {
         Ok(()) => {

@@ -66,12 +66,12 @@ pub(crate) fn fits(pattern: &NamePattern, name: &str, address: Option<&HostPort>
 }
 
 impl Overview {
-    /// Reads the configuration, as a client does (without a file the defaults apply), and lists the databases of RDS. If that fails, a warning is logged, and the targets
-    /// of the configuration remain.
-    pub(crate) async fn load(path: Option<&Path>) -> Result<Self, CommandError> {
+    /// Reads the configuration, as a client does (without a file the defaults apply), and lists the databases of RDS with this AWS
+    /// profile, if there is one. If that fails, a warning is logged, and the targets of the configuration remain.
+    pub(crate) async fn load(path: Option<&Path>, profile: Option<&str>) -> Result<Self, CommandError> {
         let (file, config) = start::read_or_default(path, MODE)?;
         start::report(&config.remarks);
-        let aws = start::aws(&config).await?;
+        let aws = start::aws(&config, profile).await?;
         let directory = start::directory(&config, aws.as_ref())?;
         match directory.refresh().await {
             Err(error) if directory.targets().is_empty() => return Err(CommandError::runtime(error)),

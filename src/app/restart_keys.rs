@@ -31,6 +31,7 @@ pub(crate) fn changed(
         ("proxy.drain_timeout", old.stop.drain != new.stop.drain),
         ("proxy.shutdown_delay", old.stop.delay != new.stop.delay),
         ("proxy.allow_other_users", old.allow_other_users != new.allow_other_users),
+        ("aws.profile", old.aws_profile != new.aws_profile),
         ("audit.on_full", old.audit_on_full != new.audit_on_full),
         ("rds.enabled", old.rds.enabled != new.rds.enabled),
         ("rds.regions", old.rds.regions != new.rds.regions),

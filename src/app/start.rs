@@ -158,12 +158,13 @@ fn warn_of_working_directory(path: &Path) {
     );
 }
 
-/// The AWS edge; absent where `rds.enabled` is false.
-pub(super) async fn aws(config: &Config) -> Result<Option<Aws>, CommandError> {
+/// The AWS edge; absent where `rds.enabled` is false. `profile` overrides that of the configuration.
+pub(super) async fn aws(config: &Config, profile: Option<&str>) -> Result<Option<Aws>, CommandError> {
     if !config.rds.enabled {
         return Ok(None);
     }
-    let loaded = timeout(AWS_DEADLINE, Aws::load(&config.rds.regions)).await;
+    let profile = profile.filter(|name| !name.is_empty()).or(config.aws_profile.as_deref());
+    let loaded = timeout(AWS_DEADLINE, Aws::load(&config.rds.regions, profile)).await;
     loaded.map(Some).map_err(|_| {
         CommandError::Runtime(format!(
             "the AWS configuration could not be read within {} s; check that the files of AWS_CONFIG_FILE and \

@@ -44,6 +44,15 @@ impl Environment {
         Self(Arc::new(variables))
     }
 
+    /// The same variables with this profile in use. A profile that somebody names comes before keys in the environment, as
+    /// `--profile` of the AWS CLI does (botocore, `create_credential_resolver`).
+    pub(in crate::aws) fn with_profile(self, profile: &str) -> Self {
+        let mut variables = Arc::unwrap_or_clone(self.0);
+        variables.retain(|name, _| !KEYS.contains(&name.as_str()));
+        variables.insert("AWS_PROFILE".to_owned(), profile.to_owned());
+        Self(Arc::new(variables))
+    }
+
     /// The value of a variable that is set.
     pub(in crate::aws) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

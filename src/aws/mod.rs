@@ -123,9 +123,15 @@ pub enum AwsError {
 impl Aws {
     /// Reads the AWS configuration. Missing or expired credentials are no error here, because a proxy with static
     /// targets needs none; each use reports them. If environment and profile name no region, the first of `regions`
-    /// (those of the configuration) is the one for the credentials' own calls, such as assuming a role.
-    pub async fn load(regions: &[String]) -> Self {
-        let files = Files::named_by(Environment::of_this_process());
+    /// (those of the configuration) is the one for the credentials' own calls, such as assuming a role. `profile` overrides
+    /// `AWS_PROFILE` and the keys in the environment.
+    pub async fn load(regions: &[String], profile: Option<&str>) -> Self {
+        let environment = Environment::of_this_process();
+        let environment = match profile {
+            Some(profile) => environment.with_profile(profile),
+            None => environment,
+        };
+        let files = Files::named_by(environment);
         let (shared, broken_file) = read(files.clone()).await;
         warn_of_denied(files.clone()).await;
         let (client, unusable_bundle) = http_client(&files, &shared);

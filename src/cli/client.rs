@@ -40,7 +40,7 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<
     } else {
         Some(choose_upstream(&start.config, arguments.proxy_target.as_deref())?.clone())
     };
-    let catalog = client::catalog(&start.config, arguments.all).await?;
+    let catalog = client::catalog(&start.config, arguments.profile.as_deref(), arguments.all).await?;
     log.flush();
     let targets = choose_targets(&catalog.directory, &start.config, &arguments).await?;
     let only = match &targets {

@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &TargetsArguments) -> Result<(), CommandError> {
 }
 
 async fn list(arguments: &TargetsArguments) -> Result<(), CommandError> {
-    let mut overview = Overview::load(arguments.configfile.as_deref()).await?;
+    let mut overview = Overview::load(arguments.configfile.as_deref(), arguments.profile.as_deref()).await?;
     let mut hangup = Hangup::without_terminal();
     let layout = Layout::new(arguments);
     let mut shown = chosen(&overview, arguments).await?;

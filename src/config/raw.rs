@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
-use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText};
+use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText, ProfileName};
 use super::settings::{Drain, OnFull};
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
@@ -22,6 +22,13 @@ pub(super) struct RawConfig {
     pub(super) upstream_proxies: BTreeMap<String, Upstream>,
     pub(super) targets: BTreeMap<String, Target>,
     pub(super) audit: Audit,
+    pub(super) aws: Aws,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Aws {
+    pub(super) profile: Option<Parsed<ProfileName>>,
 }
 
 #[derive(Default, Deserialize)]

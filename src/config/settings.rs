@@ -46,6 +46,8 @@ pub struct Config {
     pub admin_socket: Option<PathBuf>,
     /// `proxy.log_level`: the log level if the environment sets none.
     pub log_level: LevelFilter,
+    /// `aws.profile`: the AWS profile, in place of `AWS_PROFILE` and of keys in the environment.
+    pub aws_profile: Option<String>,
     /// `audit.on_full`.
     pub audit_on_full: OnFull,
     /// `rds`: discovery.

@@ -79,6 +79,37 @@ async fn credentials_from_variables_with_line_ends() {
     world.stop().await;
 }
 
+/// As for the AWS CLI, `--profile` comes before keys in the environment, and `aws.profile` does too.
+#[tokio::test]
+async fn credentials_from_a_profile_that_a_flag_or_the_configuration_names() {
+    let (world, key) = world().await;
+    let file = world.directory.join("profiles");
+    let token = key.session_token.as_deref().unwrap();
+    let keys = format!(
+        "aws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {token}\n",
+        key.id, key.secret
+    );
+    fs::write(&file, format!("[work]\n{keys}")).unwrap();
+    // The keys of the environment are good too, and those of another identity.
+    let launch = |flags: &[&str]| {
+        let launch = world.client_launch(flags).env("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
+        launch.env("AWS_PROFILE", "absent")
+    };
+    let logs_in = async |launch: Launch, id: &str| {
+        let client = world.start_proxy(launch).await;
+        drop(client.config("alice").connect(NoTls).await.unwrap());
+        let tokens = world.rds().tokens();
+        assert!(tokens.last().unwrap().contains(id), "{tokens:?}");
+    };
+    logs_in(launch(&[]), &world.key.id).await;
+    logs_in(launch(&["--profile", "work"]), &key.id).await;
+    let path = world.directory.join("client.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}\naws: {{profile: work}}\n")).unwrap();
+    logs_in(launch(&[]), &key.id).await;
+    world.stop().await;
+}
+
 /// The endpoint of ECS and of EKS Pod Identity.
 #[tokio::test]
 async fn credentials_from_a_container_agent() {

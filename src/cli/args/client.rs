@@ -22,6 +22,9 @@ pub(in crate::cli) struct ClientArguments {
         value_parser = path_or_empty()
     )]
     pub(in crate::cli) configfile: Option<PathBuf>,
+    /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROFILE")]
+    pub(in crate::cli) profile: Option<String>,
     /// The database to reach, by its name in RDS or in `targets`; without it, prompts if standard input is a terminal. Several
     /// times, or with `*` and `?` in the name, it reaches several databases, each on its port
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]

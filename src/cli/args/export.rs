@@ -43,6 +43,9 @@ pub(in crate::cli) struct ExportArguments {
         value_parser = path_or_empty()
     )]
     pub(in crate::cli) configfile: Option<PathBuf>,
+    /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROFILE")]
+    pub(in crate::cli) profile: Option<String>,
 }
 
 /// The reader of the settings.

@@ -24,6 +24,9 @@ pub(in crate::cli) struct TargetsArguments {
         value_parser = path_or_empty()
     )]
     pub(in crate::cli) configfile: Option<PathBuf>,
+    /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROFILE")]
+    pub(in crate::cli) profile: Option<String>,
     /// The format of the list
     #[arg(long, value_name = "FORMAT", env = "RDS_AUTH_PROXY_OUTPUT", value_enum, default_value = "text")]
     pub(in crate::cli) output: OutputFormat,

@@ -48,6 +48,18 @@ fn an_empty_file_has_all_defaults() {
 }
 
 #[test]
+fn the_profile_of_aws_is_a_name() {
+    for text in ["aws: {profile: work}", "aws: {profile: ' work '}"] {
+        assert_eq!(server(text).aws_profile.as_deref(), Some("work"), "{text}");
+    }
+    assert_eq!(client("aws:").aws_profile, None);
+    let error = read("aws: {profile: ''}", Mode::Client).err().unwrap();
+    assert!(error.contains("aws.profile") && error.contains("the name of an AWS profile"), "{error}");
+    let error = read("aws: {profil: work}", Mode::Client).err().unwrap();
+    assert!(error.contains("profile"), "{error}");
+}
+
+#[test]
 fn every_key_of_proxy_is_used() {
     let config = server(
         r#"
