@@ -122,6 +122,7 @@ async fn an_unreadable_tag_costs_a_warning() {
     let world = World::new().with_instance(instance).start().await;
     let (settings, shown) = psql(&world, world.client(), "", SETTINGS).await;
     assert_eq!((settings.as_str(), shown.as_str()), ("off\n0", "NOTICE:  rds-auth-proxy: STAGING"));
+    world.client().wait_for_log("a tag of an RDS database is ignored").await;
     let log = world.client().log();
     let lines: Vec<_> =
         log.lines().filter(|line| line.contains("a tag of an RDS database is ignored")).collect();

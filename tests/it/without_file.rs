@@ -36,6 +36,7 @@ async fn a_direct_client_needs_no_file() {
         let client = world.start_proxy(launch(&world, &line)).await;
         let ready = |text: &str| text.contains("psql -h 127.0.0.1 -p").then_some(());
         client.stdout.wait_for(Duration::from_secs(30), ready).await.expect("nothing is printed");
+        client.wait_for_log(DEFAULTS).await;
         assert_eq!(client.log().matches(DEFAULTS).count(), 1, "{}", client.log());
         assert!(client.log().contains("INFO"), "{}", client.log());
         client.signal(Signal::HUP);

@@ -67,14 +67,12 @@ async fn two_targets_with_one_configured_port_are_refused_and_with_one_tag_the_l
     assert_eq!((row("orders"), row("tag-a")), (port, tagged), "{text}");
     for name in ["tag-b", "a-tag"] {
         assert!((20_000..30_000).contains(&row(name)), "{text}");
-        let line = client
-            .log()
-            .lines()
-            .find(|line| {
-                line.contains("another target has the port") && line.contains(&format!("target=\"{name}\""))
-            })
-            .map(str::to_owned);
-        assert!(line.is_some_and(|line| line.contains("WARN")), "{}", client.log());
+        let text = format!(
+            "another target has the port of this one, which gets the next free one target=\"{name}\""
+        );
+        client.wait_for_log(&text).await;
+        let log = client.log();
+        assert!(log.lines().any(|line| line.contains(&text) && line.contains("WARN")), "{log}");
     }
 }
 
@@ -142,6 +140,7 @@ async fn a_client_for_all_targets_starts_without_any_and_opens_their_ports_later
     world.aws.fail(Rule::every(AwsFailure::AccessDenied).of("DescribeDBInstances"));
     let client = start(&world, &["--all"]).await;
     let warning = "discovery failed, so no target can be used yet";
+    client.wait_for_log(warning).await;
     let log = client.log();
     let line = log.lines().find(|line| line.contains(warning)).unwrap_or_else(|| panic!("{log}"));
     assert!(line.contains("WARN") && line.contains("rds:DescribeDBInstances"), "{line}");
