@@ -108,7 +108,7 @@ pub(crate) async fn disrupt_everywhere(
     for (seed, &disruption) in (0..).zip(disruptions) {
         for (direction, after) in offsets(&login) {
             let profile = NetworkProfile::default().with(direction, after, disruption);
-            let (outcome, took) = disrupt_once(chain, link, profile, seed).await;
+            let (outcome, took) = disrupt_once(chain, link, (profile, disruption), seed).await;
             let case = format!("{disruption:?} on {link:?} {direction:?} after {after}: {outcome:?}");
             assert!(took <= DEADLINE, "{case}");
             assert!(!matches!(outcome, Outcome::Corrupt(_)), "{case}");
@@ -121,11 +121,11 @@ pub(crate) async fn disrupt_everywhere(
 }
 
 /// The outcome and duration of a disrupted session. The disruption may hit a cancel request for an earlier session
-/// instead, or the spare connection of a tunnel; then this tries another session.
+/// instead, or the spare connection of a tunnel, which may also have the disruption before; then this tries another session.
 async fn disrupt_once(
     chain: &RelayedChain,
     link: Link,
-    profile: NetworkProfile,
+    (profile, disruption): (NetworkProfile, Disruption),
     seed: u64,
 ) -> (Outcome, Duration) {
     for _ in 0..5 {
@@ -133,7 +133,9 @@ async fn disrupt_once(
         let before = chain.relay(link).stats().disruptions.len();
         let began = Instant::now();
         let outcome = chain.run(workload(seed)).await;
-        if chain.relay(link).stats().disruptions.len() > before && outcome != Outcome::Complete {
+        let happened =
+            chain.relay(link).stats().disruptions.iter().skip(before).any(|kind| *kind == disruption);
+        if happened && outcome != Outcome::Complete {
             return (outcome, began.elapsed());
         }
     }
