@@ -121,7 +121,7 @@ pub(crate) async fn disrupt_everywhere(
 }
 
 /// The outcome and duration of a disrupted session. The disruption may hit a cancel request for an earlier session
-/// instead, or the spare connection of a tunnel, which may also have the disruption before; then this tries another session.
+/// instead, or the spare connection of a tunnel; then this tries another session.
 async fn disrupt_once(
     chain: &RelayedChain,
     link: Link,
@@ -130,6 +130,8 @@ async fn disrupt_once(
 ) -> (Outcome, Duration) {
     for _ in 0..5 {
         chain.impair(link, profile);
+        // A spare connection of a tunnel still has the disruption of the case before.
+        chain.relay(link).reset_connections();
         let before = chain.relay(link).stats().disruptions.len();
         let began = Instant::now();
         let outcome = chain.run(workload(seed)).await;
