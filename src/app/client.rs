@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::catalog::Catalog;
 use super::doors::{Doors, Orders, Served, Wiring};
 use super::listen::{ListenFlags, listen};
 use super::reach::warn_if_unreachable;
 use super::reload::Running;
-use super::start::{self, Start};
+use super::start::Start;
 use super::supervise::Supervisor;
 use super::{Prepared, admin_socket, tunnel};
 use crate::aws::Aws;
@@ -22,12 +23,6 @@ use crate::process::{CommandError, Hangup};
 use crate::secret::Secret;
 use crate::session::metrics::expect_target;
 use crate::session::{Door, Engine, Entrance, Hop, Transport, serve};
-
-/// The targets to choose from, and the AWS edge behind them.
-pub(crate) struct Catalog {
-    pub(crate) directory: Arc<Directory>,
-    aws: Option<Aws>,
-}
 
 /// The choices of the user.
 pub(crate) struct Selection {
@@ -70,35 +65,6 @@ struct Opened {
     /// Absent where the target was chosen at the start.
     directory: Option<Arc<Directory>>,
     orders: Option<Orders>,
-}
-
-/// Lists the databases of RDS. If that fails, a warning is logged, and the targets of the configuration remain. Without such targets it is
-/// an error, except for `all` targets: they may become known later.
-pub(crate) async fn catalog(
-    config: &Config,
-    profile: Option<&str>,
-    all: bool,
-) -> Result<Catalog, CommandError> {
-    let aws = start::aws(config, profile).await?;
-    let directory = start::directory(config, aws.as_ref())?;
-    match directory.refresh().await {
-        Ok(()) => {
-            for name in config.unlisted(&directory.targets()) {
-                warn!(
-                    key = name,
-                    "RDS lists no such database here, and this key has no host; it has no effect"
-                );
-            }
-        }
-        Err(error) if !directory.targets().is_empty() => {
-            warn!(%error, "discovery failed; only the targets of the configuration can be used");
-        }
-        Err(error) if all => {
-            warn!(%error, "discovery failed, so no target can be used yet; it is tried again every minute");
-        }
-        Err(error) => return Err(CommandError::runtime(error)),
-    }
-    Ok(Catalog { directory, aws })
 }
 
 /// Prepares a client for the chosen targets.

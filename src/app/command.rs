@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use tokio::process::{Child, Command};
@@ -65,7 +66,11 @@ impl Wrapped {
         for name in REMOVED {
             command.env_remove(name);
         }
-        let (host, port) = place(listen);
+        let host = match listen {
+            Address::Tcp(address) => OsStr::new(address.reachable_host()),
+            Address::Unix(path) => path.parent().map(Path::as_os_str).unwrap_or_default(),
+        };
+        let port = listen.port().map(|port| port.to_string()).unwrap_or_default();
         command.env("PGHOST", host).env("PGPORT", port).env("PGSSLMODE", "disable");
         if let Some(user) = &self.user {
             command.env("PGUSER", user);
@@ -78,18 +83,6 @@ impl Wrapped {
             let program = program.to_string_lossy();
             CommandError::command(format_args!("the command {program} cannot be started: {error}"), code)
         })
-    }
-}
-
-/// `PGHOST` and `PGPORT` for this address.
-fn place(listen: &Address) -> (OsString, String) {
-    match listen {
-        Address::Tcp(address) => (address.reachable_host().into(), address.port.to_string()),
-        Address::Unix(path) => {
-            let directory = path.parent().map(|parent| parent.as_os_str().to_owned()).unwrap_or_default();
-            let port = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-            (directory, port.to_owned())
-        }
     }
 }
 

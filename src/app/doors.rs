@@ -12,11 +12,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::bind;
-use super::plan::{Plan, Planned, SOCKET_PREFIX, plan, same_port};
+use super::plan::{Plan, Planned, plan, same_port};
 use crate::catalog::{Directory, NamePattern, Target};
 use crate::client::{Client, Targets};
 use crate::config::Config;
-use crate::net::{Address, HostPort, Listener};
+use crate::net::{Address, Listener};
 use crate::process::CommandError;
 use crate::session::metrics::expect_target;
 use crate::session::{Door, Engine, Entrance, serve};
@@ -163,7 +163,7 @@ impl Doors {
     /// Opens the door of a target. The error says why it cannot be opened.
     async fn open(&mut self, name: &str, planned: &Planned) -> Result<(), String> {
         let Some(port) = planned.port else { return Err("no port is left for it".into()) };
-        let address = beside(&self.wiring.shared, port.port);
+        let address = self.wiring.shared.with_port(port.port);
         let bound = Listener::bind(&address).await;
         let listener = bound.map_err(|error| {
             let remedy = "change its local_port; until then it is tried again every minute";
@@ -202,13 +202,5 @@ impl Doors {
             }
         }
         self.problems = problems;
-    }
-}
-
-/// The address with this port: on the same host, or the socket that libpq finds in the same directory.
-fn beside(shared: &Address, port: u16) -> Address {
-    match shared {
-        Address::Tcp(address) => Address::Tcp(HostPort { host: address.host.clone(), port }),
-        Address::Unix(path) => Address::Unix(path.with_file_name(format!("{SOCKET_PREFIX}{port}"))),
     }
 }

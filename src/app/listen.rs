@@ -79,6 +79,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::catalog::GuardRails;
     use crate::config::{Mode, load};
     use crate::tls::{Connector, SslMode};
 
@@ -101,7 +102,7 @@ mod tests {
             dial: None,
             database: None,
             local_port,
-            guard_rails: crate::catalog::GuardRails::default(),
+            guard_rails: GuardRails::default(),
             tls: Arc::new(Connector::new(settings)),
             tls_open: false,
             iam: None,

@@ -9,6 +9,7 @@
 //! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
 //! | `admin_socket` | the list of sessions for `rds-auth-proxy sessions` |
 //! | `observe`, `admin_thread` | metrics, probes and the expiry of certificates; the thread that answers |
+//! | `catalog` | the targets that a client can choose from |
 //! | `overview` | the targets for commands that end by themselves |
 //! | `bind` | binds listeners |
 //! | `listen` | where a client listens |
@@ -21,6 +22,7 @@
 mod admin_socket;
 mod admin_thread;
 mod bind;
+mod catalog;
 pub(crate) mod client;
 mod command;
 mod doors;
@@ -39,6 +41,7 @@ pub(crate) mod start;
 mod supervise;
 mod tunnel;
 
+pub(crate) use catalog::Catalog;
 pub(crate) use command::Wrapped;
 pub(crate) use doors::Served;
 pub(crate) use listen::ListenFlags;

@@ -7,6 +7,7 @@ use tokio::task::spawn_blocking;
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
+use super::catalog::Catalog;
 use super::plan::plan;
 use super::start::{self, ConfigFile};
 use crate::aws::{Aws, SignedToken};
@@ -66,28 +67,17 @@ pub(crate) fn fits(pattern: &NamePattern, name: &str, address: Option<&HostPort>
 }
 
 impl Overview {
-    /// Reads the configuration, as a client does (without a file the defaults apply), and lists the databases of RDS with this AWS
-    /// profile, if there is one. If that fails, a warning is logged, and the targets of the configuration remain.
+    /// Reads the configuration, as a client does (without a file the defaults apply), and lists the databases of RDS with this
+    /// AWS profile, if there is one.
     pub(crate) async fn load(path: Option<&Path>, profile: Option<&str>) -> Result<Self, CommandError> {
         let (file, config) = start::read_or_default(path, MODE)?;
         start::report(&config.remarks);
-        let aws = start::aws(&config, profile).await?;
-        let directory = start::directory(&config, aws.as_ref())?;
-        match directory.refresh().await {
-            Err(error) if directory.targets().is_empty() => return Err(CommandError::runtime(error)),
-            Err(error) => {
-                warn!(%error, "discovery failed; only the targets of the configuration can be used");
-            }
-            Ok(()) => {}
-        }
-        for name in config.unlisted(&directory.targets()) {
-            warn!(key = name, "RDS lists no such database here, and this key has no host; it has no effect");
-        }
+        let Catalog { directory, aws } = Catalog::load(&config, profile, false).await?;
         Ok(Self { config, directory, file, aws })
     }
 
-    /// Applies a changed configuration, as far as it is about targets, and lists the databases of RDS again. What fails stays as it is,
-    /// with a warning.
+    /// Applies a changed configuration, as far as it is about targets, and lists the databases of RDS again. The previous
+    /// configuration or list stays, with a warning, where one fails.
     pub(crate) async fn refresh(&mut self) {
         if let Some(file) = &mut self.file
             && let stamp = Stamp::of(&file.path)
@@ -108,9 +98,7 @@ impl Overview {
                 Err(_) => {}
             }
         }
-        if let Err(error) = self.directory.refresh().await {
-            warn!(%error, "discovery failed; the last list stays in use");
-        }
+        self.directory.refresh_or_warn().await;
     }
 
     /// All targets, by name.

@@ -7,9 +7,6 @@ use crate::catalog::{LocalPort, NamePattern, Target, local_ports};
 use crate::config::Config;
 use crate::net::Address;
 
-/// The file name of a Unix socket for libpq is this and the port (PostgreSQL manual, "libpq", `host`).
-pub(super) const SOCKET_PREFIX: &str = ".s.PGSQL.";
-
 /// The targets of a selection.
 #[derive(Default)]
 pub(super) struct Plan {
@@ -45,21 +42,13 @@ pub(super) fn plan(config: &Config, known: Vec<Target>, selection: &[NamePattern
             }
         }
     }
-    assign_ports(config, &mut plan, port_of(shared));
+    assign_ports(config, &mut plan, shared.port());
     let is_selected = |name: &str| selection.iter().any(|pattern| pattern.matches(name));
     plan.problems.retain(|name, _| is_selected(name));
     plan.targets.retain(|name, planned| {
         is_selected(name) || planned.target.identifier.as_deref().is_some_and(is_selected)
     });
     plan
-}
-
-/// The port of an address; that of a Unix socket is in its name, as in PostgreSQL.
-fn port_of(address: &Address) -> Option<u16> {
-    match address {
-        Address::Tcp(address) => Some(address.port),
-        Address::Unix(path) => path.file_name()?.to_str()?.strip_prefix(SOCKET_PREFIX)?.parse().ok(),
-    }
 }
 
 fn by_name(known: Vec<Target>) -> BTreeMap<String, Vec<Target>> {

@@ -33,6 +33,11 @@ impl PrivateAddress {
     fn create() -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
 
+        use crate::net::SOCKET_PREFIX;
+
+        /// Any port: nothing else is in the directory.
+        const PORT: u16 = 5432;
+
         /// How often a random name may be taken.
         const ATTEMPTS: usize = 100;
 
@@ -41,9 +46,9 @@ impl PrivateAddress {
             let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
             let directory = std::env::temp_dir().join(format!("rds-auth-proxy-{random}"));
             match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
-                // libpq looks for this name and the port.
                 Ok(()) => {
-                    return Ok(Self { address: Address::Unix(directory.join(".s.PGSQL.5432")), directory });
+                    let socket = directory.join(format!("{SOCKET_PREFIX}{PORT}"));
+                    return Ok(Self { address: Address::Unix(socket), directory });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = error,
                 Err(error) => return Err(error),

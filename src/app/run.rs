@@ -22,8 +22,8 @@ pub(crate) struct Prepared {
     pub(crate) command: Option<Wrapped>,
 }
 
-/// Starts logging in this format, prepares a mode and runs it to its end. `early` is the outcome where a signal comes before the mode
-/// is prepared.
+/// Starts logging in this format, prepares a mode and runs it to its end. `early` is the outcome where a signal comes before
+/// the mode is prepared.
 pub(crate) fn run<P>(
     format: Format,
     early: Result<(), CommandError>,

@@ -163,7 +163,7 @@ pub(super) async fn aws(config: &Config, profile: Option<&str>) -> Result<Option
     if !config.rds.enabled {
         return Ok(None);
     }
-    let profile = profile.filter(|name| !name.is_empty()).or(config.aws_profile.as_deref());
+    let profile = profile.or(config.aws_profile.as_deref());
     let loaded = timeout(AWS_DEADLINE, Aws::load(&config.rds.regions, profile)).await;
     loaded.map(Some).map_err(|_| {
         CommandError::Runtime(format!(

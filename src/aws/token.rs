@@ -39,9 +39,9 @@ pub(super) struct TokenRequest<'a> {
     pub(super) now: SystemTime,
 }
 
-/// Signs `HOST:PORT/?Action=connect&DBUser=USER&X-Amz-…`, for Aurora DSQL `HOST/?Action=ACTION&X-Amz-…`. All reserved characters
-/// of the user are encoded. The SDK's own generator leaves `+`, `&`, `%`, `#` and blanks as they are, which RDS refuses or which
-/// change the URL's meaning.
+/// Signs `HOST:PORT/?Action=connect&DBUser=USER&X-Amz-…`, for Aurora DSQL `HOST/?Action=ACTION&X-Amz-…`. All reserved
+/// characters of the user are encoded. The SDK's own generator leaves `+`, `&`, `%`, `#` and blanks as they are, which RDS
+/// refuses or which change the URL's meaning.
 pub(super) fn sign_token(credentials: &Credentials, wanted: TokenRequest<'_>) -> Result<Secret, SignError> {
     let failed = |detail: String| SignError { address: wanted.address.clone(), detail };
     let (url, service) = url_and_service(wanted);

@@ -1,9 +1,9 @@
-//! The targets, and what is none, with what RDS says about them: for people who choose.
+//! The targets, and the databases that are no targets, each with its properties in RDS: people choose by them.
 
 use super::merge::Merged;
 use super::{Discovered, Resource, Skipped, Target};
 
-/// A target, with what RDS says about it.
+/// A target with its properties in RDS.
 #[derive(Clone, Debug)]
 pub struct Described {
     /// The target.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The guard rails of a database, from its tags. They protect from mistakes and are no lock: an application that sets a parameter itself
-/// overrides the one here. The rights in the database decide what a user may do.
+/// The guard rails of a database, from its tags. They protect from mistakes and are no lock: an application that sets a
+/// parameter itself overrides the one here. The rights in the database decide what a user may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GuardRails {
     /// The tag `rds-auth-proxy:read-only`: transactions are read-only unless they say otherwise (`default_transaction_read_only`).

@@ -73,7 +73,7 @@ impl Listing {
         }
     }
 
-    /// The targets, with what the last list of RDS says about them.
+    /// The targets, with their properties in the last list of RDS.
     pub(super) fn described(&self) -> Vec<Described> {
         let state = self.state();
         described(&state.merged, &state.discovered)

@@ -23,9 +23,9 @@ impl LocalPort {
     }
 }
 
-/// A port for each of these targets, given by name and configured port. Configured ports come first, then the others in
-/// the order of their names, so every machine with the same targets has the same ports. A target whose port is taken gets the next free one of the
-/// derived range; one for which none is left is absent.
+/// A port for each of these targets, given by name and configured port. Configured ports come first, then the others in the order
+/// of their names, so every machine with the same targets has the same ports. A target whose port is taken gets the next free one
+/// of the derived range; one for which none is left is absent.
 #[must_use]
 pub fn local_ports<'a>(
     targets: impl IntoIterator<Item = (&'a str, Option<u16>)>,

@@ -41,10 +41,10 @@ pub fn only_case_differs<'a>(names: impl Iterator<Item = &'a str>) -> Option<Str
     (names.len() > 1).then(|| format!("{} differ only in case; use the exact name", names.join(" and ")))
 }
 
-/// The similarity from which on, between 0 and 1, a name counts as a misspelling of another.
+/// From this similarity on, between 0 and 1, a name counts as a misspelling of another.
 const SIMILAR: f64 = 0.6;
 
-/// What a similar beginning counts less than a similar name.
+/// The weight of a similar beginning against a similar whole name.
 const BEGINNING: f64 = 0.9;
 
 /// The names that a misspelt name or pattern may stand for: the most similar first, at most `count`. A long name may also begin

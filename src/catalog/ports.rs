@@ -117,7 +117,7 @@ pub trait Dial: Send + Sync {
 pub struct TunnelStream {
     /// The stream, without TLS inside it.
     pub socket: Socket,
-    /// What is at its other end, for texts: `pod NAME`.
+    /// The name of its other end in texts: `pod NAME`.
     pub end: String,
     /// Whether the tunnel encrypts by itself and its entrance has proved its identity, so that a password may pass without
     /// TLS inside: nothing between this machine and the cluster can read the stream or pose as its other end. Each stream has

@@ -1,4 +1,4 @@
-//! What databases are in RDS, for people who choose among them.
+//! Kind, engine, version and account of a database in RDS: people choose by them.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum EndpointKind {
     Dsql,
 }
 
-/// What RDS says about a database beside its address.
+/// The properties of a database in RDS, beside its address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resource {
     /// Its kind.

@@ -14,7 +14,7 @@ pub struct Skipped {
     pub region: Option<String>,
     /// The database to suggest.
     pub database: Option<String>,
-    /// What it is in RDS; absent for a target of the configuration.
+    /// Its properties in RDS; absent for a target of the configuration.
     pub resource: Option<Resource>,
     /// Why it cannot be used, and what to do.
     pub reason: String,

@@ -122,7 +122,7 @@ pub struct Discovered {
     pub address: HostPort,
     /// Its AWS region, from its ARN.
     pub region: String,
-    /// What it is in RDS, for people.
+    /// Its properties in RDS: people choose by them.
     pub resource: Resource,
     /// The service that verifies its IAM tokens.
     pub service: IamService,

@@ -5,6 +5,7 @@
 mod client;
 mod export;
 mod sessions;
+mod source;
 mod targets;
 mod token;
 mod values;

@@ -1,13 +1,9 @@
 //! The banner of a client: its target, and how to connect.
 
 use std::borrow::Cow;
-use std::path::Path;
 
-use crate::net::{Address, HostPort};
+use crate::net::{Address, HostPort, SOCKET_PREFIX};
 use crate::process::{Sanitized, Style};
-
-/// The file name of a Unix socket for libpq is this and the port (PostgreSQL manual, "libpq", `host`).
-const SOCKET_PREFIX: &str = ".s.PGSQL.";
 
 /// A listener and its target.
 #[derive(Clone, Copy)]
@@ -49,15 +45,11 @@ impl Banner<'_> {
 
 /// The flags for psql to reach the listener; absent for a Unix socket whose file name psql does not look for.
 pub(super) fn psql_flags(listen: &Address) -> Option<String> {
-    match listen {
-        Address::Tcp(address) => Some(format!("-h {} -p {}", address.reachable_host(), address.port)),
-        Address::Unix(path) => socket_flags(path),
-    }
-}
-
-fn socket_flags(path: &Path) -> Option<String> {
-    let port: u16 = path.file_name()?.to_str()?.strip_prefix(SOCKET_PREFIX)?.parse().ok()?;
-    Some(format!("-h {} -p {port}", quoted(path.parent()?.to_str()?)))
+    let host = match listen {
+        Address::Tcp(address) => Cow::Borrowed(address.reachable_host()),
+        Address::Unix(path) => quoted(path.parent()?.to_str()?),
+    };
+    Some(format!("-h {host} -p {}", listen.port()?))
 }
 
 /// The text as one word for a shell.

@@ -26,8 +26,8 @@ pub(super) struct Choice {
     pub(super) description: String,
 }
 
-/// The choice called `wanted`, in any case. Without such a choice, or without a name, prompts if a prompt is possible; else that is a
-/// usage error which lists the names.
+/// The choice called `wanted`, in any case. Without such a choice, or without a name, prompts if a prompt is possible; else
+/// that is a usage error which lists the names.
 pub(super) fn choose<'a>(
     kind: Kind,
     choices: &'a [Choice],

@@ -2,6 +2,7 @@
 
 use super::args::ClientArguments;
 use super::choose::{Choice, Kind, choose, require};
+use super::pick::{target_choice, why_unusable};
 use crate::app::client::Chosen;
 use crate::catalog::{Directory, LookupError, NamePattern, Target};
 use crate::config::Config;
@@ -77,10 +78,8 @@ async fn choose_target(directory: &Directory, wanted: Option<&str>) -> Result<Ta
 async fn named(directory: &Directory, wanted: &str) -> Result<Option<Target>, CommandError> {
     match directory.by_name(wanted).await {
         Ok(target) => Ok(Some(target)),
-        Err(LookupError::Unknown { .. }) => match directory.why_skipped(wanted).await {
-            Some(why) => Err(CommandError::usage(format_args!(
-                "the target \"{wanted}\" cannot be used; RDS has it in {why}"
-            ))),
+        Err(LookupError::Unknown { .. }) => match why_unusable(directory, wanted).await {
+            Some(error) => Err(error),
             None => Ok(None),
         },
         Err(error) => Err(CommandError::usage(error)),
@@ -91,11 +90,6 @@ async fn named(directory: &Directory, wanted: &str) -> Result<Option<Target>, Co
 fn choices(directory: &Directory, targets: &[Target]) -> Vec<Choice> {
     let refused = directory.refused();
     targets.iter().map(target_choice).chain(refused.iter().filter_map(refused_choice)).collect()
-}
-
-fn target_choice(target: &Target) -> Choice {
-    let region = target.iam.as_ref().map(|iam| format!(" in {}", iam.region)).unwrap_or_default();
-    Choice { name: target.name.clone(), description: format!("{}{region}", target.address) }
 }
 
 fn refused_choice((place, error): &(String, LookupError)) -> Option<Choice> {

@@ -10,7 +10,7 @@ use super::password_file;
 use super::served::ServedTargets;
 use crate::app::client::{self, Chosen, Ready, Selection};
 use crate::app::start::Start;
-use crate::app::{ListenFlags, Prepared, PrivateAddress, Wrapped};
+use crate::app::{Catalog, ListenFlags, Prepared, PrivateAddress, Wrapped};
 use crate::catalog::named;
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
 use crate::process::logging::Log;
@@ -29,7 +29,7 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<
         listen_flags.address = Some(private.address().clone());
         log.quieten();
     }
-    let start = Start::read(arguments.configfile.as_deref(), mode, &log)?;
+    let start = Start::read(arguments.source.configfile.as_deref(), mode, &log)?;
     if listen_flags.address.is_none() {
         start.config.check_listen().map_err(CommandError::usage)?;
     }
@@ -40,7 +40,7 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<
     } else {
         Some(choose_upstream(&start.config, arguments.proxy_target.as_deref())?.clone())
     };
-    let catalog = client::catalog(&start.config, arguments.profile.as_deref(), arguments.all).await?;
+    let catalog = Catalog::load(&start.config, arguments.source.profile.as_deref(), arguments.all).await?;
     log.flush();
     let targets = choose_targets(&catalog.directory, &start.config, &arguments).await?;
     let only = match &targets {

@@ -35,7 +35,8 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<(), CommandError> {
 }
 
 async fn export(arguments: &ExportArguments, format: ExportFormat) -> Result<(), CommandError> {
-    let overview = Overview::load(arguments.configfile.as_deref(), arguments.profile.as_deref()).await?;
+    let overview =
+        Overview::load(arguments.source.configfile.as_deref(), arguments.source.profile.as_deref()).await?;
     if let Some(error) = overview.directory.error().filter(|_| arguments.write) {
         // A block without these targets would take them out of the file.
         return Err(CommandError::runtime(format_args!(

@@ -77,7 +77,7 @@ fn words_of_flag(definition: &clap::Command, text: &str) -> Option<usize> {
 fn drop_empty_values(command: &mut Command) {
     match command {
         Command::Client(client) => {
-            client.configfile.take_if(|path| path.as_os_str().is_empty());
+            client.source.drop_empty_values();
             client.target.retain(|name| !name.is_empty());
             client.proxy_target.take_if(|name| name.is_empty());
             client.listen.take_if(|address| address.is_empty());
@@ -99,15 +99,15 @@ fn drop_empty_values(command: &mut Command) {
             sessions.user.take_if(|name| name.is_empty());
         }
         Command::Targets(targets) => {
-            targets.configfile.take_if(|path| path.as_os_str().is_empty());
+            targets.source.drop_empty_values();
         }
         Command::Export(export) => {
-            export.configfile.take_if(|path| path.as_os_str().is_empty());
+            export.source.drop_empty_values();
             export.user.take_if(|name| name.is_empty());
             export.target.retain(|pattern| *pattern != NamePattern::of(""));
         }
         Command::Token(token) => {
-            token.configfile.take_if(|path| path.as_os_str().is_empty());
+            token.source.drop_empty_values();
         }
         Command::GenCert(_) | Command::Completion(_) | Command::Man(_) | Command::Version(_) => {}
     }
@@ -181,7 +181,7 @@ mod tests {
         let line =
             "rds-auth-proxy client --configfile c.yaml --target db --proxy-target far --password pw --direct";
         let Ok(Command::Client(client)) = read(line) else { panic!("not the client") };
-        assert_eq!(client.configfile.unwrap(), PathBuf::from("c.yaml"));
+        assert_eq!(client.source.configfile.unwrap(), PathBuf::from("c.yaml"));
         assert_eq!(client.target, ["db"]);
         assert_eq!(client.proxy_target.unwrap(), "far");
         assert_eq!(client.password.unwrap().expose(), b"pw");
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn defaults_are_the_documented_ones() {
         let Ok(Command::Client(client)) = read("rds-auth-proxy client") else { panic!("not the client") };
-        assert!(client.configfile.is_none() && client.target.is_empty() && !client.direct);
+        assert!(client.source.configfile.is_none() && client.target.is_empty() && !client.direct);
         assert!(client.proxy_target.is_none());
         assert!(client.password.is_none() && client.password_file.is_none());
         let Ok(Command::GenCert(made)) = read("rds-auth-proxy gen-cert --certificate c --key k") else {
@@ -243,7 +243,10 @@ mod tests {
             "p --direct --target=db client --configfile c.yaml",
         ] {
             let Ok(Command::Client(client)) = read(line) else { panic!("{line}") };
-            assert_eq!((client.configfile.unwrap(), client.target), ("c.yaml".into(), vec!["db".into()]));
+            assert_eq!(
+                (client.source.configfile.unwrap(), client.target),
+                ("c.yaml".into(), vec!["db".into()])
+            );
         }
         assert!(matches!(read("p --configfile client server"), Ok(Command::Server(server))
             if server.configfile == Some("client".into())));
@@ -284,7 +287,7 @@ mod tests {
             let words = words.iter().chain(more).map(OsString::from);
             let Ok(Command::Client(client)) = super::read(words.collect()) else { panic!("not the client") };
             assert!(client.password.is_none() && client.target.is_empty() && client.proxy_target.is_none());
-            assert!(client.configfile.is_none() && client.listen.is_none() && client.port.is_none());
+            assert!(client.source.configfile.is_none() && client.listen.is_none() && client.port.is_none());
             assert_eq!(client.password_file.is_some(), more.ends_with(&["f"]));
         }
         for command in ["server", "healthcheck"] {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::banner::{psql_flags, quoted};
+use super::columns::aligned;
 use crate::app::Served;
 use crate::net::Address;
 use crate::process::{Sanitized, Style};
@@ -39,7 +40,8 @@ impl ServedTargets<'_> {
         let (table, state) = if self.targets.is_empty() {
             (String::new(), "no target is known yet; each gets its port when AWS lists it")
         } else {
-            (table(self.targets, style) + "\n", "each target has its port")
+            let rows: Vec<_> = self.targets.iter().map(row).collect();
+            (aligned(&TITLES, &rows, style) + "\n", "each target has its port")
         };
         let rule = format!("Ready: {state}, {route}. At {shared} the database names the target");
         let command = match psql_flags(self.shared) {
@@ -50,29 +52,9 @@ impl ServedTargets<'_> {
     }
 }
 
-fn table(targets: &[Served], style: Style) -> String {
-    let rows: Vec<_> = targets.iter().map(row).collect();
-    let widths = rows.iter().fold(TITLES.map(str::len), |mut widths, row| {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-        widths
-    });
-    let line = |row: [&str; 4]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut text = style.bold(&line(TITLES)) + "\n";
-    for row in &rows {
-        text += &line(row.each_ref().map(String::as_str));
-        text.push('\n');
-    }
-    text
-}
-
 /// In the order of [`TITLES`].
-fn row(Served { target, port }: &Served) -> [String; 4] {
-    [
+fn row(Served { target, port }: &Served) -> Vec<String> {
+    vec![
         Sanitized(&target.name).to_string(),
         Sanitized(&target.address).to_string(),
         port.map_or(NO_PORT.to_owned(), |port| port.to_string()),

@@ -3,20 +3,16 @@
 mod entry;
 mod layout;
 
-use std::time::Duration;
-
 use tokio::time::sleep;
 use tracing::warn;
 
 use super::args::TargetsArguments;
 use super::{output, pick};
 use crate::app::{Overview, once};
+use crate::catalog::Directory;
 use crate::process::{CommandError, Hangup};
 use entry::Entry;
 use layout::Layout;
-
-/// The time between two lists of `--watch`, plus or minus a tenth, as a server refreshes its list.
-const INTERVAL: Duration = Duration::from_mins(1);
 
 /// Lists the targets, once or until the reader of the list ends.
 pub(super) fn run(arguments: &TargetsArguments) -> Result<(), CommandError> {
@@ -24,7 +20,8 @@ pub(super) fn run(arguments: &TargetsArguments) -> Result<(), CommandError> {
 }
 
 async fn list(arguments: &TargetsArguments) -> Result<(), CommandError> {
-    let mut overview = Overview::load(arguments.configfile.as_deref(), arguments.profile.as_deref()).await?;
+    let mut overview =
+        Overview::load(arguments.source.configfile.as_deref(), arguments.source.profile.as_deref()).await?;
     let mut hangup = Hangup::without_terminal();
     let layout = Layout::new(arguments);
     let mut shown = chosen(&overview, arguments).await?;
@@ -32,9 +29,8 @@ async fn list(arguments: &TargetsArguments) -> Result<(), CommandError> {
         return Ok(());
     }
     loop {
-        let jitter = INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64());
         tokio::select! {
-            () = sleep(jitter) => {}
+            () = sleep(Directory::refresh_pause()) => {}
             () = hangup.next() => {}
         }
         overview.refresh().await;

@@ -23,7 +23,8 @@ pub(super) fn run(arguments: &TokenArguments) -> Result<(), CommandError> {
 }
 
 async fn print(arguments: &TokenArguments) -> Result<(), CommandError> {
-    let overview = Overview::load(arguments.configfile.as_deref(), arguments.profile.as_deref()).await?;
+    let overview =
+        Overview::load(arguments.source.configfile.as_deref(), arguments.source.profile.as_deref()).await?;
     let target = pick::target(&overview.directory, &arguments.target).await?;
     let signed = overview.token(&target, &arguments.user).await?;
     output::print(text(&signed, arguments.output)?)

@@ -157,6 +157,7 @@ impl Set {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::GuardRails;
     use crate::net::HostPort;
     use crate::tls::{ClientIdentity, Connector, SelfSigned, Settings, SslMode};
     use crate::wire::ProtocolVersion;
@@ -171,7 +172,7 @@ mod tests {
             dial: None,
             database: database.map(Into::into),
             local_port: None,
-            guard_rails: crate::catalog::GuardRails::default(),
+            guard_rails: GuardRails::default(),
             tls: Arc::new(Connector::new(settings)),
             tls_open: false,
             iam: None,

@@ -54,8 +54,8 @@ impl<'a> Connectors<'a> {
         Settings { mode, roots: None, identity: self.identity.clone() }
     }
 
-    /// The connector of an upstream proxy's `ssl` section, whose `mode` has this default. Roots without a mode demand verification, which `prefer`
-    /// does not do: they mean at least `require`, and so `verify-ca`.
+    /// The connector of an upstream proxy's `ssl` section, whose `mode` has this default. Roots without a mode demand
+    /// verification, which `prefer` does not do: they mean at least `require`, and so `verify-ca`.
     pub(super) fn of_section(
         &self,
         path: &KeyPath,

@@ -21,7 +21,8 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether it may belong to another program: it is in the working directory, and its name says that it is neither YAML nor JSON.
+    /// Whether it may belong to another program: it is in the working directory, and its name says that it is neither YAML nor
+    /// JSON.
     #[must_use]
     pub fn may_be_foreign(&self) -> bool {
         self.origin == Origin::WorkingDirectory && other_format(&self.path).is_some()

@@ -10,7 +10,8 @@
 //! | decode | `decode`, `suggestion`, `raw`, `scalars`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
 //! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
-//! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a [`key_error::KeyError`] at a key path; `locate` finds its line.
+//! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a
+//! [`key_error::KeyError`] at a key path; `locate` finds its line.
 
 mod booleans;
 mod cert_pair;

@@ -190,9 +190,7 @@ impl TunnelError {
             | Self::PodUnreachable { .. } => io::ErrorKind::Other,
         }
     }
-}
 
-impl TunnelError {
     /// What the application reads beside the text.
     fn hint(&self) -> Option<String> {
         let Self::PluginSilent { printed: Some(printed), .. } = self else { return None };

@@ -17,6 +17,29 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+/// The file name of a Unix socket for libpq is this and the port (PostgreSQL manual, "libpq", `host`).
+pub const SOCKET_PREFIX: &str = ".s.PGSQL.";
+
+impl Address {
+    /// The port of an address; that of a Unix socket is in its file name. Absent if libpq does not look for a file of this name.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(address) => Some(address.port),
+            Self::Unix(path) => path.file_name()?.to_str()?.strip_prefix(SOCKET_PREFIX)?.parse().ok(),
+        }
+    }
+
+    /// The address with this port: on the same host, or the socket that libpq finds in the same directory.
+    #[must_use]
+    pub fn with_port(&self, port: u16) -> Self {
+        match self {
+            Self::Tcp(address) => Self::Tcp(HostPort { host: address.host.clone(), port }),
+            Self::Unix(path) => Self::Unix(path.with_file_name(format!("{SOCKET_PREFIX}{port}"))),
+        }
+    }
+}
+
 /// A host name or IP address with a port. Host names ignore case, as in DNS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostPort {

@@ -25,7 +25,7 @@ mod tcp_listeners;
 mod unix_listener;
 
 pub use accept::{UNLIMITED, accept};
-pub use address::{Address, HostPort, InvalidAddress};
+pub use address::{Address, HostPort, InvalidAddress, SOCKET_PREFIX};
 pub use buffer::Buffer;
 pub use dial::dial;
 pub use environment_proxy::{environment_proxy, proxy_variable};

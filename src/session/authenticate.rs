@@ -165,13 +165,7 @@ impl Conversation<'_> {
         if matches!(method, AuthMethod::Password | AuthMethod::Md5) {
             self.hop.check_password_allowed()?;
         }
-        let no_token = self.login.no_token.clone().filter(|_| self.cleartext);
-        self.hop.check_method(method).map_err(|failure| match failure {
-            Failure::MethodNotAllowed { hop, method, key, unverified, no_token: None } => {
-                Failure::MethodNotAllowed { hop, method, key, unverified, no_token }
-            }
-            other => other,
-        })
+        self.hop.check_method(method, self.login.no_token.as_ref().filter(|_| self.cleartext))
     }
 
     /// Answers a password request; the application receives `AuthenticationOk` only.

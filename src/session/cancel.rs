@@ -22,7 +22,7 @@ const ACTING: Duration = Duration::from_secs(5);
 /// follows it. No message that can follow a startup packet begins with this byte.
 pub(super) const ACKNOWLEDGED: u8 = b'C';
 
-/// Sends the packet to the hop and waits until the hop has closed the connection or acknowledges it, so that the application's connection
+/// Sends the packet to the hop and waits until the hop acknowledges it or closes the connection: the application's connection
 /// closes only after the cancel took effect.
 pub(super) async fn deliver(hop: &Hop, packet: &FirstPacket, limit: Duration) -> Result<(), Failure> {
     let mut certificate = ClientCertificate::Shown;

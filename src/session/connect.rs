@@ -80,14 +80,18 @@ impl HopStream {
         }
     }
 
-    /// Fails where the hop may not use this login method.
-    pub(super) fn check_method(&self, method: AuthMethod) -> Result<(), Failure> {
+    /// Fails where the hop may not use this login method. The error has `no_token`.
+    pub(super) fn check_method(&self, method: AuthMethod, no_token: Option<&String>) -> Result<(), Failure> {
         if self.methods.allows(method) {
             return Ok(());
         }
-        let (hop, key) = (self.name.clone(), self.auth_key.clone());
-        let unverified = self.default_methods;
-        Err(Failure::MethodNotAllowed { hop, method: method.name(), key, unverified, no_token: None })
+        Err(Failure::MethodNotAllowed {
+            hop: self.name.clone(),
+            method: method.name(),
+            key: self.auth_key.clone(),
+            unverified: self.default_methods,
+            no_token: no_token.cloned(),
+        })
     }
 
     /// Fails where a password, ours or the application's, would travel in clear text.

@@ -3,14 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use super::io_reason::{because, how};
+use super::failure_text::{because, excluded, how};
 use super::{DoorError, Fault, TooManyLogins};
 use crate::catalog::{LookupError, MintError, TokenError};
 use crate::net::InvalidAddress;
 use crate::tls::{SslMode, TlsError};
 use crate::wire::{DecodeError, EncodeError};
-
-const UNVERIFIED: &str = "is not allowed where TLS does not verify its certificate";
 
 /// The end of a connection before it became a session.
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +186,7 @@ pub enum Failure {
         reason: &'static str,
     },
     /// The hop uses a login method that `require_auth` excludes.
-    #[error("{hop} uses the login method {method}, which {}", if *unverified { UNVERIFIED.into() } else { format!("{key} excludes") })]
+    #[error("{hop} uses the login method {method}, which {}", excluded(key, *unverified))]
     MethodNotAllowed {
         /// The name of the hop.
         hop: String,

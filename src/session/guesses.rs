@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::Reason;
 
-/// As many refusals in the window are reported in the log. The alert in `build/monitoring` has the same number.
+/// From this number of refusals in the window on, the log names a peer. The alert in `build/monitoring` has the same number.
 const MANY: u32 = 100;
 
 /// The window has this many slices.

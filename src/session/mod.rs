@@ -23,7 +23,7 @@
 //! | `door.rs` | the listener and the TLS server name by which a connection came in |
 //! | `cancel.rs`, `cancel_keys.rs` | delivery of cancel requests; the target of a session by its cancel key |
 //! | `close.rs` | the last message and an orderly close |
-//! | `failure.rs`, `reason.rs`, `fault.rs`, `io_reason.rs` | why a connection fails, and the side that causes it |
+//! | `failure.rs`, `reason.rs`, `fault.rs`, `failure_text.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `live.rs` | the table of the open sessions, and the order to end one |
 //! | `client_version.rs` | the version of a client, between the two halves |
@@ -49,13 +49,13 @@ mod dropped_log;
 mod engine;
 mod explain;
 mod failure;
+mod failure_text;
 mod fault;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gauges;
 mod guesses;
-mod io_reason;
 mod last_error;
 mod limits;
 mod live;

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_a_name_of_its_own_and_a_row_in_the_documentation() {
+    fn every_reason_has_another_name_and_a_row_in_the_documentation() {
         let page = std::fs::read_to_string("docs/operations.md").unwrap();
         let names: HashSet<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
         assert_eq!(names.len(), Reason::ALL.len());

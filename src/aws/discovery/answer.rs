@@ -1,5 +1,5 @@
-//! Answers to calls that discovery can do without: those about clusters, RDS Proxy and Aurora DSQL. The policy of the Go program does
-//! not allow them.
+//! Answers to calls that discovery can do without: those about clusters, RDS Proxy and Aurora DSQL. The policy of the Go program
+//! does not allow them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -54,7 +54,7 @@ struct Pause {
     reason: Option<String>,
 }
 
-/// All clusters that the AWS identity may list. Both calls are optional: one that fails keeps what is in `last`.
+/// All clusters that the AWS identity may list. Both calls are optional: where one fails, the clusters of `last` stay.
 pub(super) async fn list(
     api: &Api,
     source: &CredentialSource,

@@ -53,7 +53,7 @@ async fn query_region(
     Err(DiscoverError { region: region.to_owned(), reason })
 }
 
-/// The instances and clusters with an engine that has not the PostgreSQL protocol.
+/// The instances and clusters with an engine that lacks the PostgreSQL protocol.
 async fn other_engines(
     region: &str,
     client: &Client,
@@ -79,18 +79,18 @@ async fn other_engines(
     };
     let of_instances = instances?.into_iter().filter_map(|instance| {
         let name = instance.db_instance_identifier().unwrap_or_default().to_owned();
-        with_other_engine(instance.engine(), Skipped { name, ..of_instance(&instance) }, region)
+        let engine = other_engine(instance.engine())?;
+        Some(of_instance(&instance).skipped(name, region, &engine))
     });
     let of_clusters = clusters.iter().filter_map(|cluster| {
         let name = format!("{}:writer", cluster.db_cluster_identifier().unwrap_or_default());
-        with_other_engine(cluster.engine(), Skipped { name, ..of_cluster(cluster, "writer") }, region)
+        let engine = other_engine(cluster.engine())?;
+        Some(of_cluster(cluster, "writer").skipped(name, region, &engine))
     });
     Ok(of_instances.chain(of_clusters).collect())
 }
 
-/// The database with its engine as the reason, unless a target can have that engine.
-fn with_other_engine(engine: Option<&str>, database: Skipped, region: &str) -> Option<Skipped> {
-    let engine = engine.filter(|engine| !ENGINES.contains(engine))?.to_owned();
-    let reason = Remark::Engine(engine).to_string();
-    Some(Skipped { region: Some(region.to_owned()), reason, ..database })
+/// The engine as the reason, unless a target can have that engine.
+fn other_engine(engine: Option<&str>) -> Option<Remark> {
+    engine.filter(|engine| !ENGINES.contains(engine)).map(|engine| Remark::Engine(engine.to_owned()))
 }

@@ -38,8 +38,8 @@ impl Discovery {
     }
 }
 
-/// The engine of the instance, or of the cluster before the colon, in any engine of RDS. Errors are no reason to fail: the user gets
-/// the error for an unknown name.
+/// The engine of the instance, or of the cluster before the colon, in any engine of RDS. Errors are no reason to fail: the user
+/// gets the error for an unknown name.
 async fn engine(client: &Client, name: &str) -> Option<String> {
     if let Some((cluster, _)) = name.split_once(':') {
         let found = client.describe_db_clusters().db_cluster_identifier(cluster).send().await.ok()?;

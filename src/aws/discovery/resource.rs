@@ -1,4 +1,4 @@
-//! What databases are in RDS, for people who choose among them.
+//! Kind, engine, version and account of databases in RDS.
 
 use aws_sdk_rds::types::{DbCluster, DbInstance};
 

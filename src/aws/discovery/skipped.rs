@@ -23,7 +23,7 @@ pub(super) enum Remark {
     OtherRegion(String),
     /// Skipped: it has another engine. Discovery does not list these.
     Engine(String),
-    /// Listed, without what these tags set. Each text names a tag, its value and what is wrong with it.
+    /// Listed, and some of its tags are ignored. Each text names a tag, its value and the error in it.
     Tags(Vec<String>),
 }
 

@@ -61,7 +61,8 @@ pub(super) fn value<'a>(tags: &'a [Tag], name: &str) -> Option<&'a str> {
     tags.iter().find(|tag| tag.name == name).map(|tag| tag.value.as_str())
 }
 
-/// The tag as `meaning` reads it, without blanks at its ends. A value that has none adds `problem` to the remark about the database.
+/// The tag as `meaning` reads it, without blanks at its ends. A value without a meaning adds `problem` to the remark about the
+/// database.
 fn read<T>(
     name: &str,
     tags: &[Tag],

@@ -1,4 +1,4 @@
-//! What is known about the databases that a listing skips.
+//! The databases that a listing skips, with their properties.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,15 @@ use super::endpoint::address;
 use super::proxies::{PORT, Proxies};
 use super::resource;
 use super::skipped::Remark;
-use crate::catalog::{EndpointKind, Skipped};
+use crate::catalog::{EndpointKind, Resource, Skipped};
 use crate::net::HostPort;
+
+/// The properties of a database that is no target.
+pub(super) struct Unusable {
+    address: Option<HostPort>,
+    database: Option<String>,
+    resource: Option<Resource>,
+}
 
 /// The databases of a listing with a remark that skips them, by their names.
 pub(super) fn skipped(
@@ -29,66 +36,60 @@ pub(super) fn skipped(
                 .map(of_instance),
             Some((proxy, "proxy")) => proxies.find(proxy).map(of_proxy),
             Some((proxy, kind)) if kind.starts_with("proxy:") => {
-                proxies.find(proxy).map(|proxy| Skipped { address: None, ..of_proxy(proxy) })
+                proxies.find(proxy).map(|proxy| Unusable { address: None, ..of_proxy(proxy) })
             }
             Some((cluster, kind)) => clusters.find(cluster).map(|cluster| of_cluster(cluster, kind)),
         };
-        let found = found.unwrap_or_else(|| unnamed(None));
-        Skipped { name: name.clone(), region: Some(region.to_owned()), reason: remark.to_string(), ..found }
+        let found = found.unwrap_or(Unusable { address: None, database: None, resource: None });
+        found.skipped(name.clone(), region, remark)
     };
     skipped.map(describe).chain(proxies.others().map(|proxy| of_other_proxy(proxy, region))).collect()
 }
 
-fn unnamed(address: Option<HostPort>) -> Skipped {
-    Skipped {
-        name: String::new(),
-        address,
-        region: None,
-        database: None,
-        resource: None,
-        reason: String::new(),
+impl Unusable {
+    /// The database with its name, its region and the reason.
+    pub(super) fn skipped(self, name: String, region: &str, remark: &Remark) -> Skipped {
+        let Self { address, database, resource } = self;
+        let (region, reason) = (Some(region.to_owned()), remark.to_string());
+        Skipped { name, address, region, database, resource, reason }
     }
 }
 
-/// An instance, without name, region and reason.
-pub(super) fn of_instance(instance: &DbInstance) -> Skipped {
+/// An instance.
+pub(super) fn of_instance(instance: &DbInstance) -> Unusable {
     let endpoint = instance.endpoint();
-    let address = endpoint.and_then(|endpoint| address(endpoint.address(), endpoint.port()).ok());
-    Skipped {
+    Unusable {
+        address: endpoint.and_then(|endpoint| address(endpoint.address(), endpoint.port()).ok()),
         database: instance.db_name().map(str::to_owned),
         resource: Some(resource::of_instance(instance)),
-        ..unnamed(address)
     }
 }
 
-/// An endpoint of a cluster, without name, region and reason. `kind` is the part of its name behind the cluster.
-pub(super) fn of_cluster(cluster: &DbCluster, kind: &str) -> Skipped {
+/// An endpoint of a cluster. `kind` is the part of its name behind the cluster.
+pub(super) fn of_cluster(cluster: &DbCluster, kind: &str) -> Unusable {
     let (kind, host) = match kind {
         "writer" => (EndpointKind::Writer, cluster.endpoint()),
         "reader" => (EndpointKind::Reader, cluster.reader_endpoint()),
         _ => (EndpointKind::Custom, None),
     };
-    Skipped {
+    Unusable {
+        address: address(host, cluster.port()).ok(),
         database: cluster.database_name().map(str::to_owned),
         resource: Some(resource::of_cluster(cluster, kind)),
-        ..unnamed(address(host, cluster.port()).ok())
     }
 }
 
-fn of_proxy(proxy: &DbProxy) -> Skipped {
-    let address = address(proxy.endpoint(), Some(PORT)).ok();
-    let resource = resource::of_proxy(proxy.db_proxy_arn(), proxy.engine_family());
-    Skipped { resource: Some(resource), ..unnamed(address) }
+fn of_proxy(proxy: &DbProxy) -> Unusable {
+    Unusable {
+        address: address(proxy.endpoint(), Some(PORT)).ok(),
+        database: None,
+        resource: Some(resource::of_proxy(proxy.db_proxy_arn(), proxy.engine_family())),
+    }
 }
 
 fn of_other_proxy(proxy: &DbProxy, region: &str) -> Skipped {
     let family = proxy.engine_family().unwrap_or("unknown").to_lowercase();
-    Skipped {
-        name: format!("{}:proxy", proxy.db_proxy_name().unwrap_or_default()),
-        // Its port depends on the engine.
-        address: None,
-        region: Some(region.to_owned()),
-        reason: Remark::Engine(family).to_string(),
-        ..of_proxy(proxy)
-    }
+    let name = format!("{}:proxy", proxy.db_proxy_name().unwrap_or_default());
+    // Its port depends on the engine.
+    Unusable { address: None, ..of_proxy(proxy) }.skipped(name, region, &Remark::Engine(family))
 }

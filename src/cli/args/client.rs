@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
+use super::source::SourceArguments;
 use super::values::path_or_empty;
 use crate::secret::Secret;
 
@@ -13,18 +14,8 @@ use crate::secret::Secret;
 #[derive(Args)]
 #[command(after_help = CLIENT_EXAMPLES)]
 pub(in crate::cli) struct ClientArguments {
-    /// The configuration [default: config.yaml in the user's configuration directory, then here]
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "RDS_AUTH_PROXY_CONFIGFILE",
-        value_hint = ValueHint::FilePath,
-        value_parser = path_or_empty()
-    )]
-    pub(in crate::cli) configfile: Option<PathBuf>,
-    /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROFILE")]
-    pub(in crate::cli) profile: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) source: SourceArguments,
     /// The database to reach, by its name in RDS or in `targets`; without it, prompts if standard input is a terminal. Several
     /// times, or with `*` and `?` in the name, it reaches several databases, each on its port
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]

@@ -1,19 +1,17 @@
 //! The arguments of `export`.
 
-use std::path::PathBuf;
-
 use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueEnum};
 
+use super::source::SourceArguments;
 use super::targets::pattern;
-use super::values::path_or_empty;
 use crate::catalog::NamePattern;
 
 /// Arguments of `export`.
 #[derive(Args)]
 #[command(after_help = EXPORT_EXAMPLES)]
 pub(in crate::cli) struct ExportArguments {
-    /// What reads the settings
+    /// The tool that reads the settings
     #[arg(
         long,
         value_name = "FORMAT",
@@ -34,18 +32,8 @@ pub(in crate::cli) struct ExportArguments {
     /// Take the services out of that file
     #[arg(long, env = "RDS_AUTH_PROXY_REMOVE", value_parser = BoolishValueParser::new())]
     pub(in crate::cli) remove: bool,
-    /// The configuration of the client [default: config.yaml in the user's configuration directory, then here]
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "RDS_AUTH_PROXY_CONFIGFILE",
-        value_hint = ValueHint::FilePath,
-        value_parser = path_or_empty()
-    )]
-    pub(in crate::cli) configfile: Option<PathBuf>,
-    /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROFILE")]
-    pub(in crate::cli) profile: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) source: SourceArguments,
 }
 
 /// The reader of the settings.

@@ -1,11 +1,10 @@
 //! The arguments of `targets`.
 
-use std::path::PathBuf;
-
+use clap::Args;
 use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
-use clap::{Args, ValueHint};
 
-use super::values::{OutputFormat, path_or_empty};
+use super::source::SourceArguments;
+use super::values::OutputFormat;
 use crate::catalog::NamePattern;
 
 /// Arguments of `targets`.
@@ -15,18 +14,8 @@ pub(in crate::cli) struct TargetsArguments {
     /// Only targets with these names; `*` stands for any text, `?` for one character
     #[arg(value_name = "PATTERN", value_parser = pattern())]
     pub(in crate::cli) patterns: Vec<NamePattern>,
-    /// The configuration of the client [default: config.yaml in the user's configuration directory, then here]
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "RDS_AUTH_PROXY_CONFIGFILE",
-        value_hint = ValueHint::FilePath,
-        value_parser = path_or_empty()
-    )]
-    pub(in crate::cli) configfile: Option<PathBuf>,
-    /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROFILE")]
-    pub(in crate::cli) profile: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) source: SourceArguments,
     /// The format of the list
     #[arg(long, value_name = "FORMAT", env = "RDS_AUTH_PROXY_OUTPUT", value_enum, default_value = "text")]
     pub(in crate::cli) output: OutputFormat,

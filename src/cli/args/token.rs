@@ -1,28 +1,17 @@
 //! The arguments of `token`.
 
-use std::path::PathBuf;
-
+use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, ValueHint};
 
-use super::values::{OutputFormat, path_or_empty};
+use super::source::SourceArguments;
+use super::values::OutputFormat;
 
 /// Arguments of `token`.
 #[derive(Args)]
 #[command(after_help = TOKEN_EXAMPLES)]
 pub(in crate::cli) struct TokenArguments {
-    /// The configuration of the client [default: config.yaml in the user's configuration directory, then here]
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "RDS_AUTH_PROXY_CONFIGFILE",
-        value_hint = ValueHint::FilePath,
-        value_parser = path_or_empty()
-    )]
-    pub(in crate::cli) configfile: Option<PathBuf>,
-    /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROFILE")]
-    pub(in crate::cli) profile: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) source: SourceArguments,
     /// The database, by its name in RDS or in `targets`
     #[arg(
         long,

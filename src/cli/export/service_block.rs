@@ -16,8 +16,8 @@ pub(super) struct Malformed {
     line: usize,
 }
 
-/// The file with these services in the part. A file without the part gets it at its end, behind an empty line, so that a service of the
-/// same name before it counts.
+/// The file with these services in the part. A file without the part gets it at its end, behind an empty line, so that a
+/// service of the same name before it counts.
 pub(super) fn with_services(file: &[u8], services: &str) -> Result<Vec<u8>, Malformed> {
     let part = format!("{BEGIN}\n{EXPLANATION}\n{services}{END}\n");
     let found = find(file)?;

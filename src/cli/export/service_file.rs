@@ -54,8 +54,8 @@ fn path() -> Result<PathBuf, CommandError> {
     })
 }
 
-/// Replaces the file by what `change` makes of it, at once: a reader sees the old or the new one. A link stays, and the file behind it
-/// changes.
+/// Replaces the file by what `change` makes of it, at once: a reader sees the old or the new one. A link stays, and the file
+/// behind it changes.
 fn change(path: &Path, change: impl FnOnce(&[u8]) -> Result<Vec<u8>, Malformed>) -> Result<(), CommandError> {
     let failed = |error: &io::Error| {
         CommandError::runtime(format_args!("the service file {} cannot be changed: {error}", path.display()))

@@ -5,12 +5,12 @@ use serde::Serialize;
 use crate::app::{Reachable, fits};
 use crate::catalog::{NamePattern, Resource, Skipped};
 
-/// A target, or a database that is none, as `docs/schemas/targets.json` describes it. What is not known is absent.
+/// A target, or a database that is none, as `docs/schemas/targets.json` describes it. Properties that are not known are absent.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Entry {
     /// The name for `--target`.
     pub(super) name: String,
-    /// `instance`, `writer`, `reader`, `custom` or `proxy` in RDS; `static` in the configuration.
+    /// That of [`Resource`] in RDS; `static` in the configuration.
     pub(super) kind: String,
     pub(super) engine: Option<String>,
     pub(super) version: Option<String>,
