@@ -1,16 +1,12 @@
 //! The command line of the client: prompts, output and usage errors.
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
-
 use crate::support::builder::World;
-use crate::support::output::Output;
 use crate::support::proxy::{Finished, Launch};
 use crate::support::raw::Raw;
-use crate::support::runtime;
+#[cfg(target_os = "linux")]
+use crate::support::terminal::Terminal;
 use crate::support::world::Running;
 
 async fn world_of_two_databases() -> Running {
@@ -249,53 +245,25 @@ async fn the_error_names_an_address_in_use() {
     );
 }
 
-/// The program `script` provides a terminal.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn on_a_terminal_the_client_prompts_for_the_target() {
     let world = world_of_two_databases().await;
     let launch = without_target(&world, &[]);
-    let words: Vec<_> = std::iter::once(launch.binary.display().to_string())
-        .chain(launch.arguments.iter().cloned())
-        .map(|word| format!("'{word}'"))
-        .collect();
-    let mut command = Command::new("script");
-    command
-        .args(["--quiet", "--return", "--command", &format!("exec {}", words.join(" ")), "/dev/null"])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", &world.directory)
-        .env("TERM", "xterm")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = runtime::within(async move { command.spawn().unwrap() }).await;
-    let mut keyboard = child.stdin.take().unwrap();
-    let screen = Output::collect("the screen".into(), child.stdout.take().unwrap());
-    let wait_for = async |text: &str| {
-        for _ in 0..600 {
-            if screen.text().contains(text) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("`{text}` is not on the screen: {}", screen.text());
-    };
-    wait_for("Which target?").await;
-    keyboard.write_all(b"people").await.unwrap();
-    keyboard.write_all(b"\r").await.unwrap();
-    wait_for(&world.database("people-db").endpoint()).await;
-    wait_for("-U YOUR_DATABASE_USER").await;
-    let text = screen.text();
+    let mut terminal = Terminal::launch(&launch).await;
+    terminal.expect("Which target?").await;
+    terminal.press("people").await;
+    terminal.press("\r").await;
+    terminal.expect(&world.database("people-db").endpoint()).await;
+    terminal.expect("-U YOUR_DATABASE_USER").await;
+    let text = terminal.text();
     let (_, rest) = text.split_once("psql -h 127.0.0.1 -p ").unwrap();
     let port = rest.split_once(' ').unwrap().0.parse().unwrap();
     let refusal = Raw::log_in(port, &[("user", "alice")]).await.err().unwrap();
     assert!(refusal.message().contains("the upstream proxy default at localhost:"), "{refusal:?}");
-    keyboard.write_all(b"\x03").await.unwrap();
-    let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap();
-    assert!(status.success(), "{status}: {}", screen.text());
+    terminal.press("\x03").await;
+    let status = terminal.ended().await;
+    assert!(status.success(), "{status}: {}", terminal.text());
 }
 
 /// pgjdbc tries only the first address of a name, which differs between Java, libpq and this program.

@@ -1,7 +1,6 @@
 //! A client on a laptop: where it listens, what it logs at its start, and what it does with a changed configuration.
 
 use std::fs;
-use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -10,11 +9,11 @@ use tokio_postgres::NoTls;
 
 use crate::support::builder::World;
 use crate::support::instance::{Cluster, Instance};
-use crate::support::output::Output;
 use crate::support::ports::free_port;
 use crate::support::proxy::{Launch, Proxy};
-use crate::support::runtime;
 use crate::support::scratch;
+#[cfg(target_os = "linux")]
+use crate::support::terminal::{Terminal, line, script};
 
 const UNREACHABLE: &str = "the upstream proxy cannot be reached; connections fail until it can";
 
@@ -175,36 +174,19 @@ async fn a_running_client_follows_its_configuration_as_far_as_it_can() {
     client.wait_for_log("DEBUG").await;
 }
 
-/// A shell ends its jobs with SIGHUP when its terminal closes. The program `script` provides a terminal.
+/// A shell ends its jobs with SIGHUP when its terminal closes.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_client_ends_with_its_terminal() {
     let (launch, _) = lonely("{listen_addr: '127.0.0.1:0'}");
-    let words: Vec<_> = std::iter::once(launch.binary.display().to_string())
-        .chain(launch.arguments.iter().cloned())
-        .map(|word| format!("'{word}'"))
-        .collect();
-    let directory = scratch::new_directory("terminal");
-    let pid = directory.join("pid");
-    let shell = format!("echo $$ > '{}'; exec {}", pid.display(), words.join(" "));
-    let mut command = Command::new("script");
-    command
-        .args(["--quiet", "--return", "--command", &shell, "/dev/null"])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", &directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = runtime::within(async move { command.spawn().unwrap() }).await;
-    let _keyboard = child.stdin.take().unwrap();
-    let screen = Output::collect("the screen".into(), child.stdout.take().unwrap());
-    let ready = |text: &str| text.contains("Ready: ").then_some(());
-    assert!(screen.wait_for(Duration::from_mins(1), ready).await.is_some(), "{}", screen.text());
+    let pid = scratch::new_directory("terminal").join("pid");
+    let shell = format!("echo $$ > '{}'; exec {}", pid.display(), line(&launch));
+    let mut terminal = Terminal::start(script(&shell)).await;
+    terminal.expect("Ready: ").await;
     let pid: i32 = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::HUP).unwrap();
-    let ended = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap();
-    assert_eq!(ended.code(), Some(128 + 1), "{ended}: {}", screen.text());
+    let ended = terminal.ended().await;
+    assert_eq!(ended.code(), Some(128 + 1), "{ended}: {}", terminal.text());
 }
 
 /// The Go program reads the same keys in both modes, so the wrong file is an easy mistake.

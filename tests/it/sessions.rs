@@ -17,6 +17,8 @@ use crate::support::proxy::{Finished, Launch};
 use crate::support::raw::{Raw, query};
 use crate::support::runtime;
 use crate::support::scratch::unique;
+#[cfg(target_os = "linux")]
+use crate::support::terminal::script;
 use crate::support::world::Running;
 
 /// Both proxies with an admin socket. Neither cancels a query whose application disappears.
@@ -247,7 +249,6 @@ async fn watch_lists_again_until_its_reader_ends() {
     world.stop().await;
 }
 
-/// The program `script` provides a terminal.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn on_a_terminal_the_list_is_a_table() {
@@ -256,9 +257,7 @@ async fn on_a_terminal_the_list_is_a_table() {
     list_of(&world, "client", 1).await;
     let binary = env!("CARGO_BIN_EXE_rds-auth-proxy");
     let line = format!("'{binary}' sessions --socket '{}'", socket(&world, "client").display());
-    let mut command = Command::new("script");
-    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_clear().env("TERM", "dumb");
-    let output = command.env("PATH", std::env::var_os("PATH").unwrap()).output().await.unwrap();
+    let output = script(&line).env("TERM", "dumb").output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let rows: Vec<_> = text.lines().map(str::trim_end).collect();
     assert!(rows[0].starts_with("ID  SINCE ") && rows[0].ends_with("  SENT  RECEIVED  IDLE"), "{text}");

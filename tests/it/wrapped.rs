@@ -1,20 +1,16 @@
 //! `client --target NAME -- COMMAND`: a command with a private socket.
 
 use std::fs;
-use std::process::Stdio;
-use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
-use tokio::process::Command;
 
 use crate::cancel::wait_for_queries;
 use crate::support::builder::World;
-use crate::support::output::Output;
 use crate::support::proxy::{Finished, Launch};
-use crate::support::runtime;
 use crate::support::scratch::{new_directory, unique};
+#[cfg(target_os = "linux")]
+use crate::support::terminal::Terminal;
 use crate::support::world::Running;
 
 async fn world() -> Running {
@@ -152,55 +148,25 @@ async fn a_command_that_did_not_run_has_not_succeeded() {
     world.stop().await;
 }
 
-/// The program `script` provides a terminal, and its keyboard.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn psql_keeps_the_terminal_and_ctrl_c_cancels_its_query() {
     let world = world().await;
     let launch = launch(&world, &["--user", "alice"], &["psql", "-X", "-w"]);
-    let words: Vec<_> = std::iter::once(launch.binary.display().to_string())
-        .chain(launch.arguments.iter().cloned())
-        .map(|word| format!("'{word}'"))
-        .collect();
-    let mut command = Command::new("script");
-    command
-        .args(["--quiet", "--return", "--command", &format!("exec {}", words.join(" ")), "/dev/null"])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", &world.directory)
-        .env("TERM", "xterm")
-        .env("PAGER", "cat")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = runtime::within(async move { command.spawn().unwrap() }).await;
-    let mut keyboard = child.stdin.take().unwrap();
-    let screen = Output::collect("the screen".into(), child.stdout.take().unwrap());
-    let expect = async |text: &str| {
-        // A prompt ends no line, so there is nothing to wait for but the text.
-        for _ in 0..600 {
-            if screen.text().contains(text) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("`{text}` is not on the screen: {}", screen.text());
-    };
-    expect("app=>").await;
+    let mut terminal = Terminal::launch(&launch).await;
+    terminal.expect("app=>").await;
     let sql = format!("select pg_sleep(300) as {};", unique("wrapped"));
-    keyboard.write_all(format!("{sql}\n").as_bytes()).await.unwrap();
+    terminal.press(&format!("{sql}\n")).await;
     wait_for_queries(&world, &sql, 1).await;
-    keyboard.write_all(b"\x03").await.unwrap();
-    expect("canceling statement due to user request").await;
+    terminal.press("\x03").await;
+    terminal.expect("canceling statement due to user request").await;
     wait_for_queries(&world, &sql, 0).await;
-    keyboard.write_all(b"select 41 + 1 as answer;\n").await.unwrap();
-    expect("(1 row)").await;
-    assert!(!screen.text().contains("INFO"), "{}", screen.text());
-    keyboard.write_all(b"\\q\n").await.unwrap();
-    let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap();
-    assert!(status.success(), "{status}: {}", screen.text());
+    terminal.press("select 41 + 1 as answer;\n").await;
+    terminal.expect("(1 row)").await;
+    assert!(!terminal.text().contains("INFO"), "{}", terminal.text());
+    terminal.press("\\q\n").await;
+    let status = terminal.ended().await;
+    assert!(status.success(), "{status}: {}", terminal.text());
     expect_clean(&launch);
     world.stop().await;
 }

@@ -6,7 +6,7 @@
 //! - `fake_rds`, with `gate` and `protocol`: the RDS instance in front of it
 //! - `fake_aws`, with `rds_api`, `dsql_api` and `aws_failure`: the AWS endpoint
 //! - `raw`, `fake_database`: an application and a database that send any bytes
-//! - `proxy`, `output`: the binary under test and its output
+//! - `proxy`, `output`, `terminal`: the binary under test, its output, and a terminal for it
 //! - `relay`, `workload`, `resource_usage`: a bad network, an application that verifies every byte, the resources of a proxy
 //! - `builder`, `config`, `instance`, `rds_proxy`, `dsql`, `world`: a whole world; `World::new().with_instance("db-1").start()` begins a test
 //! - `relayed_chain`: a world with a relay on each link
@@ -39,6 +39,7 @@ pub mod raw;
 
 pub mod output;
 pub mod proxy;
+pub mod terminal;
 
 pub mod relay;
 pub mod resource_usage;
