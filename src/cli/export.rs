@@ -16,6 +16,7 @@ use super::args::{ExportArguments, ExportFormat};
 use super::{output, pick};
 use crate::app::{Overview, Reachable, once};
 use crate::catalog::NamePattern;
+use crate::net::Address;
 use crate::process::CommandError;
 use settings::Settings;
 
@@ -42,6 +43,13 @@ async fn export(arguments: &ExportArguments, format: ExportFormat) -> Result<(),
         return Err(CommandError::runtime(format_args!(
             "nothing was written, because the list of targets is not complete: {error}"
         )));
+    }
+    if let (Address::Unix(_), ExportFormat::Jdbc | ExportFormat::Dbeaver | ExportFormat::Datagrip) =
+        (&overview.config.listen, format)
+    {
+        return Err(CommandError::usage(
+            "the JDBC driver has no Unix sockets; set proxy.listen_addr to an address such as 127.0.0.1:8001",
+        ));
     }
     let chosen = chosen(&overview, &arguments.target).await?;
     let settings = settings::of(&overview.config, chosen, arguments.user.as_deref())?;

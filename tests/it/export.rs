@@ -102,6 +102,33 @@ async fn a_client_with_tls_is_reached_with_tls() {
     world.stop().await;
 }
 
+/// Each target has a socket beside that of `listen_addr`.
+#[tokio::test]
+async fn a_client_on_a_unix_socket_is_reached_by_sockets() {
+    let world = World::new()
+        .with_instance(Instance::new("db-1").tag("rds-auth-proxy:local-port", "5433"))
+        .with_client("proxy: {listen_addr: 'unix:<directory>/.s.PGSQL.5432'}")
+        .target("db-*")
+        .start()
+        .await;
+    let services = exported(&world, "service", &["--user", "alice"]).await;
+    let directory = world.directory.display();
+    assert!(services.contains(&format!("host={directory}\nport=5433\n")), "{services}");
+    let url = exported(&world, "url", &["--user", "alice"]).await;
+    expect_alice(psql(&[url.trim_end()])).await;
+    let servers: Value =
+        serde_json::from_str(&exported(&world, "pgadmin", &["--user", "alice"]).await).unwrap();
+    assert_eq!(servers["Servers"]["1"]["Host"], json!(world.directory));
+    for format in ["jdbc", "dbeaver", "datagrip"] {
+        let ended = export(&world, format, &[]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        let part =
+            "the JDBC driver has no Unix sockets; set proxy.listen_addr to an address such as 127.0.0.1:8001";
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+    world.stop().await;
+}
+
 /// The JDBC driver of Debian's package libpostgresql-jdbc-java, or of `RDS_AUTH_PROXY_TEST_JDBC`.
 #[tokio::test]
 async fn the_jdbc_driver_reads_its_url() {

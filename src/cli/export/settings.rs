@@ -11,7 +11,7 @@ use crate::process::CommandError;
 pub(super) struct Settings {
     /// The name of the target.
     pub(super) name: String,
-    /// The host at which this machine reaches the client.
+    /// The host at which this machine reaches the client, or the directory of its Unix sockets.
     pub(super) host: String,
     /// The port of the client for this target.
     pub(super) port: u16,
@@ -28,9 +28,8 @@ pub(super) fn of(
     user: Option<&str>,
 ) -> Result<Vec<Settings>, CommandError> {
     let host = match &config.listen {
-        Address::Tcp(address) => address.reachable_host(),
-        // A socket has no port for each target.
-        Address::Unix(_) => "127.0.0.1",
+        Address::Tcp(address) => address.reachable_host().to_owned(),
+        Address::Unix(path) => path.parent().unwrap_or(path).to_string_lossy().into_owned(),
     };
     let ssl_mode = if config.acceptor.is_some() { "require" } else { "disable" };
     let mut all = Vec::new();
@@ -38,7 +37,7 @@ pub(super) fn of(
         let Some(port) = local_port else { continue };
         let settings = Settings {
             name: target.name,
-            host: host.to_owned(),
+            host: host.clone(),
             port,
             database: target.database,
             user: user.map(str::to_owned),

@@ -22,7 +22,12 @@ pub(super) fn render(settings: &[Settings], url: fn(&Settings) -> String) -> Str
 /// PostgreSQL manual, "Connection URIs".
 pub(super) fn postgresql(settings: &Settings) -> String {
     let user = settings.user.as_deref().map(|user| encoded(user) + "@").unwrap_or_default();
-    format!("postgresql://{user}{}/{}?sslmode={}", address(settings), database(settings), settings.ssl_mode)
+    let address = if settings.host.starts_with('/') {
+        format!("{}:{}", encoded(&settings.host), settings.port)
+    } else {
+        address(settings).to_string()
+    };
+    format!("postgresql://{user}{address}/{}?sslmode={}", database(settings), settings.ssl_mode)
 }
 
 /// The manual of the PostgreSQL JDBC driver, "Connecting to the Database"
@@ -53,6 +58,12 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::super::settings::tests::{odd, plain};
     use super::*;
+
+    #[test]
+    fn a_directory_of_sockets_is_encoded() {
+        let settings = Settings { host: "/run/o k".into(), ..plain("a") };
+        assert_eq!(postgresql(&settings), "postgresql://%2Frun%2Fo%20k:29820/?sslmode=disable");
+    }
 
     #[test]
     fn one_url_stands_alone_and_several_have_names() {
