@@ -82,6 +82,8 @@ pub struct Aws {
     problem: Option<NoCredentials>,
     /// A file that may name the region.
     broken_file: Option<BrokenFile>,
+    /// A profile is named that no file has.
+    no_profile: Option<NoCredentials>,
     chain: Arc<Chain>,
     identities: Arc<Identities>,
     clock: AwsClock,
@@ -140,7 +142,8 @@ impl Aws {
             CredentialLoader::new(Arc::new(move || new_config().http_client(client.clone())), files);
         loader.problem.clone_from(&problem);
         let region = find_region(&loader, &shared, regions).await;
-        Self { problem, broken_file, ..Self::with(loader, &shared, region).await }
+        let no_profile = loader.no_profile(&shared);
+        Self { problem, broken_file, no_profile, ..Self::with(loader, &shared, region).await }
     }
 
     async fn with(mut loader: CredentialLoader, shared: &SharedConfig, region: Option<NamedRegion>) -> Self {
@@ -159,7 +162,17 @@ impl Aws {
         let clock = AwsClock::default();
         let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(ReportDate(clock.clone()));
         let identities = Arc::new(Identities::new(aws_sdk_sts::Client::from_conf(sts.build())));
-        Self { config, region, profile, problem: None, broken_file: None, chain, identities, clock }
+        Self {
+            config,
+            region,
+            profile,
+            problem: None,
+            broken_file: None,
+            no_profile: None,
+            chain,
+            identities,
+            clock,
+        }
     }
 
     /// Lists the databases of `regions`, or of the AWS configuration's region if there are none.
@@ -196,9 +209,10 @@ impl Aws {
     }
 
     fn own_region(&self) -> Result<NamedRegion, AwsError> {
-        self.region.clone().ok_or_else(|| match &self.broken_file {
-            Some(error) => AwsError::BrokenFile(error.to_string()),
-            None => AwsError::NoRegion { profile: self.profile.clone() },
+        self.region.clone().ok_or_else(|| match (&self.broken_file, &self.no_profile) {
+            (Some(error), _) => AwsError::BrokenFile(error.to_string()),
+            (None, Some(error)) => AwsError::Unusable(error.to_string()),
+            (None, None) => AwsError::NoRegion { profile: self.profile.clone() },
         })
     }
 }

@@ -133,7 +133,7 @@ fn choose_targets(client: &mut ClientArguments, matches: &ArgMatches) {
 fn check_user(client: &ClientArguments, matches: &ArgMatches) -> Result<(), clap::Error> {
     let typed = matches.value_source("user") == Some(ValueSource::CommandLine);
     if typed && client.user.is_some() && client.command.is_empty() {
-        let text = "the argument '--user <NAME>' needs a command: -- <COMMAND>...\n";
+        let text = "the argument '--user <NAME>' needs a command: -- <COMMAND>...";
         return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, text));
     }
     Ok(())
@@ -149,7 +149,7 @@ fn choose_password(client: &mut ClientArguments, matches: &ArgMatches) -> Result
         (true, false) => client.password_file = None,
         (false, true) => client.password = None,
         (true, true) | (false, false) => {
-            let text = "the argument '--password <VALUE>' cannot be used with '--password-file <PATH>'\n";
+            let text = "the argument '--password <VALUE>' cannot be used with '--password-file <PATH>'";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
         }
     }

@@ -115,7 +115,8 @@ impl Failure {
             Self::Timeout { fault: Fault::Proxy | Fault::Hop | Fault::Database, .. }
             | Self::Silent(..)
             | Self::HopGone { .. }
-            | Self::HungUpBeforeTls(_) => SqlState::CannotConnectNow,
+            | Self::HungUpBeforeTls(_)
+            | Self::HopTls { source: TlsError::HungUp(_), .. } => SqlState::CannotConnectNow,
             Self::Unreachable { source, .. } | Self::RefusedLate { source, .. } if may_recover(source) => {
                 SqlState::CannotConnectNow
             }
@@ -160,7 +161,9 @@ impl Failure {
                 "Give the kubeconfig the CA of the cluster in place of insecure-skip-tls-verify or http://, turn TLS on at \
                  {hop}, or set its ssl mode to disable if the network between is trusted."
             )),
-            Self::HopGone { hop, .. } => Some(format!("The log of {hop} has the reason.")),
+            Self::HopGone { hop, .. } | Self::HopTls { hop, source: TlsError::HungUp(_) } => {
+                Some(format!("The log of {hop} has the reason."))
+            }
             Self::Silent(hop, _) => Some(format!(
                 "A paused database, as of Aurora Serverless, resumes in 15 s or more: connect again. Otherwise the log of {hop} \
                  has the reason."

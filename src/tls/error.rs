@@ -110,7 +110,10 @@ impl TlsError {
         let Some(rustls_error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
         else {
             return match error.kind() {
-                io::ErrorKind::UnexpectedEof => Self::HungUp(peer.to_owned()),
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe => Self::HungUp(peer.to_owned()),
                 _ => Self::Handshake(format!("the TLS handshake with {peer} failed: {error}")),
             };
         };

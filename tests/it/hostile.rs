@@ -84,9 +84,11 @@ async fn a_hop_that_closes_before_or_during_the_tls_handshake_is_reported() {
         &["hung up before TLS could begin"],
     )
     .await;
-    // During the handshake the error is the one of TLS, with the host name.
+    // During the handshake the error is the one of TLS, with the host name. The unread ClientHello makes it a reset.
     for refusal in refusals(&FakeDatabase::closing_after(b"S".to_vec()).await, "require").await {
-        refusal.expect("08001", &["rds-auth-proxy: ", "localhost"]);
+        refusal
+            .expect("57P03", &["rds-auth-proxy: localhost closed the connection during the TLS handshake"]);
+        assert!(refusal.hint().unwrap_or_default().starts_with("The log of "), "{refusal:?}");
     }
 }
 

@@ -107,15 +107,19 @@ impl CredentialLoader {
         if let Some(denied) = self.files.denied().first() {
             return NoCredentials::denied(denied);
         }
+        if matches!(error, CredentialsError::CredentialsNotLoaded(_))
+            && let Some(no_profile) = self.no_profile(shared)
+        {
+            return no_profile;
+        }
+        NoCredentials::not_loaded(&self.credential_source(), AssumedRole::read(&self.files).as_ref(), error)
+    }
+
+    /// The error where a profile is named that no file has.
+    pub(in crate::aws) fn no_profile(&self, shared: &SharedConfig) -> Option<NoCredentials> {
         let files = &self.files;
         let is_named = files.environment.get("AWS_PROFILE").is_some() && files.profile != "default";
-        if matches!(error, CredentialsError::CredentialsNotLoaded(_))
-            && is_named
-            && !shared.has(&files.profile)
-        {
-            return NoCredentials::no_profile(files, shared);
-        }
-        NoCredentials::not_loaded(&self.credential_source(), AssumedRole::read(files).as_ref(), error)
+        (is_named && !shared.has(&files.profile)).then(|| NoCredentials::no_profile(files, shared))
     }
 
     async fn provide(&self, shared: &SharedConfig) -> Result<Credentials, CredentialsError> {

@@ -90,7 +90,7 @@ impl NoCredentials {
         }
     }
 
-    /// No file has the profile that a variable names.
+    /// No file has the profile that a flag, the configuration or a variable names.
     pub(super) fn no_profile(files: &Files, shared: &SharedConfig) -> Self {
         let profile = &files.profile;
         let (config, credentials) = (files.config.display(), files.credentials.display());
@@ -99,7 +99,7 @@ impl NoCredentials {
         } else {
             let names = shared.names().join(", ");
             let names = if names.is_empty() { "none" } else { &names };
-            format!("set AWS_PROFILE to one of these: {names}")
+            format!("use one of these: {names}")
         };
         Self {
             reason: format!("the AWS profile \"{profile}\" is neither in {config} nor in {credentials}"),

@@ -201,7 +201,10 @@ fn a_profile_that_no_file_has_is_named() {
     let (config, credentials) = (file("config"), file("credentials"));
     let (reason, remedy) = Proxy::start(home.path(), &[("AWS_PROFILE", "prod")]).error();
     assert_eq!(reason, format!("the AWS profile \"prod\" is neither in {config} nor in {credentials}"));
-    assert_eq!(remedy, "set AWS_PROFILE to one of these: my dev, one");
+    assert_eq!(remedy, "use one of these: my dev, one");
+    let listed =
+        Proxy::start(home.path(), &[("AWS_PROFILE", "prod"), ("AWS_REGION", "")]).send("list").to_string();
+    assert!(listed.contains("is neither in") && listed.contains("use one of these: my dev, one"), "{listed}");
     let (_, remedy) = Proxy::start(home.path(), &[("AWS_PROFILE", "dev")]).error();
     assert_eq!(remedy, format!("write [profile dev] in place of [dev] in {config}"));
 }
