@@ -43,7 +43,6 @@ mod tunnel;
 
 pub(crate) use catalog::Catalog;
 pub(crate) use command::Wrapped;
-pub(crate) use doors::Served;
 pub(crate) use listen::ListenFlags;
 pub(crate) use overview::{Overview, Reachable, fits, once};
 pub(crate) use private_address::PrivateAddress;

@@ -1,13 +1,12 @@
 //! `client`: chooses the upstream proxy and the targets, and prints how to connect.
 
 use super::args::ClientArguments;
-use super::banner::Banner;
+use super::banner::{Banner, Row};
 use super::choose::{Choice, Kind, choose};
 use super::choose_targets::choose_targets;
 use super::listen;
 use super::output;
 use super::password_file;
-use super::served::ServedTargets;
 use crate::app::client::{self, Chosen, Ready, Selection};
 use crate::app::start::Start;
 use crate::app::{Catalog, ListenFlags, Prepared, PrivateAddress, Wrapped};
@@ -58,15 +57,14 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<
         prepared.command = Some(Wrapped::new(words, user, target.database.clone(), address));
         return Ok(prepared);
     }
-    let (listen, style) = (&prepared.address, Style::of_stdout());
+    let listen = &prepared.address;
+    let targets = match &only {
+        Some(target) => vec![Row::new(target, listen.port())],
+        None => served.iter().map(|served| Row::new(&served.target, served.port)).collect(),
+    };
     let upstream = upstream.as_ref().map(|upstream| upstream.name.as_str());
-    output::print(match &only {
-        Some(target) => {
-            let (database, address) = (target.database.as_deref(), &target.address);
-            Banner { target: &target.name, address, upstream, listen, database }.render(style)
-        }
-        None => ServedTargets { targets: &served, upstream, shared: listen }.render(style),
-    })?;
+    let banner = Banner { targets, shared: only.is_none(), upstream, listen };
+    output::print(banner.render(Style::of_stdout()))?;
     Ok(prepared)
 }
 

@@ -13,7 +13,7 @@
 //! | `menu`, `select` | the list of the prompt, and the terminal under it |
 //! | `password_file` | reads the password of `--password` or `--password-file` |
 //! | `columns` | tables |
-//! | `banner`, `served`, `output` | everything that is printed |
+//! | `banner`, `output` | everything that is printed |
 
 mod args;
 mod banner;
@@ -33,7 +33,6 @@ mod password_file;
 mod pick;
 mod read;
 mod select;
-mod served;
 mod sessions;
 mod targets;
 mod token;

@@ -1,13 +1,20 @@
 //! Bold and colours on the two output streams.
 
-use std::env;
 use std::io::{self, IsTerminal};
 
-/// Whether a stream takes escape sequences: only a terminal does, and not where `NO_COLOR` is set
-/// (<https://no-color.org>).
+use anstyle_query::{clicolor, clicolor_force, no_color, term_supports_color};
+
+/// Whether a stream gets escape sequences. The first of these decides, each if it is set (<https://no-color.org>,
+/// <https://bixense.com/clicolors>):
+///
+/// 1. `NO_COLOR`: none.
+/// 2. `CLICOLOR_FORCE`: always.
+/// 3. `CLICOLOR=0`: none.
+///
+/// Else a terminal gets them, unless `TERM` is `dumb`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
-    /// The terminal understands escape sequences and the user wants them.
+    /// The stream takes escape sequences, or the user wants them all the same.
     pub(crate) coloured: bool,
 }
 
@@ -32,10 +39,19 @@ impl Style {
         self.escaped("1;31", text)
     }
 
+    /// The text in bold green.
+    pub(crate) fn bold_green(self, text: &str) -> String {
+        self.escaped("1;32", text)
+    }
+
     fn of(stream: &impl IsTerminal) -> Self {
-        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-        Self { coloured: stream.is_terminal() && !refused && !dumb && understands_escapes() }
+        let by_terminal = || {
+            clicolor() != Some(false)
+                && stream.is_terminal()
+                && term_supports_color()
+                && understands_escapes()
+        };
+        Self { coloured: !no_color() && (clicolor_force() || by_terminal()) }
     }
 
     fn escaped(self, code: &str, text: &str) -> String {

@@ -161,12 +161,14 @@ async fn the_client_prints_the_psql_command() {
     let loaded = format!("the configuration was loaded file={}/", world.directory.display());
     assert!(client.log().contains(&loaded), "{}", client.log());
     let text = client.stdout.text();
-    let ready = format!(
-        "Ready: connections to 127.0.0.1:{} go to people-db ({}) through the upstream proxy default.",
-        client.port(),
-        world.database("people-db").endpoint()
+    let (port, address) = (client.port(), world.database("people-db").endpoint());
+    let summary = format!(
+        "TARGET     {:width$}  PORT   DATABASE\npeople-db  {address}  {port:<5}  app\n\nReady: connections to 127.0.0.1:{port} \
+         go to people-db through the upstream proxy default.",
+        "ADDRESS",
+        width = address.len()
     );
-    assert!(text.starts_with(&ready), "{text}");
+    assert!(text.starts_with(&summary), "{text}");
 }
 
 /// Other machines would log in with the identity of the client's user.

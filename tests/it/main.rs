@@ -41,6 +41,8 @@ mod strict_login;
 /// The files with which a client runs in the background.
 #[cfg(unix)]
 mod background;
+/// Colours, and the variables that decide on them.
+mod colours;
 /// A client that serves several databases.
 mod doors;
 /// Guard rails from RDS tags, and the name of a session.
