@@ -163,9 +163,9 @@ pub(super) async fn aws(config: &Config, profile: Option<&str>) -> Result<Option
     if !config.rds.enabled {
         return Ok(None);
     }
-    let profile = profile.or(config.aws_profile.as_deref());
+    let profile = profile.or(config.aws.profile.as_deref());
     let loaded = timeout(AWS_DEADLINE, Aws::load(&config.rds.regions, profile)).await;
-    loaded.map(Some).map_err(|_| {
+    loaded.map(|aws| Some(aws.assuming(&config.aws.roles))).map_err(|_| {
         CommandError::Runtime(format!(
             "the AWS configuration could not be read within {} s; check that the files of AWS_CONFIG_FILE and \
              AWS_SHARED_CREDENTIALS_FILE, or else ~/.aws, can be read",

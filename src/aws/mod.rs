@@ -27,6 +27,7 @@ mod clock;
 mod credentials;
 mod discovery;
 mod environment;
+mod error;
 #[cfg(test)]
 mod fake_aws;
 #[cfg(fuzzing)]
@@ -49,10 +50,11 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 
 use tracing::warn;
 
-use crate::catalog::AwsClock;
+use crate::catalog::{AwsClock, IamRole};
 use clock::ReportDate;
 use credentials::{
-    BrokenFile, Chain, CredentialLoader, Files, Identities, NoCredentials, SharedConfig, unusable_endpoint,
+    AssumeRole, AssumedRoles, BrokenFile, Chain, CredentialLoader, Files, Identities, NoCredentials,
+    SharedConfig, unusable_endpoint,
 };
 use environment::Environment;
 use http_client::http_client;
@@ -60,6 +62,7 @@ use region::{NamedRegion, find_region, is_region, with_region};
 use untraced::untraced;
 
 pub use discovery::{Discovery, describe};
+pub use error::AwsError;
 pub use minter::{Minter, SignedToken};
 
 /// The limit for a TCP and TLS connection to an AWS API.
@@ -87,39 +90,6 @@ pub struct Aws {
     chain: Arc<Chain>,
     identities: Arc<Identities>,
     clock: AwsClock,
-}
-
-/// The AWS configuration is not usable.
-#[derive(Debug, thiserror::Error)]
-pub enum AwsError {
-    /// Nothing names the region of the databases.
-    #[error(
-        "no AWS region is set: name the regions under `rds.regions` in the configuration, or set AWS_REGION, or \
-         `region` in the AWS profile \"{profile}\""
-    )]
-    NoRegion {
-        /// The profile in use.
-        profile: String,
-    },
-    /// The file that may name the region has a syntax error.
-    #[error(
-        "no AWS region can be read: {0}; correct that line, or name the regions under `rds.regions` in the configuration"
-    )]
-    BrokenFile(String),
-    /// A variable or a file has a setting with which no call can succeed.
-    #[error("{0}")]
-    Unusable(String),
-    /// A region is not a region.
-    #[error(
-        "\"{region}\" in {origin} is not an AWS region: a region consists of lower-case letters, digits and \
-         hyphens, such as us-east-1"
-    )]
-    InvalidRegion {
-        /// The value.
-        region: String,
-        /// What names it.
-        origin: String,
-    },
 }
 
 impl Aws {
@@ -152,17 +122,10 @@ impl Aws {
         loader.new_config = Arc::new(move || with_region(new_config(), own_region.clone()));
         let config = untraced(Box::pin(loader.sdk_config(shared).await.load())).await;
         let profile = loader.files.profile.clone();
-        let chain = Arc::new(Chain::new(loader));
-        let provider: Arc<dyn ProvideCredentials> = Arc::clone(&chain) as _;
-        let config = config
-            .into_builder()
-            .credentials_provider(SharedCredentialsProvider::new(provider))
-            .identity_cache(IdentityCache::no_cache())
-            .build();
-        let clock = AwsClock::default();
-        let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(ReportDate(clock.clone()));
-        let identities = Arc::new(Identities::new(aws_sdk_sts::Client::from_conf(sts.build())));
+        let (chain, clock) = (Arc::new(Chain::new(Arc::new(loader))), AwsClock::default());
+        let config = signed_by(&config, &chain);
         Self {
+            identities: identities(&config, &clock),
             config,
             region,
             profile,
@@ -170,9 +133,21 @@ impl Aws {
             broken_file: None,
             no_profile: None,
             chain,
-            identities,
             clock,
         }
+    }
+
+    /// The same with the credentials of these roles: its own assume the first one, those of each role the next.
+    #[must_use]
+    pub fn assuming(self, roles: &[IamRole]) -> Self {
+        if roles.is_empty() {
+            return self;
+        }
+        let sts = AssumeRole::new(&self.config, &self.clock);
+        let roles = AssumedRoles { base: self.chain, sts, roles: roles.to_vec() };
+        let chain = Arc::new(Chain::new(Arc::new(roles)));
+        let config = signed_by(&self.config, &chain);
+        Self { identities: identities(&config, &self.clock), config, chain, ..self }
     }
 
     /// Lists the databases of `regions`, or of the AWS configuration's region if there are none.
@@ -215,6 +190,21 @@ impl Aws {
             (None, None) => AwsError::NoRegion { profile: self.profile.clone() },
         })
     }
+}
+
+/// The configuration with these credentials.
+fn signed_by(config: &SdkConfig, chain: &Arc<Chain>) -> SdkConfig {
+    let provider: Arc<dyn ProvideCredentials> = Arc::clone(chain) as _;
+    config
+        .to_builder()
+        .credentials_provider(SharedCredentialsProvider::new(provider))
+        .identity_cache(IdentityCache::no_cache())
+        .build()
+}
+
+fn identities(config: &SdkConfig, clock: &AwsClock) -> Arc<Identities> {
+    let sts = aws_sdk_sts::config::Builder::from(config).interceptor(ReportDate(clock.clone()));
+    Arc::new(Identities::new(aws_sdk_sts::Client::from_conf(sts.build())))
 }
 
 /// The profiles, and the error if a file has a syntax error.

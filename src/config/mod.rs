@@ -7,12 +7,13 @@
 //! | parse | `parse`, `letters` | YAML text → a `tree` of keys and scalars |
 //! | merge | `merge` | merge keys → their keys; without the sections `x-…` |
 //! | expand | `expand` | references `${fromEnv:…}`, `${fromFile:…}` → their values |
-//! | decode | `decode`, `suggestion`, `raw`, `scalars`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
-//! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
+//! | decode | `decode`, `suggestion`, `raw`, `scalars`, `aws_scalars`, `one_or_many`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
+//! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `identity`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
 //! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a
 //! [`key_error::KeyError`] at a key path; `locate` finds its line.
 
+mod aws_scalars;
 mod booleans;
 mod cert_pair;
 mod connectors;
@@ -25,6 +26,7 @@ mod format;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod identity;
 mod key_error;
 mod key_path;
 mod letters;
@@ -32,6 +34,7 @@ mod load;
 mod locate;
 mod merge;
 mod mode;
+mod one_or_many;
 mod other_mode;
 mod parse;
 mod raw;
@@ -57,5 +60,6 @@ pub use mode::Mode;
 pub use remark::Remark;
 pub use scalars::log_level;
 pub use settings::{
-    Addresses, Config, Drain, Named, OnFull, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport,
+    Addresses, AwsIdentity, Config, Drain, Named, OnFull, Rds, SELF_SIGNED_HOSTS, Stop, Upstream,
+    UpstreamTransport,
 };

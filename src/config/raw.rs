@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
-use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText, ProfileName};
+use super::aws_scalars::{ExternalId, ProfileName, RegionName, RoleArn, SessionName};
+use super::one_or_many::OneOrMany;
+use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText};
 use super::settings::{Drain, OnFull};
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
@@ -29,6 +31,17 @@ pub(super) struct RawConfig {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Aws {
     pub(super) profile: Option<Parsed<ProfileName>>,
+    pub(super) assume_role: Option<OneOrMany<AssumeRole>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssumeRole {
+    pub(super) role_arn: Parsed<RoleArn>,
+    pub(super) session_name: Option<Parsed<SessionName>>,
+    pub(super) external_id: Option<Parsed<ExternalId>>,
+    pub(super) duration: Option<Parsed<Duration>>,
+    pub(super) region: Option<Parsed<RegionName>>,
 }
 
 #[derive(Default, Deserialize)]

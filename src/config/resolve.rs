@@ -18,7 +18,7 @@ use super::raw::{Proxy, ProxySsl, RawConfig, Ssl, Tag, TargetAcl};
 use super::remark::Remark;
 use super::scalars::Parsed;
 use super::settings::{Addresses, Config, Rds, SELF_SIGNED_HOSTS};
-use super::{other_mode, remote, targets, timeouts, upstream};
+use super::{identity, other_mode, remote, targets, timeouts, upstream};
 use crate::catalog::{self, Acl, DefaultTls};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
@@ -81,7 +81,7 @@ pub(super) fn resolve(
         admin_hosts: raw.proxy.admin_hosts.into_iter().map(|name| name.0.0).collect(),
         admin_socket,
         log_level: raw.proxy.log_level.map_or(LevelFilter::INFO, |level| level.0),
-        aws_profile: raw.aws.profile.map(|profile| profile.0.0),
+        aws: identity::resolve(&KeyPath::of(&["aws"]), raw.aws.profile, raw.aws.assume_role)?,
         audit_on_full: raw.audit.on_full.map(|on_full| on_full.0).unwrap_or_default(),
         acl: acl(raw.proxy.target_acl),
         remarks,

@@ -61,19 +61,6 @@ pub(super) struct HostName(pub(super) String);
 #[derive(Clone)]
 pub(super) struct PathText(pub(super) String);
 
-/// The name of an AWS profile.
-#[derive(Clone)]
-pub(super) struct ProfileName(pub(super) String);
-
-impl Scalar for ProfileName {
-    const EXPECTED: &'static str = "the name of an AWS profile";
-
-    fn read(text: &str) -> Option<Self> {
-        let name = text.trim();
-        (!name.is_empty()).then(|| Self(name.to_owned()))
-    }
-}
-
 impl Scalar for ListenAddress {
     const EXPECTED: &'static str = "an address of the form HOST:PORT or unix:/path";
 

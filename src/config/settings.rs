@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::error::ConfigError;
 use super::remark::Remark;
-use crate::catalog::{Acl, AuthMethods, DefaultTls, PortForward, StaticTarget};
+use crate::catalog::{Acl, AuthMethods, DefaultTls, IamRole, PortForward, StaticTarget};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
 use crate::tls::{Acceptor, ClientIdentity, Connector, ServerIdentity, SslMode};
@@ -46,8 +46,8 @@ pub struct Config {
     pub admin_socket: Option<PathBuf>,
     /// `proxy.log_level`: the log level if the environment sets none.
     pub log_level: LevelFilter,
-    /// `aws.profile`: the AWS profile, in place of `AWS_PROFILE` and of keys in the environment.
-    pub aws_profile: Option<String>,
+    /// `aws`: the AWS identity of the process.
+    pub aws: AwsIdentity,
     /// `audit.on_full`.
     pub audit_on_full: OnFull,
     /// `rds`: discovery.
@@ -119,6 +119,15 @@ pub struct Stop {
     pub delay: Duration,
     /// `drain_timeout`: the time that running sessions have after that.
     pub drain: Drain,
+}
+
+/// An AWS identity.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AwsIdentity {
+    /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment.
+    pub profile: Option<String>,
+    /// The roles to assume, one with the credentials of the one before.
+    pub roles: Vec<IamRole>,
 }
 
 /// What happens to new sessions while the queue of audit lines is full.

@@ -99,6 +99,8 @@ mod upstream;
 
 // AWS.
 
+/// Roles that client and server assume.
+mod assume_role;
 /// The sources of AWS credentials.
 mod credential_sources;
 /// AWS credentials that change or expire while the client runs.

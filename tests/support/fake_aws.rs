@@ -21,6 +21,7 @@ use super::dsql_api::{self, DsqlCluster};
 use super::identity::{AccessKey, Identities};
 use super::rds_api::{ACCOUNT, DbCluster, DbInstance, DbProxy, Listed, element, wrap};
 use super::runtime;
+use super::sts::Role;
 
 const RDS: &str = "http://rds.amazonaws.com/doc/2014-10-31/";
 const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -40,6 +41,9 @@ struct Contents {
     clusters: Vec<DbCluster>,
     proxies: Vec<DbProxy>,
     dsql: Vec<DsqlCluster>,
+    roles: Vec<Role>,
+    /// The credentials of roles, by the role's ARN.
+    assumed: Vec<(String, AccessKey)>,
     rules: Vec<Rule>,
     page_size: Option<usize>,
     requests: BTreeMap<String, usize>,
@@ -99,6 +103,19 @@ impl FakeAws {
         let clusters = &mut self.state.lock().unwrap().dsql;
         clusters.retain(|known| known.identifier != cluster.identifier);
         clusters.push(cluster);
+    }
+
+    /// Adds a role, or replaces the one with the same ARN.
+    pub fn put_role(&self, role: Role) {
+        let roles = &mut self.state.lock().unwrap().roles;
+        roles.retain(|known| known.arn != role.arn);
+        roles.push(role);
+    }
+
+    /// The credentials that were returned for a role, the last ones at the end.
+    pub fn assumed(&self, arn: &str) -> Vec<AccessKey> {
+        let state = self.state.lock().unwrap();
+        state.assumed.iter().filter(|(role, _)| role == arn).map(|(_, key)| key.clone()).collect()
     }
 
     /// Changes the instance with this name.
@@ -176,6 +193,9 @@ impl FakeAws {
     }
 
     fn describe(&self, request: &Request, key: &AccessKey) -> Result<String, ErrorReply> {
+        if request.action == "AssumeRole" {
+            return self.assume_role(request, key);
+        }
         let contents = self.state.lock().unwrap();
         let page = contents.page_size;
         match request.action.as_str() {
@@ -207,6 +227,23 @@ impl FakeAws {
                 Err(ErrorReply(StatusCode::BAD_REQUEST, "InvalidAction", text))
             }
         }
+    }
+
+    fn assume_role(&self, request: &Request, key: &AccessKey) -> Result<String, ErrorReply> {
+        let mut state = self.state.lock().unwrap();
+        let (assumed, answer) =
+            Role::assume(&state.roles, &key.owner(), &request.form).map_err(|(code, text)| {
+                let is_denied = code == "AccessDenied";
+                ErrorReply(
+                    if is_denied { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST },
+                    code,
+                    text,
+                )
+            })?;
+        self.identities.add(assumed.clone());
+        let arn = request.form.get("RoleArn").cloned().unwrap_or_default();
+        state.assumed.push((arn, assumed));
+        Ok(answer)
     }
 }
 
@@ -359,7 +396,7 @@ async fn answer(
 
 async fn respond(aws: &FakeAws, headers: HeaderMap, form: HashMap<String, String>) -> Response {
     let action = form.get("Action").cloned().unwrap_or_default();
-    let namespace = if action == "GetCallerIdentity" { STS } else { RDS };
+    let namespace = if ["GetCallerIdentity", "AssumeRole"].contains(&action.as_str()) { STS } else { RDS };
     *aws.state.lock().unwrap().requests.entry(action.clone()).or_default() += 1;
     let result = match aws.authenticate(&headers, form) {
         Err(reply) => Err(reply),
@@ -425,11 +462,9 @@ fn error_reply(failure: AwsFailure, action: &str) -> ErrorReply {
 }
 
 fn caller_identity(key: &AccessKey) -> String {
-    let arn = match key.session_token {
-        None => format!("arn:aws:iam::{ACCOUNT}:user/tester"),
-        Some(_) => format!("arn:aws:sts::{ACCOUNT}:assumed-role/tester/session"),
-    };
-    element("Arn", &arn) + &element("UserId", &format!("{}:session", key.id)) + &element("Account", ACCOUNT)
+    element("Arn", &key.owner())
+        + &element("UserId", &format!("{}:session", key.id))
+        + &element("Account", &key.account())
 }
 
 fn invalid(message: String) -> ErrorReply {

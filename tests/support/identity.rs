@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use super::rds_api::ACCOUNT;
 use super::scratch::random_text;
 
 /// An access key of IAM (`AKIA…`) or STS (`ASIA…`, with a session token).
@@ -16,6 +17,8 @@ pub struct AccessKey {
     pub expires: Option<SystemTime>,
     /// Whether a policy grants `rds-db:connect`.
     pub may_connect: bool,
+    /// Its owner; absent: the user `tester`, or the session `session` of the role `tester`.
+    pub arn: Option<String>,
 }
 
 /// The known access keys. Clones share them.
@@ -35,7 +38,21 @@ impl AccessKey {
 
     fn new(kind: &str, session_token: Option<String>, expires: Option<SystemTime>) -> Self {
         let id = format!("{kind}{}", random_text(16).to_ascii_uppercase());
-        Self { id, secret: random_text(40), session_token, expires, may_connect: true }
+        Self { id, secret: random_text(40), session_token, expires, may_connect: true, arn: None }
+    }
+
+    /// The ARN of its owner.
+    pub fn owner(&self) -> String {
+        match (&self.arn, &self.session_token) {
+            (Some(arn), _) => arn.clone(),
+            (None, None) => format!("arn:aws:iam::{ACCOUNT}:user/tester"),
+            (None, Some(_)) => format!("arn:aws:sts::{ACCOUNT}:assumed-role/tester/session"),
+        }
+    }
+
+    /// The AWS account of its owner.
+    pub fn account(&self) -> String {
+        self.owner().split(':').nth(4).unwrap_or_default().to_owned()
     }
 
     /// Whether it has expired at `now`.

@@ -33,6 +33,7 @@ pub mod aws_failure;
 pub mod dsql_api;
 pub mod fake_aws;
 pub mod rds_api;
+pub mod sts;
 
 pub mod fake_database;
 pub mod raw;

@@ -1,4 +1,4 @@
-//! The AWS credentials in use: the SDK's default chain, loaded again when the files it reads have changed.
+//! The AWS credentials in use: kept until shortly before they expire, and loaded again when the files behind them have changed.
 //!
 //! The SDK reads profile files once per chain, and caches credentials until they expire. A new `aws sso login` would
 //! take effect only after a restart. This module checks the files for every connection (a few `stat` calls) and
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::credential_source::CredentialSource;
 use super::files::Fingerprint;
-use super::loader::CredentialLoader;
+use super::load::{Load, Loaded};
 use super::no_credentials::NoCredentials;
 use crate::single_flight::{FlightError, InFlight, SingleFlight};
 
@@ -29,15 +29,13 @@ const DEFAULT_LIFETIME: Duration = Duration::from_mins(15);
 /// How long a connection waits for credentials; a `credential_process` and SSO take seconds.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// The credentials of this process, for signing and for the SDK's clients.
+/// The credentials of one identity, for signing and for the SDK's clients.
 pub(in crate::aws) struct Chain {
-    loader: CredentialLoader,
+    loader: Arc<dyn Load>,
     /// One load at a time, because a `credential_process` cannot be stopped and may be waiting for a second factor.
     loads: SingleFlight<Loaded>,
     state: Arc<Mutex<State>>,
 }
-
-type Loaded = Result<Credentials, NoCredentials>;
 
 #[derive(Default)]
 struct State {
@@ -59,7 +57,7 @@ enum Found {
 }
 
 impl Chain {
-    pub(in crate::aws) fn new(loader: CredentialLoader) -> Self {
+    pub(in crate::aws) fn new(loader: Arc<dyn Load>) -> Self {
         Self { loader, loads: SingleFlight::default(), state: Arc::default() }
     }
 
@@ -72,6 +70,11 @@ impl Chain {
     /// Where the credentials come from, for advice.
     pub(in crate::aws) fn credential_source(&self) -> CredentialSource {
         self.loader.credential_source()
+    }
+
+    /// The state of the files behind the credentials.
+    pub(super) async fn fingerprint(&self) -> Fingerprint {
+        self.loader.fingerprint().await
     }
 
     async fn kept_or_loaded(&self) -> Loaded {
@@ -106,12 +109,12 @@ impl Chain {
         // Still under the lock: otherwise a load could end in between and be started a second time.
         Found::Loading(self.loads.join_or_start(|| {
             state.load_began_with = seen.clone();
-            tokio::spawn(load(self.loader.clone(), Arc::clone(&self.state), seen))
+            tokio::spawn(load(Arc::clone(&self.loader), Arc::clone(&self.state), seen))
         }))
     }
 }
 
-async fn load(loader: CredentialLoader, state: Arc<Mutex<State>>, before: Fingerprint) -> Loaded {
+async fn load(loader: Arc<dyn Load>, state: Arc<Mutex<State>>, before: Fingerprint) -> Loaded {
     let credentials = loader.load().await?;
     let after = loader.fingerprint().await;
     // The load itself may have written a session file. If the profiles changed, the next connection loads again.
@@ -140,7 +143,7 @@ impl ProvideCredentials for Chain {
 
 impl fmt::Debug for Chain {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Chain").field("profile", &self.loader.files.profile).finish_non_exhaustive()
+        formatter.debug_struct("Chain").finish_non_exhaustive()
     }
 }
 

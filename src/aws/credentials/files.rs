@@ -42,7 +42,7 @@ pub(in crate::aws) struct Denied {
 
 /// The state of the files at one moment. It differs after one of them was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fingerprint {
+pub(in crate::aws) struct Fingerprint {
     profiles: [Stamp; 2],
     sessions: Vec<(PathBuf, Stamp)>,
 }

@@ -11,12 +11,14 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 
 use super::credential_source::{AssumedRole, CredentialSource};
 use super::files::{Files, Fingerprint};
+use super::load::{Load, Loaded};
 use super::no_credentials::NoCredentials;
 use super::profiles::{saml2aws_expiry, sources};
 use super::sessions::Sessions;
 use super::shared_config::{SharedConfig, name_for_sdk};
 use crate::aws::environment::is_key;
 use crate::aws::untraced::untraced;
+use crate::catalog::Boxed;
 
 /// Makes the SDK's configuration, at the start and for every load.
 type NewConfig = Arc<dyn Fn() -> ConfigLoader + Send + Sync>;
@@ -39,8 +41,7 @@ impl CredentialLoader {
         Self { new_config, files, problem: None, sessions: Sessions::default() }
     }
 
-    /// Credentials that are valid now, from a new chain. Takes as long as a `credential_process` takes.
-    pub(super) async fn load(&self) -> Result<Credentials, NoCredentials> {
+    async fn load_once(&self) -> Loaded {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
         }
@@ -68,17 +69,6 @@ impl CredentialLoader {
         let variables = self.files.environment.for_sdk(&name_for_sdk(&self.files.profile));
         let file_system = self.sessions.file_system(&self.files, shared).await;
         (self.new_config)().env(variables).fs(file_system).profile_files(profiles)
-    }
-
-    /// Where the credentials come from, for advice.
-    pub(super) fn credential_source(&self) -> CredentialSource {
-        CredentialSource::read(&self.files)
-    }
-
-    /// The state of the files now.
-    pub(super) async fn fingerprint(&self) -> Fingerprint {
-        let files = self.files.clone();
-        tokio::task::spawn_blocking(move || files.fingerprint()).await.unwrap_or_default()
     }
 
     /// The files matter only without keys in the environment.
@@ -126,6 +116,23 @@ impl CredentialLoader {
         let config = self.sdk_config(shared).await.load().await;
         let provider = config.credentials_provider().ok_or_else(CredentialsError::not_loaded_no_source)?;
         provider.provide_credentials().await
+    }
+}
+
+/// From a new chain for each load. Takes as long as a `credential_process` takes.
+impl Load for CredentialLoader {
+    fn load(&self) -> Boxed<'_, Loaded> {
+        Box::pin(self.load_once())
+    }
+
+    fn fingerprint(&self) -> Boxed<'_, Fingerprint> {
+        let files = self.files.clone();
+        let read = tokio::task::spawn_blocking(move || files.fingerprint());
+        Box::pin(async { read.await.unwrap_or_default() })
+    }
+
+    fn credential_source(&self) -> CredentialSource {
+        CredentialSource::read(&self.files)
     }
 }
 

@@ -50,13 +50,74 @@ fn an_empty_file_has_all_defaults() {
 #[test]
 fn the_profile_of_aws_is_a_name() {
     for text in ["aws: {profile: work}", "aws: {profile: ' work '}"] {
-        assert_eq!(server(text).aws_profile.as_deref(), Some("work"), "{text}");
+        assert_eq!(server(text).aws.profile.as_deref(), Some("work"), "{text}");
     }
-    assert_eq!(client("aws:").aws_profile, None);
+    assert_eq!(client("aws:").aws.profile, None);
     let error = read("aws: {profile: ''}", Mode::Client).err().unwrap();
     assert!(error.contains("aws.profile") && error.contains("the name of an AWS profile"), "{error}");
     let error = read("aws: {profil: work}", Mode::Client).err().unwrap();
     assert!(error.contains("profile"), "{error}");
+}
+
+#[test]
+fn roles_to_assume_are_one_or_a_chain() {
+    let role = "role_arn: 'arn:aws:iam::123456789012:role/a', session_name: a@b, external_id: x:1, duration: 15m, region: eu-west-1";
+    let one = server(&format!("aws: {{assume_role: {{{role}}}}}")).aws.roles;
+    let [first] = &one[..] else { panic!("one role") };
+    assert_eq!(
+        (first.arn.as_str(), first.session_name.as_deref()),
+        ("arn:aws:iam::123456789012:role/a", Some("a@b"))
+    );
+    assert_eq!((first.external_id.as_deref(), first.region.as_deref()), (Some("x:1"), Some("eu-west-1")));
+    assert_eq!(first.duration, Some(Duration::from_mins(15)));
+    let chain = format!(
+        "aws:\n  assume_role:\n  - {{{role}}}\n  - role_arn: arn:aws-cn:iam::123456789012:role/p/b\n"
+    );
+    let roles = client(&chain).aws.roles;
+    assert_eq!((roles.len(), roles[1].arn.as_str()), (2, "arn:aws-cn:iam::123456789012:role/p/b"));
+    assert!(roles[1].session_name.is_none() && roles[1].duration.is_none());
+    assert!(
+        client("aws: {assume_role: []}").aws.roles.is_empty()
+            && client("aws: {assume_role: }").aws.roles.is_empty()
+    );
+}
+
+#[test]
+fn a_role_that_sts_would_refuse_is_an_error_at_its_key() {
+    let arn = "role_arn: 'arn:aws:iam::123456789012:role/a'";
+    for (role, expected) in [
+        (
+            "text".to_owned(),
+            "config.yaml:1:20: aws.assume_role: expected a section of keys, or a list of such sections, found `text`",
+        ),
+        ("{session_name: abc}".to_owned(), "aws.assume_role: the key `role_arn` is missing here"),
+        (
+            "{role_arn: 'arn:aws:iam::12:role/a'}".to_owned(),
+            "aws.assume_role.role_arn: expected the ARN of a role",
+        ),
+        (
+            "{role_arn: 'arn:aws:iam::123456789012:user/a'}".to_owned(),
+            "aws.assume_role.role_arn: expected the ARN of a role",
+        ),
+        (
+            format!("{{{arn}, sesion_name: x}}"),
+            "aws.assume_role.sesion_name: there is no such key; did you mean `session_name`?",
+        ),
+        (format!("{{{arn}, session_name: 'a b'}}"), "aws.assume_role.session_name: expected 2 to 64 letters"),
+        (format!("{{{arn}, external_id: x}}"), "aws.assume_role.external_id: expected 2 to 1224 letters"),
+        (
+            format!("{{{arn}, duration: 5m}}"),
+            "aws.assume_role.duration: the credentials of a role last from 15m to 12h",
+        ),
+        (format!("{{{arn}, region: Ireland}}"), "aws.assume_role.region: expected an AWS region"),
+        (
+            format!("[{{{arn}, duration: 2h}}, {{{arn}, duration: 2h}}]"),
+            "aws.assume_role[1].duration: the credentials of a role that another",
+        ),
+    ] {
+        let error = read(&format!("aws: {{assume_role: {role}}}"), Mode::Client).err().unwrap();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ impl Vector {
             session_token: self.session_token.clone(),
             expires: None,
             may_connect: true,
+            arn: None,
         }
     }
 

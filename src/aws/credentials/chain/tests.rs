@@ -8,6 +8,7 @@ use aws_config::{BehaviorVersion, Region};
 use tokio::time::{Instant, sleep};
 
 use super::super::files::Files;
+use super::super::loader::CredentialLoader;
 use super::*;
 
 /// A slow credentials provider, such as a `credential_process`.
@@ -35,7 +36,7 @@ impl Plugin {
                 .credentials_provider(plugin.clone())
         };
         let files = Files::in_directory(home, "dev");
-        Arc::new(Chain::new(CredentialLoader::new(Arc::new(new_config), files)))
+        Arc::new(Chain::new(Arc::new(CredentialLoader::new(Arc::new(new_config), files))))
     }
 }
 

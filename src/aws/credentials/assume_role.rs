@@ -1,0 +1,103 @@
+//! Assumes a role: one call of STS.
+//!
+//! Source: AWS Security Token Service API Reference, `AssumeRole`.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::Builder;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::{AssumeRoleError, AssumeRoleOutput};
+
+use super::identity::Identities;
+use super::no_credentials::{NoCredentials, RefusedRole};
+use crate::aws::clock::ReportDate;
+use crate::aws::untraced::untraced;
+use crate::catalog::{AwsClock, IamRole, Signer};
+use crate::error_chain;
+
+/// The name of a session where the base identity has none, or STS does not return it.
+const SESSION_NAME: &str = "rds-auth-proxy";
+
+/// Assumes roles through STS.
+#[derive(Clone)]
+pub(in crate::aws) struct AssumeRole {
+    client: Client,
+    /// Those of the credentials that assume roles.
+    identities: Arc<Identities>,
+}
+
+impl AssumeRole {
+    /// With region, endpoint and HTTP client of this configuration, but none of its credentials.
+    pub(in crate::aws) fn new(config: &SdkConfig, clock: &AwsClock) -> Self {
+        let sts = Builder::from(config).interceptor(ReportDate(clock.clone()));
+        let client = Client::from_conf(sts.build());
+        Self { identities: Arc::new(Identities::new(client.clone())), client }
+    }
+
+    /// Credentials of the role, which end at a known time. `base` are those that assume it.
+    ///
+    /// # Errors
+    /// STS refuses or does not answer. The text names the role, the identity of `base` and `sts:AssumeRole`.
+    pub(in crate::aws) async fn assume(
+        &self,
+        base: &Credentials,
+        role: &IamRole,
+    ) -> Result<Credentials, NoCredentials> {
+        let session = match &role.session_name {
+            Some(name) => name.clone(),
+            None => self.session_of(base).await.unwrap_or_else(|| SESSION_NAME.to_owned()),
+        };
+        let region = role.region.clone().map(Region::new);
+        let mut signer = Builder::new().credentials_provider(base.clone());
+        signer.set_region(region.or_else(|| self.client.config().region().cloned()));
+        let seconds = role.duration.and_then(|duration| i32::try_from(duration.as_secs()).ok());
+        let call = self.client.assume_role().role_arn(&role.arn).role_session_name(session);
+        let call = call.set_external_id(role.external_id.clone()).set_duration_seconds(seconds);
+        match untraced(Box::pin(call.customize().config_override(signer).send())).await {
+            Ok(answer) => credentials(answer)
+                .ok_or_else(|| self.refused(role, base, "InvalidResponse", "STS returned no credentials")),
+            Err(error) => {
+                // The error of a refusal names the identity, so it is worth a call.
+                self.identities.look_up(base).await;
+                Err(self.explain(role, base, &error))
+            }
+        }
+    }
+
+    /// The name of the session or user that `base` belongs to.
+    async fn session_of(&self, base: &Credentials) -> Option<String> {
+        let arn = self.identities.look_up(base).await?;
+        let signer = Signer { access_key_id: base.access_key_id().to_owned(), arn: Some(arn) };
+        signer.session_name().map(str::to_owned)
+    }
+
+    fn explain(
+        &self,
+        role: &IamRole,
+        base: &Credentials,
+        error: &SdkError<AssumeRoleError>,
+    ) -> NoCredentials {
+        let text = match (error.code(), error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            _ => error_chain::text(error),
+        };
+        self.refused(role, base, error.code().unwrap_or_default(), &text)
+    }
+
+    fn refused(&self, role: &IamRole, base: &Credentials, code: &str, detail: &str) -> NoCredentials {
+        let access_key_id = base.access_key_id().to_owned();
+        let assumed_by = Signer { access_key_id, arn: self.identities.known(base) }.to_string();
+        NoCredentials::no_role(RefusedRole { arn: &role.arn, assumed_by: &assumed_by, code, detail })
+    }
+}
+
+fn credentials(answer: AssumeRoleOutput) -> Option<Credentials> {
+    let found = answer.credentials?;
+    let expiry = SystemTime::try_from(found.expiration).ok()?;
+    let (id, secret) = (found.access_key_id, found.secret_access_key);
+    Some(Credentials::new(id, secret, Some(found.session_token), Some(expiry), "AssumeRole"))
+}
