@@ -6,9 +6,11 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `tunnel` | opens a stream: picks pods, tries them, retries |
+//! | `tunnel` | opens a stream, with retries |
+//! | `pod_dialer` | one attempt: picks pods and tries them |
 //! | `pods` | the running pods and the order in which the tunnel tries them |
 //! | `watch` | the running pods, kept up to date between connections |
+//! | `spare_stream` | a stream for the next of several connections |
 //! | `spare` | a connection to the API server for the next websocket |
 //! | `open` | opens the websocket to one pod |
 //! | `channel` | that websocket as a stream of bytes |
@@ -26,8 +28,8 @@
 //! | `metrics` | the metrics |
 //! | `timeouts` | the time limits |
 //!
-//! Imports go one way: `tunnel` → `watch`, `spare`; `watch` → `pods`; `tunnel` → `open`, `pods` → `api_call` → `cluster` →
-//! `kubeconfig` → `connector`, `exec_plugin` → `plugin_process`; `open` → `access_review` → `api_call`, and `open` → `channel` →
+//! Imports go one way: `tunnel` → `spare_stream` → `pod_dialer`; `tunnel` → `spare`; `pod_dialer` → `watch` → `pods`; `pod_dialer` →
+//! `open`, `pods` → `api_call` → `cluster` → `kubeconfig` → `connector`, `exec_plugin` → `plugin_process`; `open` → `access_review` → `api_call`, and `open` → `channel` →
 //! `keepalive`. Each of them may use `explain`, `error`, `metrics` and `timeouts`.
 
 mod access_review;
@@ -44,8 +46,10 @@ mod kubeconfig;
 mod metrics;
 mod open;
 mod plugin_process;
+mod pod_dialer;
 mod pods;
 mod spare;
+mod spare_stream;
 mod timeouts;
 mod tunnel;
 mod watch;

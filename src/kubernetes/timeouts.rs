@@ -27,6 +27,9 @@ pub struct Timeouts {
     /// For more data from the pod after the local side closed. The protocol cannot pass that close on, so the pod may
     /// never close.
     pub linger: Duration,
+    /// For the next connection, on a stream that was opened in advance. Connections that follow each other more slowly have none;
+    /// zero turns it off. A server counts this time as part of the login.
+    pub spare_stream: Duration,
 }
 
 impl Timeouts {
@@ -56,6 +59,7 @@ impl Default for Timeouts {
             late_refusal_unready: Duration::from_secs(1),
             ping_interval: Duration::from_secs(20),
             linger: Duration::from_secs(10),
+            spare_stream: Duration::from_secs(3),
         }
     }
 }

@@ -2,45 +2,35 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
-use super::channel::Channel;
 use super::cluster::{Access, Cluster};
 use super::error::{Retry, TunnelError};
 use super::kubeconfig::has_plugin;
 use super::metrics;
-use super::open::open;
-use super::pods::{Candidate, candidates, diagnose, label_selector, list};
+use super::pod_dialer::{PodDialer, PodStream};
 use super::spare::Spare;
+use super::spare_stream::SpareStream;
 use super::timeouts::Timeouts;
-use super::watch::PodWatch;
 use crate::catalog::{Boxed, Dial, LateRefusal, PortForward, TunnelStream};
 use crate::net::Socket;
 
 /// How long a check waits for a pod that refuses its stream after it was opened.
 const LATE: Duration = Duration::from_secs(1);
 
-type PodStream = Channel<TokioIo<Upgraded>>;
-
 /// Opens streams to the pods of an upstream proxy. It reads no file and sends no request before the first dial or check.
 pub struct Tunnel {
     settings: PortForward,
     timeouts: Timeouts,
     cluster: Cluster,
-    /// Attempts so far. Each begins with another pod.
-    attempts: AtomicUsize,
-    watch: PodWatch,
+    dialer: Arc<PodDialer>,
     spare: Spare,
-    /// Whether a pod has refused a stream after it was opened, and no connection has been opened since.
-    refused_late: Arc<AtomicBool>,
+    spare_stream: SpareStream,
 }
 
 impl Tunnel {
@@ -53,15 +43,13 @@ impl Tunnel {
     /// A tunnel with these time limits.
     #[must_use]
     pub fn with_timeouts(settings: PortForward, timeouts: Timeouts) -> Self {
-        let cluster = Cluster::new(settings.clone(), timeouts.renew_after);
         Self {
+            cluster: Cluster::new(settings.clone(), timeouts.renew_after),
+            dialer: Arc::new(PodDialer::new(settings.pods.clone(), settings.remote_port)),
             settings,
             timeouts,
-            cluster,
-            attempts: AtomicUsize::new(0),
-            watch: PodWatch::default(),
             spare: Spare::default(),
-            refused_late: Arc::default(),
+            spare_stream: SpareStream::default(),
         }
     }
 
@@ -75,9 +63,9 @@ impl Tunnel {
 
     async fn open(&self, limit: Duration) -> Result<TunnelStream, TunnelError> {
         let mut timeouts = self.timeouts.within(limit);
-        if self.refused_late.swap(false, Ordering::Relaxed) {
-            // The list may be out of date. The next pod may be as slow to refuse.
-            self.watch.forget();
+        if self.dialer.was_refused_late() {
+            // The next pod may be as slow to refuse.
+            self.spare_stream.forget();
             timeouts.late_refusal = timeouts.late_refusal.max(timeouts.late_refusal_unready);
         }
         let mut last = None;
@@ -98,6 +86,7 @@ impl Tunnel {
             let access = self.cluster.access(timeouts).await?;
             let error = match self.attempt(&access, timeouts).await {
                 Ok(stream) => {
+                    self.spare_stream.open_if_busy(&self.dialer, &access, &self.timeouts);
                     self.spare.open(&access);
                     let end = format!("pod {}", stream.pod());
                     return Ok(TunnelStream {
@@ -137,55 +126,12 @@ impl Tunnel {
         }
     }
 
-    /// Tries each of the watched pods once; where there is no watch or none of them works, lists the pods and tries those.
+    /// The stream that was opened in advance, or a new one.
     async fn attempt(&self, access: &Arc<Access>, timeouts: &Timeouts) -> Result<PodStream, TunnelError> {
-        let first = self.attempts.fetch_add(1, Ordering::Relaxed);
-        if let Some(pods) = self.watch.pods(access) {
-            match self.try_each(access, &candidates(pods, first), timeouts).await {
-                Ok(stream) => return Ok(stream),
-                Err(None) => {}
-                Err(Some(error)) if error.retry() == Retry::WithNextPod => {}
-                Err(Some(error)) => return Err(error),
-            }
-            self.watch.forget();
+        match self.spare_stream.take(access).await {
+            Some(stream) => Ok(stream),
+            None => self.dialer.attempt(access, timeouts).await,
         }
-        let labels = label_selector(access, &self.settings.pods, timeouts).await?;
-        let list = list(access, &labels, timeouts).await?;
-        self.watch.follow(access, &labels, &list);
-        match self.try_each(access, &candidates(list.pods, first), timeouts).await {
-            Ok(stream) => Ok(stream),
-            Err(Some(error)) => Err(error),
-            Err(None) => Err(diagnose(access, &labels, timeouts).await),
-        }
-    }
-
-    /// Opens a stream to the first pod that works. The error is that of the last ready pod, or one that is not about a pod.
-    async fn try_each(
-        &self,
-        access: &Access,
-        pods: &[Candidate],
-        timeouts: &Timeouts,
-    ) -> Result<PodStream, Option<TunnelError>> {
-        let mut last = None;
-        for pod in pods {
-            let unready = if pod.ready { Duration::ZERO } else { timeouts.late_refusal_unready };
-            let late_refusal = timeouts.late_refusal.max(unready);
-            let timeouts = Timeouts { late_refusal, ..*timeouts };
-            match open(access, &pod.name, self.settings.remote_port, &timeouts).await {
-                Ok(mut stream) => {
-                    stream.report_late_refusal(Arc::clone(&self.refused_late));
-                    debug!(pod = pod.name, namespace = access.namespace, "opened a stream to a pod");
-                    return Ok(stream);
-                }
-                Err(error) if error.retry() == Retry::WithNextPod => {
-                    debug!(%error, "trying the next pod");
-                    // Of a pod that is not ready the states say more than its refusal.
-                    last = pod.ready.then_some(error).or(last);
-                }
-                Err(error) => return Err(Some(error)),
-            }
-        }
-        Err(last)
     }
 }
 
@@ -205,7 +151,7 @@ impl Dial for Tunnel {
             let settings = self.settings.clone();
             let may_need_person = spawn_blocking(move || has_plugin(&settings)).await.unwrap_or(true);
             // A connection reports its error itself.
-            if may_need_person || self.attempts.load(Ordering::Relaxed) > 0 {
+            if may_need_person || !self.dialer.is_unused() {
                 return None;
             }
             match self.open(limit).await {

@@ -107,8 +107,8 @@ async fn a_running_query_is_cancelled_through_the_tunnel() {
     let error = String::from_utf8_lossy(&output.expect("psql does not exit").unwrap().stderr).into_owned();
     assert!(error.contains("canceling statement due to user request"), "{error}");
     assert_eq!(world.rds().cancels(), 1);
-    let forwards = cluster.forwards();
-    assert_eq!(forwards, ["pod-1", "pod-1"], "the cancel request has a separate stream");
+    // The session and the cancel request have one each; another may wait for the next connection.
+    assert!(cluster.forwards().len() >= 2, "the cancel request has no separate stream");
     world.stop().await;
 }
 

@@ -39,6 +39,8 @@ mod rollout;
 #[path = "../support/script.rs"]
 #[expect(unreachable_pub, reason = "the test world has it too")]
 mod script;
+/// The stream that is opened in advance.
+mod spare_stream;
 /// The watch of the pods, and the spare connection.
 mod watch;
 /// A cluster with a kubeconfig.

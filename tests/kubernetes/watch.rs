@@ -14,6 +14,11 @@ fn lists(world: &World) -> usize {
     world.api.cluster().requests.iter().filter(|path| !path.ends_with("/portforward")).count()
 }
 
+/// Each connection opens its stream itself.
+fn without_spare_stream() -> Timeouts {
+    Timeouts { spare_stream: Duration::ZERO, ..short_timeouts() }
+}
+
 /// Dials until the stream leads to this pod.
 async fn reach(tunnel: &dyn Dial, pod: &str) {
     let start = Instant::now();
@@ -22,7 +27,7 @@ async fn reach(tunnel: &dyn Dial, pod: &str) {
     }
 }
 
-async fn wait_for_watch(world: &World, count: usize) {
+pub(crate) async fn wait_for_watch(world: &World, count: usize) {
     let start = Instant::now();
     while world.api.cluster().watches < count {
         assert!(start.elapsed() < LIMIT, "the tunnel does not watch");
@@ -81,14 +86,14 @@ async fn without_the_verb_each_connection_lists() {
 async fn a_list_that_is_out_of_date_costs_no_connection() {
     let world = World::new().await;
     let mut first = world.pod("first").await;
-    let tunnel = world.tunnel();
-    assert_eq!(name(&*tunnel).await, "first");
+    let tunnel = Tunnel::with_timeouts(world.settings(), without_spare_stream());
+    assert_eq!(name(&tunnel).await, "first");
     wait_for_watch(&world, 1).await;
     world.api.cluster().watching = Watching::Silent;
     world.api.cluster().pods.clear();
     first.close().await;
     let second = world.pod("second").await;
-    assert_eq!(name(&*tunnel).await, "second", "the pod of the watch is gone");
+    assert_eq!(name(&tunnel).await, "second", "the pod of the watch is gone");
 
     wait_for_watch(&world, 2).await;
     let mut closed = second;
@@ -101,7 +106,7 @@ async fn a_list_that_is_out_of_date_costs_no_connection() {
     let mut byte = [0];
     let error = tokio::io::AsyncReadExt::read(&mut stream, &mut byte).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
-    assert_eq!(name(&*tunnel).await, "third");
+    assert_eq!(name(&tunnel).await, "third");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +134,7 @@ async fn a_watch_that_ends_is_replaced_when_it_is_needed() {
 async fn a_new_connection_waits_for_no_tls_handshake() {
     let world = World::new().await;
     let _backend = world.pod("p").await;
-    let timeouts = Timeouts { answer: Duration::from_secs(5), ..short_timeouts() };
+    let timeouts = Timeouts { answer: Duration::from_secs(5), ..without_spare_stream() };
     let tunnel = Tunnel::with_timeouts(world.settings(), timeouts);
     let delay = Duration::from_secs(1);
     world.api.cluster().tls_delay = delay;

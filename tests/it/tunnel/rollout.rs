@@ -28,9 +28,6 @@ async fn session_error(session: &mut Raw) -> Refusal {
 
 #[tokio::test]
 async fn sessions_of_a_lost_pod_are_notified_and_the_next_one_works() {
-    let cluster = Cluster::start().await;
-    let world = tunnelled(&cluster).start().await;
-    world.add_secret(&cluster.token);
     let ends = [
         ("closes", StreamEnd::Closed, ""),
         (
@@ -41,6 +38,9 @@ async fn sessions_of_a_lost_pod_are_notified_and_the_next_one_works() {
         ("cut", StreamEnd::Cut, " (the connection to the API server failed: "),
     ];
     for (pod, end, reason) in ends {
+        let cluster = Cluster::start().await;
+        let world = tunnelled(&cluster).start().await;
+        world.add_secret(&cluster.token);
         cluster.add(pod, world.server());
         let mut lost = log_in(&world).await;
         cluster.remove(pod);
@@ -56,9 +56,8 @@ async fn sessions_of_a_lost_pod_are_notified_and_the_next_one_works() {
         assert!(error.message().ends_with("; what a running statement did is not known"), "{error:?}");
         assert_eq!(other.query("select 1").await.unwrap(), "1", "a session in another pod goes on");
         assert_eq!(world.psql("alice", "select 1").await.unwrap(), "1");
-        cluster.remove("another");
+        world.stop().await;
     }
-    world.stop().await;
 }
 
 /// As when a node runs out of memory: the server is gone before its pod is marked.
