@@ -12,7 +12,7 @@ use super::reach::warn_if_unreachable;
 use super::reload::Running;
 use super::start::Start;
 use super::supervise::Supervisor;
-use super::{Prepared, admin_socket, tunnel};
+use super::{Prepared, admin_socket, tunnel, upstream};
 use crate::aws::Aws;
 use crate::catalog::{Directory, Mint, NamePattern, Target};
 use crate::client::{Client, Targets, UpstreamMode};
@@ -22,7 +22,7 @@ use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
 use crate::secret::Secret;
 use crate::session::metrics::expect_target;
-use crate::session::{Door, Engine, Entrance, Hop, Transport, serve};
+use crate::session::{Door, Engine, Entrance, Transport, serve};
 
 /// The choices of the user.
 pub(crate) struct Selection {
@@ -180,27 +180,11 @@ async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<Upstrea
     if let Some(warning) = upstream.tls_warning() {
         warn!(upstream = upstream.name, "{warning}");
     }
-    let name = format!("the upstream proxy {}", upstream.name);
-    let (name, transport) = match &upstream.transport {
-        UpstreamTransport::Host(address) => {
-            (format!("{name} at {address}"), Transport::Address(address.clone()))
-        }
-        // Its errors name the pods.
+    let transport = match &upstream.transport {
+        UpstreamTransport::Host(address) => Transport::Address(address.clone()),
         UpstreamTransport::PortForward(forward) => {
-            (name, tunnel::transport(forward, tls, &start.shutdown, &mut start.supervisor).await?)
+            tunnel::transport(forward, tls, &start.shutdown, &mut start.supervisor).await?
         }
     };
-    let hop = Hop {
-        name,
-        transport,
-        tls: Arc::clone(tls),
-        require_auth: upstream.require_auth,
-        auth_key: format!("upstream_proxies.{}.require_auth", upstream.name),
-        is_database: false,
-    };
-    Ok(if upstream.aws_auth_only {
-        UpstreamMode::AuthOnly(hop)
-    } else {
-        UpstreamMode::PasswordInStartup(hop)
-    })
+    Ok(upstream::mode(upstream, upstream::hop(upstream, tls, transport)))
 }

@@ -15,8 +15,10 @@
 //! | `listen` | where a client listens |
 //! | `doors`, `plan` | the listeners of a client with several targets; which target has which port |
 //! | `command`, `private_address` | the command that a client runs, and where it connects |
+//! | `doctor` | examines the whole way from the configuration to a query |
 //! | `reach` | whether a client can reach its upstream proxy |
 //! | `tunnel` | the tunnel to an upstream proxy |
+//! | `upstream` | which upstream proxy a client uses |
 //! | `supervise` | tasks beside the connections |
 
 mod admin_socket;
@@ -25,6 +27,7 @@ mod bind;
 mod catalog;
 pub(crate) mod client;
 mod command;
+pub(crate) mod doctor;
 mod doors;
 mod listen;
 mod observe;
@@ -40,10 +43,11 @@ pub(crate) mod server;
 pub(crate) mod start;
 mod supervise;
 mod tunnel;
+pub(crate) mod upstream;
 
 pub(crate) use catalog::Catalog;
 pub(crate) use command::Wrapped;
 pub(crate) use listen::ListenFlags;
-pub(crate) use overview::{Overview, Reachable, fits, once};
+pub(crate) use overview::{Overview, Reachable, fits, once, once_at};
 pub(crate) use private_address::PrivateAddress;
 pub(crate) use run::{Prepared, run};

@@ -41,8 +41,16 @@ pub(crate) struct Reachable {
 
 /// Runs a command to its end. Its log has warnings and errors, unless a variable sets another level.
 pub(crate) fn once(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    once_at(LevelFilter::WARN, work)
+}
+
+/// The same with this level of the log, unless a variable sets another one.
+pub(crate) fn once_at(
+    level: LevelFilter,
+    work: impl Future<Output = Result<(), CommandError>>,
+) -> Result<(), CommandError> {
     let log = logging::start(Format::Human)?;
-    log.configure(LevelFilter::WARN);
+    log.configure(level);
     panic_hook::install();
     harden();
     let outcome = runtime::run(work);

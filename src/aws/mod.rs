@@ -27,6 +27,7 @@ mod clock;
 mod credentials;
 mod discovery;
 mod environment;
+mod facts;
 mod error;
 #[cfg(test)]
 mod fake_aws;

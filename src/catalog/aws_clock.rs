@@ -1,5 +1,6 @@
 //! The clock of AWS, and how far another clock is from it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -59,6 +60,15 @@ impl ClockDifference {
         };
         let minutes = difference.as_secs() / 60;
         (difference >= NOTABLE).then_some(Self { minutes, is_ahead })
+    }
+}
+
+/// For a sentence about the clock of this machine, which was compared with that of AWS.
+impl fmt::Display for ClockDifference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { minutes, is_ahead } = self;
+        let side = if *is_ahead { "ahead of" } else { "behind" };
+        write!(formatter, "{minutes} minutes {side} that of AWS")
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name.
 
 mod client;
+mod doctor;
 mod export;
 mod sessions;
 mod source;
@@ -16,8 +17,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 pub(super) use client::ClientArguments;
+pub(super) use doctor::DoctorArguments;
 pub(super) use export::{ExportArguments, ExportFormat};
 pub(super) use sessions::{EndArguments, SessionsAction, SessionsArguments};
+pub(super) use source::SourceArguments;
 pub(super) use targets::TargetsArguments;
 pub(super) use token::TokenArguments;
 pub(super) use values::OutputFormat;
@@ -54,6 +57,8 @@ pub(super) enum Command {
     Export(ExportArguments),
     /// Print an IAM token, which is the password of a database user for 15 minutes
     Token(TokenArguments),
+    /// Examine the whole way to a database, and say what to do where it is broken
+    Doctor(DoctorArguments),
     /// Write manual pages into a directory
     #[command(hide = true)]
     Man(ManArguments),

@@ -9,14 +9,11 @@ use super::output;
 use super::password_file;
 use crate::app::client::{self, Chosen, Ready, Selection};
 use crate::app::start::Start;
+use crate::app::upstream::default_name;
 use crate::app::{Catalog, ListenFlags, Prepared, PrivateAddress, Wrapped};
-use crate::catalog::named;
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
 use crate::process::logging::Log;
 use crate::process::{CommandError, Style};
-
-/// The upstream proxy that is used where several are configured and none is named, in any case.
-const DEFAULT: &str = "default";
 
 /// Prepares the client, and prints the banner once it listens.
 pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<Prepared, CommandError> {
@@ -93,13 +90,7 @@ fn choose_upstream<'a>(config: &'a Config, wanted: Option<&str>) -> Result<&'a U
         ));
     }
     let choices: Vec<_> = config.upstreams.values().map(upstream_choice).collect();
-    let wanted = wanted.or_else(|| match choices.as_slice() {
-        [only] => Some(only.name.as_str()),
-        several => {
-            let default = !named(several.iter(), DEFAULT, |choice| &choice.name).is_empty();
-            default.then_some(DEFAULT)
-        }
-    });
+    let wanted = wanted.or_else(|| default_name(config));
     let chosen = choose(Kind::UpstreamProxy, &choices, wanted)?;
     let chosen = config.upstreams.get(&chosen.name);
     let chosen = chosen.ok_or_else(|| CommandError::usage("no upstream proxy was chosen"))?;

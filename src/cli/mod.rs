@@ -8,6 +8,7 @@
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
 //! | `targets`, `export` | lists the targets; prints settings for tools |
 //! | `token` | prints an IAM token |
+//! | `doctor` | examines the way to a database |
 //! | `choose`, `pick` | chooses by name or with a prompt; finds a target by its name alone |
 //! | `listen` | reads the address of `--listen` and `--port` |
 //! | `menu`, `select` | the list of the prompt, and the terminal under it |
@@ -22,6 +23,7 @@ mod choose_targets;
 mod client;
 mod columns;
 mod completion;
+mod doctor;
 mod export;
 mod gen_cert;
 mod healthcheck;
@@ -86,6 +88,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
         Command::Targets(arguments) => targets::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
     }

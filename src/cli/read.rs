@@ -109,6 +109,7 @@ fn drop_empty_values(command: &mut Command) {
         Command::Token(token) => {
             token.source.drop_empty_values();
         }
+        Command::Doctor(doctor) => doctor.drop_empty_values(),
         Command::GenCert(_) | Command::Completion(_) | Command::Man(_) | Command::Version(_) => {}
     }
 }

@@ -12,8 +12,8 @@ use super::error::{Retry, Rule, TunnelError};
 use super::explain::{credentials_error, find, innermost, quote};
 use crate::error_chain::errors;
 
-const LIST_PODS: Rule = Rule { resource: "pods", verbs: r#"["get", "list"]"#, values: ROLE };
-const GET_SERVICE: Rule = Rule {
+pub(super) const LIST_PODS: Rule = Rule { resource: "pods", verbs: r#"["get", "list"]"#, values: ROLE };
+pub(super) const GET_SERVICE: Rule = Rule {
     resource: "services",
     verbs: r#"["get"]"#,
     values: "rbac.create, rbac.portforwardSubjects and service.enabled",

@@ -15,7 +15,8 @@
 //! | `open` | opens the websocket to one pod |
 //! | `channel` | that websocket as a stream of bytes |
 //! | `keepalive` | pings, and when silence means that the path is dead |
-//! | `access_review` | which right is missing where a refused port-forward does not name it |
+//! | `access_review` | which rights are missing |
+//! | `facts` | cluster, rights and pods of a tunnel, for people |
 //! | `api_call` | calls of the Kubernetes API, and what a failed one means |
 //! | `cluster` | the client for the API, built when first needed and again when its credentials expire |
 //! | `kubeconfig` | address and credentials of the cluster, found as kubectl does |
@@ -40,6 +41,7 @@ mod connector;
 mod error;
 mod exec_plugin;
 mod explain;
+mod facts;
 mod forward;
 mod keepalive;
 mod kubeconfig;
@@ -54,6 +56,7 @@ mod timeouts;
 mod tunnel;
 mod watch;
 
+pub use facts::{ClusterFacts, MissingRight};
 pub use forward::forward;
 pub use metrics::describe;
 pub use timeouts::Timeouts;

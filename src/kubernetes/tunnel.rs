@@ -25,9 +25,9 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// Opens streams to the pods of an upstream proxy. It reads no file and sends no request before the first dial or check.
 pub struct Tunnel {
-    settings: PortForward,
-    timeouts: Timeouts,
-    cluster: Cluster,
+    pub(super) settings: PortForward,
+    pub(super) timeouts: Timeouts,
+    pub(super) cluster: Cluster,
     dialer: Arc<PodDialer>,
     spare: Spare,
     spare_stream: SpareStream,

@@ -39,6 +39,14 @@ impl CommandError {
         Self::Command(Sanitized(reason).to_string(), code)
     }
 
+    /// The text of the error, without its lines of choices; empty for one that has none.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Runtime(text) | Self::Usage(text) | Self::Command(text, _) => text,
+            Self::Arguments(_) | Self::Interrupted => "",
+        }
+    }
+
     /// The exit code of the process: 0, 1, 2, 130 or that of a command.
     pub(crate) fn code(&self) -> ExitCode {
         match self {

@@ -44,6 +44,11 @@ impl Style {
         self.escaped("1;32", text)
     }
 
+    /// The text in bold yellow.
+    pub(crate) fn bold_yellow(self, text: &str) -> String {
+        self.escaped("1;33", text)
+    }
+
     fn of(stream: &impl IsTerminal) -> Self {
         let by_terminal = || {
             clicolor() != Some(false)

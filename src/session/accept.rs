@@ -7,7 +7,7 @@ use tracing::{Instrument, info_span};
 
 use super::connection::{Admitted, serve_connection};
 use super::{Door, Engine, Role};
-use crate::net::{Listener, UNLIMITED, accept};
+use crate::net::{Accepted, Listener, Peer, Socket, UNLIMITED, accept};
 use crate::shutdown::Shutdown;
 
 /// A listener and what its connections have in common.
@@ -26,6 +26,14 @@ impl Entrance {
     pub fn new(listener: Listener, door: Door) -> Self {
         Self { listener, door, closed: CancellationToken::new() }
     }
+}
+
+/// Serves a connection of this process itself, from its first byte to its last.
+pub async fn serve_own<R: Role>(engine: &Engine<R>, socket: Socket, door: Door, shutdown: &Shutdown) {
+    let peer = Peer::Unix;
+    let (id, permit) = engine.admit(peer);
+    let admitted = Admitted { id, accepted: Accepted { socket, peer }, door, permit };
+    serve_connection(engine, admitted, shutdown).await;
 }
 
 /// Accepts connections until the proxy drains or the entrance is closed, and returns when the last session of this listener has

@@ -8,10 +8,9 @@ use tracing::debug;
 
 use super::connect::{connect, withhold_after};
 use super::message::{flush_to_hop, lost};
-use super::splice::TERMINATE;
 use super::{Action, Failure, Hop, Opening, Request, Role};
 use crate::tls::{ClientCertificate, TlsError};
-use crate::wire::FirstPacket;
+use crate::wire::{FirstPacket, TERMINATE};
 
 /// How long the hop may take to act on it. It sends no answer and closes (PostgreSQL manual, "Canceling Requests in
 /// Progress").

@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::cancel::ACKNOWLEDGED;
-use super::splice::{End, Side, Splice, TERMINATE};
+use super::splice::{End, Side, Splice};
 use super::{Failure, Hop};
 use crate::net::{Framed, Stream};
-use crate::wire::ErrorResponse;
+use crate::wire::{ErrorResponse, TERMINATE};
 
 /// How long an application may take to read the last message.
 pub(super) const CLOSING: Duration = Duration::from_secs(3);

@@ -68,10 +68,7 @@ impl WrongClock {
             Self::OfSigner { age, by_aws: false } => {
                 format!("By the clock of this proxy, {age}; check the clocks.")
             }
-            Self::Own(ClockDifference { minutes, is_ahead }) => {
-                let side = if *is_ahead { "ahead of" } else { "behind" };
-                format!("The clock of this machine is {minutes} minutes {side} that of AWS; set it.")
-            }
+            Self::Own(difference) => format!("The clock of this machine is {difference}; set it."),
         }
     }
 }

@@ -22,6 +22,8 @@
 //! | `explain.rs` | hints for a login that the database refused |
 //! | `door.rs` | the listener and the TLS server name by which a connection came in |
 //! | `cancel.rs`, `cancel_keys.rs` | delivery of cancel requests; the target of a session by its cancel key |
+//! | `probe.rs`, `program.rs` | the step connect without a login; which program an upstream proxy is |
+//! | `stage.rs` | how far a login through another half came, by its error |
 //! | `close.rs` | the last message and an orderly close |
 //! | `failure.rs`, `reason.rs`, `fault.rs`, `failure_text.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
@@ -65,14 +67,17 @@ mod message;
 pub mod metrics;
 mod negotiate;
 mod password;
+mod probe;
+mod program;
 mod reason;
 mod refusal_log;
 mod relay;
 mod response;
 mod slots;
 mod splice;
+mod stage;
 
-pub use accept::{Entrance, serve};
+pub use accept::{Entrance, serve, serve_own};
 pub use authorize::{Action, CANCEL, HOST, Hop, Login, PASSWORD, Request, Role, Route, Transport};
 pub use client_version::VERSION;
 pub use door::{Door, DoorError};
@@ -83,5 +88,8 @@ pub use gauges::Gauges;
 pub use limits::{Limits, TooManyLogins};
 pub use live::{EndOrder, LiveSessions, SessionNames, SessionState};
 pub use negotiate::Opening;
+pub use probe::Probe;
+pub use program::Program;
 pub use reason::Reason;
 pub(crate) use refusal_log::AUDIT_MODULE;
+pub use stage::Stage;

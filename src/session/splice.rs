@@ -13,7 +13,7 @@ pub(super) use self::activity::Activity;
 pub(super) use self::direction::Side;
 use self::direction::{Broken, Direction, TAIL};
 use crate::net::Stream;
-use crate::wire::ErrorResponse;
+use crate::wire::{ErrorResponse, TERMINATE};
 
 mod activity;
 mod direction;
@@ -26,9 +26,6 @@ const LINGER: Duration = Duration::from_secs(10);
 
 /// `ReadyForQuery`, without the byte of the transaction status.
 const READY_FOR_QUERY: &[u8] = &[b'Z', 0, 0, 0, 5];
-
-/// The whole message `Terminate`.
-pub(super) const TERMINATE: &[u8] = &[b'X', 0, 0, 0, 4];
 
 /// Two joined streams.
 pub(super) struct Splice {

@@ -195,7 +195,8 @@ fn top_issuer(certificate: &X509Certificate<'_>, intermediates: &[CertificateDer
     last.map_or_else(|| certificate.issuer().to_string(), |(_, last)| last.issuer().to_string())
 }
 
-fn names_of(certificate: &X509Certificate<'_>) -> Vec<String> {
+/// The DNS names and IP addresses that a certificate is for.
+pub(super) fn names_of(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
     extension.value.general_names.iter().filter_map(name_of).collect()
 }

@@ -18,6 +18,7 @@
 //! | `error_response.rs` | errors and notices: [`ErrorResponse`] |
 //! | `error_fields.rs` | [`Severity`], [`SqlState`] |
 //! | `password_message.rs` | the answers to authentication requests |
+//! | `query.rs` | queries with one value: [`Answer`] |
 //! | `error.rs` | [`DecodeError`], [`EncodeError`] |
 //! | `reader.rs` | the cursor of all decoders |
 
@@ -30,6 +31,7 @@ mod error_response;
 mod header;
 mod login_state;
 mod password_message;
+mod query;
 mod reader;
 mod request;
 mod startup;
@@ -49,6 +51,7 @@ pub use password_message::{
     MAX_PASSWORD_MESSAGE, SaslInitialResponse, decode_password, encode_password,
     encode_sasl_initial_response, encode_sasl_response, password_body_length,
 };
+pub use query::{Answer, TERMINATE, encode_query};
 pub use request::{FirstPacket, encode_ssl_request, startup_body_length};
 pub use startup::{MAX_STARTUP_PACKET, StartupMessage};
 pub use version::ProtocolVersion;

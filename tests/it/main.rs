@@ -56,6 +56,8 @@ mod wrapped;
 
 // The commands beside it.
 
+/// `doctor`: every step of the way to a database.
+mod doctor;
 /// `export`: settings for tools.
 mod export;
 /// The check of JSON against the schemas in `docs/schemas`.

@@ -342,7 +342,10 @@ impl Cluster {
         let attributes = &review["spec"]["resourceAttributes"];
         assert_eq!(attributes["namespace"], "apps");
         let word = |name: &str| attributes[name].as_str().unwrap();
-        let resource = format!("{}/{}", word("resource"), word("subresource"));
+        let resource = match attributes["subresource"].as_str() {
+            Some(subresource) => format!("{}/{subresource}", word("resource")),
+            None => word("resource").to_owned(),
+        };
         let allowed = self.allows(word("verb"), &resource);
         review["status"] = json!({"allowed": allowed});
         review
