@@ -80,6 +80,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/aws_clock.rs", "Report", Words("times")),
     ("src/catalog/listed_at.rs", "ListedAt", Words("times")),
     ("src/catalog/guard_rails.rs", "GuardRails", Words("the values of tags of RDS")),
+    ("src/catalog/front_door.rs", "FrontDoor", Words("names of targets and of hosts")),
     ("src/catalog/lookup.rs", "LookupError", Words("names and addresses")),
     ("src/catalog/signer.rs", "Signer", Words("an access key id and an ARN")),
     ("src/catalog/target.rs", "Discovered", Words("its name, region and database")),

@@ -192,6 +192,7 @@ pub(super) fn directory(config: &Config, aws: Option<&Aws>) -> Result<Arc<Direct
 pub(super) fn policy(config: &Config) -> Policy {
     Policy {
         fixed: config.targets.clone(),
+        front_door: Arc::clone(&config.front_door),
         acl: config.acl.clone(),
         tls: config.default_tls.clone(),
         max_age: config.rds.max_age,

@@ -12,7 +12,7 @@ use super::listing::Listing;
 use super::lookup::{find_by_host, find_by_name, refusals};
 use super::merge::Merged;
 use super::tls_check::TlsCheck;
-use super::{Described, Discover, DiscoverError, LookupError, Policy, SkippedList, Target};
+use super::{Described, Discover, DiscoverError, FrontDoor, LookupError, Policy, SkippedList, Target};
 use crate::net::HostPort;
 use crate::shutdown::Shutdown;
 use crate::single_flight::{FlightError, InFlight, SingleFlight};
@@ -128,6 +128,12 @@ impl Directory {
         self.find_or_refresh(|merged| find_by_name(merged, name)).await
     }
 
+    /// Which targets connections get that name none.
+    #[must_use]
+    pub fn front_door(&self) -> Arc<FrontDoor> {
+        self.listing.front_door()
+    }
+
     /// The region of the database with this name and why it is no target; absent if RDS has none.
     pub async fn why_skipped(&self, name: &str) -> Option<String> {
         self.listing.why_skipped(name).await
@@ -192,7 +198,7 @@ impl Directory {
             {
                 let failed = match timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await {
                     Ok(Ok(())) => self.listing.error(),
-                    Ok(Err(error)) => Some(crashed(&error)),
+                    Ok(Err(error)) => Some(DiscoverError::crashed(&error)),
                     Err(_) => Some(DiscoverError::timed_out(LOOKUP_TIMEOUT)),
                 };
                 match (find(&self.listing.current()), failed) {
@@ -236,13 +242,6 @@ impl Directory {
             })
         });
         Some(refresh)
-    }
-}
-
-fn crashed(error: &FlightError) -> DiscoverError {
-    DiscoverError {
-        region: "the configured regions".into(),
-        reason: format!("the refresh ended early ({error}); this is a bug in rds-auth-proxy"),
     }
 }
 

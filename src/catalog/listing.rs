@@ -12,7 +12,8 @@ use tracing::{debug, info, warn};
 use super::described::described;
 use super::merge::{Merged, merge};
 use super::{
-    Described, Discover, DiscoverError, Discovered, Inventory, ListedAt, Policy, SkippedList, metrics,
+    Described, Discover, DiscoverError, Discovered, FrontDoor, Inventory, ListedAt, Policy, SkippedList,
+    metrics,
 };
 use crate::tls::ConnectorCache;
 
@@ -110,6 +111,10 @@ impl Listing {
 
     pub(super) fn current(&self) -> Arc<Merged> {
         Arc::clone(&self.state().merged)
+    }
+
+    pub(super) fn front_door(&self) -> Arc<FrontDoor> {
+        Arc::clone(&self.state().policy.front_door)
     }
 
     /// Why the list may be out of date: the last refresh failed, or a region in it.

@@ -206,7 +206,8 @@ mod tests {
     fn policy(fixed: Vec<StaticTarget>, rds_roots: Option<Roots>) -> Policy {
         let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
         let settings = Settings { mode: SslMode::Require, roots: None, identity };
-        Policy { fixed, acl: Acl::default(), tls: DefaultTls { fixed: settings, rds_roots }, max_age: None }
+        let tls = DefaultTls { fixed: settings, rds_roots };
+        Policy { fixed, front_door: Arc::default(), acl: Acl::default(), tls, max_age: None }
     }
 
     /// The mode and the roots of each target, by name.

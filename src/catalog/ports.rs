@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::net::{HostPort, Socket};
 use crate::secret::Secret;
+use crate::single_flight::FlightError;
 
 use super::{Discovered, Iam, ListedAt, Signer, Skipped};
 
@@ -69,6 +70,14 @@ impl DiscoverError {
         Self {
             region: "the configured regions".into(),
             reason: format!("AWS did not answer within {} s", limit.as_secs()),
+        }
+    }
+
+    /// The error for a refresh that ended without an answer.
+    pub(super) fn crashed(error: &FlightError) -> Self {
+        Self {
+            region: "the configured regions".into(),
+            reason: format!("the refresh ended early ({error}); this is a bug in rds-auth-proxy"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Acl, AuthMethods, GuardRails, ListedAt, Related, Resource, Tag};
+use super::{Acl, AuthMethods, FrontDoor, GuardRails, ListedAt, Related, Resource, Tag};
 use crate::net::HostPort;
 use crate::tls::{Connector, Overrides, Roots, Settings, SslMode};
 
@@ -147,6 +147,8 @@ pub struct Discovered {
 pub struct Policy {
     /// The targets of the configuration.
     pub fixed: Vec<StaticTarget>,
+    /// Which of the targets connections get that name none.
+    pub front_door: Arc<FrontDoor>,
     /// Which discovered databases may be used.
     pub acl: Acl,
     /// TLS for targets that do not configure it.

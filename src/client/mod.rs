@@ -100,6 +100,7 @@ impl Client {
             no_token,
             notice: guard_rails::notice(&target.guard_rails),
             clock: self.clock.clone(),
+            of_client: false,
         }))
     }
 

@@ -23,6 +23,7 @@ mod error;
 mod expand;
 mod find;
 mod format;
+mod front_door;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

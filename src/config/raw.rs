@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::aws_scalars::{ExternalId, ProfileName, RegionName, RoleArn, SessionName};
 use super::one_or_many::OneOrMany;
-use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText};
+use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText, ServerName};
 use super::settings::{Drain, OnFull};
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
@@ -58,6 +58,8 @@ pub(super) struct Proxy {
     pub(super) target_acl: TargetAcl,
     pub(super) allow_remote: Option<bool>,
     pub(super) allow_other_users: Option<bool>,
+    pub(super) default_target: Option<String>,
+    pub(super) accept_host_parameter: Option<bool>,
     pub(super) admin_addr: Option<Parsed<ListenAddress>>,
     pub(super) admin_hosts: Vec<Parsed<HostName>>,
     pub(super) admin_socket: Option<Parsed<PathText>>,
@@ -148,6 +150,7 @@ pub(super) struct Ssl {
 pub(super) struct Target {
     pub(super) host: Option<Parsed<HostPort>>,
     pub(super) rds: Option<String>,
+    pub(super) server_names: Vec<Parsed<ServerName>>,
     pub(super) database: Option<String>,
     pub(super) local_port: Option<Parsed<u16>>,
     pub(super) ssl: Option<Ssl>,

@@ -18,7 +18,7 @@ use super::raw::{Proxy, ProxySsl, RawConfig, Ssl, Tag, TargetAcl};
 use super::remark::Remark;
 use super::scalars::Parsed;
 use super::settings::{Addresses, Config, Rds, SELF_SIGNED_HOSTS};
-use super::{identity, other_mode, remote, targets, timeouts, upstream};
+use super::{front_door, identity, other_mode, remote, targets, timeouts, upstream};
 use crate::catalog::{self, Acl, DefaultTls};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
@@ -37,6 +37,7 @@ pub(super) fn resolve(
     let section = KeyPath::of(&["proxy", "ssl"]);
     let connectors = Connectors::new(&section, &raw.proxy.ssl, environment)?;
     let default_tls = default_tls(&raw, mode, &connectors)?;
+    let front_door = Arc::new(front_door::resolve(&raw, mode)?);
     let mut upstreams = BTreeMap::new();
     for (name, entry) in raw.upstream_proxies {
         if mode.dials_upstreams() {
@@ -63,6 +64,7 @@ pub(super) fn resolve(
         upstreams,
         targets,
         named,
+        front_door,
         default_tls,
         limits: limits(&raw.proxy, mode)?,
         stop: timeouts::stop(&raw.proxy)?,

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::error::ConfigError;
 use super::remark::Remark;
-use crate::catalog::{Acl, AuthMethods, DefaultTls, IamRole, PortForward, StaticTarget};
+use crate::catalog::{Acl, AuthMethods, DefaultTls, FrontDoor, IamRole, PortForward, StaticTarget};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
 use crate::tls::{Acceptor, ClientIdentity, Connector, ServerIdentity, SslMode};
@@ -58,6 +58,8 @@ pub struct Config {
     pub targets: Vec<StaticTarget>,
     /// The entries of `targets` without a host, by name.
     pub named: BTreeMap<String, Named>,
+    /// The targets of connections that name none.
+    pub front_door: Arc<FrontDoor>,
     /// TLS for targets without TLS settings.
     pub default_tls: DefaultTls,
     /// What the file should have differently.

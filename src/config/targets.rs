@@ -50,13 +50,17 @@ pub(super) fn resolve(
 
 /// An entry without a host is about a database that RDS lists. It grants nothing: the access list still decides.
 fn without_host(section: KeyPath, entry: Target, discovery: bool) -> Result<Named, KeyError> {
+    let has_server_names = !entry.server_names.is_empty();
     let named =
         Named { database: not_empty(entry.database), local_port: entry.local_port.map(|port| port.0) };
     let reason = if !discovery {
         "the key `host` is missing here; with `rds.enabled: false` there is no other way to find the database"
-    } else if entry.ssl.is_some() || entry.require_auth.is_some() || named == Named::default() {
-        "the key `host` is missing here; without it, an entry can set only `local_port` and `database` of the RDS \
-         database with this name"
+    } else if entry.ssl.is_some()
+        || entry.require_auth.is_some()
+        || (named == Named::default() && !has_server_names)
+    {
+        "the key `host` is missing here; without it, an entry can set only `local_port`, `database` and `server_names` of \
+         the RDS database with this name"
     } else {
         return Ok(named);
     };

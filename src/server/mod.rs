@@ -1,5 +1,5 @@
-//! The role of `server`: every connection goes to the target that the client names, if the directory has it and the access
-//! list allows it.
+//! The role of `server`: every connection goes to the target that a client of this program names in the startup packet, else to
+//! that of the front door, if the directory has it and the access list allows it.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,7 +8,8 @@ use crate::catalog::{AwsClock, Directory, Signer, Target, TokenRule};
 use crate::net::HostPort;
 use crate::secret::Secret;
 use crate::session::{
-    Action, CANCEL, DoorError, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route, VERSION,
+    Action, CANCEL, Door, DoorError, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route,
+    VERSION,
 };
 use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 
@@ -30,31 +31,56 @@ impl Server {
 
 impl Role for Server {
     async fn authorize(&self, request: Request) -> Result<Route, Failure> {
-        match request.opening {
-            Opening::Startup(startup) => self.route(startup).await,
-            // It names no host, and the server keeps no list of sessions.
-            Opening::Cancel(_) => Err(Failure::Door(DoorError::CancelWithoutTarget)),
+        let Request { opening, door } = request;
+        match opening {
+            Opening::Startup(startup) if startup.get(HOST).is_some() => self.route(startup).await,
+            Opening::Startup(startup) => {
+                let server_name = door.server_name.clone();
+                let target = self.at_front_door(&door, DoorError::NoTarget { server_name }).await?;
+                // Its parameters go to the database as they are, and it answers the password request itself.
+                let login = self.login(startup, None, &target)?;
+                Ok(route(&target, Action::Session(login)))
+            }
+            Opening::Cancel(cancel) => {
+                let server_name = door.server_name.clone();
+                let target =
+                    self.at_front_door(&door, DoorError::CancelWithoutTarget { server_name }).await?;
+                Ok(route(&target, Action::Cancel(FirstPacket::Cancel(cancel))))
+            }
         }
     }
 
-    fn target_name(&self, request: &Request) -> Option<String> {
-        let Opening::Startup(startup) = &request.opening else { return None };
-        self.directory.name_at(&startup.text(HOST)?.parse().ok()?)
-    }
-
-    fn serves_clients(&self) -> bool {
-        true
+    fn target_name(&self, Request { opening, door }: &Request) -> Option<String> {
+        let host = match opening {
+            Opening::Startup(startup) => startup.text(HOST),
+            Opening::Cancel(_) => None,
+        };
+        match host {
+            Some(host) => self.directory.name_at(&host.parse().ok()?),
+            None => self
+                .directory
+                .front_door()
+                .target(door.server_name.as_deref())
+                .map(|name| name.as_ref().into()),
+        }
     }
 }
 
 impl Server {
+    /// The target of a connection that names none in its packet; `unnamed` is the error if the door leads to none.
+    async fn at_front_door(&self, door: &Door, unnamed: DoorError) -> Result<Target, Failure> {
+        let front_door = self.directory.front_door();
+        let name = front_door.target(door.server_name.as_deref()).ok_or(Failure::Door(unnamed))?;
+        self.directory.by_name(name).await.map_err(Failure::Lookup)
+    }
+
+    /// The route of a client of this program.
     async fn route(&self, mut startup: StartupMessage) -> Result<Route, Failure> {
-        let host = startup.remove(HOST).ok_or(Failure::MissingParameter {
-            parameter: HOST,
-            remedy: "applications connect to `rds-auth-proxy client`, which adds it",
-        })?;
-        let address: HostPort =
-            String::from_utf8_lossy(host.expose()).parse().map_err(Failure::InvalidTarget)?;
+        if self.directory.front_door().refuses_host {
+            return Err(Failure::Door(DoorError::HostParameter));
+        }
+        let host = startup.remove(HOST).map(|host| String::from_utf8_lossy(host.expose()).into_owned());
+        let address: HostPort = host.unwrap_or_default().parse().map_err(Failure::InvalidTarget)?;
         let password = startup.remove(PASSWORD);
         let cancel = startup.remove(CANCEL);
         drop(startup.remove(VERSION));
@@ -63,9 +89,10 @@ impl Server {
             let cancel = CancelRequest::from_parameter(cancel.expose()).map_err(Failure::Application)?;
             Action::Cancel(FirstPacket::Cancel(cancel))
         } else {
-            self.login(startup, password, &target).map(Action::Session)?
+            let login = self.login(startup, password, &target)?;
+            Action::Session(Box::new(Login { of_client: true, ..*login }))
         };
-        Ok(Route { hop: Hop::database(&target), target: target.name, action })
+        Ok(route(&target, action))
     }
 
     /// Checks a password that is an IAM token, or has to be one, before the database is dialled.
@@ -97,6 +124,11 @@ impl Server {
             // The client sends it.
             notice: None,
             clock: self.clock.clone(),
+            of_client: false,
         }))
     }
+}
+
+fn route(target: &Target, action: Action) -> Route {
+    Route { hop: Hop::database(target), target: target.name.clone(), action }
 }

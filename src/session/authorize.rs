@@ -31,11 +31,6 @@ pub trait Role: Send + Sync + 'static {
 
     /// The name of the target that a connection is for, if it is known without waiting. For the log and metrics only.
     fn target_name(&self, request: &Request) -> Option<String>;
-
-    /// Whether the applications are clients of this program, whose versions the metrics show.
-    fn serves_clients(&self) -> bool {
-        false
-    }
 }
 
 /// What an application requests.
@@ -97,6 +92,8 @@ pub struct Login {
     pub notice: Option<ErrorResponse>,
     /// The clock by which the database judges a token.
     pub clock: AwsClock,
+    /// The application is a client of this program, whose version the metrics show.
+    pub of_client: bool,
 }
 
 impl Login {

@@ -82,10 +82,15 @@ impl Failure {
             Self::OtherUser(_) => Reason::OtherUser,
             Self::ApplicationGone(_) => Reason::ApplicationGone,
             Self::ApplicationTls(_) => Reason::ApplicationTls,
-            Self::MissingParameter { .. } | Self::InvalidTarget(_) | Self::Startup(_) | Self::Password(_) => {
-                Reason::StartupParameters
+            Self::MissingParameter { .. }
+            | Self::InvalidTarget(_)
+            | Self::Startup(_)
+            | Self::Password(_)
+            | Self::Door(DoorError::HostParameter) => Reason::StartupParameters,
+            Self::Door(DoorError::CancelWithoutTarget { .. } | DoorError::UnknownKey) => {
+                Reason::CancelWithoutTarget
             }
-            Self::Door(DoorError::CancelWithoutTarget | DoorError::UnknownKey) => Reason::CancelWithoutTarget,
+            Self::Door(DoorError::NoTarget { .. }) => Reason::NoTarget,
             Self::CancelRefused(_) => Reason::CancelRefused,
             Self::Lookup(LookupError::Refused { .. }) => Reason::TargetAcl,
             Self::Lookup(LookupError::TooOld { .. }) => Reason::ListTooOld,

@@ -163,7 +163,7 @@ impl<R: Role> Connection<'_, R> {
                 let (stream, logged_in) = self.log_in(app, &hop, &login, &permit, deadline).await?;
                 permit.succeeded();
                 self.record.ready(logged_in.iam_verified);
-                if self.engine.role.serves_clients() {
+                if login.of_client {
                     self.record.count_client();
                 }
                 let kept_key = self.engine.keep_cancel_key(logged_in.cancel.as_ref(), &target);

@@ -48,10 +48,35 @@ pub enum DoorError {
         /// What the application could have written.
         example: String,
     },
-    /// A cancel request that did not pass a client.
-    #[error("a cancel request names no target; it has to come through `rds-auth-proxy client`")]
-    CancelWithoutTarget,
+    /// The server has no target for a connection without the parameter `host`.
+    #[error("this connection names no target: {}, and proxy.default_target is not set", unnamed(server_name.as_deref()))]
+    NoTarget {
+        /// The server name of its TLS session.
+        server_name: Option<String>,
+    },
+    /// The same for a cancel request.
+    #[error(
+        "a cancel request names no target: {}, and proxy.default_target is not set; libpq before 17 and many drivers \
+         send cancel requests in clear text, without a name",
+        unnamed(server_name.as_deref())
+    )]
+    CancelWithoutTarget {
+        /// The server name of its TLS session.
+        server_name: Option<String>,
+    },
+    /// The server lets no connection name its target.
+    #[error(
+        "the startup parameter \"host\" is not accepted here, because proxy.accept_host_parameter is false"
+    )]
+    HostParameter,
     /// The cancel request is for no session of this process.
     #[error("no session of this client has the key of this cancel request")]
     UnknownKey,
+}
+
+fn unnamed(server_name: Option<&str>) -> String {
+    match server_name {
+        Some(name) => format!("no target has its TLS server name \"{name}\" in server_names"),
+        None => "it has no TLS server name (SNI)".into(),
+    }
 }

@@ -41,6 +41,7 @@ pub async fn login(
         no_token: None,
         notice: None,
         clock: AwsClock::default(),
+        of_client: false,
     };
     let arrival = Arrival { peer: None, target: "hop", has_password: false, slot: None };
     let permit = Logins::new(&Limits::default()).arrive(arrival);

@@ -76,6 +76,8 @@ reasons! {
     MaxLoginsPerPeer = "max_logins_per_peer": [Proxy],
     /// `max_logins_per_target` is reached.
     MaxLoginsPerTarget = "max_logins_per_target": [Proxy],
+    /// The connection names no target.
+    NoTarget = "no_target": [Application],
     /// It is a process of a user that this client does not serve.
     OtherUser = "other_user": [Application],
     /// A pending connection made room.

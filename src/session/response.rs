@@ -14,6 +14,10 @@ const CHECK_ADDRESS: &str = "Check that it runs, and that its host and port are 
 const USE_TLS: &str =
     "Connect with sslmode=verify-full or sslmode=require; in upstream_proxies of a client, set ssl.mode.";
 
+/// What to do where a server has no target for an application.
+const NAME_TARGET: &str = "Connect with TLS to a host name in server_names of a target, set proxy.default_target on the proxy, or \
+                           connect through rds-auth-proxy client, which names the target.";
+
 /// What to do where another user of the machine connects to a client.
 const OTHER_USER: &str = "Start a client as that user. With proxy.allow_other_users: true every user of this machine logs in with \
                           the AWS identity of this one.";
@@ -44,7 +48,7 @@ impl Failure {
         if matches!(
             self,
             Self::ApplicationGone(_)
-                | Self::Door(DoorError::CancelWithoutTarget | DoorError::UnknownKey)
+                | Self::Door(DoorError::CancelWithoutTarget { .. } | DoorError::UnknownKey)
                 | Self::CancelRefused(_)
                 | Self::Refused { .. }
                 | Self::PendingDropped
@@ -87,8 +91,10 @@ impl Failure {
             | Self::Door(DoorError::Unnamed { .. } | DoorError::Unknown { .. }) => {
                 SqlState::InvalidCatalogName
             }
+            Self::Door(DoorError::NoTarget { .. }) => SqlState::SqlserverRejectedEstablishmentOfSqlconnection,
             Self::Plaintext
             | Self::OtherUser(_)
+            | Self::Door(DoorError::HostParameter)
             | Self::MissingParameter { .. }
             | Self::InvalidTarget(_)
             | Self::Lookup(
@@ -137,7 +143,7 @@ impl Failure {
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
             | Self::RepeatedRequest(_)
-            | Self::Door(DoorError::CancelWithoutTarget | DoorError::UnknownKey)
+            | Self::Door(DoorError::CancelWithoutTarget { .. } | DoorError::UnknownKey)
             | Self::CancelRefused(_)
             | Self::Startup(_)
             | Self::PendingDropped
@@ -184,6 +190,7 @@ impl Failure {
                 let sentences: Vec<_> = no_token.iter().cloned().chain(unverified.then_some(allow)).collect();
                 (!sentences.is_empty()).then(|| sentences.join(" "))
             }
+            Self::Door(DoorError::NoTarget { .. }) => Some(NAME_TARGET.into()),
             Self::Door(DoorError::Unknown { example, .. }) => Some(format!(
                 "At this port the database names the target: TARGET or TARGET/DATABASE, as in \"{example}\"."
             )),

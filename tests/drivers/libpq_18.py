@@ -1,10 +1,9 @@
 """libpq 18 with PostgreSQL 18: direct TLS, protocol 3.2 with its long cancel keys, and channel binding."""
 
 import os
-import threading
-import time
 
 import psycopg
+from cancelling import expect_cancelled
 from psycopg import pq
 
 CA = os.environ["CA"]
@@ -12,32 +11,12 @@ assert pq.version() >= 180000, pq.version()
 secure = f"host=localhost sslmode=verify-full sslrootcert={CA}"
 
 
-def wait_until_the_query_runs(backend):
-    """A cancel request before the query has no effect."""
-    with psycopg.connect(secure, autocommit=True) as watcher:
-        running = "select 1 from pg_stat_activity where pid = %s and state = 'active' and query like '%%pg_sleep%%'"
-        while not watcher.execute(running, (backend,)).fetchone():
-            time.sleep(0.1)
-
-
 for options in ("sslnegotiation=direct", "sslnegotiation=postgres"):
     with psycopg.connect(f"{secure} {options} max_protocol_version=3.2") as connection:
         assert connection.execute("show ssl").fetchone() is not None
         assert connection.pgconn.ssl_in_use
         assert connection.pgconn.full_protocol_version == 30002, connection.pgconn.full_protocol_version
-
-        def cancel():
-            wait_until_the_query_runs(connection.info.backend_pid)
-            connection.cancel_safe()
-
-        thread = threading.Thread(target=cancel)
-        thread.start()
-        try:
-            connection.execute("select pg_sleep(300)")
-            raise AssertionError("the sleep was not cancelled")
-        except psycopg.errors.QueryCanceled:
-            pass
-        thread.join()
+        expect_cancelled(connection, secure)
 
 try:
     psycopg.connect(f"{secure} channel_binding=require")

@@ -127,7 +127,7 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// The virtual environment with the Python drivers.
-async fn python() -> Option<&'static Path> {
+pub(crate) async fn python() -> Option<&'static Path> {
     static DIRECTORY: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let installed = DIRECTORY.get_or_init(|| async {
         install(

@@ -35,13 +35,13 @@ async fn refusals_of_one_kind_share_a_line_and_metrics_count_all() {
             "rds_auth_proxy_refused_total{{fault=\"application\",reason=\"{reason}\",target=\"other\"}} {count}"
         )
     };
-    until_counted(server, &[&counted("unknown_target", 40), &counted("startup_parameters", 1)]).await;
+    until_counted(server, &[&counted("unknown_target", 40), &counted("no_target", 1)]).await;
     let of = |text: &str| -> Vec<Value> {
         let all = lines(server, "connection refused").into_iter();
         all.filter(|line| line["error"].as_str().unwrap().contains(text)).collect()
     };
     assert_eq!(of("is not known").len(), 1, "{}", server.log());
-    assert_eq!(of("the startup packet has no \"host\"").len(), 1, "another reason has its line");
+    assert_eq!(of("this connection names no target").len(), 1, "another reason has its line");
 
     server.wait_for_log("\"repeated\":").await;
     let line = of("is not known").pop().unwrap();

@@ -23,6 +23,8 @@ mod access;
 mod cname;
 /// Drivers of several languages, and the newest libpq and PostgreSQL.
 mod drivers;
+/// Applications that connect to a server without a client.
+mod front_door;
 /// Compatibility with the other implementation of the contract between client and server.
 mod interoperation;
 /// IAM logins through client and server.

@@ -30,7 +30,7 @@ fn policy() -> Policy {
     let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
     let fixed = Settings { mode: SslMode::Require, roots: None, identity };
     let tls = DefaultTls { fixed, rds_roots: None };
-    Policy { fixed: Vec::new(), acl: Acl::default(), tls, max_age: None }
+    Policy { fixed: Vec::new(), front_door: Arc::default(), acl: Acl::default(), tls, max_age: None }
 }
 
 #[tokio::test(start_paused = true)]

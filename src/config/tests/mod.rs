@@ -5,6 +5,7 @@ mod chart;
 mod documents;
 mod errors;
 mod expansion;
+mod front_door;
 mod go_program;
 mod keys;
 mod loading;

@@ -86,7 +86,7 @@ async fn a_packet_without_a_user_or_host_is_refused() {
     raw.refused().await.expect("28000", &["no \"user\""]);
     let mut raw = Raw::connect(world.server().port()).await;
     raw.send(&login("by_trust")).await;
-    raw.refused().await.expect("28000", &["no \"host\"", "rds-auth-proxy client"]);
+    raw.refused().await.expect("08004", &["names no target", "rds-auth-proxy client"]);
     world.stop().await;
 }
 
