@@ -1,8 +1,9 @@
 //! The test world for interactive use: `cargo run --example world -- DIRECTORY`.
 //!
 //! It starts PostgreSQL, the fake RDS instance `db-1` and the fake AWS endpoint. Into DIRECTORY it writes `server.yaml`,
-//! `client.yaml` and their environments `server-env.sh` and `client-env.sh`. It prints a line that begins with `ready`,
-//! then a line for every login, and runs until SIGTERM or SIGINT, or with `--until-eof` until its standard input ends.
+//! `client.yaml` and their environments `server-env.sh` and `client-env.sh`, and `paths`, what an application needs for each path of
+//! `tests/drivers/run.sh`. It prints a line that begins with `ready`, then a line for every login, and runs until SIGTERM or
+//! SIGINT, or with `--until-eof` until its standard input ends.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -29,9 +30,11 @@ use support::fake_rds::{FakeRds, Login};
 use support::identity::AccessKey;
 use support::instance::REGION;
 use support::ports::free_port;
+use support::postgres::Postgres;
 use support::roles::DATABASE;
 use support::world::Running;
 
+mod paths;
 #[path = "mod.rs"]
 mod support;
 
@@ -48,12 +51,14 @@ async fn main() -> ExitCode {
     };
     let world = World::new()
         .with_instance("db-1")
+        .with_postgres(Postgres::start_with(&["wal_level=logical"]).await)
         .with_key(AccessKey::session(Duration::from_hours(12)))
         .without_server()
         .without_client()
         .start()
         .await;
-    write_files(&world, &arguments.directory);
+    let client_port = write_files(&world, &arguments.directory);
+    paths::write(&world, &arguments.directory, client_port).await;
     println!("ready: {}", arguments.directory.display());
     tokio::select! {
         () = report_logins(world.rds()) => {}
@@ -125,7 +130,8 @@ fn describe(login: &Login, rds: &FakeRds) -> String {
     text
 }
 
-fn write_files(world: &Running, directory: &Path) {
+/// Returns the port of the client.
+fn write_files(world: &Running, directory: &Path) -> u16 {
     fs::create_dir_all(directory).unwrap();
     let server = port_near(8000);
     let client = port_near(8001);
@@ -135,7 +141,7 @@ fn write_files(world: &Running, directory: &Path) {
         "server.yaml",
         format!(
             "# The server of the demo: it finds its databases through the AWS API.\n\
-             proxy:\n  listen_addr: 127.0.0.1:{server}\n\
+             proxy:\n  listen_addr: 127.0.0.1:{server}\n  drain_timeout: 0\n\
              rds:\n  regions: [{REGION}]\n  root_certificate: {ca}   # of the demo's database, instead of Amazon's\n"
         ),
     );
@@ -150,6 +156,7 @@ fn write_files(world: &Running, directory: &Path) {
     );
     write("server-env.sh", environment(world, &world.server_key));
     write("client-env.sh", environment(world, &world.key) + &format!("export DEMO_DATABASE={DATABASE}\n"));
+    client
 }
 
 fn environment(world: &Running, key: &AccessKey) -> String {

@@ -22,13 +22,13 @@ use super::{roles, runtime, scratch};
 /// The `pg_hba.conf`. The first matching line decides.
 const HBA: &str = "
 local all postgres                     trust
-local all +rds_iam                     trust
+local all,replication +rds_iam         trust
 local all all                          reject
-host  all +rds_iam          all        reject
+host  all,replication +rds_iam all     reject
 host  all +login_by_trust   all        trust
 host  all +login_by_password all       password
 host  all +login_by_md5     all        md5
-host  all all               all        scram-sha-256
+host  all,replication all   all        scram-sha-256
 ";
 
 const SETTINGS: &[&str] = &[

@@ -83,11 +83,14 @@ impl Postgres {
         self.roles.0.lock().unwrap().values().cloned().collect()
     }
 
-    /// Whether `user` authenticates with an IAM token.
+    /// Whether `user` authenticates with an IAM token: as in `pg_hba.conf`, a superuser is no member of every group.
     pub async fn uses_iam(&self, user: &str) -> bool {
         let user = user.replace('\'', "''");
         let sql = format!(
-            "SELECT NOT rolsuper AND pg_has_role(oid, 'rds_iam', 'member') FROM pg_roles WHERE rolname = '{user}'"
+            "WITH RECURSIVE groups(id) AS (
+                 SELECT oid FROM pg_roles WHERE rolname = '{user}'
+                 UNION SELECT roleid FROM pg_auth_members JOIN groups ON member = id
+             ) SELECT 't' FROM groups WHERE id = 'rds_iam'::regrole"
         );
         self.value(&sql).await.as_deref() == Some("t")
     }
