@@ -60,7 +60,7 @@ step "Formatting"
 cargo fmt --check
 
 step "Shell scripts"
-shellcheck build/*.sh build/ca/*.sh .ci/run
+shellcheck --external-sources build/*.sh build/ca/*.sh tests/drivers/*.sh .ci/run
 bash build/release-test.sh
 
 step "Pictures of the documentation"
@@ -93,6 +93,9 @@ advisories
 
 step "Tests"
 PATH=$PATH:$tools cargo test --locked
+
+step "Drivers"
+bash tests/drivers/run.sh psycopg asyncpg pg8000 pg postgres.js tokio-postgres sqlx
 
 step "Fuzz targets, five seconds each"
 bash build/fuzz.sh --smoke 5

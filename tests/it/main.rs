@@ -21,7 +21,7 @@ mod world;
 mod access;
 /// Targets that name a database in RDS, and have another address of it.
 mod cname;
-/// Drivers of several languages, and the newest libpq and PostgreSQL.
+/// The newest libpq and PostgreSQL, and pgcli.
 mod drivers;
 /// Applications that connect to a server without a client.
 mod front_door;
