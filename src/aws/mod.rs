@@ -27,8 +27,8 @@ mod clock;
 mod credentials;
 mod discovery;
 mod environment;
-mod facts;
 mod error;
+mod facts;
 #[cfg(test)]
 mod fake_aws;
 #[cfg(fuzzing)]
