@@ -95,6 +95,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/ports.rs", "Hinted", Words("the standard error of a credential plugin, not its output")),
     ("src/catalog/ports.rs", "LateRefusal", Words("the text of a kubelet")),
     ("src/catalog/ports.rs", "MintError", Test("no_error_about_credentials_shows_them")),
+    ("src/process/last_line.rs", "Narrow", Words("the terminal, and what the status line says")),
     ("src/single_flight.rs", "FlightError", Words("the message of a panic")),
     ("src/tls/acceptor.rs", "ServerIdentity", Words("hosts and paths")),
     (

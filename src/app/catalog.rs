@@ -9,6 +9,7 @@ use crate::aws::Aws;
 use crate::catalog::Directory;
 use crate::config::Config;
 use crate::process::CommandError;
+use crate::process::last_line::spin_during;
 
 /// The targets to choose from, and the AWS edge behind them.
 pub(crate) struct Catalog {
@@ -27,7 +28,7 @@ impl Catalog {
     ) -> Result<Self, CommandError> {
         let aws = start::aws(config, profile).await?;
         let directory = start::directory(config, aws.as_ref())?;
-        match directory.refresh().await {
+        match spin_during("listing the databases of RDS", directory.refresh()).await {
             Ok(()) => {
                 for name in config.unlisted(&directory.targets()) {
                     warn!(

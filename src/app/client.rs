@@ -11,10 +11,11 @@ use super::listen::{ListenFlags, listen};
 use super::reach::warn_if_unreachable;
 use super::reload::Running;
 use super::start::Start;
+use super::status::Status;
 use super::supervise::Supervisor;
 use super::{Prepared, admin_socket, tunnel, upstream};
 use crate::aws::Aws;
-use crate::catalog::{Directory, Mint, NamePattern, Target};
+use crate::catalog::{Dial, Directory, Mint, NamePattern, Target};
 use crate::client::{Client, Targets, UpstreamMode};
 use crate::config::{Config, Upstream, UpstreamTransport};
 use crate::net::{Address, PeerUser};
@@ -87,7 +88,8 @@ pub(crate) async fn prepare(
     }
     let is_discovered = catalog.directory.is_discovered();
     let clock = catalog.aws.as_ref().map(Aws::clock).unwrap_or_default();
-    let mint = catalog.aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>);
+    let minter = catalog.aws.as_ref().map(Aws::minter);
+    let mint = minter.clone().map(|minter| Arc::new(minter) as Arc<dyn Mint>);
     let (listener, address) = listen(&listen_flags, &config, chosen.only()).await?;
     if let UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) = &upstream_mode {
         supervisor.restart_on_panic(
@@ -96,6 +98,7 @@ pub(crate) async fn prepare(
             |(hop, limits)| Box::pin(warn_if_unreachable(hop, limits)),
         );
     }
+    let tunnel = tunnel_of(&upstream_mode);
     let targets = Targets::default();
     let client = Client { targets: targets.clone(), upstream_mode, password, mint, is_discovered, clock };
     let engine = Engine::new(client, config.acceptor.clone(), config.limits.clone())
@@ -105,6 +108,7 @@ pub(crate) async fn prepare(
     observer.report_expiry(&mut supervisor);
     observer.listen(&config, None, engine.gauges(), &shutdown, &mut supervisor).await?;
     admin_socket::listen(&config, engine.sessions(), &mut supervisor).await?;
+    let status = Status::new(engine.sessions(), tunnel, minter);
     let (stop, serving) = (config.stop, TaskTracker::new());
     let wiring = Wiring {
         engine: Arc::clone(&engine),
@@ -138,7 +142,18 @@ pub(crate) async fn prepare(
         serving.close();
         serving.wait().await;
     });
-    Ok(Ready { prepared: Prepared { serving, address, stop, shutdown, supervisor, command: None }, served })
+    Ok(Ready {
+        prepared: Prepared {
+            serving,
+            address,
+            stop,
+            shutdown,
+            supervisor,
+            command: None,
+            status: Some(status),
+        },
+        served,
+    })
 }
 
 fn open_one(target: Target, wiring: &Wiring) -> Opened {
@@ -173,6 +188,17 @@ fn owner_only(config: &Config, listen: &Address) -> bool {
         );
     }
     !config.allow_other_users
+}
+
+/// The tunnel to the upstream proxy, if there is one.
+fn tunnel_of(upstream_mode: &UpstreamMode) -> Option<Arc<dyn Dial>> {
+    match upstream_mode {
+        UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) => match &hop.transport {
+            Transport::Tunnel { dial, .. } => Some(Arc::clone(dial)),
+            Transport::Address(_) | Transport::Database { .. } => None,
+        },
+        UpstreamMode::Direct => None,
+    }
 }
 
 async fn upstream_mode(upstream: &Upstream, start: &mut Start) -> Result<UpstreamMode, CommandError> {

@@ -17,6 +17,7 @@
 //! | `command`, `private_address` | the command that a client runs, and where it connects |
 //! | `doctor` | examines the whole way from the configuration to a query |
 //! | `reach` | whether a client can reach its upstream proxy |
+//! | `status` | the state of a client, for the last line of its terminal |
 //! | `tunnel` | the tunnel to an upstream proxy |
 //! | `upstream` | which upstream proxy a client uses |
 //! | `supervise` | tasks beside the connections |
@@ -41,6 +42,7 @@ mod restart_keys;
 mod run;
 pub(crate) mod server;
 pub(crate) mod start;
+mod status;
 mod supervise;
 mod tunnel;
 pub(crate) mod upstream;

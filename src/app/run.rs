@@ -1,10 +1,12 @@
 //! Runs a mode from its start to its end.
 
 use super::command::{self, Wrapped};
+use super::status::Status;
 use super::supervise::Supervisor;
 use crate::catalog::Boxed;
 use crate::config::Stop;
 use crate::net::Address;
+use crate::process::last_line::StatusLine;
 use crate::process::logging::{self, Format, Log};
 use crate::process::{CommandError, Forwarded, Signals, harden, panic_hook, runtime, stop, systemd};
 use crate::shutdown::Shutdown;
@@ -20,6 +22,8 @@ pub(crate) struct Prepared {
     pub(super) supervisor: Supervisor,
     /// The command that the client runs; without one, it serves until a signal.
     pub(crate) command: Option<Wrapped>,
+    /// For the last line of the terminal; absent for a server.
+    pub(super) status: Option<Status>,
 }
 
 /// Starts logging in this format, prepares a mode and runs it to its end. `early` is the outcome where a signal comes before
@@ -51,7 +55,10 @@ async fn serve_until_signal(
         prepared = preparation => prepared?,
         () = signals.next() => return early,
     };
-    let Prepared { mut serving, address, stop, shutdown, mut supervisor, command } = prepared;
+    let Prepared { mut serving, address, stop, shutdown, mut supervisor, command, status } = prepared;
+    // A command has the terminal.
+    let _line =
+        status.filter(|_| command.is_none()).and_then(|mut status| StatusLine::start(move || status.line()));
     systemd::notify_ready();
     if let Some(limit) = systemd::watchdog_limit() {
         supervisor

@@ -56,5 +56,13 @@ pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Pre
     };
     supervisor.restart_on_panic("configuration reload", running, |running| Box::pin(running.follow()));
     let serving = serve(engine, Entrance::new(listener, Door::shared()), shutdown.clone());
-    Ok(Prepared { serving: Box::pin(serving), address, stop, shutdown, supervisor, command: None })
+    Ok(Prepared {
+        serving: Box::pin(serving),
+        address,
+        stop,
+        shutdown,
+        supervisor,
+        command: None,
+        status: None,
+    })
 }

@@ -38,6 +38,12 @@ impl Minter {
         sign(&credentials, address, iam, user)
     }
 
+    /// When the credentials of the last load end. Absent before the first load, and where they have no end.
+    #[must_use]
+    pub fn credentials_end(&self) -> Option<SystemTime> {
+        self.chain.kept_until()
+    }
+
     async fn mint(&self, address: &HostPort, iam: &Iam, user: &str) -> Result<Minted, MintError> {
         let credentials = self.chain.current().await?;
         let SignedToken { token, .. } = sign(&credentials, address, iam, user)?;

@@ -120,6 +120,9 @@ pub trait Dial: Send + Sync {
     /// The error of a stream that is opened within `limit` and closed again, without a connection that needs it. Opens none where a
     /// person may have to log in for it, and none after the first dial.
     fn check(&self, limit: Duration) -> Boxed<'_, Option<io::Error>>;
+
+    /// Whether the last attempt to open a stream succeeded; absent before the first.
+    fn is_open(&self) -> Option<bool>;
 }
 
 /// A stream of a tunnel.

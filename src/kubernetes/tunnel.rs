@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
@@ -31,6 +32,8 @@ pub struct Tunnel {
     dialer: Arc<PodDialer>,
     spare: Spare,
     spare_stream: SpareStream,
+    /// Whether the last attempt to open a stream succeeded.
+    last_opened: Mutex<Option<bool>>,
 }
 
 impl Tunnel {
@@ -50,6 +53,7 @@ impl Tunnel {
             timeouts,
             spare: Spare::default(),
             spare_stream: SpareStream::default(),
+            last_opened: Mutex::default(),
         }
     }
 
@@ -70,7 +74,9 @@ impl Tunnel {
         }
         let mut last = None;
         let opened = timeout(limit, self.open_with_retries(&timeouts, &mut last)).await;
-        opened.unwrap_or_else(|_| Err(last.unwrap_or(TunnelError::Slow { after: limit })))
+        let opened = opened.unwrap_or_else(|_| Err(last.unwrap_or(TunnelError::Slow { after: limit })));
+        *self.last_opened.lock() = Some(opened.is_ok());
+        opened
     }
 
     /// Attempts until a stream is open, the error is final or `wait_for_pod` is over. `last` is the error of the
@@ -159,6 +165,10 @@ impl Dial for Tunnel {
                 Err(error) => Some(error.into()),
             }
         })
+    }
+
+    fn is_open(&self) -> Option<bool> {
+        *self.last_opened.lock()
     }
 }
 

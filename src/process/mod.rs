@@ -6,6 +6,7 @@
 //! | `error` | why a command fails, and its exit code |
 //! | `file_limit` | raises and checks the limit of open files |
 //! | `harden` | keeps the memory of the process private |
+//! | `last_line` | a spinner, or the state of the process, in the last line of a terminal |
 //! | `logging` | log lines on standard error and the filter in front of them |
 //! | `panic_hook` | panics as log lines |
 //! | `reexec` | takes a password out of the argument list and the environment |
@@ -22,6 +23,7 @@ mod signals;
 mod style;
 
 pub(crate) mod file_limit;
+pub(crate) mod last_line;
 pub(crate) mod logging;
 pub(crate) mod panic_hook;
 #[cfg(unix)]

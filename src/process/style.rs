@@ -39,6 +39,11 @@ impl Style {
         self.escaped("1;31", text)
     }
 
+    /// The text in a colour that recedes.
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.escaped("2", text)
+    }
+
     /// The text in bold green.
     pub(crate) fn bold_green(self, text: &str) -> String {
         self.escaped("1;32", text)

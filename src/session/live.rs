@@ -15,7 +15,25 @@ use crate::net::Peer;
 /// The table of the open sessions. Clones share it. A session locks it when it begins and when it ends, never for its bytes.
 #[derive(Clone, Default)]
 pub struct LiveSessions {
-    table: Arc<Mutex<BTreeMap<u64, Arc<Entry>>>>,
+    table: Arc<Mutex<Table>>,
+}
+
+#[derive(Default)]
+struct Table {
+    open: BTreeMap<u64, Arc<Entry>>,
+    /// What the sessions that have ended had moved.
+    ended: (u64, u64),
+}
+
+/// The sessions of a process, and what they have moved so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// The open sessions.
+    pub sessions: usize,
+    /// Bytes from applications to databases, of ended sessions too.
+    pub sent: u64,
+    /// Bytes from databases to applications.
+    pub received: u64,
 }
 
 /// A session, as it was when the table was read. Names only, never a secret.
@@ -91,6 +109,19 @@ impl LiveSessions {
         self.entries().into_iter().map(|(id, entry)| entry.state(id)).collect()
     }
 
+    /// The number of open sessions, and what all sessions have moved so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let table = self.table.lock();
+        let mut traffic =
+            Traffic { sessions: table.open.len(), sent: table.ended.0, received: table.ended.1 };
+        for entry in table.open.values() {
+            traffic.sent += entry.activity.sent();
+            traffic.received += entry.activity.received();
+        }
+        traffic
+    }
+
     /// Sets the gauge of the oldest session, and counts the bytes that all have moved since the last call.
     pub(super) fn measure(&self) {
         let entries = self.entries();
@@ -108,14 +139,14 @@ impl LiveSessions {
 
     /// Copied out of the lock, so that sessions begin and end meanwhile.
     fn entries(&self) -> Vec<(u64, Arc<Entry>)> {
-        self.table.lock().iter().map(|(id, entry)| (*id, Arc::clone(entry))).collect()
+        self.table.lock().open.iter().map(|(id, entry)| (*id, Arc::clone(entry))).collect()
     }
 
     /// Orders a session to end, and returns it as it is now. `None` if there is no such session. Of two orders the first
     /// counts.
     #[must_use]
     pub fn end(&self, id: u64, order: EndOrder) -> Option<SessionState> {
-        let entry = self.table.lock().get(&id).cloned()?;
+        let entry = self.table.lock().open.get(&id).cloned()?;
         let _first = entry.order.set(order);
         entry.ordered.notify_one();
         Some(entry.state(id))
@@ -132,7 +163,7 @@ impl LiveSessions {
         let (since, order, ordered) = (SystemTime::now(), OnceLock::new(), Notify::new());
         let counted = Counted::default();
         let entry = Arc::new(Entry { since, peer, names, activity, counted, order, ordered });
-        self.table.lock().insert(id, Arc::clone(&entry));
+        self.table.lock().open.insert(id, Arc::clone(&entry));
         LiveSession { sessions: self.clone(), id, entry }
     }
 }
@@ -180,7 +211,12 @@ impl LiveSession {
 
 impl Drop for LiveSession {
     fn drop(&mut self) {
-        self.sessions.table.lock().remove(&self.id);
+        let mut table = self.sessions.table.lock();
+        table.open.remove(&self.id);
+        let moved = |total: u64, counted: &AtomicU64| total.max(counted.load(Ordering::Relaxed));
+        let (activity, counted) = (&self.entry.activity, &self.entry.counted);
+        table.ended.0 += moved(activity.sent(), &counted.sent);
+        table.ended.1 += moved(activity.received(), &counted.received);
     }
 }
 
@@ -251,6 +287,20 @@ mod tests {
             (0, 0),
             "an older total, read before the end and counted after it"
         );
+    }
+
+    #[tokio::test]
+    async fn the_bytes_of_sessions_that_have_ended_still_count() {
+        let sessions = LiveSessions::default();
+        let (first, second) = (add(&sessions, 1), add(&sessions, 2));
+        first.entry.activity.note(5, 6, Instant::now());
+        second.entry.activity.note(10, 20, Instant::now());
+        assert_eq!(sessions.traffic(), Traffic { sessions: 2, sent: 15, received: 26 });
+        first.settle(7, 9);
+        drop(first);
+        assert_eq!(sessions.traffic(), Traffic { sessions: 1, sent: 17, received: 29 });
+        drop(second);
+        assert_eq!(sessions.traffic(), Traffic { sessions: 0, sent: 17, received: 29 });
     }
 
     /// An idle session takes about 20 KB (docs/development.md), and its entry little of it.

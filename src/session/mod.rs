@@ -86,7 +86,7 @@ pub use failure::Failure;
 pub use fault::Fault;
 pub use gauges::Gauges;
 pub use limits::{Limits, TooManyLogins};
-pub use live::{EndOrder, LiveSessions, SessionNames, SessionState};
+pub use live::{EndOrder, LiveSessions, SessionNames, SessionState, Traffic};
 pub use negotiate::Opening;
 pub use probe::Probe;
 pub use program::Program;

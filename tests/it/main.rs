@@ -51,6 +51,9 @@ mod doors;
 mod guard_rails;
 /// What a client prints at its start, where it listens, and what it does with a changed configuration.
 mod laptop;
+/// A spinner, and the state of a client, in the last line of a terminal.
+#[cfg(target_os = "linux")]
+mod status_line;
 /// Commands without a configuration file.
 mod without_file;
 /// A client that runs a command.

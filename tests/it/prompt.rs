@@ -53,9 +53,7 @@ impl Prompt {
 
     fn screen(&self) -> Vec<String> {
         let (columns, rows) = self.size;
-        let mut emulator = vt100::Parser::new(rows, columns, 0);
-        emulator.process(self.terminal.text().as_bytes());
-        emulator.screen().rows(0, columns).collect()
+        self.terminal.screen(columns, rows)
     }
 
     /// Waits until the screen shows the question, and this target in the only selected row.

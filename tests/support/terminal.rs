@@ -44,7 +44,17 @@ pub fn script(line: &str) -> Command {
 impl Terminal {
     /// Starts this launch on a terminal, with its variables.
     pub async fn launch(launch: &Launch) -> Self {
-        let mut command = script(&format!("exec {}", line(launch)));
+        Self::shell(launch, &format!("exec {}", line(launch))).await
+    }
+
+    /// The same on a terminal of this size.
+    pub async fn sized(launch: &Launch, columns: u16, rows: u16) -> Self {
+        Self::shell(launch, &format!("stty cols {columns} rows {rows}; exec {}", line(launch))).await
+    }
+
+    /// Runs this line of a shell on a terminal, with the variables of a launch.
+    pub async fn shell(launch: &Launch, line: &str) -> Self {
+        let mut command = script(line);
         command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
         Self::start(command).await
     }
@@ -60,6 +70,13 @@ impl Terminal {
     /// All that the program has written.
     pub fn text(&self) -> String {
         self.screen.text()
+    }
+
+    /// What a terminal of this size shows now.
+    pub fn screen(&self, columns: u16, rows: u16) -> Vec<String> {
+        let mut emulator = vt100::Parser::new(rows, columns, 0);
+        emulator.process(self.text().as_bytes());
+        emulator.screen().rows(0, columns).collect()
     }
 
     pub async fn press(&mut self, keys: &str) {

@@ -67,6 +67,11 @@ impl Chain {
         loaded.unwrap_or_else(|_| Err(NoCredentials::timed_out(&self.credential_source(), LOAD_TIMEOUT)))
     }
 
+    /// When the credentials of the last load end. Absent before the first load, and where they have no end.
+    pub(in crate::aws) fn kept_until(&self) -> Option<SystemTime> {
+        self.state.lock().kept.as_ref()?.credentials.expiry()
+    }
+
     /// Where the credentials come from, for advice.
     pub(in crate::aws) fn credential_source(&self) -> CredentialSource {
         self.loader.credential_source()

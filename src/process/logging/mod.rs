@@ -6,6 +6,7 @@ mod json;
 mod kind;
 mod queue;
 mod shorten;
+mod stderr;
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use queue::LogQueue;
 pub(crate) use queue::describe;
+use stderr::Stderr;
 
 use super::{CommandError, Style};
 
@@ -87,7 +89,7 @@ pub(crate) fn start(format: Format) -> Result<Log, CommandError> {
     let (layer, handle) = reload::Layer::new(filter);
     let failed =
         |error: &dyn std::fmt::Display| CommandError::Runtime(format!("logging cannot be started: {error}"));
-    let queue = LogQueue::start(io::stderr()).map_err(|error| failed(&error))?;
+    let queue = LogQueue::start(Stderr).map_err(|error| failed(&error))?;
     subscriber(format, layer, queue.clone()).try_init().map_err(|error| failed(&error))?;
     if let Some(value) = variables.unknown_level() {
         warn!(value, "LOG_LEVEL is none of trace, debug, info, warn and error; it counts as info");

@@ -168,7 +168,7 @@ impl Waiting {
 }
 
 /// Writes a whole line. Another process may have made standard error non-blocking.
-fn write_line(output: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
+pub(super) fn write_line(output: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     while !line.is_empty() {
         match output.write(line) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
