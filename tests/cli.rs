@@ -96,7 +96,10 @@ fn every_shell_has_a_completion_script() {
         let output = run(&["completion", shell]);
         assert!(output.status.success(), "{shell}");
         let script = stdout(&output);
-        assert!(script.contains("rds-auth-proxy") && script.contains("proxy-target"), "{shell}");
+        assert!(script.contains("rds-auth-proxy") && script.contains("_RDS_AUTH_PROXY_COMPLETE"), "{shell}");
+        // The archives have scripts that were made on another machine.
+        let program = env!("CARGO_BIN_EXE_rds-auth-proxy");
+        assert!(!script.contains(program.trim_end_matches("rds-auth-proxy")), "{shell}");
     }
 }
 
@@ -483,5 +486,40 @@ fn an_id_that_is_no_id_gets_the_command_that_lists_them() {
         let text = stderr(&output);
         assert!(text.starts_with(&format!("error: invalid value '{id}' for '<ID>': ")), "{text}");
         assert!(text.contains("expected a number; `rds-auth-proxy sessions` lists them"), "{text}");
+    }
+}
+
+/// The commands below this one, as its help lists them.
+fn commands(path: &[String]) -> Vec<Vec<String>> {
+    let words: Vec<_> = path.iter().map(String::as_str).chain(["--help"]).collect();
+    let help = stdout(&run(&words));
+    let list = help.split("\nCommands:\n").nth(1).unwrap_or_default();
+    let names =
+        list.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    let own = names.filter(|name| *name != "help").map(|name| [path, &[name.to_owned()]].concat());
+    own.flat_map(|path| [vec![path.clone()], commands(&path)].concat()).collect()
+}
+
+#[test]
+fn every_command_has_a_manual_page_and_every_named_page_exists() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(run(&["man", directory.path().to_str().unwrap()]).status.success());
+    let commands = commands(&[]);
+    assert!(commands.len() > 10 && commands.contains(&vec!["sessions".into(), "end".into()]), "{commands:?}");
+    let mut expected: Vec<_> =
+        commands.iter().map(|path| format!("rds-auth-proxy-{}.1", path.join("-"))).collect();
+    expected.push("rds-auth-proxy.1".into());
+    expected.sort();
+    let entries = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut pages: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
+    pages.sort();
+    assert_eq!(pages, expected);
+    for page in &pages {
+        let text = fs::read_to_string(directory.path().join(page)).unwrap().replace('\\', "");
+        let others =
+            text.lines().filter_map(|line| line.strip_suffix("(1)")).filter(|line| !line.contains(' '));
+        for other in others {
+            assert!(pages.contains(&format!("{other}.1")), "{page} names {other}");
+        }
     }
 }

@@ -7,13 +7,25 @@
 )]
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 /// What a person types before the key Tab, and the line behind it.
-const LINES: [(&str, &str); 15] = [
+const LINES: [(&str, &str); 23] = [
+    ("rds-auth-proxy client --target orders-d", "rds-auth-proxy client --target orders-db"),
+    ("rds-auth-proxy client --target orders:wr", "rds-auth-proxy client --target orders:writer"),
+    ("rds-auth-proxy client --target orders:custom:", "rds-auth-proxy client --target orders:custom:reports"),
+    ("rds-auth-proxy client --target=people", "rds-auth-proxy client --target=people-db"),
+    ("rds-auth-proxy token --target scr", "rds-auth-proxy token --target scratch"),
+    ("rds-auth-proxy targets peo", "rds-auth-proxy targets people-db"),
+    ("rds-auth-proxy client --proxy-target sta", "rds-auth-proxy client --proxy-target staging"),
+    ("rds-auth-proxy export --profile wor", "rds-auth-proxy export --profile work"),
     ("rds-auth-proxy cl", "rds-auth-proxy client"),
     ("rds-auth-proxy client --ta", "rds-auth-proxy client --target"),
     ("rds-auth-proxy client --direct --proxy-", "rds-auth-proxy client --direct --proxy-target"),
@@ -32,7 +44,7 @@ const LINES: [(&str, &str); 15] = [
 ];
 
 /// Commands whose flags are all typed, without their last letter.
-const COMMANDS: [&str; 3] = ["targets", "export", "token"];
+const COMMANDS: [&str; 4] = ["doctor", "targets", "export", "token"];
 
 /// [`LINES`], and one for each flag of [`COMMANDS`].
 fn lines() -> Vec<(String, String)> {
@@ -48,6 +60,31 @@ fn lines() -> Vec<(String, String)> {
         }));
     }
     lines
+}
+
+/// The search path with the program under test.
+fn path() -> OsString {
+    let program = Path::new(env!("CARGO_BIN_EXE_rds-auth-proxy")).parent().unwrap().to_owned();
+    let others = std::env::var_os("PATH").unwrap();
+    std::env::join_paths(std::iter::once(program).chain(std::env::split_paths(&others))).unwrap()
+}
+
+/// A home with the names of a list, a configuration and a profile.
+fn home() -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    for (file, text) in [
+        (".cache/rds-auth-proxy/targets", "orders-db\norders:custom:reports\norders:writer\npeople-db\n"),
+        (
+            ".config/rds-auth-proxy/config.yaml",
+            "rds: {enabled: false}\nupstream_proxies: {staging: {host: 'h:1'}}\ntargets: {scratch: {host: 'h:2'}}\n",
+        ),
+        (".aws/config", "[default]\n[profile work]\nregion = us-east-1\n"),
+    ] {
+        let file = home.path().join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    home
 }
 
 fn output_of(arguments: &[&str]) -> String {
@@ -84,7 +121,7 @@ fn type_into(directory: &Path, shell: &str) -> String {
         ])
         .current_dir(directory)
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("PATH", path())
         .env("HOME", directory)
         .env("ZDOTDIR", directory)
         .env("TERM", "dumb")
@@ -116,7 +153,7 @@ fn bash_completes_commands_flags_and_values() {
     }
     // Without a shell, the Go program prints the scripts for bash and zsh together.
     for shell in [&["bash"][..], &[]] {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = home();
         fs::write(directory.path().join("completion"), completion(shell)).unwrap();
         fs::write(
             directory.path().join("rc"),
@@ -132,7 +169,7 @@ fn zsh_completes_commands_flags_and_values() {
     if !is_installed("zsh") || !is_installed("script") {
         return;
     }
-    let directory = tempfile::tempdir().unwrap();
+    let directory = home();
     fs::write(directory.path().join("completion"), completion(&["zsh"])).unwrap();
     let rc = "PS1=\nunset zle_bracketed_paste\nbindkey -e\nautoload -U compinit\ncompinit -u -D\nsource ./completion\n";
     fs::write(directory.path().join(".zshrc"), rc).unwrap();
@@ -144,13 +181,14 @@ fn fish_completes_commands_flags_and_values() {
     if !is_installed("fish") {
         return;
     }
-    let directory = tempfile::tempdir().unwrap();
+    let directory = home();
     let script = directory.path().join("completion");
     fs::write(&script, completion(&["fish"])).unwrap();
     for (typed, expected) in lines() {
         let query = format!("source {}; complete --do-complete '{typed}'", script.display());
         let output = Command::new("fish")
             .args(["--no-config", "-c", &query])
+            .env("PATH", path())
             .env("HOME", directory.path())
             .output()
             .unwrap();
@@ -159,4 +197,38 @@ fn fish_completes_commands_flags_and_values() {
         let words: Vec<_> = offered.lines().filter_map(|line| line.split('\t').next()).collect();
         assert!(words.contains(&wanted), "`{typed}` does not offer `{wanted}`: {offered}");
     }
+}
+
+/// A person is typing: whatever is wrong, the shell prints nothing, and AWS is not called.
+#[test]
+fn a_request_is_answered_at_once_and_in_silence() {
+    for (home, expected) in [(home(), "orders-db"), (tempfile::tempdir().unwrap(), ""), (broken_home(), "")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rds-auth-proxy"));
+        let begin = Instant::now();
+        let output = command
+            .args(["--", "rds-auth-proxy", "client", "--target", "orders-"])
+            .env_clear()
+            .env("HOME", home.path())
+            .env("_RDS_AUTH_PROXY_COMPLETE", "fish")
+            // No call can get through.
+            .env("AWS_ENDPOINT_URL", "http://192.0.2.1")
+            .current_dir(home.path())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        assert_eq!((text(&output.stdout), text(&output.stderr)), (expected.to_owned(), String::new()));
+        assert!(output.status.success() && begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    }
+}
+
+/// A home whose files cannot be used, and a working directory with a configuration of another user.
+fn broken_home() -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    for file in [".cache/rds-auth-proxy/targets", ".config/rds-auth-proxy/config.yaml", ".aws/config"] {
+        let file = home.path().join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, b"orders-\xff: [\n").unwrap();
+    }
+    fs::write(home.path().join("config.yaml"), "targets: {orders-other: {host: 'h:1'}}\n").unwrap();
+    home
 }

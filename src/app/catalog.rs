@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::task::spawn_blocking;
 use tracing::warn;
 
-use super::start;
+use super::{known_names, start};
 use crate::aws::Aws;
 use crate::catalog::Directory;
 use crate::config::Config;
@@ -45,6 +46,9 @@ impl Catalog {
             }
             Err(error) => return Err(CommandError::runtime(error)),
         }
+        let names: Vec<_> = directory.targets().into_iter().map(|target| target.name).collect();
+        // A command may end at once, and a panic is in the log.
+        let _stored = spawn_blocking(move || known_names::store(&names)).await;
         Ok(Self { directory, aws })
     }
 }

@@ -12,6 +12,7 @@
 //! | `catalog` | the targets that a client can choose from |
 //! | `overview` | the targets for commands that end by themselves |
 //! | `bind` | binds listeners |
+//! | `known_names` | the names of the targets, for the completion in shells |
 //! | `listen` | where a client listens |
 //! | `doors`, `plan` | the listeners of a client with several targets; which target has which port |
 //! | `command`, `private_address` | the command that a client runs, and where it connects |
@@ -30,6 +31,7 @@ pub(crate) mod client;
 mod command;
 pub(crate) mod doctor;
 mod doors;
+pub(crate) mod known_names;
 mod listen;
 mod observe;
 mod overview;

@@ -62,6 +62,7 @@ use http_client::http_client;
 use region::{NamedRegion, find_region, is_region, with_region};
 use untraced::untraced;
 
+pub use credentials::profile_names;
 pub use discovery::{Discovery, describe};
 pub use error::AwsError;
 pub use minter::{Minter, SignedToken};

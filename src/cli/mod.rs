@@ -5,6 +5,7 @@
 //! | `args`, `read` | flags, variables and help texts; reads the command line |
 //! | `client`, `choose_targets` | chooses targets and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
+//! | `candidates` | the names that complete the values of flags |
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
 //! | `targets`, `export` | lists the targets; prints settings for tools |
 //! | `token` | prints an IAM token |
@@ -18,6 +19,7 @@
 
 mod args;
 mod banner;
+mod candidates;
 mod choose;
 mod choose_targets;
 mod client;
@@ -64,6 +66,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandError> {
     let arguments: Vec<_> = arguments.into_iter().collect();
+    if completion::answer(&arguments) {
+        return Ok(());
+    }
     let command = read::read(arguments.clone()).map_err(CommandError::Arguments)?;
     #[cfg(unix)]
     if let Command::Client(client) = &command

@@ -3,6 +3,13 @@
 use std::env;
 use std::path::PathBuf;
 
+/// The directory of this program for data that can be made again: `$XDG_CACHE_HOME/rds-auth-proxy`, else
+/// `~/.cache/rds-auth-proxy`. Absent where neither is an absolute path.
+#[must_use]
+pub fn cache_directory() -> Option<PathBuf> {
+    Some(Environment::of_process().cache()?.join("rds-auth-proxy"))
+}
+
 /// Environment variables, and paths made with them. Tests have their own variables.
 pub(super) struct Environment {
     variable: Box<Lookup>,
@@ -34,6 +41,12 @@ impl Environment {
     /// The home directory: `HOME`, or `USERPROFILE`, which Windows sets instead.
     pub(super) fn home(&self) -> Option<PathBuf> {
         self.home_text().map(PathBuf::from)
+    }
+
+    /// `$XDG_CACHE_HOME`, else `~/.cache` (XDG Base Directory Specification); absent without an absolute path.
+    fn cache(&self) -> Option<PathBuf> {
+        let xdg = self.variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        xdg.or_else(|| Some(self.home()?.join(".cache"))).filter(|path| path.is_absolute())
     }
 
     fn home_text(&self) -> Option<String> {

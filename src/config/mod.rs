@@ -54,6 +54,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
+pub use environment::cache_directory;
 pub use error::ConfigError;
 pub use find::{Found, Origin, SearchOrder, find};
 pub use load::{defaults, load, load_addresses, load_again};

@@ -332,3 +332,22 @@ async fn a_terminal_gets_a_table_whose_names_are_whole() {
     assert!(rows.iter().any(|row| row.starts_with(long)), "{lines:#?}");
     world.stop().await;
 }
+
+/// The completion in shells reads this file.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_names_of_a_list_are_kept_for_its_owner() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = world().start().await;
+    let cache = crate::support::scratch::new_directory("cache");
+    let ended = launch(&world, &[]).env("XDG_CACHE_HOME", cache.to_str().unwrap()).run().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let file = cache.join("rds-auth-proxy/targets");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "orders-db\npeople-db\n");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    // A cache that cannot be written changes nothing.
+    let ended = launch(&world, &[]).env("XDG_CACHE_HOME", file.to_str().unwrap()).run().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    world.stop().await;
+}

@@ -24,4 +24,5 @@ pub(super) use files::Files;
 pub(super) use identity::Identities;
 pub(super) use loader::CredentialLoader;
 pub(super) use no_credentials::NoCredentials;
+pub use profiles::profile_names;
 pub(super) use shared_config::{BrokenFile, SharedConfig};

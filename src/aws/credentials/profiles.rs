@@ -8,9 +8,17 @@ use aws_sdk_rds::primitives::{DateTime, DateTimeFormat};
 
 use super::files::Files;
 use super::shared_config::{Keys, SharedConfig};
+use crate::aws::environment::Environment;
 
 /// How many `source_profile` steps are followed. Profiles may form a circle.
 pub(super) const MAX_PROFILES: usize = 8;
+
+/// The names of the profiles that this process could use; none where the files cannot be read.
+#[must_use]
+pub fn profile_names() -> Vec<String> {
+    let shared = SharedConfig::read(&Files::named_by(Environment::of_this_process())).unwrap_or_default();
+    shared.names().into_iter().map(str::to_owned).collect()
+}
 
 /// All keys of a profile that have a value. None of a file with a syntax error: that error is reported elsewhere.
 pub(super) fn profile(files: &Files, name: &str) -> Keys {

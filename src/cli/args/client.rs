@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 
 use super::source::SourceArguments;
 use super::values::path_or_empty;
+use crate::cli::candidates;
 use crate::secret::Secret;
 
 /// Arguments of `client`. There is no `Debug`: they hold a password.
@@ -18,13 +19,13 @@ pub(in crate::cli) struct ClientArguments {
     pub(in crate::cli) source: SourceArguments,
     /// The database to reach, by its name in RDS or in `targets`; without it, prompts if standard input is a terminal. Several
     /// times, or with `*` and `?` in the name, it reaches several databases, each on its port
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET", add = candidates::targets())]
     pub(in crate::cli) target: Vec<String>,
     /// Reach every database, each on its port
     #[arg(long, env = "RDS_AUTH_PROXY_ALL", value_parser = BoolishValueParser::new())]
     pub(in crate::cli) all: bool,
     /// The upstream proxy, by its name in `upstream_proxies` [default: the one called "default", or the only one]
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET")]
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET", add = candidates::upstream_proxies())]
     pub(in crate::cli) proxy_target: Option<String>,
     /// The address to listen on, in place of `proxy.listen_addr` and `local_port`: HOST:PORT or `unix:/PATH`
     #[arg(long, value_name = "ADDRESS", env = "RDS_AUTH_PROXY_LISTEN")]

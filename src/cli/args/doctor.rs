@@ -5,6 +5,7 @@ use clap::builder::BoolishValueParser;
 
 use super::source::SourceArguments;
 use super::values::OutputFormat;
+use crate::cli::candidates;
 
 /// Arguments of `doctor`.
 #[derive(Args)]
@@ -13,10 +14,10 @@ pub(in crate::cli) struct DoctorArguments {
     #[command(flatten)]
     pub(in crate::cli) source: SourceArguments,
     /// The database, by its name in RDS or in `targets` [default: the only one]
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET")]
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_TARGET", add = candidates::targets())]
     pub(in crate::cli) target: Option<String>,
     /// The upstream proxy, by its name in `upstream_proxies` [default: the one called "default", or the only one]
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET")]
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROXY_TARGET", add = candidates::upstream_proxies())]
     pub(in crate::cli) proxy_target: Option<String>,
     /// The database user; without it, nothing logs in
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_USER")]

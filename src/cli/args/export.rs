@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use super::source::SourceArguments;
 use super::targets::pattern;
 use crate::catalog::NamePattern;
+use crate::cli::candidates;
 
 /// Arguments of `export`.
 #[derive(Args)]
@@ -21,7 +22,13 @@ pub(in crate::cli) struct ExportArguments {
     )]
     pub(in crate::cli) format: Option<ExportFormat>,
     /// Only these targets; `*` stands for any text, `?` for one character. The flag can be repeated
-    #[arg(long, value_name = "PATTERN", env = "RDS_AUTH_PROXY_TARGET", value_parser = pattern())]
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        env = "RDS_AUTH_PROXY_TARGET",
+        value_parser = pattern(),
+        add = candidates::targets()
+    )]
     pub(in crate::cli) target: Vec<NamePattern>,
     /// The database user in the settings
     #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_USER")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::values::path_or_empty;
+use crate::cli::candidates;
 
 // No docstring: clap would show it in place of the command's own.
 #[derive(Args)]
@@ -19,7 +20,7 @@ pub(in crate::cli) struct SourceArguments {
     )]
     pub(in crate::cli) configfile: Option<PathBuf>,
     /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment
-    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROFILE")]
+    #[arg(long, value_name = "NAME", env = "RDS_AUTH_PROXY_PROFILE", add = candidates::profiles())]
     pub(in crate::cli) profile: Option<String>,
 }
 

@@ -6,13 +6,14 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use super::source::SourceArguments;
 use super::values::OutputFormat;
 use crate::catalog::NamePattern;
+use crate::cli::candidates;
 
 /// Arguments of `targets`.
 #[derive(Args)]
 #[command(after_help = TARGETS_EXAMPLES)]
 pub(in crate::cli) struct TargetsArguments {
     /// Only targets with these names; `*` stands for any text, `?` for one character
-    #[arg(value_name = "PATTERN", value_parser = pattern())]
+    #[arg(value_name = "PATTERN", value_parser = pattern(), add = candidates::targets())]
     pub(in crate::cli) patterns: Vec<NamePattern>,
     #[command(flatten)]
     pub(in crate::cli) source: SourceArguments,

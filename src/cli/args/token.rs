@@ -5,6 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::source::SourceArguments;
 use super::values::OutputFormat;
+use crate::cli::candidates;
 
 /// Arguments of `token`.
 #[derive(Args)]
@@ -17,6 +18,7 @@ pub(in crate::cli) struct TokenArguments {
         long,
         value_name = "NAME",
         env = "RDS_AUTH_PROXY_TARGET",
+        add = candidates::targets(),
         value_parser = NonEmptyStringValueParser::new()
     )]
     pub(in crate::cli) target: String,
