@@ -45,6 +45,9 @@ mod strict_login;
 mod background;
 /// Colours, and the variables that decide on them.
 mod colours;
+/// A day of a client in the background.
+#[cfg(target_os = "linux")]
+mod day;
 /// A client that serves several databases.
 mod doors;
 /// Guard rails from RDS tags, and the name of a session.
