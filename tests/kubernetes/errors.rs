@@ -327,3 +327,16 @@ async fn a_stream_says_whether_its_cluster_was_verified() {
     std::fs::write(world.kube_config(), insecure).unwrap();
     assert!(!tunnel.dial(LIMIT).await.unwrap().verified);
 }
+
+/// For the last line of a client's terminal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_knows_whether_its_last_dial_succeeded() {
+    let world = World::new().await;
+    let tunnel = world.tunnel();
+    assert_eq!(tunnel.is_open(), None);
+    assert!(tunnel.dial(LIMIT).await.is_err());
+    assert_eq!(tunnel.is_open(), Some(false));
+    let _pod = world.pod("proxy").await;
+    tunnel.dial(LIMIT).await.unwrap();
+    assert_eq!(tunnel.is_open(), Some(true));
+}
