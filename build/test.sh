@@ -52,7 +52,7 @@ advisories() {
 }
 
 step "Missing packages"
-bash build/prepare.sh shellcheck python3 node=nodejs npm zsh fish
+bash build/prepare.sh shellcheck python3 node=nodejs npm zsh fish faketime
 install_tools
 install_prometheus
 

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::Style;
 
-/// The line that is shown. Whoever writes to standard error holds the lock meanwhile.
+/// The line that is shown. A thread that writes to standard error holds the lock meanwhile.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Work that takes longer has a spinner.

@@ -1,9 +1,9 @@
 //! The test world for interactive use: `cargo run --example world -- DIRECTORY`.
 //!
-//! It starts PostgreSQL, the fake RDS instance `db-1` and the fake AWS endpoint. Into DIRECTORY it writes `server.yaml`,
-//! `client.yaml` and their environments `server-env.sh` and `client-env.sh`, and `paths`, what an application needs for each path of
-//! `tests/drivers/run.sh`. It prints a line that begins with `ready`, then a line for every login, and runs until SIGTERM or
-//! SIGINT, or with `--until-eof` until its standard input ends.
+//! It starts PostgreSQL, the fake RDS instance `db-1` (or with `--instance NAME` another one) and the fake AWS endpoint. Into
+//! DIRECTORY it writes `server.yaml`, `client.yaml` and their environments `server-env.sh` and `client-env.sh`, and `paths`, what
+//! an application needs for each path of `tests/drivers/run.sh`. It prints a line that begins with `ready`, then a line for every
+//! login, and runs until SIGTERM or SIGINT, or with `--until-eof` until its standard input ends.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -40,17 +40,18 @@ mod support;
 
 struct Arguments {
     directory: PathBuf,
+    instance: String,
     until_eof: bool,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let Some(arguments) = parse(std::env::args().skip(1)) else {
-        eprintln!("usage: world [--until-eof] DIRECTORY");
+        eprintln!("usage: world [--until-eof] [--instance NAME] DIRECTORY");
         return ExitCode::from(2);
     };
     let world = World::new()
-        .with_instance("db-1")
+        .with_instance(arguments.instance.as_str())
         .with_postgres(Postgres::start_with(&["wal_level=logical"]).await)
         .with_key(AccessKey::session(Duration::from_hours(12)))
         .without_server()
@@ -68,14 +69,18 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn parse(arguments: impl Iterator<Item = String>) -> Option<Arguments> {
-    let (flags, mut names): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.starts_with('-'));
-    let directory = names.pop().filter(|_| names.is_empty())?.into();
-    match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => Some(Arguments { directory, until_eof: false }),
-        ["--until-eof"] => Some(Arguments { directory, until_eof: true }),
-        _ => None,
+fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Arguments> {
+    let (mut directory, mut instance, mut until_eof) = (None, "db-1".to_owned(), false);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--until-eof" => until_eof = true,
+            "--instance" => instance = arguments.next()?,
+            flag if flag.starts_with('-') => return None,
+            path if directory.is_none() => directory = Some(PathBuf::from(path)),
+            _ => return None,
+        }
     }
+    Some(Arguments { directory: directory?, instance, until_eof })
 }
 
 async fn wait_for_stop(until_eof: bool) {
