@@ -185,7 +185,7 @@ fn an_empty_variable_is_not_set() {
 #[test]
 fn usage_errors_go_to_stderr_with_code_2() {
     for (arguments, expected) in [
-        (&["clinet"][..], "a similar subcommand exists: 'client'"),
+        (&["clinet"][..], "some similar subcommands exist: 'init', 'client'"),
         (&["client", "--traget", "x"], "a similar argument exists: '--target'"),
         (&["completion", "tcsh"], "possible values: bash, elvish, fish, powershell, zsh"),
         (&["gen-cert"], "--certificate <PATH>"),

@@ -21,6 +21,7 @@
 //! | `status` | the state of a client, for the last line of its terminal |
 //! | `tunnel` | the tunnel to an upstream proxy |
 //! | `upstream` | which upstream proxy a client uses |
+//! | `survey` | what a first configuration can name |
 //! | `supervise` | tasks beside the connections |
 
 mod admin_socket;
@@ -46,6 +47,7 @@ pub(crate) mod server;
 pub(crate) mod start;
 mod status;
 mod supervise;
+pub(crate) mod survey;
 mod tunnel;
 pub(crate) mod upstream;
 

@@ -23,7 +23,8 @@ const AWS_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a client without a configuration file can do.
 const WITHOUT_FILE: &str = "; write one of them, for example `upstream_proxies: {default: {host: \"proxy.example.com:8000\", ssl: \
-     {mode: verify-full}}}`, or connect straight to the databases with --direct, which needs no file";
+     {mode: verify-full}}}`, let `rds-auth-proxy init` write it, or connect straight to the databases with --direct, which needs \
+     no file";
 
 /// A mode before it listens.
 pub(crate) struct Start {

@@ -20,6 +20,12 @@ pub struct CredentialFacts {
 }
 
 impl Aws {
+    /// The region of the AWS configuration; absent if nothing names one.
+    #[must_use]
+    pub fn region_name(&self) -> Option<&str> {
+        self.region.as_ref().map(|named| named.region.as_ref())
+    }
+
     /// The credentials in use, or why there are none. Waits for STS, 5 s at most.
     pub async fn credential_facts(&self) -> Result<CredentialFacts, MintError> {
         let credentials = self.chain.current().await?;

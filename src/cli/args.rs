@@ -5,6 +5,7 @@
 mod client;
 mod doctor;
 mod export;
+mod init;
 mod sessions;
 mod source;
 mod targets;
@@ -19,6 +20,7 @@ use clap_complete::Shell;
 pub(super) use client::ClientArguments;
 pub(super) use doctor::DoctorArguments;
 pub(super) use export::{ExportArguments, ExportFormat};
+pub(super) use init::InitArguments;
 pub(super) use sessions::{EndArguments, SessionsAction, SessionsArguments};
 pub(super) use source::SourceArguments;
 pub(super) use targets::TargetsArguments;
@@ -59,6 +61,8 @@ pub(super) enum Command {
     Token(TokenArguments),
     /// Examine the whole way to a database, and say what to do where it is broken
     Doctor(DoctorArguments),
+    /// Write a first configuration, with what is found on this machine and in AWS
+    Init(InitArguments),
     /// Write manual pages into a directory
     #[command(hide = true)]
     Man(ManArguments),

@@ -29,14 +29,15 @@ struct Entry {
 
 /// Makes the checks and prints them. It is an error if one failed.
 pub(super) fn run(arguments: DoctorArguments) -> Result<(), CommandError> {
-    // The checks say it all.
-    once_at(LevelFilter::OFF, print(arguments))
-}
-
-async fn print(arguments: DoctorArguments) -> Result<(), CommandError> {
     let DoctorArguments { source, target, proxy_target, user, direct, output: format } = arguments;
     let SourceArguments { configfile, profile } = source;
     let request = Request { configfile, profile, target, proxy_target, user, direct };
+    // The checks say it all.
+    once_at(LevelFilter::OFF, print(request, format))
+}
+
+/// The same within another command.
+pub(super) async fn print(request: Request, format: OutputFormat) -> Result<(), CommandError> {
     let style = Style::of_stdout();
     let (mut checks, mut written, mut failed) = (Vec::new(), Ok(()), Vec::new());
     let each = |check: Check| {

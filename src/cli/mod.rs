@@ -9,7 +9,7 @@
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
 //! | `targets`, `export` | lists the targets; prints settings for tools |
 //! | `token` | prints an IAM token |
-//! | `doctor` | examines the way to a database |
+//! | `doctor`, `init` | examines the way to a database; writes a first configuration |
 //! | `choose`, `pick` | chooses by name or with a prompt; finds a target by its name alone |
 //! | `listen` | reads the address of `--listen` and `--port` |
 //! | `menu`, `select` | the list of the prompt, and the terminal under it |
@@ -29,6 +29,7 @@ mod doctor;
 mod export;
 mod gen_cert;
 mod healthcheck;
+mod init;
 mod listen;
 mod man;
 mod menu;
@@ -94,6 +95,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
         Command::Export(arguments) => export::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Init(arguments) => init::run(arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
     }

@@ -110,6 +110,10 @@ fn drop_empty_values(command: &mut Command) {
             token.source.drop_empty_values();
         }
         Command::Doctor(doctor) => doctor.drop_empty_values(),
+        Command::Init(init) => {
+            init.profile.take_if(|name| name.is_empty());
+            init.root_certificate.take_if(|path| path.as_os_str().is_empty());
+        }
         Command::GenCert(_) | Command::Completion(_) | Command::Man(_) | Command::Version(_) => {}
     }
 }

@@ -73,6 +73,13 @@ pub fn find(explicit: Option<&Path>, order: SearchOrder) -> Result<Found, Config
     find_among(explicit, order, Path::new("."), &Environment::of_process())
 }
 
+/// Where the configuration of this user belongs: `config.yaml` in the first of the user's directories that are searched. Absent
+/// where the environment names no such directory.
+#[must_use]
+pub fn user_file() -> Option<PathBuf> {
+    Some(user_directories(&Environment::of_process()).next()?.join(NAMES.first()?))
+}
+
 fn find_among(
     explicit: Option<&Path>,
     order: SearchOrder,

@@ -56,7 +56,7 @@ mod tests;
 
 pub use environment::cache_directory;
 pub use error::ConfigError;
-pub use find::{Found, Origin, SearchOrder, find};
+pub use find::{Found, Origin, SearchOrder, find, user_file};
 pub use load::{defaults, load, load_addresses, load_again};
 pub use mode::Mode;
 pub use remark::Remark;

@@ -18,7 +18,7 @@ use super::connector::is_local;
 use super::error::TunnelError;
 use super::exec_plugin;
 use super::plugin_process::Runner;
-use crate::catalog::PortForward;
+use crate::catalog::{Pods, PortForward};
 use crate::file_access::explained;
 use crate::stamp::Stamp;
 
@@ -93,6 +93,21 @@ pub(super) fn has_plugin(settings: &PortForward) -> bool {
     let context = context(&kubeconfig, settings.context.as_deref());
     let user = context.and_then(|context| user(&kubeconfig, context));
     user.is_some_and(|user| user.exec.is_some() || user.auth_provider.is_some())
+}
+
+/// The names of the contexts of the default kubeconfig; none if it cannot be read. Blocks meanwhile.
+#[must_use]
+pub fn context_names() -> Vec<String> {
+    let settings = PortForward {
+        kube_config: None,
+        context: None,
+        namespace: None,
+        pods: Pods::Selector(String::new()),
+        local_port: None,
+        remote_port: 0,
+    };
+    let Ok(Some(kubeconfig)) = read(&settings) else { return Vec::new() };
+    kubeconfig.contexts.into_iter().map(|context| context.name).collect()
 }
 
 fn context<'a>(kubeconfig: &'a Kubeconfig, name: Option<&'a str>) -> Option<&'a Context> {
@@ -198,7 +213,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::catalog::Pods;
     use crate::kubernetes::plugin_process::Plugin;
 
     async fn load(settings: &PortForward) -> Result<ClusterConfig, TunnelError> {

@@ -58,6 +58,7 @@ mod watch;
 
 pub use facts::{ClusterFacts, MissingRight};
 pub use forward::forward;
+pub use kubeconfig::context_names;
 pub use metrics::describe;
 pub use timeouts::Timeouts;
 pub use tunnel::Tunnel;

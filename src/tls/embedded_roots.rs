@@ -20,6 +20,16 @@ pub(super) fn of_amazon() -> Vec<CertificateDer<'static>> {
     pem::certificates_in(AMAZON)
 }
 
+/// The regions of RDS that the binary has roots of, in the order of their names.
+#[must_use]
+pub fn rds_regions() -> Vec<String> {
+    let names = pem::certificates_in(RDS).into_iter().filter_map(|root| x509::common_name(&root));
+    let mut regions: Vec<_> = names.filter_map(|name| region_in(&name).map(str::to_owned)).collect();
+    regions.sort();
+    regions.dedup();
+    regions
+}
+
 pub(super) fn in_bundle(bundle: &[u8], region: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let mut roots = pem::certificates_in(bundle);
     roots.retain(|root| x509::common_name(root).as_deref().and_then(region_in) == Some(region));

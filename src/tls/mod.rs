@@ -24,6 +24,7 @@ use provider::provider;
 pub use acceptor::{Acceptor, ServerIdentity};
 pub use connector::{ClientCertificate, Connector};
 pub use connector_cache::ConnectorCache;
+pub use embedded_roots::rds_regions;
 pub use error::{PemItem, TlsError};
 pub use peer_certificate::PeerCertificate;
 pub use pem::usable_certificates;

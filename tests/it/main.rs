@@ -68,6 +68,8 @@ mod wrapped;
 mod doctor;
 /// `export`: settings for tools.
 mod export;
+/// `init`: a first configuration.
+mod init;
 /// The check of JSON against the schemas in `docs/schemas`.
 mod schema;
 /// `targets`: the databases that a client can reach, and those that it cannot.

@@ -33,6 +33,11 @@ impl Cluster {
         cluster
     }
 
+    /// The kubeconfig.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.join("config")
+    }
+
     /// The configuration of an upstream proxy behind this cluster, for a client.
     pub(crate) fn upstream(&self, name: &str) -> String {
         let replaced = if name == "default" { "host: null, ssl: null, " } else { "" };
