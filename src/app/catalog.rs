@@ -6,17 +6,17 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::{known_names, start};
-use crate::aws::Aws;
+use crate::aws::Accounts;
 use crate::catalog::Directory;
 use crate::config::Config;
 use crate::process::CommandError;
 use crate::process::last_line::spin_during;
 
-/// The targets to choose from, and the AWS edge behind them.
+/// The targets to choose from, and the AWS identities behind them.
 pub(crate) struct Catalog {
     pub(crate) directory: Arc<Directory>,
     /// Absent where `rds.enabled` is false.
-    pub(super) aws: Option<Aws>,
+    pub(super) aws: Option<Accounts>,
 }
 
 impl Catalog {

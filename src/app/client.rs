@@ -14,7 +14,7 @@ use super::start::Start;
 use super::status::Status;
 use super::supervise::Supervisor;
 use super::{Prepared, admin_socket, tunnel, upstream};
-use crate::aws::Aws;
+use crate::aws::Accounts;
 use crate::catalog::{Dial, Directory, Mint, NamePattern, Target};
 use crate::client::{Client, Targets, UpstreamMode};
 use crate::config::{Config, Upstream, UpstreamTransport};
@@ -83,12 +83,11 @@ pub(crate) async fn prepare(
     let Start { file, mode, config, observer, mut supervisor, shutdown, gate } = start;
     if let Some(aws) = catalog.aws.clone() {
         // The HINT of a refused login names the identity; nothing waits for it.
-        supervisor
-            .restart_on_panic("AWS identity", aws, |aws| Box::pin(async { drop(aws.identity().await) }));
+        supervisor.restart_on_panic("AWS identity", aws, |aws| Box::pin(aws.look_up_identities()));
     }
     let is_discovered = catalog.directory.is_discovered();
-    let clock = catalog.aws.as_ref().map(Aws::clock).unwrap_or_default();
-    let minter = catalog.aws.as_ref().map(Aws::minter);
+    let clock = catalog.aws.as_ref().map(Accounts::clock).unwrap_or_default();
+    let minter = catalog.aws.as_ref().map(Accounts::minter);
     let mint = minter.clone().map(|minter| Arc::new(minter) as Arc<dyn Mint>);
     let (listener, address) = listen(&listen_flags, &config, chosen.only()).await?;
     if let UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) = &upstream_mode {

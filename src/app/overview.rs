@@ -10,7 +10,7 @@ use tracing::warn;
 use super::catalog::Catalog;
 use super::plan::plan;
 use super::start::{self, ConfigFile};
-use crate::aws::{Aws, SignedToken};
+use crate::aws::{Accounts, SignedToken};
 use crate::catalog::{Directory, NamePattern, Resource, Target};
 use crate::config::{self, Config, Mode};
 use crate::net::HostPort;
@@ -27,7 +27,7 @@ pub(crate) struct Overview {
     pub(crate) directory: Arc<Directory>,
     /// Absent where the defaults apply.
     file: Option<ConfigFile>,
-    aws: Option<Aws>,
+    aws: Option<Accounts>,
 }
 
 /// A target that can be used.

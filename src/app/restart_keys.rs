@@ -33,6 +33,7 @@ pub(crate) fn changed(
         ("proxy.allow_other_users", old.allow_other_users != new.allow_other_users),
         ("aws.profile", old.aws.profile != new.aws.profile),
         ("aws.assume_role", old.aws.roles != new.aws.roles),
+        ("accounts", old.accounts != new.accounts),
         ("audit.on_full", old.audit_on_full != new.audit_on_full),
         ("rds.enabled", old.rds.enabled != new.rds.enabled),
         ("rds.regions", old.rds.regions != new.rds.regions),
@@ -130,6 +131,7 @@ mod tests {
             (plain, "rds: {require_iam: true}", vec!["rds.require_iam"]),
             (plain, "rds: {regions: [eu-west-1]}", vec!["rds.regions"]),
             (plain, "aws: {profile: a}", vec!["aws.profile"]),
+            (plain, "accounts: {prod: {profile: a}}", vec!["accounts"]),
             (
                 plain,
                 "aws: {assume_role: {role_arn: 'arn:aws:iam::123456789012:role/a'}}",

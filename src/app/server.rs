@@ -8,7 +8,7 @@ use tracing::warn;
 use super::reload::Running;
 use super::start::{self, Start};
 use super::{Prepared, admin_socket, bind};
-use crate::aws::Aws;
+use crate::aws::Accounts;
 use crate::config::Mode;
 use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
@@ -26,7 +26,7 @@ pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Pre
     let (listener, address) = bind::listen(&config.listen, "listening", "change proxy.listen_addr").await?;
     let aws = start::aws(&config, None).await?;
     let directory = start::directory(&config, aws.as_ref())?;
-    let clock = aws.as_ref().map(Aws::clock).unwrap_or_default();
+    let clock = aws.as_ref().map(Accounts::clock).unwrap_or_default();
     let engine = Engine::new(
         Server::new(Arc::clone(&directory), config.rds.require_iam, clock),
         config.acceptor.clone(),

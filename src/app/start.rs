@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::observe::Observer;
 use super::supervise::Supervisor;
-use crate::aws::Aws;
+use crate::aws::Accounts;
 use crate::catalog::{Directory, Discover, Policy};
 use crate::config::{self, Config, ConfigError, Found, Mode, OnFull, Origin, Remark, SearchOrder};
 use crate::process::logging::Log;
@@ -159,14 +159,15 @@ fn warn_of_working_directory(path: &Path) {
     );
 }
 
-/// The AWS edge; absent where `rds.enabled` is false. `profile` overrides that of the configuration.
-pub(super) async fn aws(config: &Config, profile: Option<&str>) -> Result<Option<Aws>, CommandError> {
+/// The AWS identities; absent where `rds.enabled` is false. `profile` overrides that of `aws` in the configuration.
+pub(super) async fn aws(config: &Config, profile: Option<&str>) -> Result<Option<Accounts>, CommandError> {
     if !config.rds.enabled {
         return Ok(None);
     }
-    let profile = profile.or(config.aws.profile.as_deref());
-    let loaded = timeout(AWS_DEADLINE, Aws::load(&config.rds.regions, profile)).await;
-    loaded.map(|aws| Some(aws.assuming(&config.aws.roles))).map_err(|_| {
+    let mut own = config.aws.clone();
+    own.profile = profile.map(str::to_owned).or(own.profile);
+    let loaded = timeout(AWS_DEADLINE, Accounts::load(&own, &config.rds.regions, &config.accounts)).await;
+    loaded.map(Some).map_err(|_| {
         CommandError::Runtime(format!(
             "the AWS configuration could not be read within {} s; check that the files of AWS_CONFIG_FILE and \
              AWS_SHARED_CREDENTIALS_FILE, or else ~/.aws, can be read",
@@ -176,10 +177,10 @@ pub(super) async fn aws(config: &Config, profile: Option<&str>) -> Result<Option
 }
 
 /// A directory with the targets of the configuration; those of RDS are not listed yet.
-pub(super) fn directory(config: &Config, aws: Option<&Aws>) -> Result<Arc<Directory>, CommandError> {
-    let discover: Option<Arc<dyn Discover>> = match aws.map(|aws| aws.discovery(&config.rds.regions)) {
+pub(super) fn directory(config: &Config, aws: Option<&Accounts>) -> Result<Arc<Directory>, CommandError> {
+    let discover: Option<Arc<dyn Discover>> = match aws.map(Accounts::discovery) {
         None => None,
-        Some(Ok(discovery)) => Some(Arc::new(discovery)),
+        Some(Ok(discovery)) => Some(discovery),
         Some(Err(error)) if !config.targets.is_empty() => {
             warn!(%error, "RDS databases are not discovered; only the targets of the configuration can be used");
             None

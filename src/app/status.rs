@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::DecimalBytes;
 
-use crate::aws::Minter;
+use crate::aws::Minters;
 use crate::catalog::Dial;
 use crate::session::{LiveSessions, Traffic};
 
@@ -15,13 +15,17 @@ pub(crate) struct Status {
     /// Absent where the client opens no tunnel.
     tunnel: Option<Arc<dyn Dial>>,
     /// Absent where the client makes no AWS call.
-    minter: Option<Minter>,
+    minter: Option<Minters>,
     /// What the sessions had moved at this time.
     before: (Instant, Traffic),
 }
 
 impl Status {
-    pub(super) fn new(sessions: LiveSessions, tunnel: Option<Arc<dyn Dial>>, minter: Option<Minter>) -> Self {
+    pub(super) fn new(
+        sessions: LiveSessions,
+        tunnel: Option<Arc<dyn Dial>>,
+        minter: Option<Minters>,
+    ) -> Self {
         let before = (Instant::now(), sessions.traffic());
         Self { sessions, tunnel, minter, before }
     }
@@ -31,7 +35,7 @@ impl Status {
         let (now, traffic) = (Instant::now(), self.sessions.traffic());
         let (then, before) = std::mem::replace(&mut self.before, (now, traffic));
         let tunnel = self.tunnel.as_ref().map(|tunnel| tunnel_state(tunnel.is_open()));
-        let end = self.minter.as_ref().and_then(Minter::credentials_end);
+        let end = self.minter.as_ref().and_then(Minters::credentials_end);
         let credentials = end.map(|end| credentials(end, SystemTime::now()));
         let parts = [Some(sessions(before, traffic, now - then)), tunnel.map(str::to_owned), credentials];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" | ")

@@ -20,6 +20,14 @@ pub enum AwsError {
     /// A variable or a file has a setting with which no call can succeed.
     #[error("{0}")]
     Unusable(String),
+    /// The same for an account of the configuration.
+    #[error("the account \"{account}\" cannot be used: {error}")]
+    OfAccount {
+        /// Its name.
+        account: String,
+        /// Why.
+        error: String,
+    },
     /// A region is not a region.
     #[error(
         "\"{region}\" in {origin} is not an AWS region: a region consists of lower-case letters, digits and \

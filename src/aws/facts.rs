@@ -27,7 +27,7 @@ impl Aws {
     }
 
     /// The credentials in use, or why there are none. Waits for STS, 5 s at most.
-    pub async fn credential_facts(&self) -> Result<CredentialFacts, MintError> {
+    pub(super) async fn credential_facts(&self) -> Result<CredentialFacts, MintError> {
         let credentials = self.chain.current().await?;
         let source = self.chain.credential_source();
         Ok(CredentialFacts {

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 
 /// Signs IAM tokens with the current AWS credentials; no token is used twice.
 #[derive(Clone)]
-pub struct Minter {
+pub(super) struct Minter {
     chain: Arc<Chain>,
     identities: Arc<Identities>,
 }
@@ -33,14 +33,19 @@ impl Minter {
     }
 
     /// The same as [`Mint::mint`], with the end of the token and without a look-up of its signer.
-    pub async fn sign(&self, address: &HostPort, iam: &Iam, user: &str) -> Result<SignedToken, MintError> {
+    pub(super) async fn sign(
+        &self,
+        address: &HostPort,
+        iam: &Iam,
+        user: &str,
+    ) -> Result<SignedToken, MintError> {
         let credentials = self.chain.current().await?;
         sign(&credentials, address, iam, user)
     }
 
     /// When the credentials of the last load end. Absent before the first load, and where they have no end.
     #[must_use]
-    pub fn credentials_end(&self) -> Option<SystemTime> {
+    pub(super) fn credentials_end(&self) -> Option<SystemTime> {
         self.chain.kept_until()
     }
 

@@ -23,6 +23,8 @@
 //! The tag `rds-auth-proxy:local-port` of a cluster applies to its writer. A cluster decides whether IAM authentication
 //! is on for its members.
 
+mod account_lists;
+mod accounts;
 mod clock;
 mod credentials;
 mod discovery;
@@ -62,10 +64,12 @@ use http_client::http_client;
 use region::{NamedRegion, find_region, is_region, with_region};
 use untraced::untraced;
 
+pub use accounts::{Accounts, Minters};
 pub use credentials::profile_names;
 pub use discovery::{Discovery, describe};
 pub use error::AwsError;
-pub use minter::{Minter, SignedToken};
+use minter::Minter;
+pub use minter::SignedToken;
 
 /// The limit for a TCP and TLS connection to an AWS API.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -99,7 +103,7 @@ impl Aws {
     /// targets needs none; each use reports them. If environment and profile name no region, the first of `regions`
     /// (those of the configuration) is the one for the credentials' own calls, such as assuming a role. `profile` overrides
     /// `AWS_PROFILE` and the keys in the environment.
-    pub async fn load(regions: &[String], profile: Option<&str>) -> Self {
+    pub async fn load(regions: &[String], profile: Option<&str>, clock: &AwsClock) -> Self {
         let environment = Environment::of_this_process();
         let environment = match profile {
             Some(profile) => environment.with_profile(profile),
@@ -115,19 +119,24 @@ impl Aws {
         loader.problem.clone_from(&problem);
         let region = find_region(&loader, &shared, regions).await;
         let no_profile = loader.no_profile(&shared);
-        Self { problem, broken_file, no_profile, ..Self::with(loader, &shared, region).await }
+        Self { problem, broken_file, no_profile, ..Self::with(loader, &shared, region, clock).await }
     }
 
-    async fn with(mut loader: CredentialLoader, shared: &SharedConfig, region: Option<NamedRegion>) -> Self {
+    async fn with(
+        mut loader: CredentialLoader,
+        shared: &SharedConfig,
+        region: Option<NamedRegion>,
+        clock: &AwsClock,
+    ) -> Self {
         let own_region = region.as_ref().map(|named| named.region.clone());
         let new_config = Arc::clone(&loader.new_config);
         loader.new_config = Arc::new(move || with_region(new_config(), own_region.clone()));
         let config = untraced(Box::pin(loader.sdk_config(shared).await.load())).await;
         let profile = loader.files.profile.clone();
-        let (chain, clock) = (Arc::new(Chain::new(Arc::new(loader))), AwsClock::default());
+        let chain = Arc::new(Chain::new(Arc::new(loader)));
         let config = signed_by(&config, &chain);
         Self {
-            identities: identities(&config, &clock),
+            identities: identities(&config, clock),
             config,
             region,
             profile,
@@ -135,7 +144,7 @@ impl Aws {
             broken_file: None,
             no_profile: None,
             chain,
-            clock,
+            clock: clock.clone(),
         }
     }
 
@@ -153,7 +162,7 @@ impl Aws {
     }
 
     /// Lists the databases of `regions`, or of the AWS configuration's region if there are none.
-    pub fn discovery(&self, regions: &[String]) -> Result<Discovery, AwsError> {
+    fn discovery(&self, regions: &[String], account: Option<Arc<str>>) -> Result<Discovery, AwsError> {
         if let Some(problem) = &self.problem {
             return Err(AwsError::Unusable(problem.to_string()));
         }
@@ -163,24 +172,17 @@ impl Aws {
             let origin = own.map_or_else(|| "`rds.regions`".into(), |own| own.origin);
             return Err(AwsError::InvalidRegion { region: region.clone(), origin });
         }
-        Ok(Discovery::new(&self.config, &regions, Arc::clone(&self.chain), &self.clock))
-    }
-
-    /// The time by AWS, from the responses to the calls of discovery and STS.
-    #[must_use]
-    pub fn clock(&self) -> AwsClock {
-        self.clock.clone()
+        Ok(Discovery::new(&self.config, &regions, Arc::clone(&self.chain), &self.clock, account))
     }
 
     /// Makes IAM passwords with the credentials of this process.
-    #[must_use]
-    pub fn minter(&self) -> Minter {
+    fn minter(&self) -> Minter {
         Minter::new(Arc::clone(&self.chain), Arc::clone(&self.identities))
     }
 
     /// The ARN of the current credentials, if STS returns it within 5 s. The minter uses the ARN from then on; it looks
     /// up the ARN of later credentials in the background.
-    pub async fn identity(&self) -> Option<String> {
+    async fn identity(&self) -> Option<String> {
         let credentials = self.chain.current().await.ok()?;
         self.identities.look_up(&credentials).await
     }

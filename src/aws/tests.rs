@@ -106,8 +106,8 @@ async fn proxy_process() {
             .with_ansi(false)
             .finish(),
     );
-    let aws = Aws::load(&[], None).await;
-    let discovery = aws.discovery(&[]);
+    let aws = Aws::load(&[], None, &AwsClock::default()).await;
+    let discovery = aws.discovery(&[], None);
     let address = HostPort::new("db-1.abc.us-east-1.rds.amazonaws.com", 5432);
     for line in std::io::stdin().lines() {
         if line.unwrap() == "list" {
@@ -131,7 +131,7 @@ async fn proxy_process() {
 }
 
 fn iam() -> Iam {
-    Iam { region: "us-east-1".into(), service: IamService::Rds }
+    Iam { region: "us-east-1".into(), service: IamService::Rds, account: None }
 }
 
 fn home(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -164,7 +164,7 @@ mod tests {
             );
             let wanted = TokenRequest {
                 address: &HostPort::new(&vector.host, vector.port),
-                iam: &Iam { region: vector.region, service },
+                iam: &Iam { region: vector.region, service, account: None },
                 user: &vector.user,
                 now: SystemTime::UNIX_EPOCH + Duration::from_secs(vector.unix_time),
             };
@@ -182,7 +182,7 @@ mod tests {
             let session = session.then(|| "a/b+c=".to_owned());
             let credentials = Credentials::new("AKIDEXAMPLE", "key", session.clone(), None, "test");
             let address = HostPort::new("db.example.com", 5432);
-            let iam = Iam { region: "us-east-1".into(), service: IamService::Rds };
+            let iam = Iam { region: "us-east-1".into(), service: IamService::Rds, account: None };
             let wanted = TokenRequest { address: &address, iam: &iam, user: &user, now: SystemTime::UNIX_EPOCH };
             let token = text_of(sign_token(&credentials, wanted));
             let query = token.strip_prefix("db.example.com:5432/?").unwrap();

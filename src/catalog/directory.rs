@@ -55,10 +55,16 @@ impl Directory {
         self.listing.replace(policy);
     }
 
-    /// Why the list may lack databases or be out of date: a region, or the whole listing, failed.
+    /// Why the list may lack databases or be out of date: a region, an account or the whole listing failed.
     #[must_use]
     pub fn error(&self) -> Option<DiscoverError> {
-        self.listing.error()
+        self.listing.error_about("")
+    }
+
+    /// The names of the accounts in the configuration.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<Arc<str>> {
+        self.listing.accounts()
     }
 
     /// Whether the list is complete: RDS has answered at least once, or discovery is off.
@@ -196,23 +202,13 @@ impl Directory {
             Err(LookupError::Unknown { .. } | LookupError::TooOld { .. } | LookupError::Unlisted { .. })
                 if self.listing.discovers() =>
             {
-                let failed = match timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await {
-                    Ok(Ok(())) => self.listing.error(),
+                let ended = match timeout(LOOKUP_TIMEOUT, self.refresh_for_unknown()).await {
+                    Ok(Ok(())) => None,
                     Ok(Err(error)) => Some(DiscoverError::crashed(&error)),
                     Err(_) => Some(DiscoverError::timed_out(LOOKUP_TIMEOUT)),
                 };
-                match (find(&self.listing.current()), failed) {
-                    (Err(LookupError::Unknown { wanted }), Some(source)) => {
-                        Err(LookupError::Stale { wanted, source })
-                    }
-                    (Err(LookupError::TooOld { name, region, age, max_age, .. }), source) => {
-                        Err(LookupError::TooOld { name, region, age, max_age, source: source.map(Box::new) })
-                    }
-                    (Err(LookupError::Unlisted { name, rds, problem, .. }), source) => {
-                        Err(LookupError::Unlisted { name, rds, problem, source: source.map(Box::new) })
-                    }
-                    (found, _) => found,
-                }
+                let about = |wanted: &str| ended.clone().or_else(|| self.listing.error_about(wanted));
+                find(&self.listing.current()).map_err(|error| error.caused_by(about))
             }
             other => other,
         }

@@ -36,8 +36,8 @@ struct State {
     /// The last list of RDS, and the time of its oldest part.
     discovered: Vec<Discovered>,
     listed_at: Option<ListedAt>,
-    /// Why the list may be out of date: a later refresh failed, or a region in the last one.
-    error: Option<DiscoverError>,
+    /// Why the list may be out of date: a later refresh failed, or regions or accounts in the last one.
+    errors: Vec<DiscoverError>,
     /// The result of policy and list.
     merged: Arc<Merged>,
 }
@@ -46,7 +46,7 @@ impl Listing {
     pub(super) fn new(policy: Policy, discover: Option<Arc<dyn Discover>>) -> Self {
         let connectors = ConnectorCache::default();
         let merged = Arc::new(merge(&policy, &[], &connectors));
-        let state = State { policy, discovered: Vec::new(), listed_at: None, error: None, merged };
+        let state = State { policy, discovered: Vec::new(), listed_at: None, errors: Vec::new(), merged };
         Self { discover, refreshing: Mutex::new(()), state: RwLock::new(state), connectors }
     }
 
@@ -87,7 +87,7 @@ impl Listing {
     /// Whether the first listing of RDS is still to come, or runs.
     pub(super) fn awaits_first(&self) -> bool {
         let state = self.state();
-        self.discovers() && state.listed_at.is_none() && state.error.is_none()
+        self.discovers() && state.listed_at.is_none() && state.errors.is_empty()
     }
 
     pub(super) fn measure(&self) {
@@ -117,9 +117,14 @@ impl Listing {
         Arc::clone(&self.state().policy.front_door)
     }
 
-    /// Why the list may be out of date: the last refresh failed, or a region in it.
-    pub(super) fn error(&self) -> Option<DiscoverError> {
-        self.state().error.clone()
+    /// Why the list may be out of date for the target with this name or address: the last refresh failed, or a part of it.
+    pub(super) fn error_about(&self, wanted: &str) -> Option<DiscoverError> {
+        self.state().errors.iter().find(|error| error.concerns(wanted)).cloned()
+    }
+
+    /// See [`Discover::accounts`].
+    pub(super) fn accounts(&self) -> Vec<Arc<str>> {
+        self.discover.as_ref().map(|discover| discover.accounts()).unwrap_or_default()
     }
 
     /// Resolves when no refresh is running.
@@ -127,7 +132,7 @@ impl Listing {
         drop(self.refreshing.lock().await);
     }
 
-    /// Lists the databases of RDS now. On an error the list stays; a region that fails keeps its part of the list.
+    /// Lists the databases of RDS now. On an error the list stays; a region or an account that fails keeps its part of the list.
     pub(super) async fn refresh(&self) -> Result<(), DiscoverError> {
         let Some(discover) = &self.discover else { return Ok(()) };
         let _alone = self.refreshing.lock().await;
@@ -138,22 +143,19 @@ impl Listing {
         match found {
             Ok(Inventory { databases, failed, listed_at }) => {
                 for error in &failed {
-                    if databases.iter().any(|database| database.region == error.region) {
-                        warn!(%error, "discovery failed in a region; its last list stays in use");
-                    } else {
-                        warn!(%error, "discovery failed in a region; its databases are missing");
-                    }
+                    let known = databases.iter().any(|database| error.is_about(database));
+                    warn!(%error, "{}", error.effect(known));
                 }
                 let merged = merge(&state.policy, &databases, &self.connectors);
                 log_changes(&state.merged, &merged);
                 state.merged = Arc::new(merged);
                 state.discovered = databases;
                 state.listed_at = Some(listed_at);
-                state.error = failed.into_iter().next();
+                state.errors = failed;
                 Ok(())
             }
             Err(error) => {
-                state.error = Some(error.clone());
+                state.errors = vec![error.clone()];
                 Err(error)
             }
         }

@@ -87,6 +87,27 @@ pub enum LookupError {
     },
 }
 
+impl LookupError {
+    /// The same with the reason why the list may be out of date. `about` has it for a name or address.
+    pub(super) fn caused_by(self, about: impl Fn(&str) -> Option<DiscoverError>) -> Self {
+        match self {
+            Self::Unknown { wanted } => match about(&wanted) {
+                Some(source) => Self::Stale { wanted, source },
+                None => Self::Unknown { wanted },
+            },
+            Self::TooOld { name, region, age, max_age, .. } => {
+                let source = about(&name).map(Box::new);
+                Self::TooOld { name, region, age, max_age, source }
+            }
+            Self::Unlisted { name, rds, problem, .. } => {
+                let source = about(&rds).map(Box::new);
+                Self::Unlisted { name, rds, problem, source }
+            }
+            other => other,
+        }
+    }
+}
+
 /// The target at this address: at its endpoint, or at the address that is dialled in its place.
 pub(super) fn find_by_host(merged: &Merged, address: &HostPort) -> Result<Target, LookupError> {
     let dials = |target: &&Target| target.dial.as_ref() == Some(address);

@@ -182,6 +182,7 @@ mod tests {
             region: region.into(),
             resource: Resource::default(),
             service: IamService::Rds,
+            account: None,
             roots: rds(region),
             database: None,
             local_port: None,

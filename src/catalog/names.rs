@@ -55,7 +55,10 @@ pub fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &str, count: us
         let name = name.to_lowercase();
         let beginning: String = name.chars().take(wanted.chars().count()).collect();
         let whole = strsim::normalized_damerau_levenshtein(&name, &wanted);
-        whole.max(BEGINNING * strsim::normalized_damerau_levenshtein(&beginning, &wanted))
+        // Whoever leaves out the account means the name behind it.
+        let behind = name.split_once('/').map_or("", |(_, behind)| behind);
+        let behind = BEGINNING * strsim::normalized_damerau_levenshtein(behind, &wanted);
+        whole.max(behind).max(BEGINNING * strsim::normalized_damerau_levenshtein(&beginning, &wanted))
     };
     let mut near: Vec<_> = names.map(|name| (similarity(name), name)).collect();
     near.retain(|(similarity, _)| *similarity >= SIMILAR);
@@ -88,6 +91,7 @@ mod tests {
         assert_eq!(find("Ordesr*"), ["orders-db-replica", "orders-db"]);
         assert_eq!(find("poeple?"), ["people"]);
         assert!(find("zzz").is_empty());
+        assert_eq!(nearest(["dev/people", "prod/orders-db"].into_iter(), "orders-db", 2), ["prod/orders-db"]);
         assert_eq!(nearest(names.into_iter(), "orders-db", 1), ["orders-db"]);
     }
 }

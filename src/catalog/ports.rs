@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::net::{HostPort, Socket};
 use crate::secret::Secret;
 use crate::single_flight::FlightError;
 
+use super::names::is_same;
 use super::{Discovered, Iam, ListedAt, Signer, Skipped};
 
 /// A future that a port returns.
@@ -27,6 +29,11 @@ pub trait Discover: Send + Sync {
 
     /// Sets the gauges of the regions.
     fn measure(&self) {}
+
+    /// The names of the accounts, with which the names of databases begin; empty where they have no prefix.
+    fn accounts(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
 
     /// `REGION: REASON` of a database with this name that is not listed; absent if there is none.
     fn why_skipped<'a>(&'a self, _name: &'a str) -> Boxed<'a, Option<String>> {
@@ -56,18 +63,53 @@ pub struct SkippedList {
 
 /// The databases could not be listed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the RDS databases of {region} could not be listed: {reason}")]
+#[error("the RDS databases of {} could not be listed: {reason}", self.place())]
 pub struct DiscoverError {
-    /// The region.
+    /// The account of the configuration; absent where it names none.
+    pub account: Option<Arc<str>>,
+    /// The region; empty where all regions of the account failed.
     pub region: String,
     /// The error of AWS or the network, and what to do.
     pub reason: String,
 }
 
 impl DiscoverError {
+    fn place(&self) -> String {
+        match (&self.account, self.region.as_str()) {
+            (None, region) => region.to_owned(),
+            (Some(account), "") => format!("the account \"{account}\""),
+            (Some(account), region) => format!("the account \"{account}\" in {region}"),
+        }
+    }
+
+    /// Whether this database is of the part that failed.
+    pub(super) fn is_about(&self, database: &Discovered) -> bool {
+        let in_region = self.region.is_empty() || self.region == database.region;
+        self.account == database.account && in_region
+    }
+
+    /// For the log. `known`: whether there is a last list.
+    pub(super) fn effect(&self, known: bool) -> &'static str {
+        match (self.region.is_empty(), known) {
+            (false, true) => "discovery failed in a region; its last list stays in use",
+            (false, false) => "discovery failed in a region; its databases are missing",
+            (true, true) => "discovery failed in an account; its last list stays in use",
+            (true, false) => "discovery failed in an account; its databases are missing",
+        }
+    }
+
+    /// Whether it may concern the target with this name or address.
+    pub(super) fn concerns(&self, wanted: &str) -> bool {
+        match (&self.account, wanted.split_once('/')) {
+            (Some(account), Some((prefix, _))) => is_same(account, prefix),
+            (None, _) | (_, None) => true,
+        }
+    }
+
     /// The error for an answer that did not come within this time.
     pub(super) fn timed_out(limit: Duration) -> Self {
         Self {
+            account: None,
             region: "the configured regions".into(),
             reason: format!("AWS did not answer within {} s", limit.as_secs()),
         }
@@ -76,6 +118,7 @@ impl DiscoverError {
     /// The error for a refresh that ended without an answer.
     pub(super) fn crashed(error: &FlightError) -> Self {
         Self {
+            account: None,
             region: "the configured regions".into(),
             reason: format!("the refresh ended early ({error}); this is a bug in rds-auth-proxy"),
         }

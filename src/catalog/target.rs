@@ -59,6 +59,8 @@ pub struct Iam {
     pub region: String,
     /// The service that the token is signed for.
     pub service: IamService,
+    /// The account of the configuration whose identity signs it; absent where the configuration names none.
+    pub account: Option<Arc<str>>,
 }
 
 /// The AWS service that verifies the IAM tokens of a database, and so decides about their form.
@@ -120,6 +122,8 @@ pub struct Discovered {
     pub identifier: Option<String>,
     /// The endpoint.
     pub address: HostPort,
+    /// The account of the configuration that has it, with whose name its own begins; absent where the configuration names none.
+    pub account: Option<Arc<str>>,
     /// Its AWS region, from its ARN.
     pub region: String,
     /// Its properties in RDS: people choose by them.
@@ -170,7 +174,7 @@ impl Discovered {
     /// Where IAM tokens for it are valid.
     #[must_use]
     pub fn iam(&self) -> Iam {
-        Iam { region: self.region.clone(), service: self.service }
+        Iam { region: self.region.clone(), service: self.service, account: self.account.clone() }
     }
 }
 

@@ -215,7 +215,7 @@ mod tests {
     fn rule() -> TokenRule {
         TokenRule {
             address: HostPort::new("db.example.com", 5432),
-            iam: Some(Iam { region: "us-east-1".into(), service: IamService::Rds }),
+            iam: Some(Iam { region: "us-east-1".into(), service: IamService::Rds, account: None }),
             user: "alice".into(),
             required: false,
         }
@@ -228,7 +228,7 @@ mod tests {
     fn dsql_rule(user: &str) -> TokenRule {
         TokenRule {
             address: HostPort::new("abc.dsql.us-east-1.on.aws", 5432),
-            iam: Some(Iam { region: "us-east-1".into(), service: IamService::Dsql }),
+            iam: Some(Iam { region: "us-east-1".into(), service: IamService::Dsql, account: None }),
             user: user.into(),
             required: true,
         }

@@ -15,6 +15,8 @@ pub(super) enum Kind {
     Target,
     /// The server to go through.
     UpstreamProxy,
+    /// An account of the configuration, with whose name targets begin.
+    Account,
 }
 
 /// One of the things to choose from.
@@ -146,12 +148,13 @@ impl Kind {
         match self {
             Self::Target => "target",
             Self::UpstreamProxy => "upstream proxy",
+            Self::Account => "account",
         }
     }
 
     fn flag(self) -> &'static str {
         match self {
-            Self::Target => "--target",
+            Self::Target | Self::Account => "--target",
             Self::UpstreamProxy => "--proxy-target",
         }
     }
@@ -161,6 +164,7 @@ impl Kind {
             Self::Target => {
                 "add one to `targets` in the configuration, or use an AWS identity and region in which RDS lists databases"
             }
+            Self::Account => "add one to `accounts` in the configuration",
             Self::UpstreamProxy => "add one to `upstream_proxies` in the configuration, or use --direct",
         }
     }

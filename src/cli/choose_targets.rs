@@ -2,7 +2,7 @@
 
 use super::args::ClientArguments;
 use super::choose::{Choice, Kind, choose, require};
-use super::pick::{target_choice, why_unusable};
+use super::pick::{target_choice, unknown_account, why_unusable};
 use crate::app::client::Chosen;
 use crate::catalog::{Directory, LookupError, NamePattern, Target};
 use crate::config::Config;
@@ -39,6 +39,7 @@ async fn several(directory: &Directory, wanted: &[NamePattern]) -> Result<Chosen
             NamePattern::Glob(text) => {
                 let targets = directory.targets();
                 if !targets.iter().any(|target| pattern.matches(&target.name)) {
+                    unknown_account(directory, pattern).map_or(Ok(()), Err)?;
                     require(Kind::Target, &choices(directory, &targets), text)?;
                 }
                 pattern.clone()
@@ -78,10 +79,10 @@ async fn choose_target(directory: &Directory, wanted: Option<&str>) -> Result<Ta
 async fn named(directory: &Directory, wanted: &str) -> Result<Option<Target>, CommandError> {
     match directory.by_name(wanted).await {
         Ok(target) => Ok(Some(target)),
-        Err(LookupError::Unknown { .. }) => match why_unusable(directory, wanted).await {
-            Some(error) => Err(error),
-            None => Ok(None),
-        },
+        Err(LookupError::Unknown { .. }) => {
+            unknown_account(directory, &NamePattern::Exact(wanted.into())).map_or(Ok(()), Err)?;
+            why_unusable(directory, wanted).await.map_or(Ok(None), Err)
+        }
         Err(error) => Err(CommandError::usage(error)),
     }
 }

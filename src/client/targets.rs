@@ -51,7 +51,7 @@ impl Targets {
             return set.current.get(name.as_ref()).cloned().ok_or_else(unknown);
         }
         if let Some(name) = name_in(door) {
-            return set.beginning(name.as_bytes(), b"").map(|(target, _)| target);
+            return set.by_server_name(name);
         }
         let value = startup.get(DATABASE).unwrap_or_default().to_vec();
         let (target, rest) = set.beginning(&value, b"/")?;
@@ -71,8 +71,7 @@ impl Targets {
             let found = set.current.get(name.as_ref()).or_else(|| set.former.get(name.as_ref()));
             return found.cloned().ok_or(Failure::Door(DoorError::UnknownKey));
         }
-        let name = name_in(door).ok_or(Failure::Door(DoorError::UnknownKey))?;
-        set.beginning(name.as_bytes(), b"").map(|(target, _)| target)
+        set.by_server_name(name_in(door).ok_or(Failure::Door(DoorError::UnknownKey))?)
     }
 
     /// The name of the target of a request, if it has one.
@@ -82,11 +81,13 @@ impl Targets {
         }
         let set = self.0.read();
         let found = match (name_in(door), opening) {
-            (Some(name), _) => set.beginning(name.as_bytes(), b""),
-            (None, Opening::Startup(startup)) => set.beginning(startup.get(DATABASE)?, b"/"),
+            (Some(name), _) => set.by_server_name(name),
+            (None, Opening::Startup(startup)) => {
+                set.beginning(startup.get(DATABASE)?, b"/").map(|(target, _)| target)
+            }
             (None, Opening::Cancel(_)) => return None,
         };
-        found.ok().map(|(target, _)| target.name.clone())
+        found.ok().map(|target| target.name.clone())
     }
 }
 
@@ -98,6 +99,17 @@ fn name_in(door: &Door) -> Option<&str> {
 }
 
 impl Set {
+    /// The target in front of `.localhost`. A DNS name has no slash: `orders.prod` is `prod/orders`, unless a target has that name
+    /// itself. The names of accounts have no dot.
+    fn by_server_name(&self, name: &str) -> Result<Arc<Target>, Failure> {
+        let found = self.beginning(name.as_bytes(), b"").map(|(target, _)| target);
+        let Some((target, account)) = name.rsplit_once('.') else { return found };
+        found.or_else(|error| {
+            let of_account = format!("{account}/{target}");
+            self.beginning(of_account.as_bytes(), b"").map_or(Err(error), |(target, _)| Ok(target))
+        })
+    }
+
     /// The target with the longest name with which `value` begins, in any case, and the rest. The rest is empty or begins with one
     /// of `separators`: names may contain them.
     fn beginning<'v>(&self, value: &'v [u8], separators: &[u8]) -> Result<(Arc<Target>, &'v [u8]), Failure> {
@@ -130,8 +142,12 @@ impl Set {
     fn unknown(&self, value: &[u8]) -> DoorError {
         let wanted = String::from_utf8_lossy(value).into_owned();
         let names = || self.current.keys().map(String::as_str);
-        let first = wanted.split('/').next().unwrap_or_default();
-        let near = nearest(names(), first, PROPOSED);
+        // The database behind the name of the target counts for nothing.
+        let slashes = names().map(|name| name.matches('/').count()).max().unwrap_or_default();
+        let beginning = |slashes| wanted.match_indices('/').nth(slashes).map_or(wanted.len(), |(end, _)| end);
+        let typed = (0..=slashes).rev().filter_map(|slashes| wanted.get(..beginning(slashes)));
+        let near = typed.map(|typed| nearest(names(), typed, PROPOSED)).find(|near| !near.is_empty());
+        let near = near.unwrap_or_default();
         let advice = if near.is_empty() {
             let some: Vec<_> = names().take(PROPOSED).collect();
             match (some.is_empty(), self.current.len() > some.len()) {
@@ -229,7 +245,11 @@ mod tests {
     fn a_wrong_name_gets_the_nearest_ones_and_none_an_example() {
         let refusal = |value| at(&Door::shared(), value).unwrap_err();
         let text = refusal(Some("odrers/app"));
-        assert_eq!(text, "no target of this client is called \"odrers/app\"; did you mean orders?");
+        assert_eq!(
+            text,
+            "no target of this client is called \"odrers/app\"; did you mean orders or prod/orders?"
+        );
+        assert!(refusal(Some("prod2/ordesr/app")).contains("did you mean prod/orders"));
         assert!(refusal(Some("zzz")).ends_with("; it serves Two, orders, prod and others"));
         assert!(
             refusal(Some("TWO")).ends_with("\"Two\" and \"two\" differ only in case; use the exact name")
@@ -251,7 +271,9 @@ mod tests {
         for other in ["localhost", ".localhost", "orders.example", "x"] {
             assert_eq!(at(&tls(other), Some("prod")).unwrap().0, "prod", "{other}");
         }
-        assert!(at(&tls("order.localhost"), Some("prod")).unwrap_err().contains("did you mean orders?"));
+        // A DNS name has no slash.
+        assert_eq!(at(&tls("orders.prod.localhost"), Some("x")).unwrap().0, "prod/orders");
+        assert!(at(&tls("order.localhost"), Some("prod")).unwrap_err().contains("did you mean orders"));
     }
 
     #[test]

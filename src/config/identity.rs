@@ -8,8 +8,7 @@ use super::key_path::{KeyPath, Step};
 use super::one_or_many::OneOrMany;
 use super::raw::AssumeRole;
 use super::scalars::Parsed;
-use super::settings::AwsIdentity;
-use crate::catalog::IamRole;
+use crate::catalog::{AwsIdentity, IamRole};
 
 /// The limits of STS for `DurationSeconds` (AWS Security Token Service API Reference, `AssumeRole`).
 const SHORTEST: Duration = Duration::from_mins(15);

@@ -8,11 +8,12 @@
 //! | merge | `merge` | merge keys → their keys; without the sections `x-…` |
 //! | expand | `expand` | references `${fromEnv:…}`, `${fromFile:…}` → their values |
 //! | decode | `decode`, `suggestion`, `raw`, `scalars`, `aws_scalars`, `one_or_many`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
-//! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `identity`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
+//! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `identity`, `accounts`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
 //! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a
 //! [`key_error::KeyError`] at a key path; `locate` finds its line.
 
+mod accounts;
 mod aws_scalars;
 mod booleans;
 mod cert_pair;
@@ -62,6 +63,5 @@ pub use mode::Mode;
 pub use remark::Remark;
 pub use scalars::log_level;
 pub use settings::{
-    Addresses, AwsIdentity, Config, Drain, Named, OnFull, Rds, SELF_SIGNED_HOSTS, Stop, Upstream,
-    UpstreamTransport,
+    Addresses, Config, Drain, Named, OnFull, Rds, SELF_SIGNED_HOSTS, Stop, Upstream, UpstreamTransport,
 };

@@ -25,6 +25,15 @@ pub(super) struct RawConfig {
     pub(super) targets: BTreeMap<String, Target>,
     pub(super) audit: Audit,
     pub(super) aws: Aws,
+    pub(super) accounts: BTreeMap<String, Account>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Account {
+    pub(super) profile: Option<Parsed<ProfileName>>,
+    pub(super) assume_role: Option<OneOrMany<AssumeRole>>,
+    pub(super) regions: Vec<Parsed<RegionName>>,
 }
 
 #[derive(Default, Deserialize)]

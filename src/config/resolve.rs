@@ -18,7 +18,7 @@ use super::raw::{Proxy, ProxySsl, RawConfig, Ssl, Tag, TargetAcl};
 use super::remark::Remark;
 use super::scalars::Parsed;
 use super::settings::{Addresses, Config, Rds, SELF_SIGNED_HOSTS};
-use super::{front_door, identity, other_mode, remote, targets, timeouts, upstream};
+use super::{accounts, front_door, identity, other_mode, remote, targets, timeouts, upstream};
 use crate::catalog::{self, Acl, DefaultTls};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
@@ -59,6 +59,12 @@ pub(super) fn resolve(
     let listen = raw.proxy.listen_addr.clone().map_or_else(|| default_listen(mode), |address| address.0.0);
     let refused = remote::check(&listen, allow_remote, mode);
     let admin_socket = admin_socket(&raw.proxy, environment)?;
+    let rds = Rds {
+        enabled: discovery,
+        regions: raw.rds.regions,
+        require_iam: raw.rds.require_iam.unwrap_or(false),
+        max_age: timeouts::max_age(raw.rds.max_age.map(|age| age.0))?,
+    };
     Ok(Config {
         acceptor: acceptor(&section, &raw.proxy.ssl, mode, environment)?,
         upstreams,
@@ -68,12 +74,8 @@ pub(super) fn resolve(
         default_tls,
         limits: limits(&raw.proxy, mode)?,
         stop: timeouts::stop(&raw.proxy)?,
-        rds: Rds {
-            enabled: discovery,
-            regions: raw.rds.regions,
-            require_iam: raw.rds.require_iam.unwrap_or(false),
-            max_age: timeouts::max_age(raw.rds.max_age.map(|age| age.0))?,
-        },
+        accounts: accounts::resolve(raw.accounts, &rds)?,
+        rds,
         listen,
         listen_refused: refused.err().map(|error| Arc::new(locate(error))),
         allow_remote,

@@ -11,7 +11,9 @@ use tracing::level_filters::LevelFilter;
 
 use super::error::ConfigError;
 use super::remark::Remark;
-use crate::catalog::{Acl, AuthMethods, DefaultTls, FrontDoor, IamRole, PortForward, StaticTarget};
+use crate::catalog::{
+    Acl, AuthMethods, AwsAccount, AwsIdentity, DefaultTls, FrontDoor, PortForward, StaticTarget,
+};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
 use crate::tls::{Acceptor, ClientIdentity, Connector, ServerIdentity, SslMode};
@@ -48,6 +50,8 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// `aws`: the AWS identity of the process.
     pub aws: AwsIdentity,
+    /// `accounts`: the accounts to list, by name; empty: only that of the process's own identity, without a prefix.
+    pub accounts: Vec<AwsAccount>,
     /// `audit.on_full`.
     pub audit_on_full: OnFull,
     /// `rds`: discovery.
@@ -121,15 +125,6 @@ pub struct Stop {
     pub delay: Duration,
     /// `drain_timeout`: the time that running sessions have after that.
     pub drain: Drain,
-}
-
-/// An AWS identity.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct AwsIdentity {
-    /// The AWS profile, in place of `AWS_PROFILE` and of keys in the environment.
-    pub profile: Option<String>,
-    /// The roles to assume, one with the credentials of the one before.
-    pub roles: Vec<IamRole>,
 }
 
 /// What happens to new sessions while the queue of audit lines is full.

@@ -69,7 +69,7 @@ async fn start(world: &Running, flags: &[&str]) -> Proxy {
 }
 
 /// The table and the command below it.
-async fn printed(client: &Proxy) -> String {
+pub(crate) async fn printed(client: &Proxy) -> String {
     let whole = |text: &str| text.contains("YOUR_DATABASE_USER").then(|| text.to_owned());
     client.stdout.wait_for(Duration::from_secs(30), whole).await.expect("nothing is printed")
 }

@@ -111,6 +111,8 @@ mod upstream;
 
 // AWS.
 
+/// Several accounts in one list.
+mod accounts;
 /// Roles that client and server assume.
 mod assume_role;
 /// The sources of AWS credentials.

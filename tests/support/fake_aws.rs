@@ -54,6 +54,8 @@ struct Contents {
 struct Request {
     action: String,
     region: String,
+    /// That of the access key.
+    account: String,
     form: HashMap<String, String>,
 }
 
@@ -78,11 +80,11 @@ impl FakeAws {
         .await
     }
 
-    /// Adds an instance, or replaces the one with the same name and region.
+    /// Adds an instance, or replaces the one with the same name, account and region.
     pub fn put_instance(&self, instance: DbInstance) {
         let instances = &mut self.state.lock().unwrap().instances;
-        instances
-            .retain(|known| (&known.identifier, &known.region) != (&instance.identifier, &instance.region));
+        let place = |of: &DbInstance| (of.identifier.clone(), of.account.clone(), of.region.clone());
+        instances.retain(|known| place(known) != place(&instance));
         instances.push(instance);
     }
 
@@ -184,7 +186,7 @@ impl FakeAws {
             return Err(forbidden("ExpiredToken", "The security token included in the request is expired"));
         }
         let action = form.get("Action").cloned().unwrap_or_default();
-        Ok((Request { action, region: region.to_owned(), form }, key))
+        Ok((Request { action, region: region.to_owned(), account: key.account(), form }, key))
     }
 
     fn injected_failure(&self, request: &Request) -> Option<AwsFailure> {
@@ -262,7 +264,7 @@ impl Request {
         self.page(&items, list, identifier, page_size)
     }
 
-    /// One page of the `items` with the request's region and, if it names one, its identifier.
+    /// One page of the `items` with the request's region and account and, if it names one, its identifier.
     fn page(
         &self,
         items: &[impl Listed],
@@ -273,7 +275,7 @@ impl Request {
         let identifier = self.form.get(identifier);
         let fitting: Vec<_> = items
             .iter()
-            .filter(|item| item.region() == self.region)
+            .filter(|item| (item.region(), item.account()) == (&self.region, &self.account))
             .filter(|item| identifier.is_none_or(|wanted| item.identifier() == wanted))
             .collect();
         let size = self.page_size()?.min(page_size.unwrap_or(usize::MAX));

@@ -100,6 +100,8 @@ struct Record {
     cancels: usize,
     logins: Vec<Login>,
     clock_ahead: Duration,
+    /// The account whose tokens it accepts; absent: all.
+    account: Option<String>,
     /// Cancelled to close the connections accepted so far.
     connections_dropped: CancellationToken,
 }
@@ -172,6 +174,11 @@ impl FakeRds {
     /// Ends a stall.
     pub fn resume(&self) {
         self.shared.gate.open();
+    }
+
+    /// Accepts only tokens of this account from now on.
+    pub fn accept_only(&self, account: &str) {
+        self.shared.record.lock().unwrap().account = Some(account.to_owned());
     }
 
     /// Verifies tokens as if the time were `ahead` later.
@@ -293,7 +300,15 @@ impl Shared {
         };
         let now = SystemTime::now() + self.record.lock().unwrap().clock_ahead;
         let expected = token::Expected { service: *service, endpoint: &endpoint, region, user, now };
-        token::verify(token, &expected, &self.identities)
+        token::verify(token, &expected, &self.identities)?;
+        let (signer, own) =
+            (token::signer(token, &self.identities), self.record.lock().unwrap().account.clone());
+        match (signer, own) {
+            (Some(key), Some(own)) if key.account() != own => {
+                Err(format!("access key {} is not of the account {own}", key.id))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn splice_to(

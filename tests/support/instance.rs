@@ -8,7 +8,7 @@ use super::fake_rds::{Encryption, FakeRds, Options};
 use super::identity::Identities;
 use super::ports::free_port;
 use super::postgres::Postgres;
-use super::rds_api::{CustomEndpoint, DbCluster, DbInstance};
+use super::rds_api::{ACCOUNT, CustomEndpoint, DbCluster, DbInstance};
 use super::roles::DATABASE;
 use super::token::Service;
 
@@ -19,6 +19,7 @@ pub const REGION: &str = "us-east-1";
 #[derive(Clone)]
 pub struct Instance {
     pub(super) name: String,
+    account: String,
     pub(super) region: String,
     host: String,
     address: String,
@@ -61,6 +62,7 @@ impl Instance {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            account: ACCOUNT.to_owned(),
             region: REGION.to_owned(),
             host: "localhost".to_owned(),
             address: "127.0.0.1".to_owned(),
@@ -80,6 +82,12 @@ impl Instance {
     pub fn tag(mut self, key: &str, value: &str) -> Self {
         self.tags.push((key.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Sets the account. Its name in the world is `ACCOUNT/NAME`, and it accepts only tokens of that account.
+    #[must_use]
+    pub fn in_account(self, account: &str) -> Self {
+        Self { account: account.to_owned(), ..self }
     }
 
     /// Sets the region, `us-east-1` by default.
@@ -159,8 +167,10 @@ impl Instance {
             service: Service::Rds,
         };
         let rds = FakeRds::start(options, postgres.clone(), identities.clone()).await;
+        rds.accept_only(&self.account);
         aws.put_instance(DbInstance {
             identifier: self.name.clone(),
+            account: self.account.clone(),
             region: self.region.clone(),
             engine: self.engine.clone(),
             endpoint: self.created.then(|| (self.host.clone(), rds.port)),
@@ -169,7 +179,9 @@ impl Instance {
             tags: self.tags.clone(),
             cluster: self.cluster.clone(),
         });
-        Database { name: self.name.clone(), rds, certificate }
+        let own = self.account == ACCOUNT;
+        let name = if own { self.name.clone() } else { format!("{}/{}", self.account, self.name) };
+        Database { name, rds, certificate }
     }
 }
 

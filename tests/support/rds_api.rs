@@ -5,13 +5,14 @@
 
 use std::fmt::Write;
 
-/// The AWS account of all resources.
+/// The AWS account of all resources but instances with another one.
 pub const ACCOUNT: &str = "123456789012";
 
 /// A DB instance.
 #[derive(Clone, Debug)]
 pub struct DbInstance {
     pub identifier: String,
+    pub account: String,
     pub region: String,
     /// `postgres`, `aurora-postgresql`, `mysql`, …
     pub engine: String,
@@ -72,6 +73,9 @@ pub struct DbProxy {
 pub trait Listed: Clone {
     fn region(&self) -> &str;
     fn identifier(&self) -> &str;
+    fn account(&self) -> &str {
+        ACCOUNT
+    }
     fn engine(&self) -> &str;
     fn xml(&self) -> String;
 }
@@ -83,6 +87,10 @@ impl Listed for DbInstance {
 
     fn identifier(&self) -> &str {
         &self.identifier
+    }
+
+    fn account(&self) -> &str {
+        &self.account
     }
 
     fn engine(&self) -> &str {
@@ -108,7 +116,7 @@ impl Listed for DbInstance {
         xml += &optional("DBClusterIdentifier", self.cluster.as_deref());
         xml += &element("DbiResourceId", &format!("db-{}", resource_id(&self.identifier)));
         xml += &element("CACertificateIdentifier", "rds-ca-rsa2048-g1");
-        xml += &element("DBInstanceArn", &arn(&self.region, "db", &self.identifier));
+        xml += &element("DBInstanceArn", &arn(&self.account, &self.region, "db", &self.identifier));
         xml += &element("IAMDatabaseAuthenticationEnabled", &self.iam.to_string());
         wrap("DBInstance", &(xml + &tag_list(&self.tags)))
     }
@@ -144,7 +152,7 @@ impl Listed for DbCluster {
         xml += &element("MasterUsername", "postgres");
         xml += &wrap("DBClusterMembers", &self.members_xml());
         xml += &element("DbClusterResourceId", &format!("cluster-{}", resource_id(&self.identifier)));
-        xml += &element("DBClusterArn", &arn(&self.region, "cluster", &self.identifier));
+        xml += &element("DBClusterArn", &arn(ACCOUNT, &self.region, "cluster", &self.identifier));
         xml += &element("IAMDatabaseAuthenticationEnabled", &self.iam.to_string());
         wrap("DBCluster", &(xml + &tag_list(&self.tags)))
     }
@@ -232,7 +240,8 @@ impl Listed for DbClusterEndpoint {
             xml += &element("CustomEndpointType", "ANY");
             let members: String = self.members.iter().map(|member| element("member", member)).collect();
             xml += &wrap("StaticMembers", &members);
-            xml += &element("DBClusterEndpointArn", &arn(&self.region, "cluster-endpoint", identifier));
+            xml +=
+                &element("DBClusterEndpointArn", &arn(ACCOUNT, &self.region, "cluster-endpoint", identifier));
         }
         wrap("DBClusterEndpointList", &xml)
     }
@@ -240,7 +249,7 @@ impl Listed for DbClusterEndpoint {
 
 impl DbProxy {
     pub fn arn(&self) -> String {
-        arn(&self.region, "db-proxy", &format!("prx-{}", self.name))
+        arn(ACCOUNT, &self.region, "db-proxy", &format!("prx-{}", self.name))
     }
 
     /// All endpoints, as `DescribeDBProxyEndpoints` lists them.
@@ -348,8 +357,8 @@ fn tag_list(tags: &[(String, String)]) -> String {
     wrap("TagList", &tags.iter().map(tag).collect::<String>())
 }
 
-fn arn(region: &str, kind: &str, identifier: &str) -> String {
-    format!("arn:aws:rds:{region}:{ACCOUNT}:{kind}:{identifier}")
+fn arn(account: &str, region: &str, kind: &str, identifier: &str) -> String {
+    format!("arn:aws:rds:{region}:{account}:{kind}:{identifier}")
 }
 
 /// A resource id: 26 characters derived from the name.

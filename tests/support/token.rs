@@ -95,6 +95,12 @@ pub fn verify(token: &str, expected: &Expected<'_>, identities: &Identities) -> 
     Ok(())
 }
 
+/// The access key that signed a token, if it is known.
+pub fn signer(token: &str, identities: &Identities) -> Option<AccessKey> {
+    let token = Token::parse(token).ok()?;
+    identities.find(Scope::parse(token.value("X-Amz-Credential").ok()?).ok()?.access_key)
+}
+
 /// Signs a token, for tests of the world and for logins without a client.
 pub fn sign(endpoint: &str, region: &str, user: &str, key: &AccessKey, now: SystemTime) -> String {
     sign_for(Service::Rds, endpoint, region, user, key, now)

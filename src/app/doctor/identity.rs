@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use super::check::Finding;
+use super::request::Request;
 use crate::app::start;
-use crate::aws::Aws;
+use crate::aws::Accounts;
 use crate::catalog::ClockDifference;
 use crate::config::Config;
 
@@ -14,14 +15,14 @@ const ENDS_SOON: Duration = Duration::from_mins(15);
 /// The difference of clocks from which AWS refuses requests, in minutes (AWS General Reference, "Signing AWS API requests").
 const REFUSED_FROM: u64 = 5;
 
-/// The credentials, where they come from, and until when they are valid.
-pub(super) async fn identity(config: &Config, profile: Option<&str>) -> Finding<Aws> {
-    let aws = match start::aws(config, profile).await {
+/// The credentials, where they come from, and until when they are valid. With several accounts, those of the target's.
+pub(super) async fn identity(config: &Config, request: &Request) -> Finding<Accounts> {
+    let aws = match start::aws(config, request.profile.as_deref()).await {
         Ok(Some(aws)) => aws,
         Ok(None) => return Finding::skipped("rds.enabled is false, so nothing needs an AWS identity"),
         Err(error) => return error.into(),
     };
-    let facts = match aws.credential_facts().await {
+    let facts = match aws.credential_facts(request.target.as_deref()).await {
         Ok(facts) => facts,
         Err(error) => return Finding::failed(error.reason, Some(error.remedy)),
     };
@@ -42,7 +43,7 @@ pub(super) async fn identity(config: &Config, profile: Option<&str>) -> Finding<
 }
 
 /// The clock of this machine against that of AWS.
-pub(super) fn clock(aws: &Aws) -> Finding<()> {
+pub(super) fn clock(aws: &Accounts) -> Finding<()> {
     let Some(now) = aws.clock().now() else {
         return Finding::skipped("no response of AWS had a time");
     };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::check::{Finding, Report};
 use super::session::{Names, Refused, Session};
 use super::{tls, upstream};
-use crate::aws::Aws;
+use crate::aws::Accounts;
 use crate::catalog::{Mint, Target};
 use crate::client::{Client, Targets, UpstreamMode};
 use crate::config::Config;
@@ -40,7 +40,7 @@ const ROUND_TRIPS: usize = 5;
 
 /// What the checks of AWS and of the target found.
 pub(super) struct Found {
-    pub(super) aws: Option<Aws>,
+    pub(super) aws: Option<Accounts>,
     /// Whether RDS has listed its databases.
     pub(super) is_discovered: bool,
     pub(super) target: Option<Target>,
@@ -132,7 +132,7 @@ async fn log_in(mode: UpstreamMode, login: &Login<'_>) -> Result<Session, Refuse
         password: None,
         mint: aws.map(|aws| Arc::new(aws.minter()) as Arc<dyn Mint>),
         is_discovered: login.found.is_discovered,
-        clock: aws.map(Aws::clock).unwrap_or_default(),
+        clock: aws.map(Accounts::clock).unwrap_or_default(),
     };
     let engine = Engine::new(client, None, login.config.limits.clone());
     let database = login.target.database.as_deref().unwrap_or(DATABASE);

@@ -59,7 +59,7 @@ pub(crate) async fn examine(request: &Request, report: &mut Report<'_>) {
 
 async fn examine_target(request: &Request, config: &Config, report: &mut Report<'_>) -> Found {
     let [identity, clock, discovery, target, iam] = FIRST;
-    let aws = report.check(identity, identity::identity(config, request.profile.as_deref())).await;
+    let aws = report.check(identity, identity::identity(config, request)).await;
     match &aws {
         Some(aws) => drop(report.check(clock, ready(identity::clock(aws))).await),
         None => report.skip(&[clock], identity),

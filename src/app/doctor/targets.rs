@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::check::Finding;
 use crate::app::start;
-use crate::aws::Aws;
+use crate::aws::Accounts;
 use crate::catalog::{Directory, Discover, LookupError, Target, nearest};
 use crate::config::Config;
 
@@ -12,10 +12,10 @@ use crate::config::Config;
 const MAX_NAMED: usize = 3;
 
 /// Lists the databases of RDS and applies the access list. The value has at least the targets of the configuration.
-pub(super) async fn discovery(config: &Config, aws: Option<&Aws>) -> Finding<Arc<Directory>> {
+pub(super) async fn discovery(config: &Config, aws: Option<&Accounts>) -> Finding<Arc<Directory>> {
     let directory = |discover| Arc::new(Directory::new(start::policy(config), discover));
-    let discover: Arc<dyn Discover> = match aws.map(|aws| aws.discovery(&config.rds.regions)) {
-        Some(Ok(discovery)) => Arc::new(discovery),
+    let discover: Arc<dyn Discover> = match aws.map(Accounts::discovery) {
+        Some(Ok(discovery)) => discovery,
         Some(Err(error)) => return Finding::error(error).with(directory(None)),
         None => {
             let directory = directory(None);

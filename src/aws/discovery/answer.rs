@@ -60,14 +60,15 @@ impl<T> Default for Answer<T> {
 
 impl ReportedCalls {
     /// Logs the calls of a region that are unavailable now, and those that are available again.
-    pub(super) fn report(&self, region: &str, unavailable: &[Unavailable]) {
+    pub(super) fn report(&self, account: Option<&str>, region: &str, unavailable: &[Unavailable]) {
         let mut reported = self.0.lock();
         for Unavailable { action, reason } in unavailable {
             let before = reported.insert((region.to_owned(), action), reason.clone());
             if before.is_some() {
-                debug!(region, action, reason, "the AWS call is still not available");
+                debug!(account, region, action, reason, "the AWS call is still not available");
             } else {
                 warn!(
+                    account,
                     region,
                     action,
                     reason,
@@ -78,7 +79,7 @@ impl ReportedCalls {
         reported.retain(|(of, action), _| {
             let stays = of != region || unavailable.iter().any(|call| call.action == *action);
             if !stays {
-                info!(region, action, "the AWS call is available again");
+                info!(account, region, action, "the AWS call is available again");
             }
             stays
         });

@@ -190,6 +190,7 @@ fn describe(cluster: &DbCluster, endpoint: Endpoint<'_>, region: &str) -> Result
         name: endpoint.name,
         identifier: None,
         service: IamService::Rds,
+        account: None,
         address: address(endpoint.host, cluster.port())?,
         resource: resource::of_cluster(cluster, endpoint.kind),
         roots: Roots::Rds { region: region.clone() },

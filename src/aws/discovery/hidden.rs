@@ -50,7 +50,7 @@ async fn query_region(
         Ok(Err(error)) => error.text,
         Err(_) => format!("RDS did not answer within {} s", REGION_TIMEOUT.as_secs()),
     };
-    Err(DiscoverError { region: region.to_owned(), reason })
+    Err(DiscoverError { account: None, region: region.to_owned(), reason })
 }
 
 /// The instances and clusters with an engine that lacks the PostgreSQL protocol.

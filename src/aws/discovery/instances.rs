@@ -78,6 +78,7 @@ fn describe(
         address,
         resource: resource::of_instance(instance),
         service: IamService::Rds,
+        account: None,
         roots: Roots::Rds { region: region.clone() },
         region,
         database: database(&tags, instance.db_name()),

@@ -1,8 +1,9 @@
 //! The metrics of regions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Counter, Label, Unit, counter, describe_counter, describe_gauge, gauge};
 
 const FAILURES: &str = "rds_auth_proxy_discovery_failures_total";
 const AGE: &str = "rds_auth_proxy_discovery_age_seconds";
@@ -69,22 +70,30 @@ pub fn describe() {
 }
 
 /// Makes the counters of this region, at 0: a counter that appears with its first failure shows no increase.
-pub(super) fn expect(region: &str) {
+pub(super) fn expect(account: Option<&Arc<str>>, region: &str) {
     for reason in FailureReason::ALL {
-        failures(region, reason).increment(0);
+        failures(account, region, reason).increment(0);
     }
 }
 
 /// Counts a listing of this region that failed.
-pub(super) fn failed(region: &str, reason: FailureReason) {
-    failures(region, reason).increment(1);
+pub(super) fn failed(account: Option<&Arc<str>>, region: &str, reason: FailureReason) {
+    failures(account, region, reason).increment(1);
 }
 
 /// Sets the age of this region's list.
-pub(super) fn age(region: &str, age: Duration) {
-    gauge!(AGE, "region" => region.to_owned()).set(age.as_secs_f64());
+pub(super) fn age(account: Option<&Arc<str>>, region: &str, age: Duration) {
+    gauge!(AGE, labels(account, region)).set(age.as_secs_f64());
 }
 
-fn failures(region: &str, reason: FailureReason) -> Counter {
-    counter!(FAILURES, "region" => region.to_owned(), "reason" => reason.label())
+fn failures(account: Option<&Arc<str>>, region: &str, reason: FailureReason) -> Counter {
+    let mut labels = labels(account, region);
+    labels.push(Label::from_static_parts("reason", reason.label()));
+    counter!(FAILURES, labels)
+}
+
+/// The region, and the account where the configuration names one.
+fn labels(account: Option<&Arc<str>>, region: &str) -> Vec<Label> {
+    let account = account.map(|account| Label::new("account", Arc::clone(account)));
+    [Label::new("region", region.to_owned())].into_iter().chain(account).collect()
 }

@@ -44,6 +44,8 @@ pub use metrics::describe;
 
 /// Lists the databases of some regions.
 pub struct Discovery {
+    /// The account, for logs and metrics; absent where the configuration names none.
+    account: Option<Arc<str>>,
     regions: Vec<ApiClients>,
     chain: Arc<Chain>,
     reported: ReportedRemarks,
@@ -61,7 +63,13 @@ struct Failed {
 }
 
 impl Discovery {
-    pub(super) fn new(config: &SdkConfig, regions: &[String], chain: Arc<Chain>, clock: &AwsClock) -> Self {
+    pub(super) fn new(
+        config: &SdkConfig,
+        regions: &[String],
+        chain: Arc<Chain>,
+        clock: &AwsClock,
+        account: Option<Arc<str>>,
+    ) -> Self {
         let clients = |region: &String| {
             let dsql = dsql::Api::new(config, region);
             let config = aws_sdk_rds::config::Builder::from(config).region(Region::new(region.clone()));
@@ -72,9 +80,10 @@ impl Discovery {
         names.sort();
         names.dedup();
         for region in &names {
-            metrics::expect(region);
+            metrics::expect(account.as_ref(), region);
         }
         Self {
+            account,
             regions: names.iter().map(clients).collect(),
             chain,
             reported: ReportedRemarks::default(),
@@ -100,7 +109,7 @@ impl Discovery {
             match result {
                 Ok(list) => listed.push((region, list)),
                 Err(error) => {
-                    metrics::failed(&region, error.reason);
+                    metrics::failed(self.account.as_ref(), &region, error.reason);
                     failed.push(Failed { region, error });
                 }
             }
@@ -120,7 +129,7 @@ impl Discovery {
     /// Replaces the lists of these regions. Returns the databases of all regions, and the time of the oldest list.
     fn merge(&self, listed: Vec<(String, RegionList)>) -> (Vec<Discovered>, ListedAt) {
         for (region, list) in &listed {
-            self.reported_calls.report(region, &list.unavailable);
+            self.reported_calls.report(self.account.as_deref(), region, &list.unavailable);
         }
         let mut last = self.last.lock();
         last.extend(listed);
@@ -129,7 +138,7 @@ impl Discovery {
         let remarks = last.values().flat_map(|region| region.remarks.clone()).collect();
         let mut found: Vec<_> = last.values().flat_map(|region| region.databases.clone()).collect();
         drop(last);
-        self.reported.report(remarks);
+        self.reported.report(self.account.as_deref(), remarks);
         dsql::make_names_unique(&mut found);
         found.sort_by(|left, right| (&left.name, &left.address).cmp(&(&right.name, &right.address)));
         (found, oldest)
@@ -149,7 +158,7 @@ impl Discover for Discovery {
         let last = self.last.lock();
         for ApiClients { region, .. } in &self.regions {
             let listed_at = last.get(region).map_or(self.created, |list| list.listed_at);
-            metrics::age(region, listed_at.age());
+            metrics::age(self.account.as_ref(), region, listed_at.age());
         }
     }
 
@@ -163,7 +172,7 @@ impl Failed {
     fn explained(self, known_elsewhere: bool) -> DiscoverError {
         let Self { region, error } = self;
         let not_enabled = (error.unknown_credentials && known_elsewhere).then(|| not_enabled(&region));
-        DiscoverError { reason: not_enabled.unwrap_or(error.text), region }
+        DiscoverError { account: None, reason: not_enabled.unwrap_or(error.text), region }
     }
 }
 

@@ -153,6 +153,7 @@ impl Proxies {
                     region: region.to_owned(),
                     resource: resource::of_proxy(Some(proxy.arn), Some(POSTGRESQL)),
                     service: IamService::Rds,
+                    account: None,
                     roots: Roots::Amazon,
                     database: database(&tags, None),
                     // Two listeners cannot share the local port.

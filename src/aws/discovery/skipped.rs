@@ -33,17 +33,17 @@ pub(super) struct ReportedRemarks(Mutex<BTreeMap<String, Remark>>);
 
 impl ReportedRemarks {
     /// Logs new remarks, and at debug level those that were logged before.
-    pub(super) fn report(&self, remarks: BTreeMap<String, Remark>) {
+    pub(super) fn report(&self, account: Option<&str>, remarks: BTreeMap<String, Remark>) {
         let mut reported = self.0.lock();
         for (name, remark) in &remarks {
             if reported.get(name) == Some(remark) {
-                debug!(%name, %remark, "remark unchanged");
+                debug!(account, %name, %remark, "remark unchanged");
                 continue;
             }
             if remark.skips() {
-                info!(%name, %remark, "skipped an RDS database");
+                info!(account, %name, %remark, "skipped an RDS database");
             } else {
-                warn!(%name, %remark, "a tag of an RDS database is ignored");
+                warn!(account, %name, %remark, "a tag of an RDS database is ignored");
             }
         }
         *reported = remarks;

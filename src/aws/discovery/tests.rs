@@ -119,7 +119,7 @@ async fn discover(
     regions: &[&str],
 ) -> (Result<Vec<Discovered>, DiscoverError>, Discovery) {
     let regions: Vec<_> = regions.iter().map(ToString::to_string).collect();
-    let discovery = fake_aws.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
+    let discovery = fake_aws.aws(Some("us-east-1")).await.discovery(&regions, None).unwrap();
     let found = discovery.discover().await.map(|found| {
         assert!(found.failed.is_empty(), "{:?}", found.failed);
         found.databases
@@ -148,6 +148,7 @@ async fn an_instance_is_listed_with_all_its_properties() {
         name: "db-1".into(),
         identifier: None,
         service: IamService::Rds,
+        account: None,
         address: HostPort::new("db-1.abc.eu-west-1.rds.amazonaws.com", 5433),
         region: "eu-west-1".into(),
         resource: Resource {
@@ -263,7 +264,7 @@ async fn a_failed_region_keeps_its_last_list_and_the_others_are_updated() {
     })
     .await;
     let regions = ["us-east-1".to_owned(), "eu-west-1".to_owned()];
-    let discovery = fake_aws.aws(Some("us-east-1")).await.discovery(&regions).unwrap();
+    let discovery = fake_aws.aws(Some("us-east-1")).await.discovery(&regions, None).unwrap();
     let mut west_listed_at = None;
     for (number, found, failed) in [
         (0, &["east"][..], &["eu-west-1"][..]),
@@ -295,12 +296,14 @@ async fn a_failed_region_keeps_its_last_list_and_the_others_are_updated() {
 #[tokio::test]
 async fn regions_are_checked_before_any_call() {
     let aws = aws("http://127.0.0.1:1", None).await;
-    let Err(error) = aws.discovery(&[]) else { panic!("no region is set") };
+    let Err(error) = aws.discovery(&[], None) else { panic!("no region is set") };
     let text = error.to_string();
     assert!(
         text.contains("rds.regions") && text.contains("AWS_REGION") && text.contains("\"dev\""),
         "{text}"
     );
-    let Err(error) = aws.discovery(&["evil.example.com/".into()]) else { panic!("the region is invalid") };
+    let Err(error) = aws.discovery(&["evil.example.com/".into()], None) else {
+        panic!("the region is invalid")
+    };
     assert!(error.to_string().contains("not an AWS region"), "{error}");
 }

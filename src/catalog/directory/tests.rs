@@ -83,7 +83,9 @@ struct Fails;
 
 impl Discover for Fails {
     fn discover(&self) -> Boxed<'_, Result<Inventory, DiscoverError>> {
-        Box::pin(async { Err(DiscoverError { region: "us-east-1".into(), reason: "refused".into() }) })
+        Box::pin(async {
+            Err(DiscoverError { account: None, region: "us-east-1".into(), reason: "refused".into() })
+        })
     }
 }
 
@@ -115,7 +117,7 @@ impl Discover for Switched {
         Box::pin(async {
             if self.fails.load(Ordering::Relaxed) {
                 let reason = "no policy".into();
-                return Err(DiscoverError { region: "us-east-1".into(), reason });
+                return Err(DiscoverError { account: None, region: "us-east-1".into(), reason });
             }
             let databases = self.databases.lock().clone();
             Ok(Inventory { databases, failed: Vec::new(), listed_at: ListedAt::now() })
@@ -195,6 +197,7 @@ fn database(name: &str) -> Discovered {
         region: "us-east-1".into(),
         resource: Resource::default(),
         service: IamService::Rds,
+        account: None,
         roots: Roots::Rds { region: "us-east-1".into() },
         database: None,
         local_port: None,

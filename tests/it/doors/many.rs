@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::printed;
 use crate::support::builder::World;
-use crate::support::rds_api::DbInstance;
+use crate::support::rds_api::{ACCOUNT, DbInstance};
 
 const TARGETS: usize = 200;
 
@@ -24,6 +24,7 @@ async fn two_hundred_databases_are_ready_soon_and_take_little_memory() {
     for number in 0..TARGETS {
         world.aws.put_instance(DbInstance {
             identifier: format!("database-{number:03}"),
+            account: ACCOUNT.into(),
             region: "us-east-1".into(),
             engine: "postgres".into(),
             endpoint: Some((format!("database-{number:03}.example"), 5432)),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::aws_failure::{AwsFailure, Rule};
 use crate::support::fake_aws::FakeAws;
 use crate::support::identity::{AccessKey, Identities};
-use crate::support::rds_api::{CustomEndpoint, DbCluster, DbInstance};
+use crate::support::rds_api::{ACCOUNT, CustomEndpoint, DbCluster, DbInstance};
 
 struct Setup {
     aws: FakeAws,
@@ -47,6 +47,7 @@ impl Setup {
 fn instance(identifier: &str, region: &str, engine: &str) -> DbInstance {
     DbInstance {
         identifier: identifier.into(),
+        account: ACCOUNT.into(),
         region: region.into(),
         engine: engine.into(),
         endpoint: Some(("localhost".into(), 5432)),

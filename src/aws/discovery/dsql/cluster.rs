@@ -49,6 +49,7 @@ impl Cluster {
                 address,
                 region: region.to_owned(),
                 service: IamService::Dsql,
+                account: None,
                 resource: resource::of_dsql(&self.arn),
                 roots: Roots::Amazon,
                 database: database(&self.tags, Some(DATABASE)),

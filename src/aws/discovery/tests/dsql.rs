@@ -90,6 +90,7 @@ async fn a_cluster_is_listed_with_all_its_properties() {
         address: HostPort::new(&format!("{ORDERS}.dsql.us-east-1.on.aws"), 5432),
         region: "us-east-1".into(),
         service: IamService::Dsql,
+        account: None,
         resource: Resource {
             kind: EndpointKind::Dsql,
             engine: Some("aurora-dsql".into()),

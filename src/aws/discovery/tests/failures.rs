@@ -82,7 +82,7 @@ async fn missing_and_expired_credentials_are_distinguished() {
         (Some(expired), "the AWS credentials of this machine expired at 1970-01-01T00:00:09Z"),
     ] {
         let aws = aws_with("http://127.0.0.1:1", Some("us-east-1"), credentials).await;
-        let error = aws.discovery(&[]).unwrap().discover().await.unwrap_err();
+        let error = aws.discovery(&[], None).unwrap().discover().await.unwrap_err();
         assert!(error.reason.starts_with(expected), "{error}");
         assert!(error.reason.contains("aws sso login --profile dev"), "{error}");
     }
@@ -103,7 +103,7 @@ async fn throttled_calls_are_retried() {
 #[tokio::test]
 async fn an_unreachable_api_is_reported_as_a_network_error() {
     // The port of tcpmux: unused today, and never assigned to a listener by chance.
-    let discovery = aws("http://127.0.0.1:1", Some("us-east-1")).await.discovery(&[]).unwrap();
+    let discovery = aws("http://127.0.0.1:1", Some("us-east-1")).await.discovery(&[], None).unwrap();
     let reason = discovery.discover().await.unwrap_err().reason;
     assert!(reason.contains("could not be reached") && reason.contains("refused"), "{reason}");
 }
