@@ -121,6 +121,41 @@ fn a_role_that_sts_would_refuse_is_an_error_at_its_key() {
 }
 
 #[test]
+fn accounts_are_identities_with_regions() {
+    let config = server(
+        "rds: {regions: [us-east-1]}\naccounts:\n  dev: {profile: dev}\n  own:\n  prod_1:\n    regions: [eu-west-1]\n    assume_role: \
+         {role_arn: 'arn:aws:iam::123456789012:role/a'}\n",
+    );
+    let accounts: Vec<_> =
+        config.accounts.iter().map(|account| (&*account.name, account.regions.join(","))).collect();
+    let regions = |text: &str| text.to_owned();
+    assert_eq!(
+        accounts,
+        [("dev", regions("us-east-1")), ("own", regions("us-east-1")), ("prod_1", regions("eu-west-1"))]
+    );
+    let [dev, own, prod] = &config.accounts[..] else { panic!("three accounts") };
+    assert_eq!((dev.identity.profile.as_deref(), prod.identity.profile.as_deref()), (Some("dev"), None));
+    assert_eq!((own.identity.roles.len(), prod.identity.roles.len()), (0, 1));
+    for (text, expected) in [
+        ("accounts: {a/b: {}}", "accounts.\"a/b\": the name of an account begins the names of its targets"),
+        ("accounts: {a.b: {}}", "accounts.\"a.b\": the name of an account begins"),
+        ("accounts: {Dev: {}, dev: {}}", "accounts.dev: another account has this name in another case"),
+        ("accounts: {dev: {regions: [Ireland]}}", "accounts.dev.regions[0]: expected an AWS region"),
+        (
+            "accounts: {dev: {profil: x}}",
+            "accounts.dev.profil: there is no such key; did you mean `profile`?",
+        ),
+        (
+            "rds: {enabled: false}\naccounts: {dev: {}}",
+            "config.yaml:2:12: accounts.dev: `rds.enabled: false` turns discovery off",
+        ),
+    ] {
+        let error = read(text, Mode::Client).err().unwrap();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn every_key_of_proxy_is_used() {
     let config = server(
         r#"
