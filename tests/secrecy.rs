@@ -25,6 +25,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/aws/credentials/files.rs", "Files", Words("paths and the name of a profile")),
     ("src/aws/credentials/files.rs", "Denied", Words("a path, and the owner and mode of its file")),
     ("src/aws/error.rs", "AwsError", Words("names of a profile, a region and an account")),
+    ("src/aws/login.rs", "Login", Words("the name of a profile or of a device")),
     ("src/aws/credentials/shared_config.rs", "BrokenFile", Test("no_error_about_credentials_shows_them")),
     (
         "src/aws/environment.rs",

@@ -51,11 +51,12 @@ const SEAMS: [&str; 13] = [
 ];
 
 /// Files with errors that applications or operators can receive.
-const EXPLAINED: [&str; 14] = [
+const EXPLAINED: [&str; 15] = [
     "src/app/run.rs",
     "src/app/start.rs",
     "src/app/supervise.rs",
     "src/aws/credentials/no_credentials.rs",
+    "src/aws/credentials/refused_role.rs",
     "src/process/logging/mod.rs",
     "src/process/runtime.rs",
     "src/kubernetes/error.rs",

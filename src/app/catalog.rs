@@ -1,5 +1,6 @@
 //! The targets that a client can choose from.
 
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
@@ -27,7 +28,12 @@ impl Catalog {
         profile: Option<&str>,
         may_be_empty: bool,
     ) -> Result<Self, CommandError> {
-        let aws = start::aws(config, profile).await?;
+        let may_log_in = io::stdin().is_terminal() && io::stderr().is_terminal();
+        let aws = start::aws(config, profile, may_log_in).await?;
+        if let Some(aws) = &aws {
+            // The first listing does not wait for a person.
+            aws.log_in().await;
+        }
         let directory = start::directory(config, aws.as_ref())?;
         match spin_during("listing the databases of RDS", directory.refresh()).await {
             Ok(()) => {

@@ -33,6 +33,7 @@ pub(crate) fn changed(
         ("proxy.allow_other_users", old.allow_other_users != new.allow_other_users),
         ("aws.profile", old.aws.profile != new.aws.profile),
         ("aws.assume_role", old.aws.roles != new.aws.roles),
+        ("aws.sso_login", old.sso_login != new.sso_login),
         ("accounts", old.accounts != new.accounts),
         ("audit.on_full", old.audit_on_full != new.audit_on_full),
         ("rds.enabled", old.rds.enabled != new.rds.enabled),
@@ -131,6 +132,7 @@ mod tests {
             (plain, "rds: {require_iam: true}", vec!["rds.require_iam"]),
             (plain, "rds: {regions: [eu-west-1]}", vec!["rds.regions"]),
             (plain, "aws: {profile: a}", vec!["aws.profile"]),
+            (plain, "aws: {sso_login: never}", vec!["aws.sso_login"]),
             (plain, "accounts: {prod: {profile: a}}", vec!["accounts"]),
             (
                 plain,

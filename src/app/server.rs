@@ -24,7 +24,7 @@ pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Pre
         warn!("there is no target_acl; every RDS database that is discovered may be reached");
     }
     let (listener, address) = bind::listen(&config.listen, "listening", "change proxy.listen_addr").await?;
-    let aws = start::aws(&config, None).await?;
+    let aws = start::aws(&config, None, false).await?;
     let directory = start::directory(&config, aws.as_ref())?;
     let clock = aws.as_ref().map(Accounts::clock).unwrap_or_default();
     let engine = Engine::new(

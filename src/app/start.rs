@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::observe::Observer;
 use super::supervise::Supervisor;
-use crate::aws::Accounts;
+use crate::aws::{Accounts, Shared};
 use crate::catalog::{Directory, Discover, Policy};
 use crate::config::{self, Config, ConfigError, Found, Mode, OnFull, Origin, Remark, SearchOrder};
 use crate::process::logging::Log;
@@ -160,13 +160,20 @@ fn warn_of_working_directory(path: &Path) {
 }
 
 /// The AWS identities; absent where `rds.enabled` is false. `profile` overrides that of `aws` in the configuration.
-pub(super) async fn aws(config: &Config, profile: Option<&str>) -> Result<Option<Accounts>, CommandError> {
+/// `may_log_in`: whether a person at a terminal can open a session.
+pub(super) async fn aws(
+    config: &Config,
+    profile: Option<&str>,
+    may_log_in: bool,
+) -> Result<Option<Accounts>, CommandError> {
     if !config.rds.enabled {
         return Ok(None);
     }
+    let common = Shared::new(may_log_in && config.sso_login);
     let mut own = config.aws.clone();
     own.profile = profile.map(str::to_owned).or(own.profile);
-    let loaded = timeout(AWS_DEADLINE, Accounts::load(&own, &config.rds.regions, &config.accounts)).await;
+    let loaded =
+        timeout(AWS_DEADLINE, Accounts::load(&own, &config.rds.regions, &config.accounts, common)).await;
     loaded.map(Some).map_err(|_| {
         CommandError::Runtime(format!(
             "the AWS configuration could not be read within {} s; check that the files of AWS_CONFIG_FILE and \

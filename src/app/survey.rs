@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::aws::{self, Aws};
+use crate::aws::{self, Aws, Shared};
 use crate::catalog::{Discover, Pods, PortForward};
 use crate::kubernetes::{self, Tunnel};
 use crate::process::CommandError;
@@ -42,12 +42,12 @@ pub(crate) async fn regions(profile: Option<&str>) -> Result<BTreeMap<String, us
 }
 
 async fn count(profile: Option<&str>) -> Result<BTreeMap<String, usize>, CommandError> {
-    let aws = Aws::load(&[], profile).await;
+    let aws = Aws::load(&[], profile, &Shared::default()).await;
     let partition = aws.region_name().map_or("", partition);
     // Without a region of the partition, discovery takes that of the AWS configuration.
     let mut regions = tls::rds_regions();
     regions.retain(|region| self::partition(region) == partition);
-    let discovery = aws.discovery(&regions).map_err(CommandError::usage)?;
+    let discovery = aws.discovery(&regions, None).map_err(CommandError::usage)?;
     let inventory = discovery.discover().await.map_err(CommandError::runtime)?;
     let mut found = BTreeMap::new();
     for database in inventory.databases {

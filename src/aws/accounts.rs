@@ -8,15 +8,18 @@ use futures_util::future::join_all;
 use super::account_lists::{AccountList, AccountLists};
 use super::facts::CredentialFacts;
 use super::minter::{Minter, SignedToken};
+use super::shared::Shared;
 use super::{Aws, AwsError};
-use crate::catalog::{AwsAccount, AwsClock, AwsIdentity, Boxed, Discover, Iam, Mint, MintError, Minted};
+use crate::catalog::{
+    AwsAccount, AwsClock, AwsIdentity, Boxed, Discover, Iam, Mint, MintError, Minted, PersonLogin,
+};
 use crate::net::HostPort;
 
 /// All identities; each lists its databases, and signs the tokens for them.
 #[derive(Clone)]
 pub struct Accounts {
     all: Arc<[Account]>,
-    clock: AwsClock,
+    common: Shared,
 }
 
 struct Account {
@@ -29,20 +32,27 @@ struct Account {
 
 /// Signs tokens with the identity of the account in which the database was found.
 #[derive(Clone)]
-pub struct Minters(Arc<[(Option<Arc<str>>, Minter)]>);
+pub struct Minters {
+    all: Arc<[(Option<Arc<str>>, Minter)]>,
+    person: PersonLogin,
+}
 
 impl Accounts {
     /// The process's own identity, for these regions; where there are `accounts`, those in its place. See [`Aws::load`].
-    pub async fn load(own: &AwsIdentity, regions: &[String], accounts: &[AwsAccount]) -> Self {
-        let clock = AwsClock::default();
+    pub async fn load(
+        own: &AwsIdentity,
+        regions: &[String],
+        accounts: &[AwsAccount],
+        common: Shared,
+    ) -> Self {
         let is_needed =
             accounts.is_empty() || accounts.iter().any(|account| account.identity.profile.is_none());
-        let own = if is_needed { Some(load(own, regions, &clock).await) } else { None };
+        let own = if is_needed { Some(load(own, regions, &common).await) } else { None };
         let of_account = async |account: &AwsAccount| {
             let AwsAccount { name, identity, regions } = account;
             let aws = match own.clone().filter(|_| identity.profile.is_none()) {
                 Some(own) => own.assuming(&identity.roles),
-                None => load(identity, regions, &clock).await,
+                None => load(identity, regions, &common).await,
             };
             Account { name: Some(Arc::clone(name)), aws, regions: regions.clone() }
         };
@@ -50,7 +60,7 @@ impl Accounts {
         if accounts.is_empty() {
             all.extend(own.map(|aws| Account { name: None, aws, regions: regions.to_vec() }));
         }
-        Self { all: all.into(), clock }
+        Self { all: all.into(), common }
     }
 
     /// Lists the databases of all accounts. An account whose configuration cannot be used costs only itself.
@@ -95,13 +105,24 @@ impl Accounts {
     /// The time by AWS, from the responses to all calls.
     #[must_use]
     pub fn clock(&self) -> AwsClock {
-        self.clock.clone()
+        self.common.clock.clone()
     }
 
     /// Makes IAM passwords.
     #[must_use]
     pub fn minter(&self) -> Minters {
-        Minters(self.all.iter().map(|account| (account.name.clone(), account.aws.minter())).collect())
+        Minters {
+            all: self.all.iter().map(|account| (account.name.clone(), account.aws.minter())).collect(),
+            person: self.common.logins.person.clone(),
+        }
+    }
+
+    /// Opens the sessions that the credentials need, where a person is at a terminal.
+    pub async fn log_in(&self) {
+        for account in self.all.iter().filter(|_| self.common.logins.is_on) {
+            // The first use reports an error.
+            drop(account.aws.chain.for_connection().await);
+        }
     }
 
     /// Looks up the ARN of each identity, for the log and for hints. See [`Aws::identity`].
@@ -117,8 +138,8 @@ fn no_account() -> MintError {
     }
 }
 
-async fn load(identity: &AwsIdentity, regions: &[String], clock: &AwsClock) -> Aws {
-    Aws::load(regions, identity.profile.as_deref(), clock).await.assuming(&identity.roles)
+async fn load(identity: &AwsIdentity, regions: &[String], common: &Shared) -> Aws {
+    Aws::load(regions, identity.profile.as_deref(), common).await.assuming(&identity.roles)
 }
 
 impl Minters {
@@ -130,11 +151,11 @@ impl Minters {
     /// When the first credentials end, of those that were loaded. Absent before the first load, and where they have no end.
     #[must_use]
     pub fn credentials_end(&self) -> Option<SystemTime> {
-        self.0.iter().filter_map(|(_, minter)| minter.credentials_end()).min()
+        self.all.iter().filter_map(|(_, minter)| minter.credentials_end()).min()
     }
 
     fn of(&self, iam: &Iam) -> Result<&Minter, MintError> {
-        let found = self.0.iter().find(|(account, _)| *account == iam.account);
+        let found = self.all.iter().find(|(account, _)| *account == iam.account);
         found.map(|(_, minter)| minter).ok_or_else(no_account)
     }
 }
@@ -147,5 +168,9 @@ impl Mint for Minters {
         user: &'a str,
     ) -> Boxed<'a, Result<Minted, MintError>> {
         Box::pin(async move { self.of(iam)?.mint(address, iam, user).await })
+    }
+
+    fn person_login(&self) -> PersonLogin {
+        self.person.clone()
     }
 }

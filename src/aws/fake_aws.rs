@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::Aws;
 use super::credentials::{CredentialLoader, Files, SharedConfig};
 use super::region::NamedRegion;
-use crate::catalog::AwsClock;
+use super::shared::Shared;
 
 /// An API call as AWS receives it.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ pub(super) async fn aws_with(
     });
     let loader = CredentialLoader::new(new_config, Files::absent("dev"));
     let region = region.map(|name| NamedRegion { region: Region::new(name), origin: "a test".into() });
-    Aws::with(loader, &SharedConfig::default(), region, &AwsClock::default()).await
+    Aws::with(loader, &SharedConfig::default(), region, &Shared::default()).await
 }
 
 /// `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`

@@ -10,8 +10,7 @@ use aws_sdk_rds::config::HttpClient;
 
 use super::credentials::{CredentialLoader, Files, SharedConfig};
 use super::region::NamedRegion;
-use super::{Aws, AwsError, Discovery};
-use crate::catalog::AwsClock;
+use super::{Aws, AwsError, Discovery, Shared};
 
 /// The discovery of one region. Its requests go to `http`, without retries.
 ///
@@ -25,5 +24,5 @@ pub async fn discovery(http: impl HttpClient + Clone + 'static) -> Result<Discov
     };
     let loader = CredentialLoader::new(Arc::new(new_config), Files::absent("default"));
     let region = NamedRegion { region: Region::new("us-east-1"), origin: "a test".into() };
-    Aws::with(loader, &SharedConfig::default(), Some(region), &AwsClock::default()).await.discovery(&[], None)
+    Aws::with(loader, &SharedConfig::default(), Some(region), &Shared::default()).await.discovery(&[], None)
 }

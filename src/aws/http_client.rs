@@ -68,6 +68,7 @@ fn tls_context(files: &Files, shared: &SharedConfig) -> Result<TlsContext, NoCre
     let unusable = |reason: String| NoCredentials {
         reason: format!("{name} is {}, which cannot be used: {reason}", path.display()),
         remedy: "name a PEM file with the certificates of the CAs".into(),
+        login: None,
     };
     let store = trust_store(&path).map_err(&unusable)?;
     TlsContext::builder().with_trust_store(store).build().map_err(|error| unusable(error.to_string()))

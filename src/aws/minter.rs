@@ -39,7 +39,7 @@ impl Minter {
         iam: &Iam,
         user: &str,
     ) -> Result<SignedToken, MintError> {
-        let credentials = self.chain.current().await?;
+        let credentials = self.chain.for_connection().await?;
         sign(&credentials, address, iam, user)
     }
 
@@ -50,7 +50,7 @@ impl Minter {
     }
 
     async fn mint(&self, address: &HostPort, iam: &Iam, user: &str) -> Result<Minted, MintError> {
-        let credentials = self.chain.current().await?;
+        let credentials = self.chain.for_connection().await?;
         let SignedToken { token, .. } = sign(&credentials, address, iam, user)?;
         let arn = self.identities.known(&credentials);
         if arn.is_none() {

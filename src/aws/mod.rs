@@ -37,8 +37,10 @@ mod fake_aws;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http_client;
+mod login;
 mod minter;
 mod region;
+mod shared;
 mod token;
 mod untraced;
 
@@ -70,6 +72,7 @@ pub use discovery::{Discovery, describe};
 pub use error::AwsError;
 use minter::Minter;
 pub use minter::SignedToken;
+pub use shared::Shared;
 
 /// The limit for a TCP and TLS connection to an AWS API.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -95,7 +98,7 @@ pub struct Aws {
     no_profile: Option<NoCredentials>,
     chain: Arc<Chain>,
     identities: Arc<Identities>,
-    clock: AwsClock,
+    common: Shared,
 }
 
 impl Aws {
@@ -103,7 +106,7 @@ impl Aws {
     /// targets needs none; each use reports them. If environment and profile name no region, the first of `regions`
     /// (those of the configuration) is the one for the credentials' own calls, such as assuming a role. `profile` overrides
     /// `AWS_PROFILE` and the keys in the environment.
-    pub async fn load(regions: &[String], profile: Option<&str>, clock: &AwsClock) -> Self {
+    pub async fn load(regions: &[String], profile: Option<&str>, common: &Shared) -> Self {
         let environment = Environment::of_this_process();
         let environment = match profile {
             Some(profile) => environment.with_profile(profile),
@@ -119,24 +122,24 @@ impl Aws {
         loader.problem.clone_from(&problem);
         let region = find_region(&loader, &shared, regions).await;
         let no_profile = loader.no_profile(&shared);
-        Self { problem, broken_file, no_profile, ..Self::with(loader, &shared, region, clock).await }
+        Self { problem, broken_file, no_profile, ..Self::with(loader, &shared, region, common).await }
     }
 
     async fn with(
         mut loader: CredentialLoader,
         shared: &SharedConfig,
         region: Option<NamedRegion>,
-        clock: &AwsClock,
+        common: &Shared,
     ) -> Self {
         let own_region = region.as_ref().map(|named| named.region.clone());
         let new_config = Arc::clone(&loader.new_config);
         loader.new_config = Arc::new(move || with_region(new_config(), own_region.clone()));
         let config = untraced(Box::pin(loader.sdk_config(shared).await.load())).await;
         let profile = loader.files.profile.clone();
-        let chain = Arc::new(Chain::new(Arc::new(loader)));
+        let chain = Arc::new(Chain::new(Arc::new(loader), common.logins.clone()));
         let config = signed_by(&config, &chain);
         Self {
-            identities: identities(&config, clock),
+            identities: identities(&config, &common.clock),
             config,
             region,
             profile,
@@ -144,7 +147,7 @@ impl Aws {
             broken_file: None,
             no_profile: None,
             chain,
-            clock: clock.clone(),
+            common: common.clone(),
         }
     }
 
@@ -154,15 +157,18 @@ impl Aws {
         if roles.is_empty() {
             return self;
         }
-        let sts = AssumeRole::new(&self.config, &self.clock);
+        let sts = AssumeRole::new(&self.config, &self.common.clock);
         let roles = AssumedRoles { base: self.chain, sts, roles: roles.to_vec() };
-        let chain = Arc::new(Chain::new(Arc::new(roles)));
+        let chain = Arc::new(Chain::new(Arc::new(roles), self.common.logins.clone()));
         let config = signed_by(&self.config, &chain);
-        Self { identities: identities(&config, &self.clock), config, chain, ..self }
+        Self { identities: identities(&config, &self.common.clock), config, chain, ..self }
     }
 
-    /// Lists the databases of `regions`, or of the AWS configuration's region if there are none.
-    fn discovery(&self, regions: &[String], account: Option<Arc<str>>) -> Result<Discovery, AwsError> {
+    /// Lists the databases of `regions`, or of the AWS configuration's region if there are none, as those of `account`.
+    ///
+    /// # Errors
+    /// The configuration names no region, an invalid one, or an endpoint or a CA bundle that cannot be used.
+    pub fn discovery(&self, regions: &[String], account: Option<Arc<str>>) -> Result<Discovery, AwsError> {
         if let Some(problem) = &self.problem {
             return Err(AwsError::Unusable(problem.to_string()));
         }
@@ -172,7 +178,7 @@ impl Aws {
             let origin = own.map_or_else(|| "`rds.regions`".into(), |own| own.origin);
             return Err(AwsError::InvalidRegion { region: region.clone(), origin });
         }
-        Ok(Discovery::new(&self.config, &regions, Arc::clone(&self.chain), &self.clock, account))
+        Ok(Discovery::new(&self.config, &regions, Arc::clone(&self.chain), &self.common.clock, account))
     }
 
     /// Makes IAM passwords with the credentials of this process.

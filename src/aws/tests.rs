@@ -106,7 +106,7 @@ async fn proxy_process() {
             .with_ansi(false)
             .finish(),
     );
-    let aws = Aws::load(&[], None, &AwsClock::default()).await;
+    let aws = Aws::load(&[], None, &Shared::default()).await;
     let discovery = aws.discovery(&[], None);
     let address = HostPort::new("db-1.abc.us-east-1.rds.amazonaws.com", 5432);
     for line in std::io::stdin().lines() {

@@ -15,6 +15,7 @@ mod lookup;
 mod merge;
 mod metrics;
 mod names;
+mod person_login;
 mod port_forward;
 mod ports;
 mod resource;
@@ -39,6 +40,7 @@ pub use local_ports::{LocalPort, local_ports};
 pub use lookup::LookupError;
 pub use metrics::describe;
 pub use names::{named, nearest, only_case_differs};
+pub use person_login::{PersonLogin, RunningLogin};
 pub use port_forward::{Pods, PortForward};
 pub use ports::{
     Boxed, Dial, Discover, DiscoverError, Hinted, Inventory, LateRefusal, Mint, MintError, Minted,

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use crate::single_flight::FlightError;
 
 use super::names::is_same;
-use super::{Discovered, Iam, ListedAt, Signer, Skipped};
+use super::{Discovered, Iam, ListedAt, PersonLogin, Signer, Skipped};
 
 /// A future that a port returns.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -134,6 +134,11 @@ pub trait Mint: Send + Sync {
         iam: &'a Iam,
         user: &'a str,
     ) -> Boxed<'a, Result<Minted, MintError>>;
+
+    /// The logins of a person, for which a password may have to wait.
+    fn person_login(&self) -> PersonLogin {
+        PersonLogin::default()
+    }
 }
 
 /// A fresh IAM password.

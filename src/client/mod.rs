@@ -5,7 +5,7 @@ mod targets;
 
 use std::sync::Arc;
 
-use crate::catalog::{AwsClock, Mint, Signer, Target};
+use crate::catalog::{AwsClock, Mint, PersonLogin, Signer, Target};
 use crate::secret::Secret;
 use crate::session::{
     Action, CANCEL, Failure, HOST, Hop, Login, Opening, PASSWORD, Request, Role, Route, VERSION,
@@ -61,6 +61,10 @@ impl Role for Client {
             UpstreamMode::Direct => Hop::database(&target),
         };
         Ok(Route { target: target.name.clone(), hop, action })
+    }
+
+    fn person_login(&self) -> PersonLogin {
+        self.mint.as_ref().map(|mint| mint.person_login()).unwrap_or_default()
     }
 
     fn target_name(&self, request: &Request) -> Option<String> {

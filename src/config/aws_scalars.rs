@@ -2,6 +2,10 @@
 
 use super::scalars::Scalar;
 
+/// Whether a client on a terminal runs the login command.
+#[derive(Clone)]
+pub(super) struct SsoLogin(pub(super) bool);
+
 /// The name of an AWS profile.
 #[derive(Clone)]
 pub(super) struct ProfileName(pub(super) String);
@@ -76,5 +80,17 @@ impl Scalar for RegionName {
     fn read(text: &str) -> Option<Self> {
         let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         (text.contains('-') && text.bytes().all(is_part)).then(|| Self(text.to_owned()))
+    }
+}
+
+impl Scalar for SsoLogin {
+    const EXPECTED: &'static str = "auto or never";
+
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self(true)),
+            "never" => Some(Self(false)),
+            _ => None,
+        }
     }
 }

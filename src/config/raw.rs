@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
-use super::aws_scalars::{ExternalId, ProfileName, RegionName, RoleArn, SessionName};
+use super::aws_scalars::{ExternalId, ProfileName, RegionName, RoleArn, SessionName, SsoLogin};
 use super::one_or_many::OneOrMany;
 use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText, ServerName};
 use super::settings::{Drain, OnFull};
@@ -41,6 +41,7 @@ pub(super) struct Account {
 pub(super) struct Aws {
     pub(super) profile: Option<Parsed<ProfileName>>,
     pub(super) assume_role: Option<OneOrMany<AssumeRole>>,
+    pub(super) sso_login: Option<Parsed<SsoLogin>>,
 }
 
 #[derive(Deserialize)]

@@ -85,6 +85,7 @@ pub(super) fn resolve(
         admin_hosts: raw.proxy.admin_hosts.into_iter().map(|name| name.0.0).collect(),
         admin_socket,
         log_level: raw.proxy.log_level.map_or(LevelFilter::INFO, |level| level.0),
+        sso_login: raw.aws.sso_login.is_none_or(|login| login.0.0),
         aws: identity::resolve(&KeyPath::of(&["aws"]), raw.aws.profile, raw.aws.assume_role)?,
         audit_on_full: raw.audit.on_full.map(|on_full| on_full.0).unwrap_or_default(),
         acl: acl(raw.proxy.target_acl),

@@ -50,6 +50,8 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// `aws`: the AWS identity of the process.
     pub aws: AwsIdentity,
+    /// `aws.sso_login`: whether a client on a terminal runs the login command for a session that has expired.
+    pub sso_login: bool,
     /// `accounts`: the accounts to list, by name; empty: only that of the process's own identity, without a prefix.
     pub accounts: Vec<AwsAccount>,
     /// `audit.on_full`.

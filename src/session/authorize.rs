@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Door, Failure, Opening};
-use crate::catalog::{AuthMethods, AwsClock, Dial, IamService, Signer, Target, TokenRule};
+use crate::catalog::{AuthMethods, AwsClock, Dial, IamService, PersonLogin, Signer, Target, TokenRule};
 use crate::net::Address;
 use crate::secret::Secret;
 use crate::tls::Connector;
@@ -31,6 +31,11 @@ pub trait Role: Send + Sync + 'static {
 
     /// The name of the target that a connection is for, if it is known without waiting. For the log and metrics only.
     fn target_name(&self, request: &Request) -> Option<String>;
+
+    /// The logins of a person, for which [`Role::authorize`] may have to wait.
+    fn person_login(&self) -> PersonLogin {
+        PersonLogin::default()
+    }
 }
 
 /// What an application requests.

@@ -137,8 +137,8 @@ impl<R: Role> Connection<'_, R> {
         beyond_limits: Option<Failure>,
         deadline: &mut Deadline,
     ) -> Result<Reached, Failure> {
-        let authorizing = self.engine.role.authorize(request);
-        let route = deadline.blaming(Fault::Proxy, "deciding where the connection goes", authorizing).await?;
+        let (person, authorizing) = (self.engine.role.person_login(), self.engine.role.authorize(request));
+        let route = deadline.while_person_logs_in(&person, authorizing).await?;
         self.record.authorized(&route);
         let Route { target, hop, action } = route;
         match (action, beyond_limits) {

@@ -1,11 +1,13 @@
 //! One deadline for the whole handshake, with more time for a database that is silent.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Failure, Fault};
+use crate::catalog::PersonLogin;
 
 /// How long an application may take to answer a password request: a person may type it.
 const APPLICATION_ANSWERS: Duration = Duration::from_mins(1);
@@ -90,6 +92,31 @@ impl Deadline {
         timeout_at(self.until, part).await.unwrap_or_else(|_| Err(timeout().into()))
     }
 
+    /// Waits for the role's decision, and while a person logs in for it. The handshake has its whole time again after that.
+    pub(super) async fn while_person_logs_in<T>(
+        &mut self,
+        person: &PersonLogin,
+        part: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let mut part = pin!(part);
+        loop {
+            if let Ok(result) = timeout_at(self.until, &mut part).await {
+                return result;
+            }
+            let ended = tokio::select! {
+                result = &mut part => return result,
+                ended = person.ended() => ended,
+            };
+            let again = ended.map(|ended| ended + self.allowed).filter(|again| *again > self.until);
+            let Some(again) = again else {
+                return Err(self.timeout(Fault::Proxy, "deciding where the connection goes".into()));
+            };
+            let more = again - self.until;
+            (self.began, self.until, self.silent_until) =
+                (self.began + more, again, self.silent_until + more);
+        }
+    }
+
     /// Waits for the application's answer to a password request; this time does not count.
     pub(super) async fn while_application_answers<T>(
         &mut self,
@@ -126,6 +153,26 @@ mod tests {
         sleep(Duration::from_secs(3)).await;
         assert_eq!(usual.left_to_try(), Duration::from_secs(11));
         assert_eq!(short.left_to_try(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_a_login_does_not_count() {
+        for (begins, lasts, work, is_in_time) in
+            [(0, 100, 14, true), (0, 100, 16, false), (14, 0, 14, true), (20, 100, 1, false)]
+        {
+            let seconds = Duration::from_secs;
+            let (mut deadline, person) = (Deadline::new(seconds(15)), PersonLogin::default());
+            let part = async {
+                sleep(seconds(begins)).await;
+                let running = person.begin();
+                sleep(seconds(lasts)).await;
+                drop(running);
+                sleep(seconds(work)).await;
+                Ok(())
+            };
+            let ended = deadline.while_person_logs_in(&person, part).await;
+            assert_eq!(ended.is_ok(), is_in_time, "{begins} {lasts} {work}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,16 +20,16 @@ use crate::support::proxy::Launch;
 use crate::support::runtime;
 use crate::support::world::{Running, refusal};
 
-const LATER: &str = "2090-01-01T00:00:00Z";
+pub(crate) const LATER: &str = "2090-01-01T00:00:00Z";
 
 /// The access token of a session at the sign-on portal.
-const PORTAL_TOKEN: &str = "portal-token-that-must-stay-secret";
+pub(crate) const PORTAL_TOKEN: &str = "portal-token-that-must-stay-secret";
 
 /// The cache file of the session `work-session`: the SHA-1 of its name.
-const SESSION_FILE: &str = "e460ecf101daf4f10acff1ae5e54abb7df6501f8.json";
+pub(crate) const SESSION_FILE: &str = "e460ecf101daf4f10acff1ae5e54abb7df6501f8.json";
 
 /// The launch of a client without an access key in its environment.
-fn without_keys(world: &Running, flags: &[&str]) -> Launch {
+pub(crate) fn without_keys(world: &Running, flags: &[&str]) -> Launch {
     let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
     without(world.client_launch(flags), &keys)
 }
@@ -54,7 +54,7 @@ async fn world() -> (Running, AccessKey) {
     (world, key)
 }
 
-async fn serve(router: Router) -> SocketAddr {
+pub(crate) async fn serve(router: Router) -> SocketAddr {
     let listener = runtime::within(TcpListener::bind("127.0.0.1:0")).await.unwrap();
     let address = listener.local_addr().unwrap();
     runtime::spawn(async move { axum::serve(listener, router).await });

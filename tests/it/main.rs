@@ -124,6 +124,9 @@ mod discovery;
 /// Clusters of Aurora DSQL.
 #[cfg(feature = "dsql")]
 mod dsql;
+/// Logins to AWS for which a person is needed.
+#[cfg(target_os = "linux")]
+mod person_logins;
 /// Endpoints of RDS Proxy.
 mod rds_proxy;
 

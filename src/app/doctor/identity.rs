@@ -17,7 +17,7 @@ const REFUSED_FROM: u64 = 5;
 
 /// The credentials, where they come from, and until when they are valid. With several accounts, those of the target's.
 pub(super) async fn identity(config: &Config, request: &Request) -> Finding<Accounts> {
-    let aws = match start::aws(config, request.profile.as_deref()).await {
+    let aws = match start::aws(config, request.profile.as_deref(), false).await {
         Ok(Some(aws)) => aws,
         Ok(None) => return Finding::skipped("rds.enabled is false, so nothing needs an AWS identity"),
         Err(error) => return error.into(),

@@ -13,7 +13,8 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::{AssumeRoleError, AssumeRoleOutput};
 
 use super::identity::Identities;
-use super::no_credentials::{NoCredentials, RefusedRole};
+use super::no_credentials::NoCredentials;
+use super::refused_role::RefusedRole;
 use crate::aws::clock::ReportDate;
 use crate::aws::untraced::untraced;
 use crate::catalog::{AwsClock, IamRole, Signer};
@@ -28,6 +29,13 @@ pub(in crate::aws) struct AssumeRole {
     client: Client,
     /// Those of the credentials that assume roles.
     identities: Arc<Identities>,
+}
+
+/// A code that a person typed.
+pub(super) struct MfaCode {
+    /// The device: its serial number or ARN.
+    pub(super) device: String,
+    pub(super) code: String,
 }
 
 impl AssumeRole {
@@ -47,6 +55,16 @@ impl AssumeRole {
         base: &Credentials,
         role: &IamRole,
     ) -> Result<Credentials, NoCredentials> {
+        self.assume_with(base, role, None).await
+    }
+
+    /// The same with a code of a second factor.
+    pub(super) async fn assume_with(
+        &self,
+        base: &Credentials,
+        role: &IamRole,
+        code: Option<MfaCode>,
+    ) -> Result<Credentials, NoCredentials> {
         let session = match &role.session_name {
             Some(name) => name.clone(),
             None => self.session_of(base).await.unwrap_or_else(|| SESSION_NAME.to_owned()),
@@ -57,6 +75,8 @@ impl AssumeRole {
         let seconds = role.duration.and_then(|duration| i32::try_from(duration.as_secs()).ok());
         let call = self.client.assume_role().role_arn(&role.arn).role_session_name(session);
         let call = call.set_external_id(role.external_id.clone()).set_duration_seconds(seconds);
+        let (device, code) = code.map(|MfaCode { device, code }| (device, code)).unzip();
+        let call = call.set_serial_number(device).set_token_code(code);
         match untraced(Box::pin(call.customize().config_override(signer).send())).await {
             Ok(answer) => credentials(answer)
                 .ok_or_else(|| self.refused(role, base, "InvalidResponse", "STS returned no credentials")),

@@ -7,6 +7,7 @@ use super::chain::Chain;
 use super::credential_source::CredentialSource;
 use super::files::Fingerprint;
 use super::load::{Load, Loaded};
+use crate::aws::login::Login;
 use crate::catalog::{Boxed, IamRole};
 
 /// The last of some roles.
@@ -35,6 +36,10 @@ impl Load for AssumedRoles {
 
     fn fingerprint(&self) -> Boxed<'_, Fingerprint> {
         Box::pin(self.base.fingerprint())
+    }
+
+    fn log_in(&self, login: &Login) -> Boxed<'static, Result<(), String>> {
+        self.base.log_in(login)
     }
 
     fn credential_source(&self) -> CredentialSource {

@@ -18,6 +18,8 @@ use super::credential_source::CredentialSource;
 use super::files::Fingerprint;
 use super::load::{Load, Loaded};
 use super::no_credentials::NoCredentials;
+use crate::aws::login::{Login, Logins, Next};
+use crate::catalog::Boxed;
 use crate::single_flight::{FlightError, InFlight, SingleFlight};
 
 /// Credentials with less time left than this are loaded again: a token expires with the credentials that signed it.
@@ -34,6 +36,7 @@ pub(in crate::aws) struct Chain {
     loader: Arc<dyn Load>,
     /// One load at a time, because a `credential_process` cannot be stopped and may be waiting for a second factor.
     loads: SingleFlight<Loaded>,
+    logins: Logins,
     state: Arc<Mutex<State>>,
 }
 
@@ -57,8 +60,8 @@ enum Found {
 }
 
 impl Chain {
-    pub(in crate::aws) fn new(loader: Arc<dyn Load>) -> Self {
-        Self { loader, loads: SingleFlight::default(), state: Arc::default() }
+    pub(in crate::aws) fn new(loader: Arc<dyn Load>, logins: Logins) -> Self {
+        Self { loader, loads: SingleFlight::default(), logins, state: Arc::default() }
     }
 
     /// Credentials that are valid now. All connections that need a load share it, and its error.
@@ -70,6 +73,25 @@ impl Chain {
     /// When the credentials of the last load end. Absent before the first load, and where they have no end.
     pub(in crate::aws) fn kept_until(&self) -> Option<SystemTime> {
         self.state.lock().kept.as_ref()?.credentials.expiry()
+    }
+
+    /// The same for a connection, which waits while a person opens the session that the credentials need, or types a code.
+    pub(in crate::aws) async fn for_connection(&self) -> Loaded {
+        loop {
+            let loaded = self.current().await;
+            let Err(error @ NoCredentials { login: Some(login), .. }) = &loaded else { return loaded };
+            match self.logins.once(login, self.log_in(login)).await {
+                None => return loaded,
+                Some(Err(failure)) => return Err(error.clone().after_login(&failure)),
+                Some(Ok(Next::LoadOnce)) => return self.current().await,
+                Some(Ok(Next::LoadAgain)) => {}
+            }
+        }
+    }
+
+    /// Does the login that an error of this chain names.
+    pub(super) fn log_in(&self, login: &Login) -> Boxed<'static, Result<(), String>> {
+        self.loader.log_in(login)
     }
 
     /// Where the credentials come from, for advice.

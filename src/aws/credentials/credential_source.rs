@@ -105,8 +105,8 @@ pub(super) struct AssumedRole {
     pub(super) arn: String,
     /// The credentials that assume it, as text for an error.
     pub(super) assumed_by: String,
-    /// Whether the profile names an MFA device.
-    pub(super) has_mfa: bool,
+    /// The MFA device that the profile names.
+    pub(super) mfa_serial: Option<String>,
 }
 
 impl AssumedRole {
@@ -121,8 +121,8 @@ impl AssumedRole {
             Some(source) => format!("the profile \"{source}\""),
             None => "its credential_source".into(),
         };
-        let has_mfa = keys.contains_key("mfa_serial");
-        Some(Self { profile: files.profile.clone(), arn, assumed_by, has_mfa })
+        let mfa_serial = keys.remove("mfa_serial");
+        Some(Self { profile: files.profile.clone(), arn, assumed_by, mfa_serial })
     }
 }
 

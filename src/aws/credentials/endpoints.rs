@@ -25,6 +25,7 @@ pub(in crate::aws) fn unusable_endpoint(files: &Files, shared: &SharedConfig) ->
     Some(NoCredentials {
         reason: format!("{name} is \"{value}\", which is not a URL"),
         remedy: "write http://HOST:PORT or https://HOST:PORT".into(),
+        login: None,
     })
 }
 

@@ -9,16 +9,19 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 
+use super::assume_role::AssumeRole;
 use super::credential_source::{AssumedRole, CredentialSource};
 use super::files::{Files, Fingerprint};
 use super::load::{Load, Loaded};
+use super::mfa::{Assumed, MfaRole};
 use super::no_credentials::NoCredentials;
 use super::profiles::{saml2aws_expiry, sources};
 use super::sessions::Sessions;
 use super::shared_config::{SharedConfig, name_for_sdk};
 use crate::aws::environment::is_key;
+use crate::aws::login::{Login, code_of, open_session};
 use crate::aws::untraced::untraced;
-use crate::catalog::Boxed;
+use crate::catalog::{AwsClock, Boxed};
 
 /// Makes the SDK's configuration, at the start and for every load.
 type NewConfig = Arc<dyn Fn() -> ConfigLoader + Send + Sync>;
@@ -34,16 +37,21 @@ pub(in crate::aws) struct CredentialLoader {
     /// A setting with which no call can succeed.
     pub(in crate::aws) problem: Option<NoCredentials>,
     sessions: Sessions,
+    /// The role that a code of a second factor brought.
+    assumed: Assumed,
 }
 
 impl CredentialLoader {
     pub(in crate::aws) fn new(new_config: NewConfig, files: Files) -> Self {
-        Self { new_config, files, problem: None, sessions: Sessions::default() }
+        Self { new_config, files, problem: None, sessions: Sessions::default(), assumed: Assumed::default() }
     }
 
     async fn load_once(&self) -> Loaded {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
+        }
+        if let Some(assumed) = self.assumed.fresh(&self.files.fingerprint()) {
+            return Ok(assumed);
         }
         let shared = self.shared()?;
         self.check_keys(&shared)?;
@@ -60,6 +68,23 @@ impl CredentialLoader {
             }
             _ => Ok(credentials),
         }
+    }
+
+    /// Assumes the role of the profile with a code that a person types.
+    async fn enter_code(self) -> Result<(), String> {
+        let seen = self.files.fingerprint();
+        let shared = SharedConfig::read(&self.files).map_err(|error| error.to_string())?;
+        let role = MfaRole::of(&shared, &self.files.profile)
+            .ok_or("the profile names no role with a source_profile")?;
+        let environment = self.files.environment.clone().with_profile(&role.source_profile);
+        let source =
+            Self { files: Files::named_by(environment), assumed: Assumed::default(), ..self.clone() };
+        let base = Box::pin(source.load_once()).await.map_err(|error| error.to_string())?;
+        let code = code_of(&role.device).await?;
+        let config = untraced(Box::pin(self.sdk_config(&shared).await.load())).await;
+        let sts = AssumeRole::new(&config, &AwsClock::default());
+        self.assumed.keep(role.assume(&sts, &base, code).await?, seen);
+        Ok(())
     }
 
     /// The SDK's configuration with variables and files as the AWS CLI reads them.
@@ -129,6 +154,13 @@ impl Load for CredentialLoader {
         let files = self.files.clone();
         let read = tokio::task::spawn_blocking(move || files.fingerprint());
         Box::pin(async { read.await.unwrap_or_default() })
+    }
+
+    fn log_in(&self, login: &Login) -> Boxed<'static, Result<(), String>> {
+        match login {
+            Login::Sso(profile) => Box::pin(open_session(profile.clone())),
+            Login::Code(_) => Box::pin(self.clone().enter_code()),
+        }
     }
 
     fn credential_source(&self) -> CredentialSource {

@@ -10,8 +10,10 @@ mod identity;
 mod ini;
 mod load;
 mod loader;
+mod mfa;
 mod no_credentials;
 mod profiles;
+mod refused_role;
 mod sessions;
 mod shared_config;
 

@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 
-use super::credential_source::{AssumedRole, CredentialSource, through_command_line};
+use super::credential_source::{AssumedRole, CredentialSource};
 use super::files::{Denied, Files};
 use super::shared_config::{BrokenFile, SharedConfig};
+use crate::aws::login::Login;
 use crate::catalog::MintError;
 use crate::error_chain;
 use crate::single_flight::FlightError;
@@ -19,19 +20,8 @@ pub(in crate::aws) struct NoCredentials {
     pub(in crate::aws) reason: String,
     /// The command or setting that helps, in the imperative.
     pub(in crate::aws) remedy: String,
-}
-
-/// A role that STS does not let somebody assume.
-#[derive(Clone, Copy)]
-pub(super) struct RefusedRole<'a> {
-    /// Its ARN.
-    pub(super) arn: &'a str,
-    /// The identity, as text for an error.
-    pub(super) assumed_by: &'a str,
-    /// The error code of STS; empty without an answer.
-    pub(super) code: &'a str,
-    /// Code and message, or why there is no answer.
-    pub(super) detail: &'a str,
+    /// What a person at a terminal can do.
+    pub(in crate::aws) login: Option<Login>,
 }
 
 impl NoCredentials {
@@ -51,6 +41,7 @@ impl NoCredentials {
             return Self {
                 reason: format!("AWS could not be reached for the credentials of {source}: {detail}"),
                 remedy: "check the network, DNS, the VPN, and HTTPS_PROXY and NO_PROXY".into(),
+                login: None,
             };
         }
         if detail.contains("RegionDisabledException") {
@@ -61,6 +52,7 @@ impl NoCredentials {
                 remedy:
                     "enable the region for the account, or name another one in AWS_REGION or in the profile"
                         .into(),
+                login: None,
             };
         }
         let reason = match source {
@@ -87,12 +79,23 @@ impl NoCredentials {
                 format!("the AWS credentials of {source} could not be loaded: {detail}")
             }
         };
-        Self { reason, remedy: source.remedy() }
+        let login = match source {
+            CredentialSource::Sso(profile) if is_about_the_session(&detail) => {
+                Some(Login::Sso(profile.clone()))
+            }
+            _ => None,
+        };
+        Self { reason, remedy: source.remedy(), login }
+    }
+
+    /// The same after the login failed.
+    pub(super) fn after_login(self, failure: &str) -> Self {
+        Self { reason: format!("{}, and the login failed: {failure}", self.reason), ..self }
     }
 
     /// A file has a syntax error.
     pub(super) fn broken_file(file: &BrokenFile) -> Self {
-        Self { reason: file.to_string(), remedy: "correct that line".into() }
+        Self { reason: file.to_string(), remedy: "correct that line".into(), login: None }
     }
 
     /// `name` is a variable or a key with a value that no request can carry.
@@ -100,6 +103,7 @@ impl NoCredentials {
         Self {
             reason: format!("{name} has white space or a control character within an AWS key"),
             remedy: "copy the key again, on one line".into(),
+            login: None,
         }
     }
 
@@ -117,57 +121,13 @@ impl NoCredentials {
         Self {
             reason: format!("the AWS profile \"{profile}\" is neither in {config} nor in {credentials}"),
             remedy,
+            login: None,
         }
     }
 
     /// The chain returned none, and this process may not read a file that may have them.
     pub(super) fn denied(file: &Denied) -> Self {
-        Self { reason: file.to_string(), remedy: "correct the rights of that file".into() }
-    }
-
-    /// STS refuses the role. A missing MFA code looks like any other refusal.
-    fn role_refused(role: &AssumedRole, detail: &str) -> Self {
-        let AssumedRole { profile, arn, assumed_by, has_mfa } = role;
-        if *has_mfa {
-            return Self {
-                reason: format!(
-                    "the profile \"{profile}\" needs a code of a second factor (`mfa_serial`) for the role {arn}, and \
-                     this program cannot prompt for it"
-                ),
-                remedy: through_command_line(profile),
-            };
-        }
-        Self::not_trusted(assumed_by, arn, detail)
-    }
-
-    /// STS did not return credentials of a role that the configuration names.
-    pub(super) fn no_role(RefusedRole { arn, assumed_by, code, detail }: RefusedRole<'_>) -> Self {
-        let failed = format!("{assumed_by} could not assume the role {arn} (sts:AssumeRole): {detail}");
-        let remedy = match code {
-            "AccessDenied" | "AccessDeniedException" => return Self::not_trusted(assumed_by, arn, detail),
-            "ValidationError" => {
-                "correct the role in `assume_role`: the longest `duration` is the maximum session duration of the role, and one hour \
-                 for credentials that belong to a role themselves"
-            }
-            "RegionDisabledException" => {
-                "enable the region for the account, or name another one as `region` in `assume_role`"
-            }
-            "ExpiredToken" | "ExpiredTokenException" => "renew the credentials that assume the role",
-            "" => "check the network, DNS, the VPN, and HTTPS_PROXY and NO_PROXY",
-            _ => {
-                "read the answer of AWS STS in the text; the role is one of `assume_role` in the configuration"
-            }
-        };
-        Self { reason: failed, remedy: remedy.into() }
-    }
-
-    fn not_trusted(assumed_by: &str, arn: &str, detail: &str) -> Self {
-        Self {
-            reason: format!("AWS does not let {assumed_by} assume the role {arn}: {detail}"),
-            remedy: "check that the trust policy of the role names this identity, and that the identity's own policies \
-                     allow it sts:AssumeRole on the role"
-                .into(),
-        }
+        Self { reason: file.to_string(), remedy: "correct the rights of that file".into(), login: None }
     }
 
     /// The chain returned credentials that have expired.
@@ -176,6 +136,7 @@ impl NoCredentials {
         Self {
             reason: format!("the AWS credentials of {source} expired at {expiry}"),
             remedy: source.remedy(),
+            login: None,
         }
     }
 
@@ -184,6 +145,7 @@ impl NoCredentials {
         Self {
             reason: format!("AWS reports that the credentials of {source} have expired"),
             remedy: source.remedy(),
+            login: None,
         }
     }
 
@@ -203,7 +165,11 @@ impl NoCredentials {
                 format!("check the network to AWS; if the credentials have expired, {}", source.remedy())
             }
         };
-        Self { reason: format!("the AWS credentials of {source} did not arrive within {waited} s"), remedy }
+        Self {
+            reason: format!("the AWS credentials of {source} did not arrive within {waited} s"),
+            remedy,
+            login: None,
+        }
     }
 
     /// The load panicked.
@@ -211,6 +177,7 @@ impl NoCredentials {
         Self {
             reason: format!("the AWS credentials could not be read: {error}"),
             remedy: "this is a bug in rds-auth-proxy: please report it".into(),
+            login: None,
         }
     }
 }

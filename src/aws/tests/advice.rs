@@ -57,7 +57,7 @@ async fn a_profile_with_a_second_factor_gets_a_remedy() {
     let (reason, remedy) = error_of(&format!("role_arn = {ROLE}\nsource_profile = base\n{serial}")).await;
     let expected = format!(
         "the profile \"work\" needs a code of a second factor (`mfa_serial`) for the role {ROLE}, and this program \
-         cannot prompt for it"
+         prompts for it only in a client on a terminal"
     );
     assert_eq!(reason, expected);
     let process = "`credential_process = aws configure export-credentials --profile work --format process`";
@@ -114,7 +114,7 @@ fn no_error_about_credentials_shows_them() {
 
 fn expect_no_secret(home: &Path, cause: &str) {
     let (reason, remedy) = Proxy::start(home, &[]).error();
-    let error = NoCredentials { reason, remedy };
+    let error = NoCredentials { reason, remedy, login: None };
     let shown = format!("{error:?} {error:#?} {:?}", MintError::from(error.clone()));
     assert!(shown.contains("NoCredentials {") && shown.contains("MintError {"), "{shown}");
     assert!(!shown.contains("hunter2"), "{cause}: {shown}");

@@ -36,7 +36,7 @@ impl Plugin {
                 .credentials_provider(plugin.clone())
         };
         let files = Files::in_directory(home, "dev");
-        Arc::new(Chain::new(Arc::new(CredentialLoader::new(Arc::new(new_config), files))))
+        Arc::new(Chain::new(Arc::new(CredentialLoader::new(Arc::new(new_config), files)), Logins::default()))
     }
 }
 
