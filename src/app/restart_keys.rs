@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::catalog::{AuthMethods, Location, StaticTarget};
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
-use crate::tls::{Acceptor, ClientIdentity, Roots, ServerIdentity, Settings, SslMode};
+use crate::tls::{Acceptor, ClientIdentity, Negotiation, Roots, ServerIdentity, Settings, SslMode};
 
 /// The keys that differ and have no effect before a restart. A client has chosen its upstream proxy at its start and, unless it
 /// `follows` the list of targets, its target.
@@ -60,13 +60,13 @@ fn choices(follows: bool, old: &Config, new: &Config) -> Vec<(&'static str, bool
 }
 
 /// TLS settings without a generated certificate, which differs each time.
-type Tls<'a> = (Option<SslMode>, Option<&'a Roots>, Option<&'a Path>);
+type Tls<'a> = (Option<SslMode>, Option<&'a Roots>, Option<&'a Path>, Option<&'a str>, Option<Negotiation>);
 
 fn upstream(upstream: &Upstream) -> (&str, &UpstreamTransport, Option<Tls<'_>>, bool, Option<AuthMethods>) {
     let Upstream { name, transport, aws_auth_only, require_auth, .. } = upstream;
     let tls = upstream.connector().ok().map(|connector| {
-        let Settings { mode, roots, identity } = connector.settings();
-        (Some(*mode), roots.as_ref(), identity.certificate())
+        let Settings { mode, roots, identity, server_name, negotiation } = connector.settings();
+        (Some(*mode), roots.as_ref(), identity.certificate(), server_name.as_deref(), Some(*negotiation))
     });
     (name, transport, tls, *aws_auth_only, *require_auth)
 }
@@ -76,7 +76,7 @@ type Target<'a> = (&'a str, &'a Location, Option<&'a str>, Option<u16>, Tls<'a>,
 fn target(target: &StaticTarget) -> Target<'_> {
     let StaticTarget { name, location, database, local_port, tls, require_auth } = target;
     let identity = tls.identity.as_ref().and_then(ClientIdentity::certificate);
-    let tls = (tls.mode, tls.roots.as_ref(), identity);
+    let tls = (tls.mode, tls.roots.as_ref(), identity, tls.server_name.as_deref(), tls.negotiation);
     (name, location, database.as_deref(), *local_port, tls, *require_auth)
 }
 

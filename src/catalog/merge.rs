@@ -206,7 +206,7 @@ mod tests {
 
     fn policy(fixed: Vec<StaticTarget>, rds_roots: Option<Roots>) -> Policy {
         let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
-        let settings = Settings { mode: SslMode::Require, roots: None, identity };
+        let settings = Settings::new(SslMode::Require, identity);
         let tls = DefaultTls { fixed: settings, rds_roots };
         Policy { fixed, front_door: Arc::default(), acl: Acl::default(), tls, max_age: None }
     }

@@ -182,10 +182,7 @@ impl DefaultTls {
     /// For discovered databases whose certificates these roots sign: verified in full, against the configured roots, else these.
     #[must_use]
     pub fn discovered(&self, roots: &Roots) -> Settings {
-        Settings {
-            mode: SslMode::VerifyFull,
-            roots: Some(self.rds_roots.as_ref().unwrap_or(roots).clone()),
-            identity: self.fixed.identity.clone(),
-        }
+        let roots = self.rds_roots.as_ref().unwrap_or(roots).clone();
+        Settings { roots: Some(roots), ..Settings::new(SslMode::VerifyFull, self.fixed.identity.clone()) }
     }
 }

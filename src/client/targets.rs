@@ -180,7 +180,7 @@ mod tests {
 
     fn target(name: &str, database: Option<&str>) -> Arc<Target> {
         let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
-        let settings = Settings { mode: SslMode::Disable, roots: None, identity };
+        let settings = Settings::new(SslMode::Disable, identity);
         Arc::new(Target {
             name: name.into(),
             identifier: None,

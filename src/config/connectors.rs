@@ -8,7 +8,9 @@ use super::key_error::KeyError;
 use super::key_path::KeyPath;
 use super::raw::{ProxySsl, Ssl};
 use super::settings::SELF_SIGNED_HOSTS;
-use crate::tls::{ClientIdentity, Connector, Overrides, Roots, SelfSigned, Settings, SslMode, TlsError};
+use crate::tls::{
+    ClientIdentity, Connector, Negotiation, Overrides, Roots, SelfSigned, Settings, SslMode, TlsError,
+};
 
 /// Makes connectors that share the client certificate of `proxy.ssl`.
 pub(super) struct Connectors<'a> {
@@ -24,6 +26,12 @@ struct Section<'a> {
     overrides: Overrides,
     /// The files of its client certificate.
     pair: Option<CertPair>,
+}
+
+impl Section<'_> {
+    fn is_direct(&self) -> bool {
+        self.overrides.negotiation == Some(Negotiation::Direct)
+    }
 }
 
 impl<'a> Connectors<'a> {
@@ -51,11 +59,11 @@ impl<'a> Connectors<'a> {
 
     /// The settings of an absent `ssl` section with this mode: no roots, and the shared certificate.
     pub(super) fn defaults(&self, mode: SslMode) -> Settings {
-        Settings { mode, roots: None, identity: self.identity.clone() }
+        Settings::new(mode, self.identity.clone())
     }
 
     /// The connector of an upstream proxy's `ssl` section, whose `mode` has this default. Roots without a mode demand
-    /// verification, which `prefer` does not do: they mean at least `require`, and so `verify-ca`.
+    /// verification, which `prefer` does not do: they mean at least `require`, and so `verify-ca`. Direct TLS demands TLS.
     pub(super) fn of_section(
         &self,
         path: &KeyPath,
@@ -63,8 +71,8 @@ impl<'a> Connectors<'a> {
         mode: SslMode,
     ) -> Result<Arc<Connector>, KeyError> {
         let section = self.section(path, ssl)?;
-        let rooted = section.overrides.roots.is_some();
-        let mode = if rooted && mode == SslMode::Prefer { SslMode::Require } else { mode };
+        let demands_tls = section.overrides.roots.is_some() || section.is_direct();
+        let mode = if demands_tls && mode == SslMode::Prefer { SslMode::Require } else { mode };
         let settings = self.defaults(mode).with(&section.overrides);
         self.load(&section, Connector::offering_extension(settings)).map(Arc::new)
     }
@@ -108,7 +116,17 @@ impl<'a> Connectors<'a> {
         let roots = cert_pair::file(&root, ssl.root_certificate.as_ref(), self.environment)?.map(Roots::Path);
         let mode = ssl.mode.as_ref().map(|mode| mode.0);
         let identity = pair.as_ref().map(CertPair::client_identity);
-        Ok(Section { path, overrides: Overrides { mode, roots, identity }, pair })
+        let server_name = ssl.server_name.as_ref().map(|name| name.0.0.clone());
+        let negotiation = ssl.negotiation.as_ref().map(|negotiation| negotiation.0);
+        let section =
+            Section { path, overrides: Overrides { mode, roots, identity, server_name, negotiation }, pair };
+        if let Some(SslMode::Disable | SslMode::Prefer) = mode
+            && section.is_direct()
+        {
+            let reason = "direct TLS has no plaintext to go on with; it needs the mode require, verify-ca or verify-full";
+            return Err(KeyError::of_value(path.key("negotiation"), reason));
+        }
+        Ok(section)
     }
 
     fn pair_of(&self, path: &KeyPath, ssl: &Ssl) -> Result<Option<CertPair>, KeyError> {

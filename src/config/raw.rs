@@ -14,7 +14,7 @@ use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText, ServerNa
 use super::settings::{Drain, OnFull};
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
-use crate::tls::SslMode;
+use crate::tls::{Negotiation, SslMode};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -153,6 +153,8 @@ pub(super) struct Ssl {
     /// The name in the Go program.
     pub(super) client_cert: Option<Parsed<PathText>>,
     pub(super) client_private_key: Option<Parsed<PathText>>,
+    pub(super) server_name: Option<Parsed<HostName>>,
+    pub(super) negotiation: Option<Parsed<Negotiation>>,
 }
 
 #[derive(Default, Deserialize)]

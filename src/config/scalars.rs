@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use super::settings::{Drain, OnFull};
 use crate::catalog::{AuthMethods, WILDCARD};
 use crate::net::{Address, HostPort};
-use crate::tls::SslMode;
+use crate::tls::{Negotiation, SslMode};
 
 /// A type that is parsed from the text of a value.
 pub(super) trait Scalar: Sized {
@@ -155,6 +155,14 @@ impl Scalar for MaxAge {
 
 impl Scalar for SslMode {
     const EXPECTED: &'static str = "one of disable, prefer, require, verify-ca, verify-full";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Scalar for Negotiation {
+    const EXPECTED: &'static str = "postgres or direct";
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()

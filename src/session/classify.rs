@@ -56,6 +56,7 @@ impl Failure {
             | Self::HopProtocol { .. }
             | Self::HopTls { .. }
             | Self::NoTls { .. }
+            | Self::NoDirectTls(_)
             | Self::UnverifiedTunnel(_)
             | Self::ErrorBeforeTls(_)
             | Self::NotPostgres(..)
@@ -117,6 +118,7 @@ impl Failure {
             Self::HopGone { .. } | Self::HopLost { .. } => Reason::HopGone,
             Self::HopTls { .. }
             | Self::NoTls { .. }
+            | Self::NoDirectTls(_)
             | Self::UnverifiedTunnel(_)
             | Self::ErrorBeforeTls(_)
             | Self::HungUpBeforeTls(_) => Reason::HopTls,

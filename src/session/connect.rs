@@ -9,7 +9,7 @@ use super::message::lost;
 use super::{Failure, Hop, Transport};
 use crate::catalog::{AuthMethod, AuthMethods, TunnelStream};
 use crate::net::{Framed, Socket, dial};
-use crate::tls::{ClientCertificate, SslMode, TlsError};
+use crate::tls::{ClientCertificate, Negotiation, SslMode, TlsError};
 use crate::wire::encode_ssl_request;
 
 /// A connection to the hop.
@@ -142,6 +142,9 @@ pub(super) async fn secure(reached: Reached, certificate: ClientCertificate) -> 
         return Ok(HopStream::new(&hop, Framed::new(socket), path));
     }
     let name = || hop.name.clone();
+    if hop.tls.settings().negotiation == Negotiation::Direct {
+        return secure_directly(&hop, socket, path, certificate).await;
+    }
     match request_tls(&mut socket).await.map_err(|source| lost(&hop.name, source))? {
         Some(b'S') => {
             let encrypted = hop.tls.connect(socket, hop.transport.host(), certificate).await;
@@ -153,6 +156,22 @@ pub(super) async fn secure(reached: Reached, certificate: ClientCertificate) -> 
         Some(b'E') => Err(Failure::ErrorBeforeTls(name())),
         Some(byte) => Err(Failure::NotPostgres(name(), byte)),
         None => Err(Failure::HungUpBeforeTls(name())),
+    }
+}
+
+/// Makes TLS without an SSLRequest. As for libpq, the hop has to confirm the protocol: it could be a server of another one.
+async fn secure_directly(
+    hop: &Hop,
+    socket: Socket,
+    path: Path,
+    certificate: ClientCertificate,
+) -> Result<HopStream, Failure> {
+    let name = || hop.name.clone();
+    match hop.tls.connect(socket, hop.transport.host(), certificate).await {
+        Ok(stream) if stream.alpn().is_some() => Ok(HopStream::new(hop, Framed::new(stream), path)),
+        // PostgreSQL before 17 takes the handshake for a startup packet of an impossible length, and closes.
+        Ok(_) | Err(TlsError::HungUp(_)) => Err(Failure::NoDirectTls(name())),
+        Err(source) => Err(Failure::HopTls { hop: name(), source }),
     }
 }
 

@@ -163,6 +163,9 @@ pub enum Failure {
         /// The mode it is configured with.
         mode: SslMode,
     },
+    /// The hop did not confirm the protocol of PostgreSQL, or closed.
+    #[error("{0} does not accept direct TLS; it needs PostgreSQL 17 or later, or ssl.negotiation: postgres")]
+    NoDirectTls(String),
     /// The hop has no TLS, and an impostor of the tunnel's entrance could read a password.
     #[error(
         "{0} has TLS turned off, and the kubeconfig does not verify the API server: a password could reach an impostor"

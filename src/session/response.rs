@@ -134,6 +134,7 @@ impl Failure {
             | Self::RefusedLate { .. }
             | Self::HopTls { .. }
             | Self::NoTls { .. }
+            | Self::NoDirectTls(_)
             | Self::UnverifiedTunnel(_)
             | Self::ErrorBeforeTls(_)
             | Self::NotPostgres(..) => SqlState::SqlclientUnableToEstablishSqlconnection,

@@ -83,13 +83,14 @@ impl Connector {
     }
 
     /// Makes the TLS handshake. `host` is the dialled name: the connector sends it (SNI) unless it is an IP address, and
-    /// with `verify-full` the certificate must have it.
+    /// with `verify-full` the certificate must have it. The settings may name another one in its place.
     pub async fn connect(
         &self,
         socket: Socket,
         host: &str,
         certificate: ClientCertificate,
     ) -> Result<Stream, TlsError> {
+        let host = self.settings.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             TlsError::Handshake(format!("\"{host}\" is not a name that a certificate can have"))
         })?;
@@ -154,8 +155,7 @@ mod tests {
     async fn debug_shows_no_key() {
         let own = Arc::new(SelfSigned::generate(&["localhost".to_owned()]).unwrap());
         let (_, key) = own.chain().unwrap();
-        let settings =
-            Settings { mode: SslMode::VerifyFull, roots: None, identity: ClientIdentity::Generated(own) };
+        let settings = Settings::new(SslMode::VerifyFull, ClientIdentity::Generated(own));
         let connector = Connector::new(settings);
         assert!(Arc::ptr_eq(connector.config.current().await.unwrap().crypto_provider(), &provider()));
         // The settings of rustls too: one that printed its keys would fail this test.

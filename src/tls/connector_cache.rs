@@ -36,9 +36,8 @@ mod tests {
     fn equal_settings_share_a_connector_and_unused_ones_go() {
         let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
         let settings = |region: &str| Settings {
-            mode: SslMode::VerifyFull,
             roots: Some(Roots::Rds { region: region.into() }),
-            identity: identity.clone(),
+            ..Settings::new(SslMode::VerifyFull, identity.clone())
         };
         let cache = ConnectorCache::default();
         let first = cache.connector(settings("us-east-1"));

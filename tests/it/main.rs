@@ -94,6 +94,8 @@ mod unresponsive;
 
 // TLS.
 
+/// Direct TLS towards hops, and names of certificates that are not dialled.
+mod direct_tls;
 /// Invalid bytes and renegotiation inside TLS.
 mod inside_tls;
 /// Certificates that OpenSSL takes and webpki does not read.

@@ -28,7 +28,7 @@ impl Discover for Slow {
 
 fn policy() -> Policy {
     let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
-    let fixed = Settings { mode: SslMode::Require, roots: None, identity };
+    let fixed = Settings::new(SslMode::Require, identity);
     let tls = DefaultTls { fixed, rds_roots: None };
     Policy { fixed: Vec::new(), front_door: Arc::default(), acl: Acl::default(), tls, max_age: None }
 }

@@ -383,3 +383,19 @@ fn a_long_value_is_not_repeated() {
         "3:18: proxy.ssl.private_key: expected the path of a file, found a long text",
     );
 }
+
+#[test]
+fn direct_tls_needs_tls_in_any_case() {
+    for mode in ["disable", "prefer"] {
+        let ssl = format!("    ssl: {{mode: {mode}, negotiation: direct}}\n");
+        for section in ["targets", "upstream_proxies"] {
+            let text = format!("{section}:\n  a:\n    host: a:1\n{ssl}");
+            let expected = "direct TLS has no plaintext to go on with; it needs the mode require, verify-ca or verify-full";
+            assert!(error(&text).contains(&format!("{section}.a.ssl.negotiation: {expected}")), "{text}");
+        }
+    }
+    fails(
+        "targets: {a: {host: 'a:1', ssl: {negotiation: both}}}",
+        "1:47: targets.a.ssl.negotiation: expected postgres or direct, found `both`",
+    );
+}
