@@ -57,3 +57,4 @@ pub(crate) use listen::ListenFlags;
 pub(crate) use overview::{Overview, Reachable, fits, once, once_at};
 pub(crate) use private_address::PrivateAddress;
 pub(crate) use run::{Prepared, run};
+pub(crate) use server::Source as ServerSource;

@@ -9,16 +9,30 @@ use super::reload::Running;
 use super::start::{self, Start};
 use super::{Prepared, admin_socket, bind};
 use crate::aws::Accounts;
-use crate::config::Mode;
+use crate::config::{self, Mode, OneTarget};
 use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
 use crate::server::Server;
 use crate::session::{Door, Engine, Entrance, serve};
 
-/// Prepares the server of this configuration, or of the one that is found.
-pub(crate) async fn prepare(configfile: Option<PathBuf>, log: Log) -> Result<Prepared, CommandError> {
+/// Where the configuration of a server comes from.
+pub(crate) enum Source {
+    /// From this file, or from the one that is found.
+    File(Option<PathBuf>),
+    /// From flags, for one target.
+    Flags(OneTarget),
+}
+
+/// Prepares the server of this configuration.
+pub(crate) async fn prepare(source: Source, log: Log) -> Result<Prepared, CommandError> {
     let hangup = Hangup::new();
-    let start = Start::read(configfile.as_deref(), Mode::Server, &log)?;
+    let start = match source {
+        Source::File(path) => Start::read(path.as_deref(), Mode::Server, &log)?,
+        Source::Flags(target) => {
+            let config = config::of_one_target(target).map_err(CommandError::usage)?;
+            Start::of(None, config, Mode::Server, &log)?
+        }
+    };
     let Start { file, mode, config, observer, mut supervisor, shutdown, gate } = start;
     if config.rds.enabled && config.acl.is_empty() {
         warn!("there is no target_acl; every RDS database that is discovered may be reached");

@@ -57,6 +57,16 @@ impl Start {
                 (Some(file), config)
             }
         };
+        Self::of(file, config, mode, log)
+    }
+
+    /// The same for a configuration that was read, or that comes from elsewhere than from a file.
+    pub(super) fn of(
+        file: Option<ConfigFile>,
+        config: Config,
+        mode: Mode,
+        log: &Log,
+    ) -> Result<Self, CommandError> {
         log.configure(config.log_level);
         if let Some(ConfigFile { path, .. }) = &file {
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());

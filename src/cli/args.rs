@@ -6,6 +6,7 @@ mod client;
 mod doctor;
 mod export;
 mod init;
+mod server;
 mod sessions;
 mod source;
 mod targets;
@@ -21,6 +22,7 @@ pub(super) use client::ClientArguments;
 pub(super) use doctor::DoctorArguments;
 pub(super) use export::{ExportArguments, ExportFormat};
 pub(super) use init::InitArguments;
+pub(super) use server::ServerArguments;
 pub(super) use sessions::{EndArguments, SessionsAction, SessionsArguments};
 pub(super) use source::SourceArguments;
 pub(super) use targets::TargetsArguments;
@@ -68,21 +70,6 @@ pub(super) enum Command {
     Man(ManArguments),
     /// Print version, commit and date of this program
     Version(VersionArguments),
-}
-
-/// Arguments of `server`.
-#[derive(Args)]
-#[command(after_help = SERVER_EXAMPLES)]
-pub(super) struct ServerArguments {
-    /// The configuration [default: config.yaml here, then in the user's configuration directory]
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "RDS_AUTH_PROXY_CONFIGFILE",
-        value_hint = ValueHint::FilePath,
-        value_parser = path_or_empty()
-    )]
-    pub(super) configfile: Option<PathBuf>,
 }
 
 /// Arguments of `gen-cert`.
@@ -151,13 +138,6 @@ Examples:
   rds-auth-proxy client --target orders-db     reach the RDS database orders-db from here
   rds-auth-proxy server --configfile s.yaml    run beside the databases
   rds-auth-proxy client --help                 every flag of a command, with examples";
-
-const SERVER_EXAMPLES: &str = "\
-Examples:
-  Run with the configuration in the usual places:
-    rds-auth-proxy server
-  Run with this configuration and more log lines:
-    LOG_LEVEL=debug rds-auth-proxy server --configfile /etc/rds-auth-proxy/config.yaml";
 
 const GEN_CERT_EXAMPLES: &str = "\
 Examples:

@@ -38,6 +38,7 @@ mod password_file;
 mod pick;
 mod read;
 mod select;
+mod server;
 mod sessions;
 mod targets;
 mod token;
@@ -85,7 +86,8 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
             app::run(Format::Human, early, |log| client::prepare(arguments, log))
         }
         Command::Server(arguments) => {
-            app::run(Format::of_server(), Ok(()), |log| app::server::prepare(arguments.configfile, log))
+            let source = server::source(arguments)?;
+            app::run(Format::of_server(), Ok(()), |log| app::server::prepare(source, log))
         }
         Command::GenCert(arguments) => gen_cert::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),

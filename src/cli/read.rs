@@ -86,9 +86,7 @@ fn drop_empty_values(command: &mut Command) {
             client.password.take_if(|password| password.is_empty());
             client.password_file.take_if(|path| path.as_os_str().is_empty());
         }
-        Command::Server(server) => {
-            server.configfile.take_if(|path| path.as_os_str().is_empty());
-        }
+        Command::Server(server) => server.drop_empty_values(),
         Command::Healthcheck(healthcheck) => {
             healthcheck.configfile.take_if(|path| path.as_os_str().is_empty());
         }
@@ -299,7 +297,7 @@ mod tests {
             let words = ["p", command, "--configfile", ""].map(OsString::from);
             assert!(matches!(
                 super::read(words.into()),
-                Ok(Command::Server(args::ServerArguments { configfile: None })
+                Ok(Command::Server(args::ServerArguments { configfile: None, target_host: None, .. })
                     | Command::Healthcheck(args::HealthcheckArguments { configfile: None }))
             ));
         }

@@ -37,6 +37,7 @@ mod locate;
 mod merge;
 mod mode;
 mod one_or_many;
+mod one_target;
 mod other_mode;
 mod parse;
 mod raw;
@@ -60,6 +61,7 @@ pub use error::ConfigError;
 pub use find::{Found, Origin, SearchOrder, find, user_file};
 pub use load::{defaults, load, load_addresses, load_again};
 pub use mode::Mode;
+pub use one_target::{OneTarget, of_one_target};
 pub use remark::Remark;
 pub use scalars::log_level;
 pub use settings::{

@@ -3,6 +3,8 @@
 
 /// Cancel requests without a client.
 mod cancel;
+/// A server without a configuration file.
+mod flags;
 
 use tokio::process::Command;
 use tokio_postgres::error::SqlState;
