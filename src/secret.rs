@@ -38,6 +38,13 @@ impl Secret {
     }
 }
 
+/// In a time that depends on the lengths only.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
 /// Whether every user of this machine may read the file, by its mode. Always false for a file that is missing or not regular, such
 /// as a pipe, and outside of Unix.
 #[must_use]

@@ -20,6 +20,7 @@ use Proof::{Test, Words};
 
 /// File, type, and the reason why its Debug output contains no secret.
 const KNOWN: &[(&str, &str, Proof)] = &[
+    ("src/services/role_source.rs", "AssumeError", Words("an error text for the log, without secrets")),
     ("src/aws/credentials/chain.rs", "Chain", Test("no_debug_output_shows_the_credentials")),
     ("src/aws/credentials/no_credentials.rs", "NoCredentials", Test("no_error_about_credentials_shows_them")),
     ("src/aws/credentials/files.rs", "Files", Words("paths and the name of a profile")),

@@ -47,22 +47,36 @@ pub struct Admin {
 
 /// Answers `/livez`, `/readyz` and `/metrics` until `stop` is cancelled.
 pub async fn serve(listener: Listener, admin: Admin, stop: CancellationToken) {
-    // The recorder keeps histograms sample by sample until it is read.
     let recorder = admin.recorder.clone();
-    let upkeep = async move {
-        loop {
-            tokio::time::sleep(UPKEEP).await;
-            recorder.upkeep();
-        }
-    };
     let names = admin.names.clone();
     let router = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(admin);
+    serve_with_upkeep(listener, names.protect(router), recorder, stop).await;
+}
+
+/// Answers `/metrics` alone, under every name: Prometheus reaches containers by names of their network.
+pub async fn serve_metrics(listener: Listener, recorder: Recorder, stop: CancellationToken) {
+    let render = |State(recorder): State<Recorder>| async move {
+        process_metrics::measure();
+        ([(CONTENT_TYPE, PROMETHEUS_TEXT)], recorder.render())
+    };
+    let router = Router::new().route("/metrics", get(render)).with_state(recorder.clone());
+    serve_with_upkeep(listener, router, recorder, stop).await;
+}
+
+async fn serve_with_upkeep(listener: Listener, router: Router, recorder: Recorder, stop: CancellationToken) {
+    // The recorder keeps histograms sample by sample until it is read.
+    let upkeep = async {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            recorder.upkeep();
+        }
+    };
     tokio::select! {
-        () = serve_http(listener, names.protect(router), LIMITS, stop) => {}
+        () = serve_http(listener, router, LIMITS, stop) => {}
         () = upkeep => {}
     }
 }

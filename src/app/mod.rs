@@ -1,9 +1,10 @@
-//! The two modes, put together from their parts. `cli` resolves the arguments and calls this; nothing here prompts or
+//! The two modes and the command `credentials`, put together from their parts. `cli` resolves the arguments and calls this; nothing here prompts or
 //! prints.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `client`, `server` | put one mode together |
+//! | `credentials` | puts the command `credentials` together, and follows its files |
 //! | `start` | the steps of both: configuration, discovery, listeners |
 //! | `run` | serves until a signal, and until the last session has ended |
 //! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
@@ -30,6 +31,7 @@ mod bind;
 mod catalog;
 pub(crate) mod client;
 mod command;
+pub(crate) mod credentials;
 pub(crate) mod doctor;
 mod doors;
 pub(crate) mod known_names;

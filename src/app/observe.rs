@@ -14,6 +14,7 @@ use crate::admin::{self, Admin, Certificates, Health, Recorder};
 use crate::aws;
 use crate::catalog::{self, Directory};
 use crate::config::Config;
+use crate::credentials;
 use crate::kubernetes;
 use crate::net::{self, Address, HostNames, Listener};
 use crate::process::{CommandError, logging};
@@ -100,9 +101,11 @@ async fn report_expiry(certificates: &Certificates) {
     }
 }
 
-fn recorder() -> Result<Recorder, CommandError> {
+/// Installs the recorder, and describes every metric to it.
+pub(super) fn recorder() -> Result<Recorder, CommandError> {
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("RDS_AUTH_PROXY_BUILD_COMMIT"));
-    let recorder = Recorder::install(version, commit, &metrics::HISTOGRAMS).map_err(CommandError::runtime)?;
+    let histograms = [&metrics::HISTOGRAMS[..], &credentials::HISTOGRAMS].concat();
+    let recorder = Recorder::install(version, commit, &histograms).map_err(CommandError::runtime)?;
     metrics::describe();
     reload_metrics::describe();
     aws::describe();
@@ -110,5 +113,6 @@ fn recorder() -> Result<Recorder, CommandError> {
     kubernetes::describe();
     net::describe();
     logging::describe();
+    credentials::describe();
     Ok(recorder)
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use aws_types::os_shim_internal::Env;
 
+use crate::secret::Secret;
+
 /// Variables without the prefix `AWS_` from which the SDK finds the home directory.
 const HOME: [&str; 4] = ["HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH"];
 
@@ -50,6 +52,25 @@ impl Environment {
         let mut variables = Arc::unwrap_or_clone(self.0);
         variables.retain(|name, _| !KEYS.contains(&name.as_str()));
         variables.insert("AWS_PROFILE".to_owned(), profile.to_owned());
+        Self(Arc::new(variables))
+    }
+
+    /// The same variables with these keys, which come before every profile.
+    pub(in crate::aws) fn with_keys(self, id: &str, secret: &Secret, session_token: Option<&Secret>) -> Self {
+        let mut variables = Arc::unwrap_or_clone(self.0);
+        variables.retain(|name, _| !KEYS.contains(&name.as_str()));
+        let text = |secret: &Secret| String::from_utf8_lossy(secret.expose()).into_owned();
+        let [id_name, secret_name, token_name] = KEYS.map(str::to_owned);
+        variables.insert(id_name, id.to_owned());
+        variables.insert(secret_name, text(secret));
+        variables.extend(session_token.map(|token| (token_name, text(token))));
+        Self(Arc::new(variables))
+    }
+
+    /// The same variables with this one.
+    pub(in crate::aws) fn with(self, name: &str, value: &str) -> Self {
+        let mut variables = Arc::unwrap_or_clone(self.0);
+        variables.insert(name.to_owned(), value.to_owned());
         Self(Arc::new(variables))
     }
 

@@ -40,19 +40,15 @@ mod http_client;
 mod login;
 mod minter;
 mod region;
+mod role_sources;
+mod sdk_config;
 mod shared;
 mod token;
 mod untraced;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_config::identity::IdentityCache;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-
+use aws_config::SdkConfig;
 use tracing::warn;
 
 use crate::catalog::{AwsClock, IamRole};
@@ -64,6 +60,7 @@ use credentials::{
 use environment::Environment;
 use http_client::http_client;
 use region::{NamedRegion, find_region, is_region, with_region};
+use sdk_config::{new_config, signed_by};
 use untraced::untraced;
 
 pub use accounts::{Accounts, Minters};
@@ -72,16 +69,8 @@ pub use discovery::{Discovery, describe};
 pub use error::AwsError;
 use minter::Minter;
 pub use minter::SignedToken;
+pub use role_sources::RolesByService;
 pub use shared::Shared;
-
-/// The limit for a TCP and TLS connection to an AWS API.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// The limit for one attempt at an API call.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// Attempts at an API call, with the SDK's exponential back-off in between.
-const MAX_ATTEMPTS: u32 = 3;
 
 /// The AWS configuration of this process, loaded once; the credentials in it stay current.
 #[derive(Clone)]
@@ -112,6 +101,10 @@ impl Aws {
             Some(profile) => environment.with_profile(profile),
             None => environment,
         };
+        Self::load_from(environment, regions, common).await
+    }
+
+    async fn load_from(environment: Environment, regions: &[String], common: &Shared) -> Self {
         let files = Files::named_by(environment);
         let (shared, broken_file) = read(files.clone()).await;
         warn_of_denied(files.clone()).await;
@@ -202,16 +195,6 @@ impl Aws {
     }
 }
 
-/// The configuration with these credentials.
-fn signed_by(config: &SdkConfig, chain: &Arc<Chain>) -> SdkConfig {
-    let provider: Arc<dyn ProvideCredentials> = Arc::clone(chain) as _;
-    config
-        .to_builder()
-        .credentials_provider(SharedCredentialsProvider::new(provider))
-        .identity_cache(IdentityCache::no_cache())
-        .build()
-}
-
 fn identities(config: &SdkConfig, clock: &AwsClock) -> Arc<Identities> {
     let sts = aws_sdk_sts::config::Builder::from(config).interceptor(ReportDate(clock.clone()));
     Arc::new(Identities::new(aws_sdk_sts::Client::from_conf(sts.build())))
@@ -233,18 +216,6 @@ async fn warn_of_denied(files: Files) {
     let denied = tokio::task::spawn_blocking(move || files.denied()).await.unwrap_or_default();
     for error in denied {
         warn!(%error, "AWS credentials in a file are not used");
-    }
-}
-
-fn new_config() -> ConfigLoader {
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
-    let loader = aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
-        .timeout_config(timeouts.build());
-    match AppName::new(env!("CARGO_PKG_NAME")) {
-        Ok(name) => loader.app_name(name),
-        Err(_) => loader,
     }
 }
 

@@ -1,8 +1,9 @@
 //! The definition of the command line: commands, flags, variables and help texts.
 //!
-//! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name.
+//! Each flag has an environment variable, `RDS_AUTH_PROXY_` and its name; those of `credentials` are CredProxy's.
 
 mod client;
+mod credentials;
 mod doctor;
 mod export;
 mod init;
@@ -19,6 +20,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 pub(super) use client::ClientArguments;
+pub(super) use credentials::{CredentialsAction, CredentialsArguments};
 pub(super) use doctor::DoctorArguments;
 pub(super) use export::{ExportArguments, ExportFormat};
 pub(super) use init::InitArguments;
@@ -47,6 +49,8 @@ pub(super) enum Command {
     Client(ClientArguments),
     /// Run beside the databases: connects clients to the targets they may reach
     Server(ServerArguments),
+    /// Run beside containers: serves each of them AWS credentials of its role, as ECS does
+    Credentials(CredentialsArguments),
     /// Create a self-signed certificate and its private key
     GenCert(GenCertArguments),
     /// Print the completion script for a shell

@@ -6,6 +6,7 @@
 //! | `client`, `choose_targets` | chooses targets and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `candidates` | the names that complete the values of flags |
+//! | `credentials` | checks a configuration of `credentials`, makes a token |
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
 //! | `targets`, `export` | lists the targets; prints settings for tools |
 //! | `token` | prints an IAM token |
@@ -25,6 +26,7 @@ mod choose_targets;
 mod client;
 mod columns;
 mod completion;
+mod credentials;
 mod doctor;
 mod export;
 mod gen_cert;
@@ -89,6 +91,10 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> Result<(), CommandE
             let source = server::source(arguments)?;
             app::run(Format::of_server(), Ok(()), |log| app::server::prepare(source, log))
         }
+        Command::Credentials(arguments) if arguments.serves() => {
+            app::run(Format::of_server(), Ok(()), |log| app::credentials::prepare(arguments.source(), log))
+        }
+        Command::Credentials(arguments) => credentials::run(&arguments),
         Command::GenCert(arguments) => gen_cert::run(&arguments),
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),

@@ -31,7 +31,7 @@ fn unwritable(error: &io::Error) -> CommandError {
     CommandError::Runtime(format!("standard output cannot be written: {error}"))
 }
 
-/// Writes a line to standard error, where a prompt was.
+/// Writes a line to standard error: a warning, or a line where a prompt was.
 pub(super) fn remark(line: &str) {
     // A line that cannot be written changes nothing.
     let _written = write_to(&mut io::stderr().lock(), format!("{}\n", Sanitized(line)).as_bytes());

@@ -87,6 +87,9 @@ fn drop_empty_values(command: &mut Command) {
             client.password_file.take_if(|path| path.as_os_str().is_empty());
         }
         Command::Server(server) => server.drop_empty_values(),
+        Command::Credentials(credentials) => {
+            credentials.config.take_if(|path| path.as_os_str().is_empty());
+        }
         Command::Healthcheck(healthcheck) => {
             healthcheck.configfile.take_if(|path| path.as_os_str().is_empty());
         }
@@ -311,7 +314,9 @@ mod tests {
 
     #[test]
     fn each_flag_has_a_variable_of_its_name() {
-        for command in args::command().get_subcommands() {
+        // Those of `credentials` are CredProxy's.
+        for command in args::command().get_subcommands().filter(|command| command.get_name() != "credentials")
+        {
             for flag in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
                 let long = flag.get_long().unwrap();
                 // Kubernetes sets RDS_AUTH_PROXY_PORT (its documentation, "Service", "Environment variables").

@@ -16,7 +16,7 @@ pub(super) struct Environment {
 }
 
 /// The value of a variable.
-type Lookup = dyn Fn(&str) -> Option<String>;
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// The name of a variable that is not set, so that a path cannot be expanded.
 pub(super) struct Unset(String);

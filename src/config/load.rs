@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::environment::Environment;
 use super::error::ConfigError;
-use super::expand::{self, Substitutions};
+use super::expand::{self, References, Substitutions};
 use super::format::other_format;
 use super::key_error::KeyError;
 use super::mode::Mode;
@@ -52,7 +52,8 @@ pub fn load_addresses(path: &Path) -> Result<Addresses, ConfigError> {
     })
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+/// The text of the file.
+pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
     if let Some(format) = other_format(path) {
         return Err(ConfigError::OtherFormat { path: path.to_owned(), format });
     }
@@ -116,13 +117,13 @@ fn decode(
 ) -> Result<Decoded, KeyError> {
     let (mut tree, mut remarks) = (parse::parse(text)?, Vec::new());
     merge::merge(&mut tree, &mut remarks)?;
-    expand::expand(&mut tree, environment, substitutions)?;
+    expand::expand(&mut tree, &References::default(), environment, substitutions)?;
     let raw = decode::decode(&tree, &mut remarks)?;
     Ok(Decoded { raw, has_values: tree.has_values(), remarks })
 }
 
 /// Runs the steps. Adds the position in the file to their error, and hides values that came from outside the file.
-fn with_position<T>(
+pub(super) fn with_position<T>(
     path: &Path,
     text: &str,
     steps: impl FnOnce(&mut Substitutions) -> Result<T, KeyError>,

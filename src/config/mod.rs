@@ -10,6 +10,8 @@
 //! | decode | `decode`, `suggestion`, `raw`, `scalars`, `aws_scalars`, `one_or_many`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
 //! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `identity`, `accounts`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
+//! `credentials` reads the configuration of the command `credentials` with the same steps.
+//!
 //! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a
 //! [`key_error::KeyError`] at a key path; `locate` finds its line.
 
@@ -18,6 +20,7 @@ mod aws_scalars;
 mod booleans;
 mod cert_pair;
 mod connectors;
+pub mod credentials;
 mod decode;
 mod environment;
 mod error;

@@ -9,6 +9,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(doc)]
+use super::Peer;
 use super::{Accepted, Listener, PeerUid, Pending, PendingPermit, UNLIMITED, accept};
 
 /// Bounds of an HTTP listener.
@@ -22,8 +24,8 @@ pub struct HttpLimits {
 }
 
 /// Answers requests until `stop` is cancelled. Then it closes idle connections and returns when those with a request under
-/// way are done. An error of one connection ends that connection only. A request over a Unix socket has its [`PeerUid`] as
-/// an extension.
+/// way are done. An error of one connection ends that connection only. A request has its [`Peer`] as an extension, and over a
+/// Unix socket its [`PeerUid`].
 pub async fn serve_http(listener: Listener, router: Router, limits: HttpLimits, stop: CancellationToken) {
     let open = Pending::default();
     accept(listener, UNLIMITED, stop.cancelled(), |accepted| {
@@ -40,6 +42,7 @@ async fn answer(
     permit: PendingPermit,
     stop: CancellationToken,
 ) {
+    let router = router.layer(Extension(accepted.peer));
     let router = match PeerUid::of(&accepted.socket) {
         Some(uid) => router.layer(Extension(uid)),
         None => router,

@@ -117,6 +117,9 @@ mod upstream;
 mod accounts;
 /// Roles that client and server assume.
 mod assume_role;
+/// `credentials`: AWS credentials for containers.
+#[cfg(unix)]
+mod containers;
 /// The sources of AWS credentials.
 mod credential_sources;
 /// AWS credentials that change or expire while the client runs.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use super::{client, environment, error, error_of_databases};
-use crate::config::expand::{Substitutions, expand};
+use crate::config::expand::{References, Substitutions, expand};
 use crate::config::load::{from_text, interpret};
 use crate::config::parse::parse;
 use crate::config::{Mode, UpstreamTransport};
@@ -134,7 +134,7 @@ targets:
 #[test]
 fn no_debug_output_shows_a_value_from_outside() {
     let (mut tree, mut substitutions) = (parse(FROM_OUTSIDE).unwrap(), Substitutions::default());
-    expand(&mut tree, &environment(), &mut substitutions).unwrap();
+    expand(&mut tree, &References::default(), &environment(), &mut substitutions).unwrap();
     let config = client(FROM_OUTSIDE);
     assert_eq!(config.targets[0].database.as_deref(), Some("hunter2"), "the value is loaded");
     let mut printed =

@@ -2,7 +2,7 @@
 
 use tracing::Metadata;
 
-use crate::session::AUDIT_MODULE;
+use crate::{credentials, session};
 
 /// Two kinds of lines, so that a flood of the one does not displace the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,8 @@ impl<T> PerKind<T> {
 
 impl Kind {
     pub(super) fn of(metadata: &Metadata<'_>) -> Self {
-        if metadata.target() == AUDIT_MODULE { Self::Audit } else { Self::Log }
+        let audit = [session::AUDIT_MODULE, credentials::AUDIT_MODULE];
+        if audit.contains(&metadata.target()) { Self::Audit } else { Self::Log }
     }
 
     /// The most bytes of its lines that wait.

@@ -1,0 +1,159 @@
+//! The configuration and the files of `dynamic_services`: what they last said. A file with a fault keeps its last good state.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::config::credentials::{self, CredentialsConfig, Flags, Names, ServiceFile};
+use crate::config::{ConfigError, Remark};
+use crate::services::Service;
+use crate::stamp::Stamp;
+
+/// A configuration file with the flags that override it.
+pub(crate) struct Source {
+    /// Its path.
+    pub(crate) path: PathBuf,
+    /// The names of the variables.
+    pub(crate) names: Names,
+    /// The flags.
+    pub(crate) flags: Flags,
+}
+
+/// What the files said when they were last read without a fault.
+pub(super) struct Files {
+    source: Source,
+    pub(super) config: CredentialsConfig,
+    dynamic: BTreeMap<PathBuf, ServiceFile>,
+    /// What is wrong with a file or directory, so that the log has each fault once.
+    faults: BTreeMap<PathBuf, String>,
+}
+
+/// Every file with its stamp.
+pub(super) type Stamps = Vec<(PathBuf, Stamp)>;
+
+impl Files {
+    /// Reads the configuration for the first time, and the files of services.
+    pub(super) fn load(source: Source) -> Result<Self, ConfigError> {
+        let config = credentials::load(&source.path, &source.names, source.flags)?;
+        let mut files = Self { source, config, dynamic: BTreeMap::new(), faults: BTreeMap::new() };
+        warn_of(&files.config.remarks);
+        files.read_dynamic();
+        Ok(files)
+    }
+
+    /// The path of the configuration.
+    pub(super) fn path(&self) -> &Path {
+        &self.source.path
+    }
+
+    /// Reads everything again.
+    pub(super) fn reload(&mut self) {
+        match credentials::load(&self.source.path, &self.source.names, self.source.flags) {
+            Ok(config) => {
+                if config.listen != self.config.listen
+                    || config.socket != self.config.socket
+                    || config.metrics != self.config.metrics
+                {
+                    warn!("addresses in the configuration changed; they need a restart");
+                }
+                warn_of(&config.remarks);
+                let kept =
+                    (self.config.listen.clone(), self.config.socket.take(), self.config.metrics.take());
+                let (listen, socket, metrics) = kept;
+                self.config = CredentialsConfig { listen, socket, metrics, ..config };
+                self.faults.remove(&self.source.path);
+            }
+            Err(error) => self.fault(self.source.path.clone(), &error),
+        }
+        self.read_dynamic();
+    }
+
+    /// The services of all files, by file. One of the configuration counts more than one of the same name in another file, and
+    /// so does an earlier file.
+    pub(super) fn services(&mut self) -> Vec<Service> {
+        let mut services = self.config.services.clone();
+        let mut ignored = Vec::new();
+        for (path, file) in &self.dynamic {
+            for service in &file.services {
+                let same_name = services.iter().any(|known| known.name == service.name);
+                match services.iter().find(|known| known.name == service.name || known.token == service.token)
+                {
+                    None => services.push(service.clone()),
+                    Some(_) if same_name => {
+                        let text = format!(
+                            "the service `{}` is defined elsewhere, and this one is ignored",
+                            service.name
+                        );
+                        ignored.push((path.clone(), service.name.clone(), text));
+                    }
+                    Some(known) => {
+                        let text = format!(
+                            "the service `{}` has the token of the service `{}`, and is ignored",
+                            service.name, known.name
+                        );
+                        ignored.push((path.clone(), service.name.clone(), text));
+                    }
+                }
+            }
+        }
+        for (path, name, text) in ignored {
+            if self.faults.insert(path.join(&name), text.clone()).as_ref() != Some(&text) {
+                warn!(file = %path.display(), "{text}");
+            }
+        }
+        services
+    }
+
+    /// The stamps of all files now.
+    pub(super) fn stamps(&self) -> Stamps {
+        let mut paths = vec![self.source.path.clone()];
+        paths.extend(self.config.read_files.iter().cloned());
+        if let Some(dynamic) = &self.config.dynamic {
+            paths.extend(dynamic.list().files);
+            paths.extend(self.dynamic.values().flat_map(|file| file.read_files.iter().cloned()));
+        }
+        paths.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect()
+    }
+
+    fn read_dynamic(&mut self) {
+        let Some(dynamic) = &self.config.dynamic else {
+            self.dynamic.clear();
+            return;
+        };
+        let listing = dynamic.list();
+        let read: Vec<_> =
+            listing.files.into_iter().map(|path| (dynamic.read(&path, &self.source.names), path)).collect();
+        if listing.unreadable.is_empty() {
+            // A directory that cannot be read keeps its services.
+            self.dynamic.retain(|known, _| read.iter().any(|(_, path)| path == known));
+        }
+        for (directory, error) in listing.unreadable {
+            self.fault(directory, &format!("this directory of services cannot be read: {error}"));
+        }
+        for (file, path) in read {
+            match file {
+                Ok(file) => {
+                    warn_of(&file.remarks);
+                    self.faults.remove(&path);
+                    self.dynamic.insert(path, file);
+                }
+                Err(error) => self.fault(path, &error),
+            }
+        }
+    }
+
+    fn fault(&mut self, path: PathBuf, error: &dyn std::fmt::Display) {
+        let text = error.to_string();
+        if self.faults.get(&path) != Some(&text) {
+            warn!(file = %path.display(), error = text, "a file of services has a fault; what it said before counts");
+            self.faults.insert(path, text);
+        }
+    }
+}
+
+fn warn_of(remarks: &[Remark]) {
+    for Remark { key, text } in remarks {
+        warn!(key, "{text}");
+    }
+}
