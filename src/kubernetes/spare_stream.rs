@@ -13,6 +13,9 @@ use super::cluster::Access;
 use super::pod_dialer::{PodDialer, PodStream};
 use super::timeouts::Timeouts;
 
+/// How long a connection waits for a stream that is being opened. After that it opens another: this one may never be open.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
 /// At most one stream without a connection.
 #[derive(Default)]
 pub(super) struct SpareStream {
@@ -54,12 +57,13 @@ impl SpareStream {
         state.kept = Some(Kept { access: Arc::clone(access), request, task });
     }
 
-    /// The stream, once it is open; none if there is none, if its pod has ended it, or if it was opened with another identity.
+    /// The stream, once it is open. None if there is none, if its pod has ended it, if it was opened with another identity, or if it
+    /// takes longer than a second to open.
     pub(super) async fn take(&self, access: &Arc<Access>) -> Option<PodStream> {
         let kept = self.state.lock().kept.take().filter(|kept| Arc::ptr_eq(&kept.access, access))?;
         let (reply, stream) = oneshot::channel();
         kept.request.send(reply).ok()?;
-        stream.await.ok()
+        timeout(LONGEST_WAIT, stream).await.ok()?.ok()
     }
 
     /// Closes the stream.

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use rds_auth_proxy::kubernetes::{Timeouts, Tunnel};
 
-use super::api_server::StreamEnd;
+use super::api_server::{Port, StreamEnd};
 use super::backend::Backend;
 use super::watch::wait_for_watch;
 use super::world::{LIMIT, World, echoing, short_timeouts};
@@ -47,10 +47,28 @@ async fn the_next_of_several_connections_finds_a_stream() {
     echoing(&tunnel).await.unwrap();
     assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
     assert_eq!(streams(&backend), 3);
-    // This one takes the stream that the third connection has ordered.
+    // The third connection has ordered the stream of the fourth.
+    wait_for_streams(&backend, 4).await;
+    let start = Instant::now();
     echoing(&tunnel).await.unwrap();
-    wait_for_streams(&backend, 5).await;
-    assert_eq!(streams(&backend), 5);
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_does_not_open_is_not_waited_for() {
+    let world = World::new().await;
+    let backend = world.pod("p").await;
+    let tunnel = busy(&world, &backend, LIMIT).await;
+    let set_port = |port| world.change("p", |pod| pod.port = port);
+    set_port(Port::Silent);
+    echoing(&tunnel).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    set_port(Port::Listener(backend.address));
+    let start = Instant::now();
+    echoing(&tunnel).await.unwrap();
+    // Less than the limit for the answer of the API server.
+    assert!(start.elapsed() < Duration::from_millis(1900), "{:?}", start.elapsed());
+    assert_eq!(streams(&backend), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
