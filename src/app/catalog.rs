@@ -1,6 +1,5 @@
 //! The targets that a client can choose from.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
@@ -10,8 +9,8 @@ use super::{known_names, start};
 use crate::aws::Accounts;
 use crate::catalog::Directory;
 use crate::config::Config;
-use crate::process::CommandError;
 use crate::process::last_line::spin_during;
+use crate::process::{CommandError, can_prompt};
 
 /// The targets to choose from, and the AWS identities behind them.
 pub(crate) struct Catalog {
@@ -28,8 +27,7 @@ impl Catalog {
         profile: Option<&str>,
         may_be_empty: bool,
     ) -> Result<Self, CommandError> {
-        let may_log_in = io::stdin().is_terminal() && io::stderr().is_terminal();
-        let aws = start::aws(config, profile, may_log_in).await?;
+        let aws = start::aws(config, profile, can_prompt()).await?;
         if let Some(aws) = &aws {
             // The first listing does not wait for a person.
             aws.log_in().await;

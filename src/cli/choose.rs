@@ -6,7 +6,7 @@ use super::menu::Entry;
 use super::output;
 use super::select::select;
 use crate::catalog::{NamePattern, named, nearest, only_case_differs};
-use crate::process::{CommandError, Sanitized};
+use crate::process::{CommandError, Sanitized, can_prompt};
 
 /// The kind of thing to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) fn choose<'a>(
 ) -> Result<&'a Choice, CommandError> {
     match find(kind, choices, wanted)? {
         Some(found) => Ok(found),
-        None if !choices.is_empty() && output::can_prompt() => prompt(kind, choices, wanted),
+        None if !choices.is_empty() && can_prompt() => prompt(kind, choices, wanted),
         None => Err(CommandError::Usage(refusal(kind, choices, wanted))),
     }
 }

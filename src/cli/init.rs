@@ -16,7 +16,7 @@ use crate::app::doctor::Request;
 use crate::app::once_at;
 use crate::app::survey;
 use crate::config;
-use crate::process::{CommandError, Sanitized};
+use crate::process::{CommandError, Sanitized, can_prompt};
 use document::{Choices, Way};
 
 /// The flags that name the way, for errors.
@@ -33,7 +33,7 @@ async fn init(arguments: InitArguments) -> Result<(), CommandError> {
         return output::print(given(arguments)?.render());
     }
     let path = free_path()?;
-    let choices = if output::can_prompt() { asked(arguments).await? } else { given(arguments)? };
+    let choices = if can_prompt() { asked(arguments).await? } else { given(arguments)? };
     write(&path, &choices.render())?;
     let direct = matches!(choices.way, Way::Direct);
     output::print(format!("The configuration is in {}\n\n", Sanitized(path.display())))?;

@@ -1,16 +1,11 @@
 //! Writes to standard output and standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use crate::process::{CommandError, Sanitized, Style};
 
 /// The control sequences that clear a screen (ECMA-48: CUP, ED).
 pub(super) const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
-
-/// Whether a prompt is possible: it writes to standard error and reads standard input.
-pub(super) fn can_prompt() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
 
 /// Writes to standard output. A pipe whose reader has closed it (`… | head -1`) is no error.
 pub(super) fn print(text: impl AsRef<[u8]>) -> Result<(), CommandError> {

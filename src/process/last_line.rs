@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::Style;
+use super::terminal::is_in_background;
 
 /// The line that is shown. A thread that writes to standard error holds the lock meanwhile.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -111,17 +112,6 @@ fn write(mut text: impl FnMut() -> String, stopped: &Receiver<()>) {
 /// Whether a line on standard error can be written again.
 fn is_possible() -> bool {
     io::stderr().is_terminal() && term_supports_color()
-}
-
-/// Whether another process has the terminal, as after `client &` in a shell.
-#[cfg(unix)]
-fn is_in_background() -> bool {
-    rustix::termios::tcgetpgrp(io::stderr()).is_ok_and(|group| group != rustix::process::getpgrp())
-}
-
-#[cfg(not(unix))]
-const fn is_in_background() -> bool {
-    false
 }
 
 /// The line on the terminal. Dropping it clears it.

@@ -14,6 +14,7 @@
 //! | `sanitize`, `style` | texts that command no terminal; colours |
 //! | `signals`, `stop` | signals, and the orderly stop after one |
 //! | `systemd` | notifications for systemd |
+//! | `terminal` | whether a person is at the terminal |
 
 mod error;
 mod forwarded;
@@ -21,6 +22,7 @@ mod harden;
 mod sanitize;
 mod signals;
 mod style;
+mod terminal;
 
 pub(crate) mod file_limit;
 pub(crate) mod last_line;
@@ -38,3 +40,4 @@ pub(crate) use harden::harden;
 pub(crate) use sanitize::Sanitized;
 pub(crate) use signals::{Hangup, Signals};
 pub(crate) use style::Style;
+pub(crate) use terminal::can_prompt;

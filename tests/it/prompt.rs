@@ -108,3 +108,18 @@ async fn the_list_is_drawn_again_when_the_terminal_changes_its_size() {
     let status = prompt.terminal.ended().await;
     assert_eq!(status.code(), Some(130));
 }
+
+/// Once its terminal is gone, a prompt in the background would read for ever.
+#[tokio::test]
+async fn a_client_in_the_background_does_not_prompt() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    config(&path);
+    let client =
+        format!("'{}' client --configfile '{}'", env!("CARGO_BIN_EXE_rds-auth-proxy"), path.display());
+    let line = format!("bash -c \"set -m; {client} & wait \\$!; echo exit \\$?\"");
+    let mut terminal = Terminal::start(script(&line)).await;
+    terminal.expect("use --target with one of the names below").await;
+    terminal.expect("exit 2").await;
+    terminal.ended().await;
+}
