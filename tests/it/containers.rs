@@ -20,7 +20,7 @@ const WEB_TOKEN: &str = "q8Tn2vXw5zRk7LpYc3HsJd9GfMb6AeUi";
 const JOB_TOKEN: &str = "Z4mWc9QtLx2RvKpBy7NdHs5JgFa8EuTi";
 
 /// AWS with the roles `web` and `job`, and a configuration with a service for each.
-struct Containers {
+pub(crate) struct Containers {
     aws: FakeAws,
     key: AccessKey,
     directory: PathBuf,
@@ -37,6 +37,17 @@ impl Containers {
         let containers = Self { aws, key, directory: scratch::new_directory("containers") };
         containers.configure(&format!("server: {{port: {}}}\n{}", free_port(), services()));
         containers
+    }
+
+    /// The same with metrics, and their address.
+    pub(crate) async fn with_metrics() -> (Self, String) {
+        let (containers, port, metrics) = (Self::new().await, free_port(), free_port());
+        let text = format!(
+            "metrics: {{prometheus: {{host: 127.0.0.1, port: {metrics}}}}}\nserver: {{port: {port}}}\n{}",
+            services()
+        );
+        fs::write(containers.path(), text).unwrap();
+        (containers, format!("127.0.0.1:{metrics}"))
     }
 
     fn configure(&self, text: &str) {
@@ -56,12 +67,12 @@ impl Containers {
             .env("AWS_SECRET_ACCESS_KEY", &self.key.secret)
     }
 
-    async fn start(&self) -> Proxy {
+    pub(crate) async fn start(&self) -> Proxy {
         self.launch(&[]).start().await.unwrap_or_else(|ended| panic!("{ended:?}"))
     }
 
     /// Stops it, and searches all that it printed for secrets.
-    async fn stop(&self, mut proxy: Proxy) {
+    pub(crate) async fn stop(&self, mut proxy: Proxy) {
         proxy.stop().await;
         let printed = proxy.stdout.text() + &proxy.stderr.text();
         let assumed = ["web", "job"].map(|name| self.aws.assumed(&role(name))).concat();
@@ -313,17 +324,11 @@ async fn a_unix_socket_serves_the_user_of_the_process() {
 
 #[tokio::test]
 async fn metrics_have_the_names_of_credproxy() {
-    let containers = Containers::new().await;
-    let (port, metrics) = (free_port(), free_port());
-    let text = format!(
-        "metrics: {{prometheus: {{host: 127.0.0.1, port: {metrics}}}}}\nserver: {{port: {port}}}\n{}",
-        services()
-    );
-    fs::write(containers.path(), text).unwrap();
+    let (containers, metrics) = Containers::with_metrics().await;
     let proxy = containers.start().await;
     assert_eq!(status(&credentials(&proxy, WEB_TOKEN).await), 200);
     assert_eq!(status(&credentials(&proxy, "wrong").await), 401);
-    let socket = TcpStream::connect(("127.0.0.1", metrics)).await.unwrap();
+    let socket = TcpStream::connect(metrics).await.unwrap();
     // Prometheus uses the name of the container.
     let answer = exchange(socket, "GET /metrics", "Host: credproxy:9090\r\n").await;
     for line in [

@@ -1,4 +1,4 @@
-//! Every query of the dashboard and every alert, in a real Prometheus that scrapes a running server and a running client.
+//! Every query of the dashboard and every alert, in a real Prometheus that scrapes a running server, a running client and running `credentials`.
 //!
 //! Without the program `prometheus` the test prints that it was skipped, or fails if `CI` is set.
 
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::containers::Containers;
 use crate::operations::{ADMIN, get_at};
 use crate::support::ports::free_port;
 use crate::support::resource_usage::admin_address;
@@ -39,7 +40,9 @@ async fn every_query_of_the_dashboard_and_the_alerts_has_data() {
     cluster.add("pod-1", world.server());
     let session = world.connect("alice").await.unwrap();
     world.psql("no-such-user", "select 1").await.unwrap_err();
-    let Some(prometheus) = Prometheus::start(&world).await else { return world.stop().await };
+    let (containers, metrics) = Containers::with_metrics().await;
+    let credentials = containers.start().await;
+    let Some(prometheus) = Prometheus::start(&world, metrics).await else { return world.stop().await };
 
     let dashboard: Value =
         serde_json::from_str(&fs::read_to_string(file("dashboard.json")).unwrap()).unwrap();
@@ -70,13 +73,14 @@ async fn every_query_of_the_dashboard_and_the_alerts_has_data() {
     assert_eq!(names, ["db-1", "db-2", "other"], "also one without a connection");
     prometheus.expect_healthy_rules(rules.len()).await;
     drop(session);
+    containers.stop(credentials).await;
     world.stop().await;
 }
 
 impl Prometheus {
-    /// Scrapes server and client, every second.
-    async fn start(world: &Running) -> Option<Self> {
-        let mut scraped = Vec::new();
+    /// Scrapes server, client and this address, every second.
+    async fn start(world: &Running, other: String) -> Option<Self> {
+        let mut scraped = vec![other];
         for proxy in [world.server(), world.client()] {
             proxy.wait_for_log("answering probes").await;
             scraped.push(admin_address(&proxy.log()));

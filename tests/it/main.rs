@@ -170,6 +170,7 @@ mod commands;
 /// Counters of refused connections and of cancel requests.
 mod counters;
 /// The dashboard and the alerts in a real Prometheus.
+#[cfg(unix)]
 mod dashboard;
 /// Descriptors that run out, and the admin listener that reports it.
 mod descriptors;
