@@ -12,7 +12,8 @@ use libfuzzer_sys::fuzz_target;
 use rds_auth_proxy::net::{Socket, Stream};
 use rds_auth_proxy::session::{Opening, fuzzing};
 use rds_auth_proxy::tls::{
-    Acceptor, ClientCertificate, ClientIdentity, Connector, SelfSigned, ServerIdentity, Settings, SslMode,
+    Acceptor, ClientCertificate, ClientIdentity, Connector, Negotiation, SelfSigned, ServerIdentity, Settings,
+    SslMode,
 };
 use rds_auth_proxy::wire::encode_ssl_request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
@@ -36,7 +37,8 @@ static ACCEPTOR: LazyLock<Acceptor> = LazyLock::new(|| {
 static CONNECTOR: LazyLock<Connector> = LazyLock::new(|| {
     let own = SelfSigned::generate(&["localhost".into()]).expect("a certificate");
     let identity = ClientIdentity::Generated(Arc::new(own));
-    Connector::new(Settings { mode: SslMode::Require, roots: None, identity })
+    let (server_name, negotiation) = (None, Negotiation::Postgres);
+    Connector::new(Settings { mode: SslMode::Require, roots: None, identity, server_name, negotiation })
 });
 
 #[derive(Clone, Copy, PartialEq)]
