@@ -56,7 +56,7 @@ async fn count(profile: Option<&str>) -> Result<BTreeMap<String, usize>, Command
     Ok(found)
 }
 
-/// What tells the partitions of AWS apart in the name of a region. Credentials are valid in one.
+/// The prefix of a region's name that tells its partition of AWS. Credentials are valid in one partition.
 fn partition(region: &str) -> &'static str {
     ["us-gov-", "cn-"].into_iter().find(|prefix| region.starts_with(prefix)).unwrap_or_default()
 }

@@ -132,7 +132,7 @@ pub(super) async fn open_session(profile: String) -> Result<(), String> {
     }
 }
 
-/// The code that a person types. A prompt that nobody answers keeps its thread, and reads the next line.
+/// The code that a person types. A prompt without an answer keeps its thread, and reads the next line.
 pub(super) async fn code_of(device: &str) -> Result<String, String> {
     let prompt = format!("Code of the device {}: ", device.escape_debug());
     let typed = spawn_blocking(move || {

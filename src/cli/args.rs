@@ -67,7 +67,7 @@ pub(super) enum Command {
     Token(TokenArguments),
     /// Examine the whole way to a database, and say what to do where it is broken
     Doctor(DoctorArguments),
-    /// Write a first configuration, with what is found on this machine and in AWS
+    /// Write a first configuration from what this machine and AWS have
     Init(InitArguments),
     /// Write manual pages into a directory
     #[command(hide = true)]

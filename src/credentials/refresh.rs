@@ -90,7 +90,7 @@ fn failed(service: &str, reason: String, pause: Duration, state: &State) {
     warn!(service, error = reason, retry_in = ?pause, "the credentials of the service could not be renewed");
     state.held.send_modify(|held| {
         let ended = Instant::now();
-        // The memory of those that nobody may use any more.
+        // Expired credentials leave the memory.
         held.credentials.take_if(|issued| issued.credentials.expires <= SystemTime::now());
         held.failure = Some(Failure { reason, ended, next: ended + pause });
         held.is_trying = false;

@@ -14,7 +14,7 @@ pub(super) struct State {
     pub(super) wake: Notify,
 }
 
-/// What there is at a moment.
+/// The credentials and the last failure.
 #[derive(Default)]
 pub(super) struct Held {
     pub(super) credentials: Option<Issued>,

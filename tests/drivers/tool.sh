@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a tool of PostgreSQL as the superuser OWNER, in a database of its own, and prints its result as a driver program does
+# Runs a tool of PostgreSQL as the superuser OWNER, in a separate database, and prints its result as a driver program does
 # (see run.sh), with the one check `run`.
 #
 #     tool.sh pg_basebackup|pg_recvlogical|pgbench

@@ -27,7 +27,7 @@ const { check, copied, direct, large, report, restart, tls, verifyLarge } = requ
   });
   await check("large", async () => verifyLarge(await sql.unsafe(large)));
   await check("copy", async () => {
-    // Each on a connection of its own: after a COPY, a reserved connection of the driver stops at the next query.
+    // Each on a separate connection: after a COPY, a reserved connection of the driver stops at the next query.
     const session = postgres({ max: 1, ssl: tls(), sslnegotiation: direct ? "direct" : undefined });
     await session`create temp table copied (n int, t text)`;
     await pipeline(Readable.from([copied]), await session`copy copied from stdin`.writable());

@@ -24,7 +24,7 @@ pub fn line(launch: &Launch) -> String {
     words.map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ")
 }
 
-/// The program `script`, which runs this line of a shell. It has a home of its own and no other variables.
+/// The program `script`, which runs this line of a shell. It has a separate home directory and no other variables.
 pub fn script(line: &str) -> Command {
     let mut command = Command::new("script");
     command

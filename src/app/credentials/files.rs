@@ -20,12 +20,12 @@ pub(crate) struct Source {
     pub(crate) flags: Flags,
 }
 
-/// What the files said when they were last read without a fault.
+/// The services of the files as of the last read without an error.
 pub(super) struct Files {
     source: Source,
     pub(super) config: CredentialsConfig,
     dynamic: BTreeMap<PathBuf, ServiceFile>,
-    /// What is wrong with a file or directory, so that the log has each fault once.
+    /// The error of each file or directory, so that the log has it once.
     faults: BTreeMap<PathBuf, String>,
 }
 

@@ -38,15 +38,15 @@ pub(crate) struct Check {
     /// Its name, for scripts.
     pub(crate) name: &'static str,
     pub(crate) status: Status,
-    /// What it found, in one line.
+    /// The finding, in one line.
     pub(crate) detail: String,
-    /// What to do, in one line; absent where nothing is to be done, or where the detail says it.
+    /// The remedy, in one line; absent where none is needed, or where the detail has it.
     pub(crate) remedy: Option<String>,
     /// How long it took.
     pub(crate) duration: Duration,
 }
 
-/// What a check found, and a value for the checks that need it.
+/// The finding of a check, and a value for the checks that need it.
 pub(super) struct Finding<T> {
     status: Status,
     detail: String,

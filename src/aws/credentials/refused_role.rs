@@ -4,7 +4,7 @@ use super::credential_source::{AssumedRole, through_command_line};
 use super::no_credentials::NoCredentials;
 use crate::aws::login::Login;
 
-/// A role that STS does not let somebody assume.
+/// A role that STS does not let an identity assume.
 #[derive(Clone, Copy)]
 pub(super) struct RefusedRole<'a> {
     /// Its ARN.

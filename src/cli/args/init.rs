@@ -55,7 +55,7 @@ pub(in crate::cli) struct InitArguments {
 
 const INIT_EXAMPLES: &str = "\
 Examples:
-  Look for what is there, ask, write the configuration, and examine the way to the databases:
+  Search this machine and AWS, prompt, write the configuration, and examine the way to the databases:
     rds-auth-proxy init
   The same without a question:
     rds-auth-proxy init --region eu-west-1 --context dev --namespace rds-auth-proxy

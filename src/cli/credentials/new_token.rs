@@ -1,4 +1,4 @@
-//! `credentials new-token`: a token that nobody guesses.
+//! `credentials new-token`: prints a random token.
 
 use zeroize::Zeroizing;
 

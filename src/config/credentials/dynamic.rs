@@ -1,4 +1,4 @@
-//! Services in files of their own, which come and go while the program runs.
+//! Services in separate files, which come and go while the program runs.
 
 use std::fs;
 use std::io;

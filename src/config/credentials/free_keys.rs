@@ -6,7 +6,7 @@ use crate::config::{Remark, merge, parse};
 
 const FREE: &str = "x-";
 
-/// The section whose keys are names that somebody chose.
+/// The section whose keys are names of the user.
 const NAMES: &str = "services";
 
 /// The text as a tree, with merge keys applied and without the free keys.

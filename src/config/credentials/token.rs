@@ -36,7 +36,7 @@ pub fn new_token() -> Result<Zeroizing<String>, &'static str> {
     Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))
 }
 
-/// The entropy of the text by the frequencies of its own characters (Shannon), in bits: an upper bound for what an
+/// The entropy of the text by the frequencies of its characters (Shannon), in bits: an upper bound for what an
 /// attacker has to guess.
 fn entropy_bits(text: &[u8]) -> f64 {
     let mut counts = [0_u32; 256];

@@ -110,7 +110,7 @@ pub fn log_level(name: &str) -> Option<LevelFilter> {
     }
 }
 
-/// Sets the value at this path. What is no section on the way there stays, and is reported when it is decoded.
+/// Sets the value at this path. A value on the way that is no section stays, and decoding reports it.
 fn put(tree: &mut Tree, keys: &[&str], value: Tree) {
     let Some((key, rest)) = keys.split_first() else {
         *tree = value;
