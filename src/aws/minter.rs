@@ -1,4 +1,4 @@
-//! The port `Mint`: an IAM password for each connection.
+//! An IAM password for each connection, signed by one identity.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use aws_credential_types::Credentials;
 
 use super::credentials::{Chain, Identities};
 use super::token::{TokenRequest, VALID_FOR, sign_token};
-use crate::catalog::{Boxed, Iam, Mint, MintError, Minted, Signer};
+use crate::catalog::{Iam, MintError, Minted, Signer};
 use crate::net::HostPort;
 use crate::secret::Secret;
 
@@ -32,7 +32,7 @@ impl Minter {
         Self { chain, identities }
     }
 
-    /// The same as [`Mint::mint`], with the end of the token and without a look-up of its signer.
+    /// The same as [`Self::mint`], with the end of the token and without a look-up of its signer.
     pub(super) async fn sign(
         &self,
         address: &HostPort,
@@ -49,7 +49,8 @@ impl Minter {
         self.chain.kept_until()
     }
 
-    async fn mint(&self, address: &HostPort, iam: &Iam, user: &str) -> Result<Minted, MintError> {
+    /// See [`Mint::mint`](crate::catalog::Mint::mint).
+    pub(super) async fn mint(&self, address: &HostPort, iam: &Iam, user: &str) -> Result<Minted, MintError> {
         let credentials = self.chain.for_connection().await?;
         let SignedToken { token, .. } = sign(&credentials, address, iam, user)?;
         let arn = self.identities.known(&credentials);
@@ -77,15 +78,4 @@ fn sign(
         })?;
     let end = now + VALID_FOR;
     Ok(SignedToken { token, expires: credentials.expiry().map_or(end, |expiry| end.min(expiry)) })
-}
-
-impl Mint for Minter {
-    fn mint<'a>(
-        &'a self,
-        address: &'a HostPort,
-        iam: &'a Iam,
-        user: &'a str,
-    ) -> Boxed<'a, Result<Minted, MintError>> {
-        Box::pin(Self::mint(self, address, iam, user))
-    }
 }

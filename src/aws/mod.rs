@@ -43,6 +43,7 @@ mod region;
 mod role_sources;
 mod sdk_config;
 mod shared;
+mod sts;
 mod token;
 mod untraced;
 

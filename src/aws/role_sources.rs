@@ -3,21 +3,16 @@
 //! Services with equal source credentials share one chain, so that a `credential_process` or a login runs once for all.
 
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
 
 use aws_config::Region;
-use aws_sdk_sts::config::Builder;
-use aws_sdk_sts::error::ProvideErrorMetadata;
-use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::environment::Environment;
-use super::untraced::untraced;
+use super::sts::{self, Issued, NotIssued};
 use super::{Aws, Shared};
 use crate::catalog::Boxed;
-use crate::error_chain;
 use crate::secret::Secret;
 use crate::services::{
     AssumeError, AssumedRole, Base, RoleCredentials, RoleSource, RoleSources, Service, SourceCredentials,
@@ -90,7 +85,6 @@ impl RoleOfService {
                     .into(),
             )
         })?;
-        let signer = Builder::new().credentials_provider(base).region(region);
         let role = &self.role;
         let seconds = i32::try_from(role.duration.as_secs()).ok();
         let policy = |arn: &String| PolicyDescriptorType::builder().arn(arn).build();
@@ -106,18 +100,10 @@ impl RoleOfService {
             .set_source_identity(role.source_identity.clone())
             .set_tags(tags(role))
             .set_transitive_tag_keys(some(&role.transitive_tag_keys));
-        match untraced(Box::pin(call.customize().config_override(signer).send())).await {
-            Ok(answer) => {
-                credentials(answer).ok_or_else(|| failure("AWS STS returned no credentials".into()))
-            }
-            Err(error) => {
-                let text = match (error.code(), error.message()) {
-                    (Some(code), Some(message)) => format!("{code}: {message}"),
-                    _ => error_chain::text(&error),
-                };
-                Err(failure(format!("AWS STS did not assume the role {}: {text}", role.arn)))
-            }
-        }
+        let issued = sts::assume_role(call, base, Some(region)).await;
+        issued.map(credentials).map_err(|NotIssued { detail, .. }| {
+            failure(format!("AWS STS did not assume the role {}: {detail}", role.arn))
+        })
     }
 }
 
@@ -160,12 +146,11 @@ fn failure(reason: String) -> AssumeError {
     AssumeError { reason }
 }
 
-fn credentials(answer: AssumeRoleOutput) -> Option<RoleCredentials> {
-    let found = answer.credentials?;
-    Some(RoleCredentials {
-        access_key_id: found.access_key_id,
-        secret_access_key: Secret::new(found.secret_access_key),
-        session_token: Secret::new(found.session_token),
-        expires: SystemTime::try_from(found.expiration).ok()?,
-    })
+fn credentials(issued: Issued) -> RoleCredentials {
+    RoleCredentials {
+        access_key_id: issued.access_key_id,
+        secret_access_key: Secret::new(issued.secret_access_key),
+        session_token: Secret::new(issued.session_token),
+        expires: issued.expires,
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::fake_aws::FakeAws;
 use super::*;
-use crate::catalog::{Discover, Iam, IamService, Mint};
+use crate::catalog::{Discover, Iam, IamService};
 use crate::net::HostPort;
 
 mod advice;

@@ -1,24 +1,18 @@
-//! Assumes a role: one call of STS.
-//!
-//! Source: AWS Security Token Service API Reference, `AssumeRole`.
+//! Assumes a role of the configuration.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Builder;
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sts::operation::assume_role::{AssumeRoleError, AssumeRoleOutput};
 
 use super::identity::Identities;
 use super::no_credentials::NoCredentials;
 use super::refused_role::RefusedRole;
 use crate::aws::clock::ReportDate;
-use crate::aws::untraced::untraced;
+use crate::aws::sts::{self, Issued, NotIssued};
 use crate::catalog::{AwsClock, IamRole, Signer};
-use crate::error_chain;
 
 /// The name of a session where the base identity has none, or STS does not return it.
 const SESSION_NAME: &str = "rds-auth-proxy";
@@ -70,20 +64,18 @@ impl AssumeRole {
             None => self.session_of(base).await.unwrap_or_else(|| SESSION_NAME.to_owned()),
         };
         let region = role.region.clone().map(Region::new);
-        let mut signer = Builder::new().credentials_provider(base.clone());
-        signer.set_region(region.or_else(|| self.client.config().region().cloned()));
+        let region = region.or_else(|| self.client.config().region().cloned());
         let seconds = role.duration.and_then(|duration| i32::try_from(duration.as_secs()).ok());
         let call = self.client.assume_role().role_arn(&role.arn).role_session_name(session);
         let call = call.set_external_id(role.external_id.clone()).set_duration_seconds(seconds);
         let (device, code) = code.map(|MfaCode { device, code }| (device, code)).unzip();
         let call = call.set_serial_number(device).set_token_code(code);
-        match untraced(Box::pin(call.customize().config_override(signer).send())).await {
-            Ok(answer) => credentials(answer)
-                .ok_or_else(|| self.refused(role, base, "InvalidResponse", "STS returned no credentials")),
+        match sts::assume_role(call, base.clone(), region).await {
+            Ok(issued) => Ok(credentials(issued)),
             Err(error) => {
-                // The error of a refusal names the identity, so it is worth a call.
+                // The error names the identity, so it is worth a call.
                 self.identities.look_up(base).await;
-                Err(self.explain(role, base, &error))
+                Err(self.refused(role, base, &error))
             }
         }
     }
@@ -95,29 +87,19 @@ impl AssumeRole {
         signer.session_name().map(str::to_owned)
     }
 
-    fn explain(
-        &self,
-        role: &IamRole,
-        base: &Credentials,
-        error: &SdkError<AssumeRoleError>,
-    ) -> NoCredentials {
-        let text = match (error.code(), error.message()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            _ => error_chain::text(error),
-        };
-        self.refused(role, base, error.code().unwrap_or_default(), &text)
-    }
-
-    fn refused(&self, role: &IamRole, base: &Credentials, code: &str, detail: &str) -> NoCredentials {
+    fn refused(&self, role: &IamRole, base: &Credentials, error: &NotIssued) -> NoCredentials {
         let access_key_id = base.access_key_id().to_owned();
         let assumed_by = Signer { access_key_id, arn: self.identities.known(base) }.to_string();
-        NoCredentials::no_role(RefusedRole { arn: &role.arn, assumed_by: &assumed_by, code, detail })
+        NoCredentials::no_role(RefusedRole {
+            arn: &role.arn,
+            assumed_by: &assumed_by,
+            code: &error.code,
+            detail: &error.detail,
+        })
     }
 }
 
-fn credentials(answer: AssumeRoleOutput) -> Option<Credentials> {
-    let found = answer.credentials?;
-    let expiry = SystemTime::try_from(found.expiration).ok()?;
-    let (id, secret) = (found.access_key_id, found.secret_access_key);
-    Some(Credentials::new(id, secret, Some(found.session_token), Some(expiry), "AssumeRole"))
+fn credentials(issued: Issued) -> Credentials {
+    let Issued { access_key_id, secret_access_key, session_token, expires } = issued;
+    Credentials::new(access_key_id, secret_access_key, Some(session_token), Some(expires), "AssumeRole")
 }
