@@ -1,4 +1,4 @@
-// What the Go programs share: the checks, and their results on standard output (see run.sh).
+// The shared part of the Go programs: the checks, and their results on standard output (see run.sh).
 package main
 
 import (
@@ -35,10 +35,43 @@ func same(found, expected interface{}) error {
 
 func text(number int) string { return strings.Repeat("żółw\n", number) }
 
-// verifyLarge checks one row of the large result, the count-th.
-func verifyLarge(count, number int, text string) error {
-	if number != count || len(text) != 1024 {
-		return fmt.Errorf("row %d is %d with %d bytes", count, number, len(text))
+// row is one row of a result, of either driver.
+type row interface {
+	Scan(...interface{}) error
+}
+
+// runPrepared runs the prepared statement a hundred times.
+func runPrepared(query func(number int) row) error {
+	for n := 0; n < 100; n++ {
+		var number int
+		var words string
+		var bytes []byte
+		if err := query(n).Scan(&number, &words, &bytes); err != nil {
+			return err
+		}
+		if err := same([]interface{}{number, words, bytes}, []interface{}{n + 1, text(n), []byte{0, 255}}); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// readLarge verifies every row of the large result.
+func readLarge(rows interface {
+	row
+	Next() bool
+}) error {
+	count := 0
+	for rows.Next() {
+		var number int
+		var words string
+		if err := rows.Scan(&number, &words); err != nil {
+			return err
+		}
+		count++
+		if number != count || len(words) != 1024 {
+			return fmt.Errorf("row %d is %d with %d bytes", count, number, len(words))
+		}
+	}
+	return same(count, 51200)
 }

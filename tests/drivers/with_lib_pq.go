@@ -61,18 +61,8 @@ func prepared() error {
 	if err != nil {
 		return err
 	}
-	for n := 0; n < 100; n++ {
-		var number int
-		var words string
-		var bytes []byte
-		if err := statement.QueryRow(n, text(n), []byte{0, 255}).Scan(&number, &words, &bytes); err != nil {
-			return err
-		}
-		if err := same([]interface{}{number, words, bytes}, []interface{}{n + 1, text(n), []byte{0, 255}}); err != nil {
-			return err
-		}
-	}
-	return statement.Close()
+	defer statement.Close()
+	return runPrepared(func(n int) row { return statement.QueryRow(n, text(n), []byte{0, 255}) })
 }
 
 func largeResult() error {
@@ -81,19 +71,7 @@ func largeResult() error {
 		return err
 	}
 	defer rows.Close()
-	count := 0
-	for rows.Next() {
-		var number int
-		var words string
-		if err := rows.Scan(&number, &words); err != nil {
-			return err
-		}
-		count++
-		if err := verifyLarge(count, number, words); err != nil {
-			return err
-		}
-	}
-	return same(count, 51200)
+	return readLarge(rows)
 }
 
 // The driver has COPY in alone.

@@ -60,18 +60,7 @@ func prepared() error {
 	if _, err := session.Prepare(background, "ask", "select $1::int + 1, $2::text, $3::bytea"); err != nil {
 		return err
 	}
-	for n := 0; n < 100; n++ {
-		var number int
-		var words string
-		var bytes []byte
-		if err := session.QueryRow(background, "ask", n, text(n), []byte{0, 255}).Scan(&number, &words, &bytes); err != nil {
-			return err
-		}
-		if err := same([]interface{}{number, words, bytes}, []interface{}{n + 1, text(n), []byte{0, 255}}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return runPrepared(func(n int) row { return session.QueryRow(background, "ask", n, text(n), []byte{0, 255}) })
 }
 
 func largeResult() error {
@@ -80,19 +69,7 @@ func largeResult() error {
 		return err
 	}
 	defer rows.Close()
-	count := 0
-	for rows.Next() {
-		var number int
-		var words string
-		if err := rows.Scan(&number, &words); err != nil {
-			return err
-		}
-		count++
-		if err := verifyLarge(count, number, words); err != nil {
-			return err
-		}
-	}
-	return same(count, 51200)
+	return readLarge(rows)
 }
 
 func copyBoth() error {

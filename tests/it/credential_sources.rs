@@ -54,11 +54,27 @@ async fn world() -> (Running, AccessKey) {
     (world, key)
 }
 
-pub(crate) async fn serve(router: Router) -> SocketAddr {
+async fn serve(router: Router) -> SocketAddr {
     let listener = runtime::within(TcpListener::bind("127.0.0.1:0")).await.unwrap();
     let address = listener.local_addr().unwrap();
     runtime::spawn(async move { axum::serve(listener, router).await });
     address
+}
+
+/// The portal of IAM Identity Center, which returns this key to a session.
+pub(crate) async fn portal(key: &AccessKey) -> SocketAddr {
+    let answer = json!({"roleCredentials": {
+        "accessKeyId": key.id, "secretAccessKey": key.secret, "sessionToken": key.session_token,
+        "expiration": 3_786_912_000_000_u64,
+    }})
+    .to_string();
+    let credentials = |headers: HeaderMap| async move {
+        if headers.get("x-amz-sso_bearer_token").is_some_and(|token| token == PORTAL_TOKEN) {
+            return answer.into_response();
+        }
+        StatusCode::UNAUTHORIZED.into_response()
+    };
+    serve(Router::new().route("/federation/credentials", get(credentials))).await
 }
 
 /// A Kubernetes secret made from a file, and empty variables of a template.
@@ -189,18 +205,7 @@ async fn credentials_from_a_web_identity() {
 #[tokio::test]
 async fn credentials_from_single_sign_on() {
     let (world, key) = world().await;
-    let answer = json!({"roleCredentials": {
-        "accessKeyId": key.id, "secretAccessKey": key.secret, "sessionToken": key.session_token,
-        "expiration": 3_786_912_000_000_u64,
-    }})
-    .to_string();
-    let credentials = |headers: HeaderMap| async move {
-        if headers.get("x-amz-sso_bearer_token").is_some_and(|token| token == PORTAL_TOKEN) {
-            return answer.into_response();
-        }
-        StatusCode::UNAUTHORIZED.into_response()
-    };
-    let portal = serve(Router::new().route("/federation/credentials", get(credentials))).await;
+    let portal = portal(&key).await;
     world.add_secret(PORTAL_TOKEN);
     let cache = world.directory.join(".aws/sso/cache");
     fs::create_dir_all(&cache).unwrap();

@@ -5,14 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
-use axum::routing::get;
 use serde_json::json;
 use tokio_postgres::NoTls;
 
-use crate::credential_sources::{LATER, PORTAL_TOKEN, SESSION_FILE, serve, without_keys};
+use crate::credential_sources::{LATER, PORTAL_TOKEN, SESSION_FILE, portal, without_keys};
 use crate::support::builder::World;
 use crate::support::identity::AccessKey;
 use crate::support::ports::free_port;
@@ -33,18 +29,7 @@ async fn setup() -> Setup {
     let world = World::new().without_client().start().await;
     let key = AccessKey::session(Duration::from_hours(1));
     world.identities.add(key.clone());
-    let answer = json!({"roleCredentials": {
-        "accessKeyId": key.id, "secretAccessKey": key.secret, "sessionToken": key.session_token,
-        "expiration": 3_786_912_000_000_u64,
-    }})
-    .to_string();
-    let credentials = |headers: HeaderMap| async move {
-        if headers.get("x-amz-sso_bearer_token").is_some_and(|token| token == PORTAL_TOKEN) {
-            return answer.into_response();
-        }
-        StatusCode::UNAUTHORIZED.into_response()
-    };
-    let portal = serve(Router::new().route("/federation/credentials", get(credentials))).await;
+    let portal = portal(&key).await;
     world.add_secret(PORTAL_TOKEN);
     let directory = &world.directory;
     let cache = directory.join(".aws/sso/cache");
