@@ -131,7 +131,7 @@ pub(super) fn read_or_default(
             let (file, config) = read_found(found, order, |path| config::load(path, mode))?;
             return Ok((Some(file), config));
         }
-        Err(ConfigError::NotFound { .. }) if path.is_none() => {}
+        Err(ConfigError::NotFound { .. }) => {}
         Err(error) => return Err(CommandError::usage(error)),
     }
     info!("no configuration file was found; the defaults apply");

@@ -101,9 +101,7 @@ impl RoleOfService {
             .set_tags(tags(role))
             .set_transitive_tag_keys(some(&role.transitive_tag_keys));
         let issued = sts::assume_role(call, base, Some(region)).await;
-        issued.map(credentials).map_err(|NotIssued { detail, .. }| {
-            failure(format!("AWS STS did not assume the role {}: {detail}", role.arn))
-        })
+        issued.map(credentials).map_err(|error| refused(role, &error))
     }
 }
 
@@ -140,6 +138,11 @@ fn tags(role: &AssumedRole) -> Option<Vec<Tag>> {
 
 fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
     (!list.is_empty()).then(|| list.to_vec())
+}
+
+fn refused(role: &AssumedRole, error: &NotIssued) -> AssumeError {
+    let remedy = error.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    failure(format!("AWS STS did not assume the role {}: {}{remedy}", role.arn, error.detail))
 }
 
 fn failure(reason: String) -> AssumeError {

@@ -14,6 +14,10 @@ use aws_sdk_sts::operation::assume_role::builders::AssumeRoleFluentBuilder;
 use super::untraced::untraced;
 use crate::error_chain;
 
+/// The remedy where STS refuses the role.
+pub(super) const TRUST: &str = "check that the trust policy of the role names this identity, and that the identity's own policies \
+     allow it sts:AssumeRole on the role";
+
 /// Credentials of a role.
 pub(super) struct Issued {
     pub(super) access_key_id: String,
@@ -28,6 +32,18 @@ pub(super) struct NotIssued {
     pub(super) code: String,
     /// Code and message, or why there is no answer.
     pub(super) detail: String,
+}
+
+impl NotIssued {
+    /// What to do, where that depends on the code alone.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
+        match self.code.as_str() {
+            "AccessDenied" | "AccessDeniedException" => Some(TRUST),
+            "ExpiredToken" | "ExpiredTokenException" => Some("renew the credentials that assume the role"),
+            "" => Some("check the network, DNS, the VPN, and HTTPS_PROXY and NO_PROXY"),
+            _ => None,
+        }
+    }
 }
 
 /// Sends the call, signed with `base` for the STS of this region.

@@ -59,7 +59,9 @@ pub(super) async fn print(request: Request, format: OutputFormat) -> Result<(), 
     match failed.as_slice() {
         [] => Ok(()),
         [only] => Err(CommandError::runtime(format_args!("the check {only} failed"))),
-        several => Err(CommandError::runtime(format_args!("the checks {} failed", several.join(" and ")))),
+        [first @ .., last] => {
+            Err(CommandError::runtime(format_args!("the checks {} and {last} failed", first.join(", "))))
+        }
     }
 }
 

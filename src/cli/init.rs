@@ -15,8 +15,10 @@ use super::{doctor, output};
 use crate::app::doctor::Request;
 use crate::app::once_at;
 use crate::app::survey;
+use crate::catalog::nearest;
 use crate::config;
 use crate::process::{CommandError, Sanitized, can_prompt};
+use crate::tls;
 use document::{Choices, Way};
 
 /// The flags that name the way, for errors.
@@ -29,11 +31,13 @@ pub(super) fn run(arguments: InitArguments) -> Result<(), CommandError> {
 }
 
 async fn init(arguments: InitArguments) -> Result<(), CommandError> {
+    warn_of_unknown(&arguments.region);
     if arguments.print {
         return output::print(given(arguments)?.render());
     }
     let path = free_path()?;
-    let choices = if can_prompt() { asked(arguments).await? } else { given(arguments)? };
+    let mut choices = if can_prompt() { asked(arguments).await? } else { given(arguments)? };
+    choices.root_certificate = choices.root_certificate.as_deref().map(readable).transpose()?;
     write(&path, &choices.render())?;
     let direct = matches!(choices.way, Way::Direct);
     output::print(format!("The configuration is in {}\n\n", Sanitized(path.display())))?;
@@ -49,6 +53,26 @@ async fn init(arguments: InitArguments) -> Result<(), CommandError> {
     let next = if direct { "rds-auth-proxy client --direct" } else { "rds-auth-proxy client" };
     output::print(format!("\nNext, choose a database and connect to it:\n    {next}\n"))?;
     examined
+}
+
+/// The absolute path of the file: a relative one would depend on the directory in which a client starts.
+fn readable(certificate: &Path) -> Result<PathBuf, CommandError> {
+    certificate.canonicalize().map_err(|error| {
+        let path = Sanitized(certificate.display());
+        CommandError::usage(format_args!("--root-certificate: the file {path} cannot be read: {error}"))
+    })
+}
+
+/// Warns of regions whose databases this version cannot verify.
+fn warn_of_unknown(regions: &[String]) {
+    let known = tls::rds_regions();
+    for region in regions.iter().filter(|region| !known.contains(region)) {
+        let near = nearest(known.iter().map(String::as_str), region, 1);
+        let near = near.first().map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        output::remark(&format!(
+            "warning: --region {region}: this version has no certificate of RDS for this region{near}"
+        ));
+    }
 }
 
 /// The choices of the flags.

@@ -15,6 +15,14 @@ pub enum ConfigError {
         /// Every path that was tried, in order.
         looked_at: Vec<PathBuf>,
     },
+    /// The file that a flag or a variable names does not exist.
+    #[error("the configuration file {} does not exist; {remedy}", path.display())]
+    Missing {
+        /// Its path.
+        path: PathBuf,
+        /// What to change.
+        remedy: &'static str,
+    },
     /// The file cannot be read.
     #[error("the configuration file {} cannot be read: {source}", path.display())]
     Unreadable {

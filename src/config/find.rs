@@ -103,7 +103,10 @@ fn named(path: &Path, environment: &Environment) -> Result<Found, ConfigError> {
     if exists(&path) {
         Ok(Found { path, origin: Origin::Named })
     } else {
-        Err(ConfigError::NotFound { looked_at: vec![path] })
+        Err(ConfigError::Missing {
+            path,
+            remedy: "correct --configfile, or leave it out for the usual places",
+        })
     }
 }
 
@@ -268,6 +271,9 @@ mod tests {
         let found = Found { path: root.path().join("mine.yaml"), origin: Origin::Named };
         assert_eq!(find("~/mine.yaml").unwrap(), found);
         let error = find("nowhere.yaml").unwrap_err();
-        assert_eq!(error.to_string(), "no configuration file was found; looked for nowhere.yaml");
+        assert_eq!(
+            error.to_string(),
+            "the configuration file nowhere.yaml does not exist; correct --configfile, or leave it out for the usual places"
+        );
     }
 }

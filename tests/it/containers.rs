@@ -362,3 +362,35 @@ async fn a_configuration_is_checked_without_serving() {
     assert_eq!(token.trim_end().len(), 43, "{token}");
     assert_eq!(containers.aws.all_requests(), 0);
 }
+
+#[tokio::test]
+async fn a_missing_configuration_is_named_with_its_flag() {
+    let containers = Containers::new().await;
+    fs::remove_file(containers.path()).unwrap();
+    let Finished { code, stderr, .. } = containers.launch(&[]).run().await;
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr
+            .contains("config.yaml does not exist; name another one with --config or CREDPROXY_CONFIG_FILE"),
+        "{stderr}"
+    );
+}
+
+/// STS closes each connection without an answer.
+#[tokio::test]
+async fn a_lost_connection_to_sts_has_a_remedy() {
+    let containers = Containers::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let hanging_up = tokio::spawn(async move {
+        loop {
+            drop(listener.accept().await);
+        }
+    });
+    let proxy = containers.launch(&[]).env("AWS_ENDPOINT_URL", &address).start().await.unwrap();
+    let answer = credentials(&proxy, WEB_TOKEN).await;
+    assert_eq!(status(&answer), 503, "{answer}");
+    assert!(answer.contains("; check the network, DNS, the VPN, and HTTPS_PROXY and NO_PROXY"), "{answer}");
+    containers.stop(proxy).await;
+    hanging_up.abort();
+}

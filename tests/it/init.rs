@@ -139,3 +139,21 @@ async fn a_terminal_asks_for_what_is_not_clear() {
     );
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_missing_certificate_and_an_unknown_region_are_named() {
+    let world = World::new().without_client().start().await;
+    let home = scratch::new_directory("home");
+    let flags = ["--region", "us-est-1", "--upstream", "proxy.example:8000", "--root-certificate", "no.pem"];
+    let Finished { code, stderr, .. } = launch(&world, &home, &flags).run().await;
+    assert_eq!(code, Some(2));
+    expect_parts(
+        &stderr,
+        &[
+            "warning: --region us-est-1: this version has no certificate of RDS for this region; did you mean us-east-1?",
+            "--root-certificate: the file no.pem cannot be read: No such file or directory",
+        ],
+    );
+    assert!(!home.join(".config").exists(), "nothing is written");
+    world.stop().await;
+}

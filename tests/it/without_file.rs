@@ -80,7 +80,11 @@ async fn the_defaults_replace_no_named_file_and_no_region() {
     {
         let ended = launch(&world, line).with(&["--configfile", "nowhere.yaml"]).run().await;
         assert_eq!(ended.code, Some(2), "{line}: {ended:?}");
-        assert!(ended.stderr.ends_with("was found; looked for nowhere.yaml\n"), "{line}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains("the configuration file nowhere.yaml does not exist; correct --configfile"),
+            "{line}: {}",
+            ended.stderr
+        );
         let mut without_region = launch(&world, line);
         without_region.environment.retain(|(name, _)| name != "AWS_REGION");
         let ended = without_region.run().await;

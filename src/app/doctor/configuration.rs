@@ -11,7 +11,7 @@ use crate::process::CommandError;
 pub(super) fn check(request: &Request) -> Finding<Config> {
     let mode = if request.direct { Mode::DirectClient } else { Mode::Client };
     let found = config::find(request.configfile.as_deref(), mode.into());
-    if let (Err(config::ConfigError::NotFound { .. }), None) = (&found, &request.configfile) {
+    if let Err(config::ConfigError::NotFound { .. }) = &found {
         return without_file(request);
     }
     let read = find_and_read(request.configfile.as_deref(), mode.into(), |path| config::load(path, mode));

@@ -90,12 +90,7 @@ impl AssumeRole {
     fn refused(&self, role: &IamRole, base: &Credentials, error: &NotIssued) -> NoCredentials {
         let access_key_id = base.access_key_id().to_owned();
         let assumed_by = Signer { access_key_id, arn: self.identities.known(base) }.to_string();
-        NoCredentials::no_role(RefusedRole {
-            arn: &role.arn,
-            assumed_by: &assumed_by,
-            code: &error.code,
-            detail: &error.detail,
-        })
+        NoCredentials::no_role(RefusedRole { arn: &role.arn, assumed_by: &assumed_by, error })
     }
 }
 

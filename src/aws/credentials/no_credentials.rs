@@ -114,9 +114,12 @@ impl NoCredentials {
         let remedy = if shared.lacks_prefix(profile) {
             format!("write [profile {profile}] in place of [{profile}] in {config}")
         } else {
-            let names = shared.names().join(", ");
-            let names = if names.is_empty() { "none" } else { &names };
-            format!("use one of these: {names}")
+            match shared.names().join(", ").as_str() {
+                "" => {
+                    format!("there is no profile yet; make one with `aws configure sso --profile {profile}`")
+                }
+                names => format!("use one of these: {names}"),
+            }
         };
         Self {
             reason: format!("the AWS profile \"{profile}\" is neither in {config} nor in {credentials}"),

@@ -205,6 +205,9 @@ fn a_profile_that_no_file_has_is_named() {
     let listed =
         Proxy::start(home.path(), &[("AWS_PROFILE", "prod"), ("AWS_REGION", "")]).send("list").to_string();
     assert!(listed.contains("is neither in") && listed.contains("use one of these: my dev, one"), "{listed}");
+    let empty = tempfile::tempdir().unwrap();
+    let (_, remedy) = Proxy::start(empty.path(), &[("AWS_PROFILE", "prod")]).error();
+    assert_eq!(remedy, "there is no profile yet; make one with `aws configure sso --profile prod`");
     let (_, remedy) = Proxy::start(home.path(), &[("AWS_PROFILE", "dev")]).error();
     assert_eq!(remedy, format!("write [profile dev] in place of [dev] in {config}"));
 }

@@ -1,5 +1,6 @@
 //! Loads the file.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::free_keys::parse;
@@ -15,6 +16,12 @@ use crate::config::{ConfigError, Remark, decode};
 
 /// The configuration of the file, with the values of the variables. Errors name file, line and key.
 pub fn load(path: &Path, names: &Names, flags: Flags) -> Result<CredentialsConfig, ConfigError> {
+    if let Err(error) = path.symlink_metadata()
+        && error.kind() == ErrorKind::NotFound
+    {
+        let remedy = "name another one with --config or CREDPROXY_CONFIG_FILE";
+        return Err(ConfigError::Missing { path: path.to_owned(), remedy });
+    }
     from_text(path, &read(path)?, names, flags)
 }
 
