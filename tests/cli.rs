@@ -376,7 +376,7 @@ fn a_password_flag_overrides_the_variable_of_the_other_flag() {
     };
     for flags in [&["--password", "other"][..], &["--password=other"]] {
         assert!(
-            errors_of(flags).starts_with("error: no configuration file was found"),
+            errors_of(flags).starts_with("error: the configuration file nowhere.yaml does not exist"),
             "{}",
             errors_of(flags)
         );
@@ -401,7 +401,11 @@ fn a_password_flag_overrides_the_variable_of_the_other_flag() {
 #[test]
 fn a_debug_variable_of_another_program_is_ignored() {
     let output = program(&["server", "--configfile", "nowhere.yaml"]).env("DEBUG", "app:*").output().unwrap();
-    assert!(stderr(&output).starts_with("error: no configuration file was found"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("error: the configuration file nowhere.yaml does not exist"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 /// `/dev/full` accepts no byte. A pipe that its reader has closed is no error.
