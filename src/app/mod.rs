@@ -17,7 +17,7 @@
 //! | `listen` | where a client listens |
 //! | `doors`, `plan` | the listeners of a client with several targets; which target has which port |
 //! | `command`, `private_address` | the command that a client runs, and where it connects |
-//! | `doctor` | examines the whole way from the configuration to a query |
+//! | `doctor` | checks each step from the configuration to a query |
 //! | `reach` | whether a client can reach its upstream proxy |
 //! | `status` | the state of a client, for the last line of its terminal |
 //! | `tunnel` | the tunnel to an upstream proxy |

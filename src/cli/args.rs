@@ -65,7 +65,7 @@ pub(super) enum Command {
     Export(ExportArguments),
     /// Print an IAM token, which is the password of a database user for 15 minutes
     Token(TokenArguments),
-    /// Examine the whole way to a database, and say what to do where it is broken
+    /// Check each step from the configuration to a query, with a remedy where one fails
     Doctor(DoctorArguments),
     /// Write a first configuration from what this machine and AWS have
     Init(InitArguments),

@@ -19,12 +19,12 @@ use crate::catalog::nearest;
 use crate::config;
 use crate::process::{CommandError, Sanitized, can_prompt};
 use crate::tls;
-use document::{Choices, Way};
+use document::{Choices, Transport};
 
-/// The flags that name the way, for errors.
-const WAYS: &str = "name the server with --upstream HOST:PORT or --context NAME, or use --direct";
+/// The flags that name the transport, for errors.
+const FLAGS: &str = "name the server with --upstream HOST:PORT or --context NAME, or use --direct";
 
-/// Prints the configuration, or writes it, examines the way to the databases and names the next command.
+/// Prints the configuration, or writes it, checks each step to the databases and names the next command.
 pub(super) fn run(arguments: InitArguments) -> Result<(), CommandError> {
     // The checks at the end say it all.
     once_at(LevelFilter::OFF, init(arguments))
@@ -39,7 +39,7 @@ async fn init(arguments: InitArguments) -> Result<(), CommandError> {
     let mut choices = if can_prompt() { asked(arguments).await? } else { given(arguments)? };
     choices.root_certificate = choices.root_certificate.as_deref().map(readable).transpose()?;
     write(&path, &choices.render())?;
-    let direct = matches!(choices.way, Way::Direct);
+    let direct = matches!(choices.transport, Transport::Direct);
     output::print(format!("The configuration is in {}\n\n", Sanitized(path.display())))?;
     let request = Request {
         configfile: Some(path),
@@ -77,44 +77,42 @@ fn warn_of_unknown(regions: &[String]) {
 
 /// The choices of the flags.
 fn given(arguments: InitArguments) -> Result<Choices, CommandError> {
-    let way = way(&arguments)?.ok_or_else(|| {
-        CommandError::usage(format_args!(
-            "init asks its questions on a terminal, and there is none for them; {WAYS}"
-        ))
+    let transport = transport(&arguments)?.ok_or_else(|| {
+        CommandError::usage(format_args!("init prompts on a terminal, and there is none; {FLAGS}"))
     })?;
     let InitArguments { profile, region: regions, root_certificate, .. } = arguments;
-    Ok(Choices { profile, regions, way, root_certificate })
+    Ok(Choices { profile, regions, transport, root_certificate })
 }
 
 /// The choices of the flags, and those of the user where something is left to choose.
 async fn asked(arguments: InitArguments) -> Result<Choices, CommandError> {
-    let way = way(&arguments)?;
+    let transport = transport(&arguments)?;
     let InitArguments { profile, region: regions, root_certificate, .. } = arguments;
     let profile = match profile {
         None => choose_profile(survey::profiles().await)?,
         given => given,
     };
     let regions = if regions.is_empty() { choose_regions(profile.as_deref()).await? } else { regions };
-    let way = match way {
-        Some(way) => way,
-        None => choose_way().await?,
+    let transport = match transport {
+        Some(transport) => transport,
+        None => choose_transport().await?,
     };
-    Ok(Choices { profile, regions, way, root_certificate })
+    Ok(Choices { profile, regions, transport, root_certificate })
 }
 
-/// The way that the flags name.
-fn way(arguments: &InitArguments) -> Result<Option<Way>, CommandError> {
+/// The transport that the flags name.
+fn transport(arguments: &InitArguments) -> Result<Option<Transport>, CommandError> {
     if let Some(address) = &arguments.upstream {
         let address = address
             .parse()
             .map_err(|error| CommandError::usage(format_args!("--upstream is not usable: {error}")))?;
-        return Ok(Some(Way::Address(address)));
+        return Ok(Some(Transport::Address(address)));
     }
     if let Some(context) = &arguments.context {
         let (context, namespace) = (context.clone(), arguments.namespace.clone());
-        return Ok(Some(Way::Cluster { context, namespace, deployment: survey::SERVER.into() }));
+        return Ok(Some(Transport::Cluster { context, namespace, deployment: survey::SERVER.into() }));
     }
-    Ok(arguments.direct.then_some(Way::Direct))
+    Ok(arguments.direct.then_some(Transport::Direct))
 }
 
 fn choose_profile(mut profiles: Vec<String>) -> Result<Option<String>, CommandError> {
@@ -150,21 +148,24 @@ async fn choose_regions(profile: Option<&str>) -> Result<Vec<String>, CommandErr
     }
 }
 
-async fn choose_way() -> Result<Way, CommandError> {
+async fn choose_transport() -> Result<Transport, CommandError> {
     output::remark("Looking for a server in the clusters of the kubeconfig …");
     let found = survey::clusters().await;
     let ways = found.into_iter().map(|forward| {
         let context = forward.context.unwrap_or_default();
         let place = forward.namespace.as_deref().unwrap_or("its own namespace");
         let entry = entry(&context, &format!("a server in the cluster of this context, in {place}"));
-        (entry, Way::Cluster { context, namespace: forward.namespace, deployment: survey::SERVER.into() })
+        (
+            entry,
+            Transport::Cluster { context, namespace: forward.namespace, deployment: survey::SERVER.into() },
+        )
     });
-    let direct = (entry("no server", "this machine reaches the databases itself"), Way::Direct);
+    let direct = (entry("no server", "this machine reaches the databases itself"), Transport::Direct);
     let (entries, mut ways): (Vec<_>, Vec<_>) = ways.chain([direct]).unzip();
     if ways.len() == 1 {
-        output::remark(&format!("There is none; {WAYS}."));
+        output::remark(&format!("There is none; {FLAGS}."));
     }
-    let index = ask("Which way leads to the databases?", &entries)?;
+    let index = ask("How does a client reach the databases?", &entries)?;
     Ok(ways.swap_remove(index))
 }
 

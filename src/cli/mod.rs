@@ -10,7 +10,7 @@
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
 //! | `targets`, `export` | lists the targets; prints settings for tools |
 //! | `token` | prints an IAM token |
-//! | `doctor`, `init` | examines the way to a database; writes a first configuration |
+//! | `doctor`, `init` | checks each step to a database; writes a first configuration |
 //! | `choose`, `pick` | chooses by name or with a prompt; finds a target by its name alone |
 //! | `listen` | reads the address of `--listen` and `--port` |
 //! | `menu`, `select` | the list of the prompt, and the terminal under it |

@@ -1,4 +1,4 @@
-//! `doctor`: every step of the way to a database, with its verdict.
+//! `doctor`: every step to a database, with its verdict.
 
 use std::time::Duration;
 

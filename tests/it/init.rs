@@ -119,7 +119,7 @@ async fn a_terminal_asks_for_what_is_not_clear() {
     for (question, keys) in [
         ("Which AWS profile?", "\u{1b}[B\r"),
         ("Which region?", "\r"),
-        ("Which way leads to the databases?", "\r"),
+        ("How does a client reach the databases?", "\r"),
     ] {
         terminal.expect(question).await;
         terminal.press(keys).await;

@@ -64,7 +64,7 @@ mod wrapped;
 
 // The commands beside it.
 
-/// `doctor`: every step of the way to a database.
+/// `doctor`: every step to a database.
 mod doctor;
 /// `export`: settings for tools.
 mod export;

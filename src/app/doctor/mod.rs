@@ -1,4 +1,4 @@
-//! `doctor`: walks the whole way from the configuration to a query, and reports each step as a check.
+//! `doctor`: checks each step from the configuration to a query.
 //!
 //! | file | checks |
 //! |---|---|

@@ -17,7 +17,7 @@ pub(super) const CHECKS: [&str; 3] = ["upstream", "upstream_tls", LAST];
 /// The check that a login needs: another program must not get a token.
 pub(super) const LAST: &str = "upstream_program";
 
-/// Examines the upstream proxy. Returns the way to it for a login, if it is one.
+/// Examines the upstream proxy. Returns the mode of a login through it, if it is one.
 pub(super) async fn examine(
     request: &Request,
     config: &Config,

@@ -24,7 +24,7 @@ pub(in crate::cli) struct InitArguments {
         value_name = "ADDRESS",
         env = "RDS_AUTH_PROXY_UPSTREAM",
         value_parser = NonEmptyStringValueParser::new(),
-        group = "way"
+        group = "transport"
     )]
     pub(in crate::cli) upstream: Option<String>,
     /// The CA of the certificate of the server, or that certificate itself; without it, the CAs of the system count
@@ -36,7 +36,7 @@ pub(in crate::cli) struct InitArguments {
         value_name = "NAME",
         env = "RDS_AUTH_PROXY_CONTEXT",
         value_parser = NonEmptyStringValueParser::new(),
-        group = "way"
+        group = "transport"
     )]
     pub(in crate::cli) context: Option<String>,
     /// The namespace of the server [default: that of the context]
@@ -49,13 +49,13 @@ pub(in crate::cli) struct InitArguments {
     )]
     pub(in crate::cli) namespace: Option<String>,
     /// Connect straight to the databases, without a server
-    #[arg(long, env = "RDS_AUTH_PROXY_DIRECT", value_parser = BoolishValueParser::new(), group = "way")]
+    #[arg(long, env = "RDS_AUTH_PROXY_DIRECT", value_parser = BoolishValueParser::new(), group = "transport")]
     pub(in crate::cli) direct: bool,
 }
 
 const INIT_EXAMPLES: &str = "\
 Examples:
-  Search this machine and AWS, prompt, write the configuration, and examine the way to the databases:
+  Search this machine and AWS, prompt, write the configuration, and check each step to the databases:
     rds-auth-proxy init
   The same without a question:
     rds-auth-proxy init --region eu-west-1 --context dev --namespace rds-auth-proxy

@@ -12,13 +12,13 @@ pub(super) struct Choices {
     pub(super) profile: Option<String>,
     /// Empty: that of the AWS configuration.
     pub(super) regions: Vec<String>,
-    pub(super) way: Way,
+    pub(super) transport: Transport,
     /// Absent: the CAs of the system.
     pub(super) root_certificate: Option<PathBuf>,
 }
 
 /// How the databases are reached.
-pub(super) enum Way {
+pub(super) enum Transport {
     /// Through a server at this address.
     Address(HostPort),
     /// Through a server in a cluster.
@@ -28,7 +28,7 @@ pub(super) enum Way {
 }
 
 const HEAD: &str = "\
-# The configuration of `rds-auth-proxy client`. `rds-auth-proxy doctor` examines whether it leads to the databases.
+# The configuration of `rds-auth-proxy client`. `rds-auth-proxy doctor` checks whether it leads to the databases.
 ";
 
 const PROFILE: &str = "
@@ -67,10 +67,10 @@ impl Choices {
     }
 
     fn upstream(&self) -> String {
-        let way = match &self.way {
-            Way::Direct => return DIRECT.to_owned(),
-            Way::Address(address) => format!("    host: {}\n", quoted(&address.to_string())),
-            Way::Cluster { context, namespace, deployment } => {
+        let transport = match &self.transport {
+            Transport::Direct => return DIRECT.to_owned(),
+            Transport::Address(address) => format!("    host: {}\n", quoted(&address.to_string())),
+            Transport::Cluster { context, namespace, deployment } => {
                 let namespace =
                     namespace.as_deref().map(|name| format!("      namespace: {}\n", quoted(name)));
                 format!(
@@ -81,7 +81,7 @@ impl Choices {
                 )
             }
         };
-        format!("{UPSTREAM}upstream_proxies:\n  default:\n{way}{}", self.tls())
+        format!("{UPSTREAM}upstream_proxies:\n  default:\n{transport}{}", self.tls())
     }
 
     /// A tunnel encrypts and its server needs no certificate, so only a certificate that is named is verified there.
@@ -90,8 +90,8 @@ impl Choices {
             .root_certificate
             .as_ref()
             .map(|path| format!("      root_certificate: {}\n", quoted(&path.display().to_string())));
-        match (&self.way, root) {
-            (Way::Cluster { .. } | Way::Direct, None) => String::new(),
+        match (&self.transport, root) {
+            (Transport::Cluster { .. } | Transport::Direct, None) => String::new(),
             (_, root) => format!(
                 "    # The certificate of the server is verified, and has to be for its host.\n    ssl:\n      mode: verify-full\n{}",
                 root.unwrap_or_default()
@@ -123,7 +123,7 @@ mod tests {
         let choices = Choices {
             profile: Some(strange.into()),
             regions: vec!["eu-west-1".into(), "us-east-1".into()],
-            way: Way::Cluster {
+            transport: Transport::Cluster {
                 context: strange.into(),
                 namespace: Some("apps".into()),
                 deployment: "proxy".into(),
@@ -139,12 +139,13 @@ mod tests {
         assert_eq!(forward.context.as_deref(), Some(strange));
         assert_eq!((forward.namespace.as_deref(), forward.remote_port), (Some("apps"), 8000));
 
-        let address = Way::Address(HostPort::new("proxy.example.com", 8000));
-        let choices = Choices { way: address, profile: None, regions: Vec::new(), root_certificate: None };
+        let address = Transport::Address(HostPort::new("proxy.example.com", 8000));
+        let choices =
+            Choices { transport: address, profile: None, regions: Vec::new(), root_certificate: None };
         let config = loaded(&choices, Mode::Client);
         let upstream = &config.upstreams["default"];
         assert!(upstream.connector().unwrap().verifies(), "{}", choices.render());
-        let direct = Choices { way: Way::Direct, ..choices };
+        let direct = Choices { transport: Transport::Direct, ..choices };
         assert!(loaded(&direct, Mode::DirectClient).upstreams.is_empty());
     }
 }
