@@ -1,4 +1,4 @@
-//! The configuration and the files of `dynamic_services`: what they last said. A file with a fault keeps its last good state.
+//! The configuration and the files of `dynamic_services`: their last valid content. A file with an error keeps its services.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(super) struct Files {
     pub(super) config: CredentialsConfig,
     dynamic: BTreeMap<PathBuf, ServiceFile>,
     /// The error of each file or directory, so that the log has it once.
-    faults: BTreeMap<PathBuf, String>,
+    errors: BTreeMap<PathBuf, String>,
 }
 
 /// Every file with its stamp.
@@ -36,7 +36,7 @@ impl Files {
     /// Reads the configuration for the first time, and the files of services.
     pub(super) fn load(source: Source) -> Result<Self, ConfigError> {
         let config = credentials::load(&source.path, &source.names, source.flags)?;
-        let mut files = Self { source, config, dynamic: BTreeMap::new(), faults: BTreeMap::new() };
+        let mut files = Self { source, config, dynamic: BTreeMap::new(), errors: BTreeMap::new() };
         warn_of(&files.config.remarks);
         files.read_dynamic();
         Ok(files)
@@ -62,9 +62,9 @@ impl Files {
                     (self.config.listen.clone(), self.config.socket.take(), self.config.metrics.take());
                 let (listen, socket, metrics) = kept;
                 self.config = CredentialsConfig { listen, socket, metrics, ..config };
-                self.faults.remove(&self.source.path);
+                self.errors.remove(&self.source.path);
             }
-            Err(error) => self.fault(self.source.path.clone(), &error),
+            Err(error) => self.report(self.source.path.clone(), &error),
         }
         self.read_dynamic();
     }
@@ -76,29 +76,29 @@ impl Files {
         let mut ignored = Vec::new();
         for (path, file) in &self.dynamic {
             for service in &file.services {
-                let same_name = services.iter().any(|known| known.name == service.name);
-                match services.iter().find(|known| known.name == service.name || known.token == service.token)
-                {
-                    None => services.push(service.clone()),
-                    Some(_) if same_name => {
-                        let text = format!(
-                            "the service `{}` is defined elsewhere, and this one is ignored",
-                            service.name
-                        );
-                        ignored.push((path.clone(), service.name.clone(), text));
+                let same_name = services.iter().find(|known| known.name == service.name);
+                let same_token = services.iter().find(|known| known.token == service.token);
+                let name = &service.name;
+                let text = match (same_name, same_token) {
+                    (Some(_), _) => {
+                        format!("the service `{name}` is defined elsewhere, and this one is ignored")
                     }
-                    Some(known) => {
-                        let text = format!(
-                            "the service `{}` has the token of the service `{}`, and is ignored",
-                            service.name, known.name
-                        );
-                        ignored.push((path.clone(), service.name.clone(), text));
+                    (None, Some(known)) => {
+                        format!(
+                            "the service `{name}` has the token of the service `{}`, and is ignored",
+                            known.name
+                        )
                     }
-                }
+                    (None, None) => {
+                        services.push(service.clone());
+                        continue;
+                    }
+                };
+                ignored.push((path.clone(), name.clone(), text));
             }
         }
         for (path, name, text) in ignored {
-            if self.faults.insert(path.join(&name), text.clone()).as_ref() != Some(&text) {
+            if self.errors.insert(path.join(&name), text.clone()).as_ref() != Some(&text) {
                 warn!(file = %path.display(), "{text}");
             }
         }
@@ -129,25 +129,26 @@ impl Files {
             self.dynamic.retain(|known, _| read.iter().any(|(_, path)| path == known));
         }
         for (directory, error) in listing.unreadable {
-            self.fault(directory, &format!("this directory of services cannot be read: {error}"));
+            self.report(directory, &format!("this directory of services cannot be read: {error}"));
         }
         for (file, path) in read {
             match file {
                 Ok(file) => {
                     warn_of(&file.remarks);
-                    self.faults.remove(&path);
+                    self.errors.remove(&path);
                     self.dynamic.insert(path, file);
                 }
-                Err(error) => self.fault(path, &error),
+                Err(error) => self.report(path, &error),
             }
         }
     }
 
-    fn fault(&mut self, path: PathBuf, error: &dyn std::fmt::Display) {
+    /// Logs the error, if the file did not have it before.
+    fn report(&mut self, path: PathBuf, error: &dyn std::fmt::Display) {
         let text = error.to_string();
-        if self.faults.get(&path) != Some(&text) {
-            warn!(file = %path.display(), error = text, "a file of services has a fault; what it said before counts");
-            self.faults.insert(path, text);
+        if self.errors.get(&path) != Some(&text) {
+            warn!(file = %path.display(), error = text, "a file of services has an error; its last valid content stays");
+            self.errors.insert(path, text);
         }
     }
 }
