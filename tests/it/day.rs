@@ -94,6 +94,9 @@ impl Day {
         let server = world.start_proxy(world.server_launch()).await;
         cluster.add("pod-0", &server);
         let client = world.start_proxy(launch(&world, &files)).await;
+        for name in ["orders", "people"] {
+            client.wait_for_log(&format!("opened the port of a target target=\"{name}\"")).await;
+        }
         Self { world, cluster, network, client, ports, files, server: (server, 0) }
     }
 
