@@ -20,7 +20,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 pub(super) use client::ClientArguments;
-pub(super) use credentials::{CredentialsAction, CredentialsArguments};
+pub(super) use credentials::{CredentialsAction, CredentialsArguments, PolicyArguments};
 pub(super) use doctor::DoctorArguments;
 pub(super) use export::{ExportArguments, ExportFormat};
 pub(super) use init::InitArguments;

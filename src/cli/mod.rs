@@ -6,7 +6,7 @@
 //! | `client`, `choose_targets` | chooses targets and upstream proxy; `server` needs nothing beyond its configuration |
 //! | `gen_cert`, `completion`, `healthcheck`, `man`, `version` | the other commands |
 //! | `candidates` | the names that complete the values of flags |
-//! | `credentials` | checks a configuration of `credentials`, makes a token |
+//! | `credentials` | checks a configuration of `credentials`, makes a token, prints an IAM policy |
 //! | `sessions` | lists the open sessions of a running proxy, and ends one |
 //! | `targets`, `export` | lists the targets; prints settings for tools |
 //! | `token` | prints an IAM token |

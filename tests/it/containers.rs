@@ -363,6 +363,43 @@ async fn a_configuration_is_checked_without_serving() {
     assert_eq!(containers.aws.all_requests(), 0);
 }
 
+/// The roles of the configuration and of the files beside it.
+#[tokio::test]
+async fn the_policy_of_the_source_credentials_names_the_roles_and_nothing_else() {
+    let containers = Containers::new().await;
+    let dynamic = containers.directory.join("dynamic");
+    fs::create_dir(&dynamic).unwrap();
+    let tagged =
+        service("job", JOB_TOKEN).replace("role/job'", "role/job', Tags: [{Key: team, Value: jobs}]");
+    fs::write(dynamic.join("job.yaml"), format!("services:\n{tagged}")).unwrap();
+    containers.configure(&format!(
+        "services:\n{}dynamic_services: {{enabled: true, directories: [{{path: {}}}]}}\n",
+        service("web", WEB_TOKEN),
+        dynamic.display()
+    ));
+    let Finished { code, stdout, stderr } = containers.launch(&["policy"]).run().await;
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    let policy: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let allow = |action: &str, roles: &[&str]| {
+        let resources: Vec<_> = roles.iter().map(|name| role(name)).collect();
+        serde_json::json!({"Effect": "Allow", "Action": action, "Resource": resources})
+    };
+    let expected = [allow("sts:AssumeRole", &["job", "web"]), allow("sts:TagSession", &["job"])];
+    assert_eq!(policy, serde_json::json!({"Version": "2012-10-17", "Statement": expected}));
+    let of_web: serde_json::Value =
+        serde_json::from_str(&containers.launch(&["policy", "web"]).run().await.stdout).unwrap();
+    assert_eq!(of_web["Statement"], serde_json::json!([allow("sts:AssumeRole", &["web"])]));
+    let Finished { code, stderr, .. } = containers.launch(&["policy", "webb"]).run().await;
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("there is no service `webb`; did you mean `web`?"), "{stderr}");
+    let keys = "source_credentials: {iam_keys: {aws_access_key_id: a, aws_secret_access_key: b}}";
+    let other = service("web", WEB_TOKEN).replace("source_credentials: {region: us-east-1}", keys);
+    containers.configure(&format!("services:\n{other}{}", service("job", JOB_TOKEN)));
+    let stderr = containers.launch(&["policy"]).run().await.stderr;
+    assert!(stderr.contains("the services `job` and `web` have different source credentials"), "{stderr}");
+    assert_eq!(containers.aws.all_requests(), 0);
+}
+
 #[tokio::test]
 async fn a_missing_configuration_is_named_with_its_flag() {
     let containers = Containers::new().await;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
+use super::all_services::{Ignored, all_services};
 use crate::config::credentials::{self, CredentialsConfig, Flags, Names, ServiceFile};
 use crate::config::{ConfigError, Remark};
 use crate::services::Service;
@@ -69,37 +70,12 @@ impl Files {
         self.read_dynamic();
     }
 
-    /// The services of all files, by file. One of the configuration counts more than one of the same name in another file, and
-    /// so does an earlier file.
+    /// The services of all files. The log names those that are ignored once.
     pub(super) fn services(&mut self) -> Vec<Service> {
-        let mut services = self.config.services.clone();
-        let mut ignored = Vec::new();
-        for (path, file) in &self.dynamic {
-            for service in &file.services {
-                let same_name = services.iter().find(|known| known.name == service.name);
-                let same_token = services.iter().find(|known| known.token == service.token);
-                let name = &service.name;
-                let text = match (same_name, same_token) {
-                    (Some(_), _) => {
-                        format!("the service `{name}` is defined elsewhere, and this one is ignored")
-                    }
-                    (None, Some(known)) => {
-                        format!(
-                            "the service `{name}` has the token of the service `{}`, and is ignored",
-                            known.name
-                        )
-                    }
-                    (None, None) => {
-                        services.push(service.clone());
-                        continue;
-                    }
-                };
-                ignored.push((path.clone(), name.clone(), text));
-            }
-        }
-        for (path, name, text) in ignored {
-            if self.errors.insert(path.join(&name), text.clone()).as_ref() != Some(&text) {
-                warn!(file = %path.display(), "{text}");
+        let (services, ignored) = all_services(&self.config.services, &self.dynamic);
+        for Ignored { path, service, reason } in ignored {
+            if self.errors.insert(path.join(&service), reason.clone()).as_ref() != Some(&reason) {
+                warn!(file = %path.display(), "{reason}");
             }
         }
         services

@@ -1,8 +1,10 @@
 //! Puts `rds-auth-proxy credentials` together.
 
+mod all_services;
 mod files;
 mod follow;
 mod serve;
+mod survey;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use files::Files;
 use follow::Followed;
 
 pub(crate) use files::Source;
+pub(crate) use survey::survey;
 
 /// Requests under way get what [`Supervisor::end`] gives them.
 const STOP: Stop = Stop { delay: Duration::ZERO, drain: Drain::After(Duration::ZERO) };

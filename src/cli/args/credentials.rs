@@ -45,6 +45,16 @@ pub(in crate::cli) struct CredentialsArguments {
 pub(in crate::cli) enum CredentialsAction {
     /// Print a new token for a service
     NewToken,
+    /// Print the IAM policy that the source credentials need
+    Policy(PolicyArguments),
+}
+
+/// Arguments of `credentials policy`.
+#[derive(Args)]
+pub(in crate::cli) struct PolicyArguments {
+    /// Only the roles of these services
+    #[arg(value_name = "SERVICE")]
+    pub(in crate::cli) services: Vec<String>,
 }
 
 const CREDENTIALS_EXAMPLES: &str = "\
@@ -54,7 +64,9 @@ Examples:
   Check a configuration:
     rds-auth-proxy credentials --config config.yaml --check
   Print a token for a new service:
-    rds-auth-proxy credentials new-token";
+    rds-auth-proxy credentials new-token
+  Print the IAM policy for the identity that assumes the roles:
+    rds-auth-proxy credentials policy --config config.yaml > policy.json";
 
 impl CredentialsArguments {
     /// Whether it serves, and does nothing else.
