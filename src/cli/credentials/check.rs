@@ -1,6 +1,6 @@
 //! `credentials --check`: reads the configuration and the files that it names.
 
-use super::read;
+use super::services::read;
 use crate::cli::args::CredentialsArguments;
 use crate::cli::output;
 use crate::process::CommandError;

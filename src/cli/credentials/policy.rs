@@ -1,6 +1,6 @@
 //! `credentials policy`: the IAM policy for the source credentials.
 
-use super::read;
+use super::services::read;
 use crate::catalog::nearest;
 use crate::cli::args::{CredentialsArguments, PolicyArguments};
 use crate::cli::output;
