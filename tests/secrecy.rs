@@ -34,6 +34,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
         Test("empty_variables_are_unset_and_older_names_are_fallbacks"),
     ),
     ("src/aws/http_client.rs", "ByProxy", Test("no_debug_output_shows_the_proxy")),
+    ("src/aws/simulation.rs", "Decision", Words("names of conditions in policies")),
     ("src/aws/region.rs", "NamedRegion", Words("a region and the name of a variable or profile")),
     ("src/aws/credentials/credential_source.rs", "CredentialSource", Words("names of profiles")),
     (
@@ -72,7 +73,12 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/catalog/acl.rs", "Related", Words("tags and a name of RDS")),
     ("src/catalog/acl.rs", "Tag", Words("a tag of RDS")),
     ("src/catalog/selection.rs", "NamePattern", Words("what was to be the name of a target")),
-    ("src/catalog/resource.rs", "Resource", Words("its engine and account")),
+    ("src/catalog/resource.rs", "Resource", Words("its engine, account and ARN")),
+    (
+        "src/catalog/login_permission.rs",
+        "LoginPermission",
+        Words("an action, and an ARN with the database user"),
+    ),
     ("src/catalog/skipped.rs", "Skipped", Words("its name, region and database")),
     ("src/catalog/auth_methods.rs", "InvalidAuthMethods", Words("a word of require_auth")),
     ("src/catalog/token.rs", "TokenRule", Words("an address, a region and a user")),

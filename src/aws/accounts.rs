@@ -102,6 +102,12 @@ impl Accounts {
         account.aws.credential_facts().await
     }
 
+    /// The identity that signs tokens for this database.
+    pub(super) fn of(&self, iam: &Iam) -> Option<&Aws> {
+        let account = self.all.iter().find(|account| account.name == iam.account)?;
+        Some(&account.aws)
+    }
+
     /// The time by AWS, from the responses to all calls.
     #[must_use]
     pub fn clock(&self) -> AwsClock {

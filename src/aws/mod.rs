@@ -37,12 +37,14 @@ mod fake_aws;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http_client;
+mod iam_api;
 mod login;
 mod minter;
 mod region;
 mod role_sources;
 mod sdk_config;
 mod shared;
+mod simulation;
 mod sts;
 mod token;
 mod untraced;
@@ -72,6 +74,7 @@ use minter::Minter;
 pub use minter::SignedToken;
 pub use role_sources::RolesByService;
 pub use shared::Shared;
+pub use simulation::Decision;
 
 /// The AWS configuration of this process, loaded once; the credentials in it stay current.
 #[derive(Clone)]

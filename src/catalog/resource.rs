@@ -31,6 +31,8 @@ pub struct Resource {
     pub version: Option<String>,
     /// The AWS account, from its ARN.
     pub account: Option<String>,
+    /// The ARN that IAM policies name for logins at it, of RDS without the database user; absent where it is not known.
+    pub login_arn: Option<String>,
 }
 
 impl fmt::Display for EndpointKind {

@@ -15,6 +15,8 @@ use crate::support::world::Running;
 
 /// The login, and what the session shows.
 mod login;
+/// The simulation of IAM policies.
+mod policy;
 /// The upstream proxy: its cluster, its TLS, its program.
 mod upstream;
 

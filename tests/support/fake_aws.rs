@@ -1,6 +1,6 @@
 //! A fake AWS endpoint for `AWS_ENDPOINT_URL`: it answers the RDS and STS calls of the proxies.
 //!
-//! It speaks the AWS query protocol as RDS (2014-10-31) and STS (2011-06-15) do: form parameters in, XML out, errors
+//! It speaks the AWS query protocol as RDS (2014-10-31), STS (2011-06-15) and IAM (2010-05-08) do: form parameters in, XML out, errors
 //! with their codes and statuses ("Common errors" in both API references), and REST with JSON as Aurora DSQL does. The region is the one in the request's
 //! signature. It looks the access key up but does not verify the signature; the fake RDS verifies IAM tokens.
 
@@ -18,13 +18,15 @@ use tokio::net::TcpListener;
 
 use super::aws_failure::{AwsFailure, Rule};
 use super::dsql_api::{self, DsqlCluster};
+use super::iam;
 use super::identity::{AccessKey, Identities};
 use super::rds_api::{ACCOUNT, DbCluster, DbInstance, DbProxy, Listed, element, wrap};
 use super::runtime;
-use super::sts::Role;
+use super::sts::{Refused, Role};
 
 const RDS: &str = "http://rds.amazonaws.com/doc/2014-10-31/";
 const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+const IAM: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
 /// A running endpoint. Clones share it.
 #[derive(Clone)]
@@ -224,6 +226,10 @@ impl FakeAws {
             }
             "ListTagsForResource" => request.tags(&contents.proxies),
             "GetCallerIdentity" => Ok(caller_identity(key)),
+            "SimulatePrincipalPolicy" => {
+                iam::simulate(&contents.roles, key, &request.form).map_err(ErrorReply::from)
+            }
+            "GetRole" => iam::role(&contents.roles, &request.form).map_err(ErrorReply::from),
             other => {
                 let text = format!("The action {other} is not valid for this web service.");
                 Err(ErrorReply(StatusCode::BAD_REQUEST, "InvalidAction", text))
@@ -234,18 +240,22 @@ impl FakeAws {
     fn assume_role(&self, request: &Request, key: &AccessKey) -> Result<String, ErrorReply> {
         let mut state = self.state.lock().unwrap();
         let (assumed, answer) =
-            Role::assume(&state.roles, &key.owner(), &request.form).map_err(|(code, text)| {
-                let is_denied = code == "AccessDenied";
-                ErrorReply(
-                    if is_denied { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST },
-                    code,
-                    text,
-                )
-            })?;
+            Role::assume(&state.roles, &key.owner(), &request.form).map_err(ErrorReply::from)?;
         self.identities.add(assumed.clone());
         let arn = request.form.get("RoleArn").cloned().unwrap_or_default();
         state.assumed.push((arn, assumed));
         Ok(answer)
+    }
+}
+
+impl From<Refused> for ErrorReply {
+    fn from((code, text): Refused) -> Self {
+        let status = match code {
+            "AccessDenied" => StatusCode::FORBIDDEN,
+            "NoSuchEntity" => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self(status, code, text)
     }
 }
 
@@ -398,7 +408,11 @@ async fn answer(
 
 async fn respond(aws: &FakeAws, headers: HeaderMap, form: HashMap<String, String>) -> Response {
     let action = form.get("Action").cloned().unwrap_or_default();
-    let namespace = if ["GetCallerIdentity", "AssumeRole"].contains(&action.as_str()) { STS } else { RDS };
+    let namespace = match action.as_str() {
+        "GetCallerIdentity" | "AssumeRole" => STS,
+        "SimulatePrincipalPolicy" | "GetRole" => IAM,
+        _ => RDS,
+    };
     *aws.state.lock().unwrap().requests.entry(action.clone()).or_default() += 1;
     let result = match aws.authenticate(&headers, form) {
         Err(reply) => Err(reply),

@@ -19,6 +19,7 @@ pub mod scratch;
 pub mod script;
 
 pub mod certificates;
+pub mod iam;
 pub mod identity;
 pub mod token;
 

@@ -84,7 +84,12 @@ impl Role {
     /// `arn:aws:sts::ACCOUNT:assumed-role/NAME`, which has no path.
     fn session_arn(&self) -> String {
         let account = self.arn.split(':').nth(4).unwrap();
-        format!("arn:aws:sts::{account}:assumed-role/{}", self.arn.rsplit('/').next().unwrap())
+        format!("arn:aws:sts::{account}:assumed-role/{}", self.name())
+    }
+
+    /// Its name, without its path.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap()
     }
 }
 

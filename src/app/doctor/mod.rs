@@ -5,6 +5,7 @@
 //! | `configuration` | `configuration` |
 //! | `identity` | `identity`, `clock` |
 //! | `targets` | `discovery`, `target`, `iam` |
+//! | `policy` | `policy` |
 //! | `cluster` | `kubernetes`, `rbac`, `pods`, for an upstream proxy behind a tunnel |
 //! | `login`, `session` | `database`, `database_tls`, `login`, `rds_iam`, `query`, `round_trip` |
 //! | `upstream`, `tls` | `upstream`, `upstream_tls`, `upstream_program`, except with `--direct` |
@@ -16,6 +17,7 @@ mod cluster;
 mod configuration;
 mod identity;
 mod login;
+mod policy;
 mod request;
 mod session;
 mod targets;
@@ -31,7 +33,7 @@ use login::{Found, Login};
 pub(crate) use request::Request;
 
 /// The checks before those of the upstream proxy.
-const FIRST: [&str; 5] = ["identity", "clock", "discovery", "target", "iam"];
+const FIRST: [&str; 6] = ["identity", "clock", "discovery", "target", "iam", "policy"];
 
 /// Makes all checks, in their order.
 pub(crate) async fn examine(request: &Request, report: &mut Report<'_>) {
@@ -58,7 +60,7 @@ pub(crate) async fn examine(request: &Request, report: &mut Report<'_>) {
 }
 
 async fn examine_target(request: &Request, config: &Config, report: &mut Report<'_>) -> Found {
-    let [identity, clock, discovery, target, iam] = FIRST;
+    let [identity, clock, discovery, target, iam, policy] = FIRST;
     let aws = report.check(identity, identity::identity(config, request)).await;
     match &aws {
         Some(aws) => drop(report.check(clock, ready(identity::clock(aws))).await),
@@ -74,8 +76,12 @@ async fn examine_target(request: &Request, config: &Config, report: &mut Report<
         None => None,
     };
     match &found {
-        Some(target) => drop(report.check(iam, ready(targets::iam(target))).await),
-        None => report.skip(&[iam], target),
+        Some(target) => {
+            report.check(iam, ready(targets::iam(target))).await;
+            let user = request.user.as_deref();
+            report.check(policy, policy::login(target, user, aws.as_ref(), directory.as_deref())).await;
+        }
+        None => report.skip(&[iam, policy], target),
     }
     Found { aws, is_discovered, target: found }
 }

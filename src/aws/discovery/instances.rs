@@ -76,7 +76,7 @@ fn describe(
         name: name.to_owned(),
         identifier: None,
         address,
-        resource: resource::of_instance(instance),
+        resource: resource::of_instance(instance, cluster),
         service: IamService::Rds,
         account: None,
         roots: Roots::Rds { region: region.clone() },

@@ -53,7 +53,7 @@ fn instance(instance: &Instance<'_>) -> String {
         cluster.map(|name| format!("<DBClusterIdentifier>{name}</DBClusterIdentifier>")).unwrap_or_default();
     format!(
         "<DBInstance><DBInstanceIdentifier>{id}</DBInstanceIdentifier><Engine>postgres</Engine><DBName>app</DBName>\
-         {endpoint}{cluster}{}<IAMDatabaseAuthenticationEnabled>{iam}</IAMDatabaseAuthenticationEnabled>\
+         <DbiResourceId>db-ABC</DbiResourceId>{endpoint}{cluster}{}<IAMDatabaseAuthenticationEnabled>{iam}</IAMDatabaseAuthenticationEnabled>\
          <DBInstanceArn>arn:aws:rds:{region}:111122223333:db:{id}</DBInstanceArn></DBInstance>",
         tag_list(tags)
     )
@@ -156,6 +156,7 @@ async fn an_instance_is_listed_with_all_its_properties() {
             engine: Some("postgres".into()),
             version: None,
             account: Some("111122223333".into()),
+            login_arn: Some("arn:aws:rds-db:eu-west-1:111122223333:dbuser:db-ABC".into()),
         },
         roots: Roots::Rds { region: "eu-west-1".into() },
         database: Some("reports".into()),

@@ -61,7 +61,7 @@ pub(super) fn of_instance(instance: &DbInstance) -> Unusable {
     Unusable {
         address: endpoint.and_then(|endpoint| address(endpoint.address(), endpoint.port()).ok()),
         database: instance.db_name().map(str::to_owned),
-        resource: Some(resource::of_instance(instance)),
+        resource: Some(resource::of_instance(instance, None)),
     }
 }
 

@@ -77,7 +77,7 @@ type Facts = (Option<String>, Option<String>, Option<String>, Option<String>);
 
 fn facts(resource: Option<Resource>) -> Facts {
     match resource {
-        Some(Resource { kind, engine, version, account }) => {
+        Some(Resource { kind, engine, version, account, .. }) => {
             (Some(kind.to_string()), engine, version, account)
         }
         None => (None, None, None, None),

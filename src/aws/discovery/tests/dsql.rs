@@ -96,6 +96,7 @@ async fn a_cluster_is_listed_with_all_its_properties() {
             engine: Some("aurora-dsql".into()),
             version: None,
             account: found[2].resource.account.clone(),
+            login_arn: Some(arn(ORDERS, "us-east-1")),
         },
         roots: Roots::Amazon,
         database: Some("postgres".into()),
