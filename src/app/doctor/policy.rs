@@ -36,7 +36,10 @@ pub(super) async fn login(
 fn finding(decision: &Decision, permission: &LoginPermission) -> Finding<()> {
     let LoginPermission { action, resource } = permission;
     match decision {
-        Decision::Allowed => Finding::ok(format_args!("IAM allows {action} on {resource}"), ()),
+        Decision::Allowed => {
+            let name = resource.rsplit(':').next().unwrap_or_default();
+            Finding::ok(format_args!("IAM allows {action} on {name}"), ())
+        }
         Decision::Conditional(keys) => Finding::warning(
             format_args!("whether IAM allows {action} depends on conditions: {}", keys.join(", ")),
             Some(format!("if the login fails, check the conditions of the policies for {resource}")),

@@ -18,7 +18,7 @@ async fn the_policies_of_a_user_are_simulated_where_that_is_permitted() {
     let key = AccessKey::long_lived();
     let world = World::new().with_key(key.clone()).without_client().start().await;
     let user = ["--user", "alice"];
-    expect_policy(&world, &user, "ok", RESOURCE, "").await;
+    expect_policy(&world, &user, "ok", "IAM allows rds-db:connect on db-", "").await;
     expect_policy(&world, &user, "ok", "/alice", "").await;
     expect_policy(&world, &[], "skipped", "--user", "").await;
     world.identities.change(&key.id, |key| key.may_connect = false);
@@ -42,12 +42,12 @@ async fn the_policies_of_a_role_with_a_path_are_found() {
     let key = AccessKey::session(Duration::from_hours(1));
     let world = World::new().with_key(key).without_client().start().await;
     let user = ["--user", "alice"];
-    expect_policy(&world, &user, "ok", RESOURCE, "").await;
+    expect_policy(&world, &user, "ok", "IAM allows", "").await;
     assert_eq!(world.aws.requests("GetRole"), 0);
     world
         .aws
         .put_role(Role::new("arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/tester", &[]));
-    expect_policy(&world, &user, "ok", RESOURCE, "").await;
+    expect_policy(&world, &user, "ok", "IAM allows", "").await;
     assert_eq!(world.aws.requests("GetRole"), 1);
     world.aws.fail(Rule::every(AwsFailure::AccessDenied).of("GetRole"));
     expect_policy(&world, &user, "skipped", "may not call iam:GetRole", "").await;
