@@ -107,6 +107,7 @@ mod tests {
             tls_open: false,
             iam: None,
             require_auth: None,
+            allowed_clients: None,
             listed_at: None,
         };
         choose(flags, &config, &target).map(|chosen| chosen.address.to_string())

@@ -1,10 +1,11 @@
 //! Which configuration keys need a restart.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::catalog::{AuthMethods, Location, StaticTarget};
+use crate::catalog::{AllowedClients, AuthMethods, Location, StaticTarget};
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
-use crate::tls::{Acceptor, ClientIdentity, Negotiation, Roots, ServerIdentity, Settings, SslMode};
+use crate::tls::{ClientAuth, ClientIdentity, Negotiation, Roots, ServerIdentity, Settings, SslMode};
 
 /// The keys that differ and have no effect before a restart. A client has chosen its upstream proxy at its start and, unless it
 /// `follows` the list of targets, its target.
@@ -25,6 +26,7 @@ pub(crate) fn changed(
         ("proxy.ssl.required", required(old) != required(new)),
         ("proxy.ssl.certificate", before.map(|files| files.0) != after.map(|files| files.0)),
         ("proxy.ssl.private_key", before.map(|files| files.1) != after.map(|files| files.1)),
+        ("proxy.ssl.client_auth", client_auth(old) != client_auth(new)),
         ("proxy.admin_addr", old.admin != new.admin),
         ("proxy.admin_hosts", old.admin_hosts != new.admin_hosts),
         ("proxy.admin_socket", old.admin_socket != new.admin_socket),
@@ -71,22 +73,35 @@ fn upstream(upstream: &Upstream) -> (&str, &UpstreamTransport, Option<Tls<'_>>, 
     (name, transport, tls, *aws_auth_only, *require_auth)
 }
 
-type Target<'a> = (&'a str, &'a Location, Option<&'a str>, Option<u16>, Tls<'a>, Option<AuthMethods>);
+type Target<'a> = (
+    &'a str,
+    &'a Location,
+    Option<&'a str>,
+    Option<u16>,
+    Tls<'a>,
+    Option<AuthMethods>,
+    Option<&'a Arc<AllowedClients>>,
+);
 
 fn target(target: &StaticTarget) -> Target<'_> {
-    let StaticTarget { name, location, database, local_port, tls, require_auth } = target;
+    let StaticTarget { name, location, database, local_port, tls, require_auth, allowed_clients } = target;
     let identity = tls.identity.as_ref().and_then(ClientIdentity::certificate);
     let tls = (tls.mode, tls.roots.as_ref(), identity, tls.server_name.as_deref(), tls.negotiation);
-    (name, location, database.as_deref(), *local_port, tls, *require_auth)
+    (name, location, database.as_deref(), *local_port, tls, *require_auth, allowed_clients.as_ref())
 }
 
 fn required(config: &Config) -> bool {
-    config.acceptor.as_ref().is_some_and(Acceptor::is_required)
+    config.acceptor.as_ref().is_some_and(|acceptor| acceptor.settings().required)
+}
+
+/// What it demands of client certificates: `proxy.ssl.client_ca` and `proxy.ssl.client_auth`.
+fn client_auth(config: &Config) -> Option<&ClientAuth> {
+    config.acceptor.as_ref().and_then(|acceptor| acceptor.settings().client_auth.as_ref())
 }
 
 /// The certificate and key files that applications see; absent without files.
 fn identity_files(config: &Config) -> Option<(&Path, &Path)> {
-    match config.acceptor.as_ref().map(Acceptor::identity) {
+    match config.acceptor.as_ref().map(|acceptor| &acceptor.settings().identity) {
         Some(ServerIdentity::Files { certificate, private_key }) => Some((certificate, private_key)),
         Some(ServerIdentity::SelfSigned { .. }) | None => None,
     }

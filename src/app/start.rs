@@ -211,6 +211,7 @@ pub(super) fn directory(config: &Config, aws: Option<&Accounts>) -> Result<Arc<D
 pub(super) fn policy(config: &Config) -> Policy {
     Policy {
         fixed: config.targets.clone(),
+        allowed_clients: config.allowed_clients(),
         front_door: Arc::clone(&config.front_door),
         acl: config.acl.clone(),
         tls: config.default_tls.clone(),

@@ -1,9 +1,10 @@
 //! Merges static and discovered targets into one list.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::{is_same, named_or_identified, only_case_differs};
-use super::{Discovered, Location, Policy, Refusal, StaticTarget, Target};
+use super::{AllowedClients, Discovered, Location, Policy, Refusal, StaticTarget, Target};
 use crate::net::HostPort;
 use crate::tls::ConnectorCache;
 
@@ -73,18 +74,23 @@ impl Merged {
 /// that it sets. The operator lists it, so the access list does not apply. The name in RDS stays, with the settings of RDS.
 pub(super) fn merge(policy: &Policy, discovered: &[Discovered], connectors: &ConnectorCache) -> Merged {
     let mut merged = Merged { max_age: policy.max_age, ..Merged::default() };
+    let mut targets = Vec::new();
     for target in &policy.fixed {
         match place(target, discovered) {
-            Ok(place) => merged.add(from_static(target, place, policy, connectors)),
+            Ok(place) => targets.push(from_static(target, place, policy, connectors)),
             Err(unlisted) => merged.unlisted.push(unlisted),
         }
     }
-    let fixed: Vec<_> = merged.targets.iter().map(|target| target.address.clone()).collect();
+    let fixed: Vec<_> = targets.iter().map(|target| target.address.clone()).collect();
     for found in discovered {
         match policy.acl.check(&found.tags, &found.related) {
             Err(refusal) if !fixed.contains(&found.address) => merged.refused.push((found.clone(), refusal)),
-            _ => merged.add(from_discovered(found, policy, connectors)),
+            _ => targets.push(from_discovered(found, policy, connectors)),
         }
+    }
+    inherit_allowed_clients(&mut targets);
+    for target in targets {
+        merged.add(target);
     }
     let key = |target: &Target| (target.name.clone(), target.address.clone());
     merged.targets.sort_by_key(key);
@@ -123,6 +129,14 @@ fn place<'a>(target: &'a StaticTarget, discovered: &'a [Discovered]) -> Result<P
     Err(Unlisted { name: target.name.clone(), dial: dial.cloned(), rds: name.clone(), problem })
 }
 
+/// The entry of `targets` without a host that has the name or the identifier of this database.
+fn allowed_clients(found: &Discovered, policy: &Policy) -> Option<Arc<AllowedClients>> {
+    let is_named = |name: &str| {
+        is_same(name, &found.name) || found.identifier.as_deref().is_some_and(|other| is_same(name, other))
+    };
+    policy.allowed_clients.iter().find(|(name, _)| is_named(name)).map(|(_, allowed)| Arc::clone(allowed))
+}
+
 fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCache) -> Target {
     Target {
         name: found.name.clone(),
@@ -136,7 +150,27 @@ fn from_discovered(found: &Discovered, policy: &Policy, connectors: &ConnectorCa
         tls_open: false,
         iam: Some(found.iam()),
         require_auth: None,
+        allowed_clients: allowed_clients(found, policy),
         listed_at: Some(found.listed_at),
+    }
+}
+
+/// Gives each target without a list the names of all lists at its address: no other name of a database leads around a list.
+fn inherit_allowed_clients(targets: &mut [Target]) {
+    let lists: Vec<_> = targets
+        .iter()
+        .filter_map(|target| {
+            let addresses = [target.address.clone(), target.dialled().clone()];
+            Some((addresses, Arc::clone(target.allowed_clients.as_ref()?)))
+        })
+        .collect();
+    for target in targets.iter_mut().filter(|target| target.allowed_clients.is_none()) {
+        let is_here = |address: &HostPort| target.address == *address || target.dialled() == address;
+        let mut here = lists.iter().filter(|(addresses, _)| addresses.iter().any(is_here)).peekable();
+        if here.peek().is_some() {
+            let joined = AllowedClients::joined(here.map(|(_, list)| list.as_ref()));
+            target.allowed_clients = Some(Arc::new(joined));
+        }
     }
 }
 
@@ -162,13 +196,14 @@ fn from_static(
         tls_open: known.is_none() && target.tls.leaves_verification_open(),
         iam: known.map(Discovered::iam),
         require_auth: target.require_auth,
+        allowed_clients: target.allowed_clients.clone(),
         listed_at: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::collections::BTreeMap;
 
     use super::super::{Acl, DefaultTls, GuardRails, IamService, Resource};
     use super::*;
@@ -201,6 +236,7 @@ mod tests {
             local_port: None,
             tls,
             require_auth: None,
+            allowed_clients: None,
         }
     }
 
@@ -208,7 +244,14 @@ mod tests {
         let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
         let settings = Settings::new(SslMode::Require, identity);
         let tls = DefaultTls { fixed: settings, rds_roots };
-        Policy { fixed, front_door: Arc::default(), acl: Acl::default(), tls, max_age: None }
+        Policy {
+            fixed,
+            allowed_clients: BTreeMap::new(),
+            front_door: Arc::default(),
+            acl: Acl::default(),
+            tls,
+            max_age: None,
+        }
     }
 
     /// The mode and the roots of each target, by name.
@@ -293,6 +336,45 @@ mod tests {
             merged.named_targets().map(|target| (&*target.name, target.guard_rails.clone())).collect();
         let none = GuardRails::default();
         assert_eq!(rails, [("my-a", guard_rails.clone()), ("my-b", none), ("a", guard_rails)]);
+    }
+
+    /// `b` is in RDS, under its own name and that of the configuration; `c` has another address.
+    #[test]
+    fn a_list_of_client_certificates_holds_for_every_name_of_an_address() {
+        let list = |name: &str| Some(Arc::new(AllowedClients::new(vec![name.to_owned()])));
+        let named = |name: &str, host: &str, allowed_clients| StaticTarget {
+            name: name.into(),
+            allowed_clients,
+            ..fixed(host, Overrides::default())
+        };
+        let targets = vec![
+            named("none", "b", None),
+            named("one", "b", list("one")),
+            named("other", "b", list("other")),
+            named("rest", "c", None),
+        ];
+        let found = [discovered("b", "eu-west-1"), discovered("d", "eu-west-1")];
+        let mut policy = policy(targets, None);
+        policy.allowed_clients.extend(list("d").map(|list| ("D".to_owned(), list)));
+        let merged = merge(&policy, &found, &ConnectorCache::default());
+        let mut lists: Vec<_> = merged
+            .named_targets()
+            .map(|target| {
+                (target.name.as_str(), target.allowed_clients.as_ref().map(|list| format!("{list:?}")))
+            })
+            .collect();
+        lists.sort();
+        let shown = |names: &str| Some(format!("AllowedClients([{names}])"));
+        let both = shown(r#""one", "other""#);
+        let expected = [
+            ("b", both.clone()),
+            ("d", shown(r#""d""#)),
+            ("none", both),
+            ("one", shown(r#""one""#)),
+            ("other", shown(r#""other""#)),
+            ("rest", None),
+        ];
+        assert_eq!(lists, expected);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The targets: their tags and access list, the directory that finds them, and the ports to the outside.
 
 mod acl;
+mod allowed_clients;
 mod auth_methods;
 mod aws_clock;
 mod aws_identity;
@@ -29,6 +30,7 @@ mod token;
 mod token_error;
 
 pub use acl::{Acl, Refusal, Related, RelatedKind, Tag};
+pub use allowed_clients::AllowedClients;
 pub use auth_methods::{AuthMethod, AuthMethods, InvalidAuthMethods};
 pub use aws_clock::{AwsClock, ClockDifference};
 pub use aws_identity::{AwsAccount, AwsIdentity, IamRole};

@@ -1,10 +1,11 @@
 //! The targets of configuration and discovery.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Acl, AuthMethods, FrontDoor, GuardRails, ListedAt, Related, Resource, Tag};
+use super::{Acl, AllowedClients, AuthMethods, FrontDoor, GuardRails, ListedAt, Related, Resource, Tag};
 use crate::net::HostPort;
 use crate::tls::{Connector, Overrides, Roots, Settings, SslMode};
 
@@ -33,6 +34,8 @@ pub struct Target {
     pub iam: Option<Iam>,
     /// The login methods that it may use; absent: all, or where its certificate is not verified, those that give nothing away.
     pub require_auth: Option<AuthMethods>,
+    /// The client certificates that may reach it; absent: all connections may.
+    pub allowed_clients: Option<Arc<AllowedClients>>,
     /// When RDS listed it; absent for a target of the configuration.
     pub listed_at: Option<ListedAt>,
 }
@@ -97,6 +100,8 @@ pub struct StaticTarget {
     pub tls: Overrides,
     /// The login methods that it may use, where the configuration has them.
     pub require_auth: Option<AuthMethods>,
+    /// The client certificates that may reach it, where the configuration names them.
+    pub allowed_clients: Option<Arc<AllowedClients>>,
 }
 
 /// Where a target of the configuration is.
@@ -151,6 +156,8 @@ pub struct Discovered {
 pub struct Policy {
     /// The targets of the configuration.
     pub fixed: Vec<StaticTarget>,
+    /// The client certificates that may reach a discovered database, by its name in `targets`.
+    pub allowed_clients: BTreeMap<String, Arc<AllowedClients>>,
     /// Which of the targets connections get that name none.
     pub front_door: Arc<FrontDoor>,
     /// Which discovered databases may be used.

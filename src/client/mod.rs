@@ -43,18 +43,15 @@ pub enum UpstreamMode {
 
 impl Role for Client {
     async fn authorize(&self, request: Request) -> Result<Route, Failure> {
-        let Request { opening, door } = request;
-        let (target, action) = match opening {
-            Opening::Startup(mut startup) => {
-                let target = self.targets.of_session(&door, &mut startup)?;
-                let login = self.login(&target, startup).await?;
-                (target, Action::Session(login))
-            }
-            Opening::Cancel(cancel) => {
-                let target = self.targets.of_cancel(&door)?;
-                let packet = self.cancel(&target, cancel)?;
-                (target, Action::Cancel(packet))
-            }
+        let Request { mut opening, door } = request;
+        let target = match &mut opening {
+            Opening::Startup(startup) => self.targets.of_session(&door, startup)?,
+            Opening::Cancel(_) => self.targets.of_cancel(&door)?,
+        };
+        door.admit(&target).map_err(Failure::Door)?;
+        let action = match opening {
+            Opening::Startup(startup) => Action::Session(self.login(&target, startup).await?),
+            Opening::Cancel(cancel) => Action::Cancel(self.cancel(&target, cancel)?),
         };
         let hop = match &self.upstream_mode {
             UpstreamMode::PasswordInStartup(hop) | UpstreamMode::AuthOnly(hop) => hop.clone(),

@@ -193,6 +193,7 @@ mod tests {
             tls_open: false,
             iam: None,
             require_auth: None,
+            allowed_clients: None,
             listed_at: None,
         })
     }
@@ -264,7 +265,7 @@ mod tests {
         let own = Door::of("orders");
         assert_eq!(at(&own, Some("prod")), Ok(("orders".into(), Some("prod".into()))));
         assert_eq!(at(&own, None), Ok(("orders".into(), None)));
-        let tls = |name: &str| Door { target: None, server_name: Some(name.into()) };
+        let tls = |name: &str| Door { server_name: Some(name.into()), ..Door::shared() };
         let orders = Ok(("orders".to_owned(), Some("prod".to_owned())));
         assert_eq!(at(&tls("orders.localhost"), Some("prod")), orders);
         assert_eq!(at(&tls("Orders.LOCALHOST"), Some("prod")), orders);

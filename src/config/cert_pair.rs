@@ -74,22 +74,11 @@ impl CertPair {
 
     /// The key whose file the error is about; absent if it is about another file or none.
     pub(super) fn key_of(&self, error: &TlsError) -> Option<&KeyPath> {
-        let certificate_first = [&self.certificate, &self.private_key];
-        let (path, keys) = match error {
+        let path = error.path()?;
+        let keys = match error {
             // Both keys may name one file, in which a certificate was found before.
-            TlsError::Empty { what: PemItem::PrivateKey, path } => {
-                (path, [&self.private_key, &self.certificate])
-            }
-            TlsError::Empty { what: PemItem::Certificate, path }
-            | TlsError::Unreadable { path, .. }
-            | TlsError::Unusable { path, .. } => (path, certificate_first),
-            TlsError::NoSystemRoots { .. }
-            | TlsError::NoRdsRoots { .. }
-            | TlsError::CaWithoutRoots
-            | TlsError::Setup(_)
-            | TlsError::Handshake(_)
-            | TlsError::OwnCertificate { .. }
-            | TlsError::HungUp(_) => return None,
+            TlsError::Empty { what: PemItem::PrivateKey, .. } => [&self.private_key, &self.certificate],
+            _ => [&self.certificate, &self.private_key],
         };
         keys.into_iter().find(|(_, file)| file == path).map(|(key, _)| key)
     }

@@ -15,7 +15,9 @@
 //! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a
 //! [`key_error::KeyError`] at a key path; `locate` finds its line.
 
+mod acceptor;
 mod accounts;
+mod allowed_clients;
 mod aws_scalars;
 mod booleans;
 mod cert_pair;
@@ -53,6 +55,7 @@ mod suggestion;
 mod targets;
 mod text;
 mod timeouts;
+mod tls_scalars;
 mod tree;
 mod upstream;
 

@@ -10,8 +10,9 @@ use tracing::level_filters::LevelFilter;
 
 use super::aws_scalars::{ExternalId, ProfileName, RegionName, RoleArn, SessionName, SsoLogin};
 use super::one_or_many::OneOrMany;
-use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText, ServerName};
+use super::scalars::{HostName, ListenAddress, MaxAge, Parsed, PathText};
 use super::settings::{Drain, OnFull};
+use super::tls_scalars::{ClientAuthMode, ClientName, ServerName};
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
 use crate::tls::{Negotiation, SslMode};
@@ -93,6 +94,8 @@ pub(super) struct ProxySsl {
     pub(super) required: Option<bool>,
     pub(super) certificate: Option<Parsed<PathText>>,
     pub(super) private_key: Option<Parsed<PathText>>,
+    pub(super) client_ca: Option<Parsed<PathText>>,
+    pub(super) client_auth: Option<Parsed<ClientAuthMode>>,
     pub(super) client_certificate: Option<Parsed<PathText>>,
     pub(super) client_private_key: Option<Parsed<PathText>>,
 }
@@ -163,6 +166,7 @@ pub(super) struct Target {
     pub(super) host: Option<Parsed<HostPort>>,
     pub(super) rds: Option<String>,
     pub(super) server_names: Vec<Parsed<ServerName>>,
+    pub(super) allowed_client_names: Option<Vec<Parsed<ClientName>>>,
     pub(super) database: Option<String>,
     pub(super) local_port: Option<Parsed<u16>>,
     pub(super) ssl: Option<Ssl>,

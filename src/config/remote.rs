@@ -1,6 +1,7 @@
 //! Whether a client may accept connections from other machines. Each of them would get the identity of the client's user, so
 //! the configuration must say it.
 
+use super::acceptor::requires_client_certificates;
 use super::error::ConfigError;
 use super::key_error::{KeyError, quoted};
 use super::key_path::KeyPath;
@@ -12,12 +13,12 @@ use crate::net::Address;
 /// Why it is refused, and the lines to change. It follows the address.
 const REFUSAL: &str = "is not a loopback address, and every machine that reaches it could log in with your AWS identity; \
                        use 127.0.0.1, or add the line `allow_remote: true` below `proxy:` (a container needs that line: \
-                       publish its port at 127.0.0.1 only)";
+                       publish its port at 127.0.0.1 only), or require client certificates with `client_auth: require` below \
+                       `ssl:`";
 
-/// Whether the configuration allows it.
+/// Whether the configuration allows it: in words, or because every application has to show a client certificate.
 pub(super) fn is_allowed(proxy: &Proxy) -> bool {
-    // Required client certificates are to allow it too: the condition belongs here, and nowhere else.
-    proxy.allow_remote.unwrap_or(false)
+    proxy.allow_remote.unwrap_or(false) || requires_client_certificates(&proxy.ssl)
 }
 
 /// Refuses an address for a client that is an IP address beyond loopback, `:PORT` included. [`Config::check_bound`] checks

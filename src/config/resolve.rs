@@ -7,22 +7,25 @@ use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
 
-use super::cert_pair::{self, RawCertPair};
+use super::cert_pair;
 use super::connectors::Connectors;
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::key_error::KeyError;
 use super::key_path::KeyPath;
 use super::mode::Mode;
-use super::raw::{Proxy, ProxySsl, RawConfig, Ssl, Tag, TargetAcl};
+use super::raw::{Proxy, RawConfig, Ssl, Tag, TargetAcl};
 use super::remark::Remark;
 use super::scalars::Parsed;
-use super::settings::{Addresses, Config, Rds, SELF_SIGNED_HOSTS};
-use super::{accounts, front_door, identity, other_mode, remote, targets, timeouts, upstream};
+use super::settings::{Addresses, Config, Rds};
+use super::{
+    acceptor, accounts, allowed_clients, front_door, identity, other_mode, remote, targets, timeouts,
+    upstream,
+};
 use crate::catalog::{self, Acl, DefaultTls};
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
-use crate::tls::{Acceptor, Overrides, Roots, ServerIdentity, SslMode};
+use crate::tls::{Overrides, Roots, SslMode};
 
 /// Adds the defaults of `mode`, refuses contradictions, and loads the certificates that the mode uses. `locate` adds the
 /// position to an error that counts only later.
@@ -38,6 +41,7 @@ pub(super) fn resolve(
     let connectors = Connectors::new(&section, &raw.proxy.ssl, environment)?;
     let default_tls = default_tls(&raw, mode, &connectors)?;
     let front_door = Arc::new(front_door::resolve(&raw, mode)?);
+    allowed_clients::check(&raw)?;
     let mut upstreams = BTreeMap::new();
     for (name, entry) in raw.upstream_proxies {
         if mode.dials_upstreams() {
@@ -66,7 +70,7 @@ pub(super) fn resolve(
         max_age: timeouts::max_age(raw.rds.max_age.map(|age| age.0))?,
     };
     Ok(Config {
-        acceptor: acceptor(&section, &raw.proxy.ssl, mode, environment)?,
+        acceptor: acceptor::resolve(&section, &raw.proxy.ssl, mode, environment)?,
         upstreams,
         targets,
         named,
@@ -79,8 +83,8 @@ pub(super) fn resolve(
         listen,
         listen_refused: refused.err().map(|error| Arc::new(locate(error))),
         allow_remote,
-        // A listener beyond loopback is open to them anyway.
-        allow_other_users: allow_remote || raw.proxy.allow_other_users.unwrap_or(false),
+        // A listener that other machines may reach without a certificate is open to them anyway.
+        allow_other_users: [raw.proxy.allow_remote, raw.proxy.allow_other_users].contains(&Some(true)),
         admin: raw.proxy.admin_addr.map(|address| address.0.0),
         admin_hosts: raw.proxy.admin_hosts.into_iter().map(|name| name.0.0).collect(),
         admin_socket,
@@ -122,38 +126,6 @@ fn default_tls(raw: &RawConfig, mode: Mode, connectors: &Connectors<'_>) -> Resu
     }
     connectors.check(checked, &root)?;
     Ok(tls)
-}
-
-fn acceptor(
-    section: &KeyPath,
-    ssl: &ProxySsl,
-    mode: Mode,
-    environment: &Environment,
-) -> Result<Option<Acceptor>, KeyError> {
-    let raw = RawCertPair {
-        section,
-        certificate: ("certificate", ssl.certificate.as_ref()),
-        private_key: ("private_key", ssl.private_key.as_ref()),
-    };
-    let pair = raw.files(environment)?;
-    let required = ssl.required.unwrap_or(false);
-    if !ssl.enabled.unwrap_or(false) {
-        let reason = "TLS is off here, so this would refuse every connection; set `enabled: true` as well";
-        let contradiction = KeyError::of_value(section.key("required"), reason);
-        return if required { Err(contradiction) } else { Ok(None) };
-    }
-    let identity = match &pair {
-        Some(pair) => pair.server_identity(),
-        None => ServerIdentity::SelfSigned { hosts: SELF_SIGNED_HOSTS.map(String::from).into() },
-    };
-    let acceptor = match mode {
-        Mode::Server => Acceptor::selecting_extension(identity),
-        Mode::Client | Mode::DirectClient => Acceptor::new(identity),
-    };
-    acceptor.map(|acceptor| Some(acceptor.required(required))).map_err(|error| {
-        let key = pair.as_ref().and_then(|pair| pair.key_of(&error)).unwrap_or(section);
-        KeyError::of_value(key.clone(), error.to_string())
-    })
 }
 
 fn limits(proxy: &Proxy, mode: Mode) -> Result<Limits, KeyError> {

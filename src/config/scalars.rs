@@ -1,19 +1,16 @@
-//! Parses the text of one value: addresses, ports, durations, numbers, modes, paths.
+//! Parses the text of one value: addresses, ports, durations, numbers, paths.
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use rustls::pki_types::DnsName;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use tracing::level_filters::LevelFilter;
 
 use super::settings::{Drain, OnFull};
-use crate::catalog::{AuthMethods, WILDCARD};
+use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
-use crate::tls::{Negotiation, SslMode};
 
 /// A type that is parsed from the text of a value.
 pub(super) trait Scalar: Sized {
@@ -59,10 +56,6 @@ pub(super) struct MaxAge(pub(super) Option<Duration>);
 #[derive(Clone)]
 pub(super) struct HostName(pub(super) String);
 
-/// A TLS server name (SNI), or `*.` and the rest of one.
-#[derive(Clone)]
-pub(super) struct ServerName(pub(super) String);
-
 /// The path of a file, not yet expanded.
 #[derive(Clone)]
 pub(super) struct PathText(pub(super) String);
@@ -90,18 +83,6 @@ impl Scalar for HostName {
     fn read(text: &str) -> Option<Self> {
         let part_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         (!text.is_empty() && text.bytes().all(part_of_name)).then(|| Self(text.to_owned()))
-    }
-}
-
-impl Scalar for ServerName {
-    const EXPECTED: &'static str = "a host name such as orders.db.example, or one with `*.` for its first label; clients send no IP address";
-
-    fn read(text: &str) -> Option<Self> {
-        let name = text.strip_prefix(WILDCARD).unwrap_or(text);
-        // As in the certificate, whose names are those of the connection.
-        let is_name =
-            DnsName::try_from(name).is_ok() && !name.ends_with('.') && name.parse::<IpAddr>().is_err();
-        is_name.then(|| Self(text.to_owned()))
     }
 }
 
@@ -150,22 +131,6 @@ impl Scalar for MaxAge {
 
     fn read(text: &str) -> Option<Self> {
         if text == "forever" { Some(Self(None)) } else { Duration::read(text).map(|age| Self(Some(age))) }
-    }
-}
-
-impl Scalar for SslMode {
-    const EXPECTED: &'static str = "one of disable, prefer, require, verify-ca, verify-full";
-
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-}
-
-impl Scalar for Negotiation {
-    const EXPECTED: &'static str = "postgres or direct";
-
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
     }
 }
 

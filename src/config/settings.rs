@@ -12,11 +12,12 @@ use tracing::level_filters::LevelFilter;
 use super::error::ConfigError;
 use super::remark::Remark;
 use crate::catalog::{
-    Acl, AuthMethods, AwsAccount, AwsIdentity, DefaultTls, FrontDoor, PortForward, StaticTarget,
+    Acl, AllowedClients, AuthMethods, AwsAccount, AwsIdentity, DefaultTls, FrontDoor, PortForward,
+    StaticTarget,
 };
 use crate::net::{Address, HostPort};
 use crate::session::Limits;
-use crate::tls::{Acceptor, ClientIdentity, Connector, ServerIdentity, SslMode};
+use crate::tls::{Acceptor, ClientIdentity, Connector, SslMode};
 
 /// The names in certificates that are generated at start.
 pub const SELF_SIGNED_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
@@ -98,10 +99,7 @@ impl Config {
         let identities = targets.chain([&self.default_tls.fixed.identity]);
         let client_certificates = upstreams.chain(identities.filter_map(ClientIdentity::certificate));
         let mut files: Vec<_> = client_certificates.map(Path::to_owned).collect();
-        match self.acceptor.as_ref().map(Acceptor::identity) {
-            Some(ServerIdentity::Files { certificate, .. }) => files.push(certificate.clone()),
-            Some(ServerIdentity::SelfSigned { .. }) | None => {}
-        }
+        files.extend(self.acceptor.iter().flat_map(|acceptor| acceptor.settings().certificates()));
         files.sort();
         files.dedup();
         files
@@ -164,6 +162,8 @@ pub struct Named {
     pub database: Option<String>,
     /// The port the client listens on for it.
     pub local_port: Option<u16>,
+    /// The client certificates that may reach it; absent: all connections may.
+    pub allowed_clients: Option<Arc<AllowedClients>>,
 }
 
 /// Discovery of databases.

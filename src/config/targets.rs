@@ -1,13 +1,15 @@
 //! Resolves `targets`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::allowed_clients;
 use super::key_error::KeyError;
 use super::key_path::KeyPath;
 use super::raw::{Ssl, Target};
 use super::settings::{Config, Named};
 use super::upstream::not_empty;
-use crate::catalog::{self, Location, StaticTarget};
+use crate::catalog::{self, AllowedClients, Location, StaticTarget};
 use crate::tls::Overrides;
 
 /// The entries with a host, and those without one by name.
@@ -24,6 +26,7 @@ pub(super) fn resolve(
         let section = KeyPath::of(&["targets", &name]);
         let tls = entry.ssl.as_ref().map(|ssl| overrides(&section.key("ssl"), ssl)).transpose()?;
         let rds = not_empty(entry.rds.clone());
+        let allowed_clients = allowed_clients::of(&entry);
         let location = match (entry.host.as_ref().map(|host| host.0.clone()), rds) {
             (Some(host), None) => Location::Host(host),
             (dial, Some(name)) if discovery => Location::Rds { name, dial },
@@ -43,6 +46,7 @@ pub(super) fn resolve(
             local_port: entry.local_port.map(|port| port.0),
             tls: tls.unwrap_or_default(),
             require_auth: entry.require_auth.map(|methods| methods.0),
+            allowed_clients,
         });
     }
     Ok((targets, named))
@@ -51,16 +55,19 @@ pub(super) fn resolve(
 /// An entry without a host is about a database that RDS lists. It grants nothing: the access list still decides.
 fn without_host(section: KeyPath, entry: Target, discovery: bool) -> Result<Named, KeyError> {
     let has_server_names = !entry.server_names.is_empty();
-    let named =
-        Named { database: not_empty(entry.database), local_port: entry.local_port.map(|port| port.0) };
+    let named = Named {
+        allowed_clients: allowed_clients::of(&entry),
+        database: not_empty(entry.database),
+        local_port: entry.local_port.map(|port| port.0),
+    };
     let reason = if !discovery {
         "the key `host` is missing here; with `rds.enabled: false` there is no other way to find the database"
     } else if entry.ssl.is_some()
         || entry.require_auth.is_some()
         || (named == Named::default() && !has_server_names)
     {
-        "the key `host` is missing here; without it, an entry can set only `local_port`, `database` and `server_names` of \
-         the RDS database with this name"
+        "the key `host` is missing here; without it, an entry can set only `local_port`, `database`, `server_names` and \
+         `allowed_client_names` of the RDS database with this name"
     } else {
         return Ok(named);
     };
@@ -78,6 +85,15 @@ impl Config {
             target.database = named.database.clone().or(target.database);
         }
         target
+    }
+
+    /// The client certificates that may reach discovered databases, by their names in `targets`.
+    #[must_use]
+    pub fn allowed_clients(&self) -> BTreeMap<String, Arc<AllowedClients>> {
+        let of = |(name, named): (&String, &Named)| {
+            Some((name.clone(), Arc::clone(named.allowed_clients.as_ref()?)))
+        };
+        self.named.iter().filter_map(of).collect()
     }
 
     /// The keys of `targets` without a host whose names none of these targets has.

@@ -33,7 +33,7 @@ impl Role for Server {
     async fn authorize(&self, request: Request) -> Result<Route, Failure> {
         let Request { opening, door } = request;
         match opening {
-            Opening::Startup(startup) if startup.get(HOST).is_some() => self.route(startup).await,
+            Opening::Startup(startup) if startup.get(HOST).is_some() => self.route(startup, &door).await,
             Opening::Startup(startup) => {
                 let server_name = door.server_name.clone();
                 let target = self.at_front_door(&door, DoorError::NoTarget { server_name }).await?;
@@ -71,11 +71,13 @@ impl Server {
     async fn at_front_door(&self, door: &Door, unnamed: DoorError) -> Result<Target, Failure> {
         let front_door = self.directory.front_door();
         let name = front_door.target(door.server_name.as_deref()).ok_or(Failure::Door(unnamed))?;
-        self.directory.by_name(name).await.map_err(Failure::Lookup)
+        let target = self.directory.by_name(name).await.map_err(Failure::Lookup)?;
+        door.admit(&target).map_err(Failure::Door)?;
+        Ok(target)
     }
 
     /// The route of a client of this program.
-    async fn route(&self, mut startup: StartupMessage) -> Result<Route, Failure> {
+    async fn route(&self, mut startup: StartupMessage, door: &Door) -> Result<Route, Failure> {
         if self.directory.front_door().refuses_host {
             return Err(Failure::Door(DoorError::HostParameter));
         }
@@ -85,6 +87,7 @@ impl Server {
         let cancel = startup.remove(CANCEL);
         drop(startup.remove(VERSION));
         let target = self.directory.by_host(&address).await.map_err(Failure::Lookup)?;
+        door.admit(&target).map_err(Failure::Door)?;
         let action = if let Some(cancel) = cancel {
             let cancel = CancelRequest::from_parameter(cancel.expose()).map_err(Failure::Application)?;
             Action::Cancel(FirstPacket::Cancel(cancel))

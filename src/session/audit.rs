@@ -26,6 +26,8 @@ pub(super) struct Record {
     application_name: String,
     /// Of a client that this process requested it from; else empty.
     client_version: String,
+    /// The subject of the application's verified client certificate; else empty.
+    client_subject: String,
     /// The signer of the IAM token, verified by the database.
     identity: String,
     /// The signer that the token names, not verified.
@@ -48,6 +50,7 @@ impl Record {
             database: String::new(),
             application_name: String::new(),
             client_version: String::new(),
+            client_subject: String::new(),
             identity: String::new(),
             identity_claimed: String::new(),
             app_tls: "off",
@@ -63,6 +66,8 @@ impl Record {
         self.target = target.unwrap_or_default();
         self.steps.done("negotiate");
         self.app_tls = app.stream().tls_version().unwrap_or("off");
+        self.client_subject =
+            request.door.client.as_ref().map(|client| short(client.subject.clone())).unwrap_or_default();
         if let Opening::Startup(startup) = &request.opening {
             self.user = short(startup.text("user").unwrap_or_default());
             self.database = database(startup);
@@ -111,6 +116,7 @@ impl Record {
             database,
             application_name,
             client_version,
+            client_subject,
             identity,
             identity_claimed,
             app_tls,
@@ -118,8 +124,8 @@ impl Record {
             ..
         } = self;
         info!(
-            %peer, target, user, database, application_name, client_version, identity, identity_claimed, app_tls,
-            hop_tls, handshake_ms = millis(self.began), "session began"
+            %peer, target, user, database, application_name, client_version, client_subject, identity,
+            identity_claimed, app_tls, hop_tls, handshake_ms = millis(self.began), "session began"
         );
     }
 
@@ -148,6 +154,7 @@ impl Record {
             database,
             application_name,
             client_version,
+            client_subject,
             identity,
             identity_claimed,
             app_tls,
@@ -158,8 +165,8 @@ impl Record {
         metrics::session_ended(target, ended_by, outcome);
         let (sqlstate, error) = last_error(splice, end);
         info!(
-            %peer, target, user, database, application_name, client_version, identity, identity_claimed, app_tls,
-            hop_tls, sent = splice.sent(), received = splice.received(), duration_ms = millis(self.began),
+            %peer, target, user, database, application_name, client_version, client_subject, identity,
+            identity_claimed, app_tls, hop_tls, sent = splice.sent(), received = splice.received(), duration_ms = millis(self.began),
             ended_by, outcome, sqlstate, error, "session ended"
         );
     }
@@ -196,6 +203,7 @@ impl Record {
                 database: self.database.clone(),
                 application_name: self.application_name.clone(),
                 client_version: self.client_version.clone(),
+                client_subject: self.client_subject.clone(),
                 identity_claimed: self.identity_claimed.clone(),
                 fault: fault.name(),
                 reason: reason.name(),

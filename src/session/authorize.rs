@@ -8,8 +8,8 @@ use super::{Door, Failure, Opening};
 use crate::catalog::{AuthMethods, AwsClock, Dial, IamService, PersonLogin, Signer, Target, TokenRule};
 use crate::net::Address;
 use crate::secret::Secret;
-use crate::tls::Connector;
-use crate::wire::{ErrorResponse, FirstPacket, StartupMessage};
+use crate::tls::{Connector, VerifiedClient};
+use crate::wire::{CancelRequest, ErrorResponse, FirstPacket, StartupMessage};
 
 /// The startup parameter that names the target, as `ADDRESS:PORT`.
 ///
@@ -47,6 +47,15 @@ pub struct Request {
 }
 
 impl Request {
+    /// The request that cancels the query of a session of this application with this target.
+    pub(super) fn to_cancel(
+        cancel: CancelRequest,
+        target: &str,
+        client: Option<Arc<VerifiedClient>>,
+    ) -> Self {
+        Self { opening: Opening::Cancel(cancel), door: Door { client, ..Door::of(target) } }
+    }
+
     /// Whether this may be a cancel request, which is served beyond the limits too. From a client it arrives as a startup
     /// packet with a parameter; whether that counts is decided by the role.
     pub(super) fn may_cancel(&self) -> bool {

@@ -92,6 +92,10 @@ impl Failure {
                 Reason::CancelWithoutTarget
             }
             Self::Door(DoorError::NoTarget { .. }) => Reason::NoTarget,
+            Self::Door(DoorError::Certificate(_)) => Reason::ClientCertificate,
+            Self::Door(DoorError::ClientNotAllowed { .. } | DoorError::NoClientCertificate { .. }) => {
+                Reason::ClientNotAllowed
+            }
             Self::CancelRefused(_) => Reason::CancelRefused,
             Self::Lookup(LookupError::Refused { .. }) => Reason::TargetAcl,
             Self::Lookup(LookupError::TooOld { .. }) => Reason::ListTooOld,

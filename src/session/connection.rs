@@ -60,8 +60,7 @@ pub(super) struct Admitted {
 /// Serves the connection from its first byte to its last.
 pub(super) async fn serve_connection<R: Role>(engine: &Engine<R>, admitted: Admitted, shutdown: &Shutdown) {
     let Admitted { id, accepted: Accepted { socket, peer }, door, permit } = admitted;
-    let permit = Permit::Pending(permit);
-    let limits = engine.limits();
+    let (limits, permit) = (engine.limits(), Permit::Pending(permit));
     let mut connection = Connection { engine, id, limits, peer, permit, record: Record::new(peer) };
     // Boxed, so that a session in its long second phase does not carry the state of its short first one.
     match Box::pin(connection.establish(socket, &door, shutdown)).await {
@@ -97,24 +96,25 @@ impl<R: Role> Connection<'_, R> {
         let other_user = self.engine.other_user(&socket);
         let negotiation = negotiate(socket, self.engine.acceptor.as_ref());
         let doing = "waiting for the application's startup packet";
-        let (mut app, opening) = tokio::select! {
+        let negotiated = tokio::select! {
             negotiated = deadline.blaming(Fault::Application, doing, negotiation) => negotiated?,
             () = self.permit.dropped() => return Err(Failure::PendingDropped.into()),
             // Before the startup packet there is nothing to answer.
             () = shutdown.ended() => return Err(Failure::ShuttingDown.into()),
         };
-        let request = self.engine.request(opening, door, &app);
-        let target = self.engine.role.target_name(&request);
-        self.record.negotiated(&app, &request, target);
+        let refusal = self.engine.refusal(self.peer, &negotiated, other_user);
+        let (mut app, request) = self.engine.request(negotiated, door);
+        self.record.negotiated(&app, &request, self.engine.role.target_name(&request));
         let is_cancel = matches!(request.opening, Opening::Cancel(_));
-        if let Some(failure) = self.engine.refusal(self.peer, app.stream(), is_cancel, other_user) {
-            // The sender of a cancel request expects no answer.
-            return Err(Refused { app: (!is_cancel).then_some(app), failure });
+        // The sender of a cancel request expects no answer.
+        let refused = |app, failure| Refused { app: (!is_cancel).then_some(app), failure };
+        if let Some(failure) = refusal {
+            return Err(refused(app, failure));
         }
         // A connection beyond the limits is not worth a lookup or a token.
         let mut slot = match self.engine.slot(&self.limits, self.peer, request.may_cancel()) {
             Ok(slot) => slot,
-            Err(failure) => return Err(Refused { app: Some(app), failure }),
+            Err(failure) => return Err(refused(app, failure)),
         };
         let beyond_limits = slot.refused.take();
         self.permit = Permit::Slot(Arc::new(slot));
@@ -124,7 +124,7 @@ impl<R: Role> Connection<'_, R> {
         };
         match reached {
             Ok(reached) => Ok((app, reached)),
-            Err(failure) => Err(Refused { app: Some(app), failure }),
+            Err(failure) => Err(refused(app, failure)),
         }
     }
 
@@ -137,6 +137,7 @@ impl<R: Role> Connection<'_, R> {
         beyond_limits: Option<Failure>,
         deadline: &mut Deadline,
     ) -> Result<Reached, Failure> {
+        let client = request.door.client.clone();
         let (person, authorizing) = (self.engine.role.person_login(), self.engine.role.authorize(request));
         let route = deadline.while_person_logs_in(&person, authorizing).await?;
         self.record.authorized(&route);
@@ -167,8 +168,7 @@ impl<R: Role> Connection<'_, R> {
                     self.record.count_client();
                 }
                 let kept_key = self.engine.keep_cancel_key(logged_in.cancel.as_ref(), &target);
-                let request = |cancel| Request { opening: Opening::Cancel(cancel), door: Door::of(&target) };
-                let cancel = logged_in.cancel.map(request);
+                let cancel = logged_in.cancel.map(|cancel| Request::to_cancel(cancel, &target, client));
                 Ok(Reached::Session(Box::new(Session { stream, hop, cancel, kept_key })))
             }
         }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::catalog::Target;
+use crate::tls::{ClientCertificateError, VerifiedClient};
+
 /// Where a connection came in. The role chooses the target by it, before it looks into the packet.
 #[derive(Clone, Default)]
 pub struct Door {
@@ -10,13 +13,15 @@ pub struct Door {
     pub target: Option<Arc<str>>,
     /// The server name of the application's TLS session (SNI); absent without TLS, or if the application sent none.
     pub server_name: Option<String>,
+    /// The application by its verified client certificate; absent if it sent none, or none was requested.
+    pub client: Option<Arc<VerifiedClient>>,
 }
 
 impl Door {
     /// The listener of one target.
     #[must_use]
     pub fn of(target: &str) -> Self {
-        Self { target: Some(target.into()), server_name: None }
+        Self { target: Some(target.into()), ..Self::default() }
     }
 
     /// A listener for several targets, or for those that the packet names.
@@ -24,9 +29,24 @@ impl Door {
     pub fn shared() -> Self {
         Self::default()
     }
+
+    /// Refuses an application whose client certificate has none of the names that the target allows. Each role calls it for the
+    /// target of every session and cancel request, whatever led to that target.
+    pub fn admit(&self, target: &Target) -> Result<(), DoorError> {
+        let Some(allowed) = &target.allowed_clients else { return Ok(()) };
+        let target = target.name.clone();
+        match self.client.as_deref() {
+            client if allowed.allow(client) => Ok(()),
+            Some(client) => {
+                let names: Vec<_> = client.names().collect();
+                Err(DoorError::ClientNotAllowed { target, names: names.join(", ") })
+            }
+            None => Err(DoorError::NoClientCertificate { target }),
+        }
+    }
 }
 
-/// The door by which a connection came in leads to no target.
+/// The door by which a connection came in leads to no target, or is closed to the application.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DoorError {
     /// The application named no database.
@@ -69,6 +89,25 @@ pub enum DoorError {
         "the startup parameter \"host\" is not accepted here, because proxy.accept_host_parameter is false"
     )]
     HostParameter,
+    /// The listener does not accept its client certificate, or the lack of one.
+    #[error("{0}")]
+    Certificate(ClientCertificateError),
+    /// The target does not allow its client certificate.
+    #[error(
+        "the target \"{target}\" does not allow this client certificate: allowed_client_names has none of its names ({names})"
+    )]
+    ClientNotAllowed {
+        /// The name of the target.
+        target: String,
+        /// Those in the certificate.
+        names: String,
+    },
+    /// The target allows certain client certificates, and the application sent none.
+    #[error("the target \"{target}\" is for certain client certificates, and the application sent none")]
+    NoClientCertificate {
+        /// The name of the target.
+        target: String,
+    },
     /// The cancel request is for no session of this process.
     #[error("no session of this client has the key of this cancel request")]
     UnknownKey,

@@ -11,10 +11,11 @@ use super::dropped_log::DroppedLog;
 use super::gauges::Gauges;
 use super::live::LiveSessions;
 use super::logins::Logins;
+use super::negotiate::Negotiated;
 use super::refusal_log::RefusalLog;
 use super::slots::{Slot, Slots};
-use super::{Door, Failure, Limits, Opening, Request, Role, metrics};
-use crate::net::{Framed, Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket, Stream};
+use super::{Door, DoorError, Failure, Limits, Opening, Request, Role, metrics};
+use crate::net::{Framed, Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket};
 use crate::tls::Acceptor;
 use crate::wire::CancelRequest;
 
@@ -108,20 +109,22 @@ impl<R: Role> Engine<R> {
     pub(super) fn refusal(
         &self,
         peer: Peer,
-        app: &Stream,
-        is_cancel: bool,
+        negotiated: &Negotiated,
         other_user: Option<Failure>,
     ) -> Option<Failure> {
-        let plaintext = self.refuses_plaintext(peer) && !app.is_tls();
+        let is_cancel = matches!(negotiated.opening, Opening::Cancel(_));
+        let plaintext = self.refuses_plaintext(peer) && !negotiated.app.stream().is_tls();
         // Some drivers close as soon as they have sent a cancel request. Its key proves enough.
         let other_user =
             other_user.filter(|user| !(is_cancel && matches!(user, Failure::ApplicationGone(_))));
-        other_user.or(plaintext.then_some(Failure::Plaintext))
+        let certificate = || negotiated.client.as_ref().err().cloned().map(DoorError::Certificate);
+        other_user.or(plaintext.then_some(Failure::Plaintext)).or_else(|| certificate().map(Failure::Door))
     }
 
     /// Whether this peer must use TLS. A Unix socket does not leave the machine, and libpq makes no TLS there.
     fn refuses_plaintext(&self, peer: Peer) -> bool {
-        peer != Peer::Unix && self.acceptor.as_ref().is_some_and(Acceptor::is_required)
+        peer != Peer::Unix
+            && self.acceptor.as_ref().is_some_and(|acceptor| acceptor.settings().refuses_plaintext())
     }
 
     /// The refusal of a process of another user.
@@ -152,14 +155,17 @@ impl<R: Role> Engine<R> {
     }
 
     /// The request of a connection that came in by this door. A cancel request at a shared door gets the target of its session.
-    pub(super) fn request(&self, opening: Opening, door: &Door, app: &Framed) -> Request {
+    pub(super) fn request(&self, negotiated: Negotiated, door: &Door) -> (Framed, Request) {
+        let Negotiated { app, opening, client } = negotiated;
         let server_name = app.stream().server_name().map(str::to_owned);
         let of_session = || match (&self.cancel_keys, &opening) {
             (Some(keys), Opening::Cancel(cancel)) => keys.target(cancel),
             _ => None,
         };
         let target = door.target.clone().or_else(of_session);
-        Request { opening, door: Door { target, server_name } }
+        // An application whose certificate is not trusted is refused before.
+        let client = client.ok().flatten().map(Arc::new);
+        (app, Request { opening, door: Door { target, server_name, client } })
     }
 
     /// Remembers the target of a session that begins, until the result is dropped.

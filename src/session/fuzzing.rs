@@ -21,7 +21,10 @@ pub async fn negotiate(
     socket: Socket,
     acceptor: Option<&Acceptor>,
 ) -> Result<(Framed, Opening), (Option<Framed>, Failure)> {
-    super::negotiate::negotiate(socket, acceptor).await.map_err(|refused| (refused.app, refused.failure))
+    match super::negotiate::negotiate(socket, acceptor).await {
+        Ok(negotiated) => Ok((negotiated.app, negotiated.opening)),
+        Err(refused) => Err((refused.app, refused.failure)),
+    }
 }
 
 /// The step `authenticate`, with a password of the proxy or with the application's.

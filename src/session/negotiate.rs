@@ -3,7 +3,7 @@
 use super::Failure;
 use super::message::{flush_to_app, read_first_packet};
 use crate::net::{Framed, Socket, Stream};
-use crate::tls::{ALPN, Acceptor, EXTENSION_ALPN};
+use crate::tls::{ALPN, Acceptor, ClientCertificateError, EXTENSION_ALPN, Encrypted, VerifiedClient};
 use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 
 /// The first byte of a TLS handshake record (RFC 8446 section 5.1). The length word of a startup packet always
@@ -18,6 +18,17 @@ pub enum Opening {
     Cancel(CancelRequest),
 }
 
+/// A connection whose first packet has arrived.
+pub(super) struct Negotiated {
+    pub(super) app: Framed,
+    pub(super) opening: Opening,
+    pub(super) client: Client,
+}
+
+/// The verified certificate of an application, if it sent one; or why it must not be served. It gets the reason only after its first
+/// packet, which it sends in any case.
+type Client = Result<Option<VerifiedClient>, ClientCertificateError>;
+
 /// A connection that cannot be served, with its stream if that can still carry a message.
 pub(super) struct Refused {
     pub(super) app: Option<Framed>,
@@ -31,11 +42,8 @@ impl From<Failure> for Refused {
 }
 
 /// Answers the requests for encryption and returns the packet after them. `acceptor` is absent where TLS is off.
-pub(super) async fn negotiate(
-    socket: Socket,
-    acceptor: Option<&Acceptor>,
-) -> Result<(Framed, Opening), Refused> {
-    let mut app = Framed::new(socket);
+pub(super) async fn negotiate(socket: Socket, acceptor: Option<&Acceptor>) -> Result<Negotiated, Refused> {
+    let (mut app, mut client) = (Framed::new(socket), Ok(None));
     // The manual allows GSSENCRequest and SSLRequest once each, in this order or the other.
     let (mut tls_requested, mut gss_requested) = (false, false);
     loop {
@@ -45,7 +53,7 @@ pub(super) async fn negotiate(
                 if app.stream().is_tls() || tls_requested || gss_requested {
                     return Err(refuse(app, Failure::UnexpectedTls));
                 }
-                app = upgrade(app, acceptor, &first).await?;
+                (app, client) = upgrade(app, acceptor, &first).await?;
                 if ![Some(ALPN), Some(EXTENSION_ALPN)].contains(&app.stream().alpn()) {
                     return Err(refuse(app, Failure::DirectTlsWithoutAlpn));
                 }
@@ -54,8 +62,12 @@ pub(super) async fn negotiate(
             Err(Unread::Failed(failure)) => return Err(refuse(app, failure)),
         };
         match packet {
-            FirstPacket::Startup(startup) => return Ok((app, Opening::Startup(startup))),
-            FirstPacket::Cancel(cancel) => return Ok((app, Opening::Cancel(cancel))),
+            FirstPacket::Startup(startup) => {
+                return Ok(Negotiated { app, opening: Opening::Startup(startup), client });
+            }
+            FirstPacket::Cancel(cancel) => {
+                return Ok(Negotiated { app, opening: Opening::Cancel(cancel), client });
+            }
             FirstPacket::Ssl if tls_requested || app.stream().is_tls() => {
                 return Err(refuse(app, Failure::RepeatedRequest("SSLRequest")));
             }
@@ -70,7 +82,7 @@ pub(super) async fn negotiate(
                 tls_requested = true;
                 if acceptor.is_some() {
                     app = answer(app, b'S').await?;
-                    app = upgrade(app, acceptor, &[]).await?;
+                    (app, client) = upgrade(app, acceptor, &[]).await?;
                 } else {
                     app = answer(app, b'N').await?;
                 }
@@ -102,12 +114,17 @@ async fn answer(mut app: Framed, byte: u8) -> Result<Framed, Refused> {
 }
 
 /// Makes TLS. After a failed handshake no message can be sent to the application.
-async fn upgrade(app: Framed, acceptor: Option<&Acceptor>, first: &[u8]) -> Result<Framed, Refused> {
+async fn upgrade(
+    app: Framed,
+    acceptor: Option<&Acceptor>,
+    first: &[u8],
+) -> Result<(Framed, Client), Refused> {
     let (Some(acceptor), Stream::Plain(socket)) = (acceptor, app.into_stream()) else {
         return Err(Failure::UnexpectedTls.into());
     };
-    let stream = acceptor.accept(socket, first).await.map_err(Failure::ApplicationTls)?;
-    Ok(Framed::new(stream))
+    let Encrypted { stream, client } =
+        acceptor.accept(socket, first).await.map_err(Failure::ApplicationTls)?;
+    Ok((Framed::new(stream), client))
 }
 
 fn refuse(app: Framed, failure: Failure) -> Refused {

@@ -50,6 +50,10 @@ reasons! {
     CancelRefused = "cancel_refused": [Hop],
     /// A cancel request named no target.
     CancelWithoutTarget = "cancel_without_target": [Application],
+    /// A client certificate is missing, or not trusted.
+    ClientCertificate = "client_certificate": [Application],
+    /// The target does not allow the names in the client certificate.
+    ClientNotAllowed = "client_not_allowed": [Application],
     /// The database has too many connections.
     DatabaseFull = "database_full": [Database],
     /// The database starts or stops.

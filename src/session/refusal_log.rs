@@ -35,6 +35,7 @@ pub(super) struct RefusedConnection {
     pub(super) database: String,
     pub(super) application_name: String,
     pub(super) client_version: String,
+    pub(super) client_subject: String,
     pub(super) identity_claimed: String,
     pub(super) fault: &'static str,
     pub(super) reason: &'static str,
@@ -179,19 +180,29 @@ impl RefusedConnection {
     fn write(&self, repeated: Option<u64>) {
         let _connection = self.span.enter();
         let Self { peer, target, user, database, application_name, client_version, .. } = self;
-        let Self { identity_claimed, fault, reason, sqlstate, duration_ms, error, expected, .. } = self;
+        let Self {
+            client_subject,
+            identity_claimed,
+            fault,
+            reason,
+            sqlstate,
+            duration_ms,
+            error,
+            expected,
+            ..
+        } = self;
         if *expected {
             info!(
                 target: AUDIT_MODULE,
-                %peer, target, user, database, application_name, client_version, identity_claimed, fault, reason,
-                sqlstate, duration_ms, error, repeated,
+                %peer, target, user, database, application_name, client_version, client_subject, identity_claimed,
+                fault, reason, sqlstate, duration_ms, error, repeated,
                 "connection refused"
             );
         } else {
             warn!(
                 target: AUDIT_MODULE,
-                %peer, target, user, database, application_name, client_version, identity_claimed, fault, reason,
-                sqlstate, duration_ms, error, repeated,
+                %peer, target, user, database, application_name, client_version, client_subject, identity_claimed,
+                fault, reason, sqlstate, duration_ms, error, repeated,
                 "connection failed"
             );
         }
@@ -222,6 +233,7 @@ mod tests {
             database: String::new(),
             application_name: String::new(),
             client_version: String::new(),
+            client_subject: String::new(),
             identity_claimed: String::new(),
             fault: "database",
             reason,

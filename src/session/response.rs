@@ -22,6 +22,10 @@ const NAME_TARGET: &str = "Connect with TLS to a host name in server_names of a 
 const OTHER_USER: &str = "Start a client as that user. With proxy.allow_other_users: true every user of this machine logs in with \
                           the AWS identity of this one.";
 
+/// What to do where this proxy demands a client certificate, for an application and for a client of this program.
+const SEND_CERTIFICATE: &str = "Send one that a CA in client_ca of the proxy has signed: sslcert and sslkey in libpq; in \
+                                upstream_proxies of a client, ssl.client_certificate and ssl.client_private_key.";
+
 /// What to do where the other side demands a client certificate.
 const SHOW_CERTIFICATE: &str =
     "Set client_certificate and client_private_key to a certificate that the other side trusts.";
@@ -94,7 +98,12 @@ impl Failure {
             Self::Door(DoorError::NoTarget { .. }) => SqlState::SqlserverRejectedEstablishmentOfSqlconnection,
             Self::Plaintext
             | Self::OtherUser(_)
-            | Self::Door(DoorError::HostParameter)
+            | Self::Door(
+                DoorError::HostParameter
+                | DoorError::Certificate(_)
+                | DoorError::ClientNotAllowed { .. }
+                | DoorError::NoClientCertificate { .. },
+            )
             | Self::MissingParameter { .. }
             | Self::InvalidTarget(_)
             | Self::Lookup(
@@ -192,6 +201,9 @@ impl Failure {
                 (!sentences.is_empty()).then(|| sentences.join(" "))
             }
             Self::Door(DoorError::NoTarget { .. }) => Some(NAME_TARGET.into()),
+            Self::Door(DoorError::Certificate(_) | DoorError::NoClientCertificate { .. }) => {
+                Some(SEND_CERTIFICATE.into())
+            }
             Self::Door(DoorError::Unknown { example, .. }) => Some(format!(
                 "At this port the database names the target: TARGET or TARGET/DATABASE, as in \"{example}\"."
             )),

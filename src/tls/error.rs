@@ -30,6 +30,14 @@ pub enum TlsError {
         /// The path of the file.
         path: PathBuf,
     },
+    /// All certificates of a file or directory have expired.
+    #[error("{} has no certificate that is still valid: the last one expired on {date}; replace it", path.display())]
+    Expired {
+        /// The path of the file or directory.
+        path: PathBuf,
+        /// The end of the last one's validity.
+        date: String,
+    },
     /// Certificate and key do not belong together, or are of a kind that TLS cannot use.
     #[error("the certificate {} and its private key cannot be used: {reason}", path.display())]
     Unusable {
@@ -90,6 +98,24 @@ pub enum PemItem {
 }
 
 impl TlsError {
+    /// The file or directory that it is about.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::Empty { path, .. }
+            | Self::Expired { path, .. }
+            | Self::Unusable { path, .. } => Some(path),
+            Self::NoSystemRoots { .. }
+            | Self::NoRdsRoots { .. }
+            | Self::CaWithoutRoots
+            | Self::Setup(_)
+            | Self::OwnCertificate { .. }
+            | Self::HungUp(_)
+            | Self::Handshake(_) => None,
+        }
+    }
+
     /// Our certificate, the first of `chain`, that rustls refused with `error`.
     pub(super) fn unusable(path: &Path, chain: &[CertificateDer<'_>], error: &rustls::Error) -> Self {
         let reason = chain.first().and_then(unsupported::reason_for_own);

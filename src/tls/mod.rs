@@ -1,9 +1,11 @@
 //! TLS towards applications and towards servers: modes, roots, certificates, and why a peer is not trusted.
 
 mod acceptor;
+mod client_auth;
 mod client_cert_resolver;
 mod connector;
 mod connector_cache;
+mod distrust;
 mod embedded_roots;
 mod error;
 mod handshake_signature;
@@ -14,15 +16,19 @@ mod provider;
 mod reload;
 mod roots;
 mod self_signed;
+mod server_settings;
 mod settings;
 mod ssl_mode;
+mod trusted_clients;
 mod unsupported;
+mod verified_client;
 mod verify;
 mod x509;
 
 use provider::provider;
 
-pub use acceptor::{Acceptor, ServerIdentity};
+pub use acceptor::{Acceptor, Encrypted};
+pub use client_auth::{ClientAuth, ClientCertificateError};
 pub use connector::{ClientCertificate, Connector};
 pub use connector_cache::ConnectorCache;
 pub use embedded_roots::rds_regions;
@@ -33,8 +39,10 @@ pub use pem::usable_certificates;
 pub use provider::install_provider;
 pub use roots::Roots;
 pub use self_signed::SelfSigned;
+pub use server_settings::{ServerIdentity, ServerSettings};
 pub use settings::{ClientIdentity, Overrides, Settings};
 pub use ssl_mode::{SslMode, UnknownSslMode};
+pub use verified_client::VerifiedClient;
 pub use x509::{CertificateExpiry, is_version_1, not_after, server_end_point};
 
 /// The ALPN protocol of PostgreSQL (IANA TLS ALPN registry; `PG_ALPN_PROTOCOL` in src/include/libpq/pqcomm.h).

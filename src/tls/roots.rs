@@ -50,7 +50,7 @@ impl Roots {
             Self::System => system()?,
             Self::Rds { region } => embedded_roots::of_rds(region)?,
             Self::Amazon => embedded_roots::of_amazon(),
-            Self::Path(path) => from_path(path)?,
+            Self::Path(path) => certificates_at(path)?,
         };
         let mut store = RootCertStore::empty();
         // A bundle may hold a root that webpki cannot use; the others stay usable.
@@ -96,7 +96,7 @@ fn system() -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 /// A file, or every file of a directory that holds a certificate.
-fn from_path(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates_at(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if !path.is_dir() {
         return pem::certificates(path);
     }

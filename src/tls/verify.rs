@@ -14,7 +14,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use super::roots::LoadedRoots;
-use super::{handshake_signature, unsupported};
+use super::{distrust, handshake_signature};
 
 /// What a connector verifies about a certificate. In every case the server proves that it has the certificate's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Verifier {
         // A server may present a root of our file itself. webpki accepts no CA certificate as a server's, but a
         // self-signed certificate that the user configured is trusted as in other programs, as long as it is valid.
         if self.roots.pinned.iter().any(|root| root == certificate) {
-            return check_dates(certificate, now);
+            return distrust::check_dates(certificate, now);
         }
         verify_server_cert_signed_by_trust_anchor(
             &ParsedCertificate::try_from(certificate)?,
@@ -132,54 +132,14 @@ impl fmt::Debug for Verifier {
     }
 }
 
-fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    let (_, parsed) = X509Certificate::from_der(certificate)
-        .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    if now > parsed.validity().not_after.timestamp() {
-        return Err(Error::InvalidCertificate(CertificateError::Expired));
-    }
-    if now < parsed.validity().not_before.timestamp() {
-        return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
-    }
-    Ok(())
-}
-
 fn explain(
     error: Error,
     certificate: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
     roots: &str,
 ) -> Error {
-    let Error::InvalidCertificate(reason) = &error else { return error };
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return error };
-    let validity = parsed.validity();
-    untrusted(match reason {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("it expired on {}", validity.not_after)
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            format!("it is not valid before {}; check the clocks", validity.not_before)
-        }
-        CertificateError::UnknownIssuer => unknown_issuer(&parsed, intermediates, roots),
-        other => unsupported::reason(certificate)
-            .map_or_else(|| other.to_string(), |reason| format!("it {reason}")),
-    })
-}
-
-fn unknown_issuer(
-    certificate: &X509Certificate<'_>,
-    intermediates: &[CertificateDer<'_>],
-    roots: &str,
-) -> String {
-    // webpki passes over an intermediate certificate that it cannot read.
-    if let Some(reason) = intermediates.iter().find_map(unsupported::reason) {
-        return format!("an intermediate certificate {reason}");
-    }
-    let issuer = top_issuer(certificate, intermediates);
-    format!(
-        "its issuer is \"{issuer}\", which is not among {roots}; set root_certificate to the certificate of that CA"
-    )
+    let unknown = format!("which is not among {roots}; set root_certificate to the certificate of that CA");
+    distrust::reason(&error, certificate, intermediates, &unknown).map_or(error, untrusted)
 }
 
 fn explain_name(error: Error, certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Error {
@@ -187,12 +147,6 @@ fn explain_name(error: Error, certificate: &CertificateDer<'_>, name: &ServerNam
     let names = names_of(&parsed);
     let has = if names.is_empty() { "no names at all".to_owned() } else { names.join(", ") };
     untrusted(format!("it is not valid for the name \"{}\"; it is for {has}", name.to_str()))
-}
-
-/// The CA to trust: the issuer of the last certificate that the server sent.
-fn top_issuer(certificate: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> String {
-    let last = intermediates.last().and_then(|last| X509Certificate::from_der(last).ok());
-    last.map_or_else(|| certificate.issuer().to_string(), |(_, last)| last.issuer().to_string())
 }
 
 /// The DNS names and IP addresses that a certificate is for.

@@ -22,14 +22,14 @@ const NAMES: &[&str] =
     &["orders.db.example", "any.shop.example", "a.b.shop.example", "other.example", "localhost"];
 
 /// TLS with a certificate for [`NAMES`].
-fn tls() -> String {
+pub(crate) fn tls() -> String {
     let certificate = Authority::trusted().issue(NAMES, Validity::Now);
     let (path, key) = (certificate.path.display(), certificate.key_path.display());
     format!("proxy: {{ssl: {{enabled: true, certificate: {path}, private_key: {key}}}}}")
 }
 
 /// A target at a real PostgreSQL, with `keys`.
-fn target(name: &str, port: u16, keys: &str) -> String {
+pub(crate) fn target(name: &str, port: u16, keys: &str) -> String {
     let ca = Authority::trusted().path.display();
     format!(
         "targets: {{{name}: {{host: 'localhost:{port}', ssl: {{mode: verify-full, root_certificate: {ca}}}, {keys}}}}}"
@@ -37,14 +37,14 @@ fn target(name: &str, port: u16, keys: &str) -> String {
 }
 
 /// A world whose server has the target `orders`, with its server names, at the shared PostgreSQL.
-async fn orders() -> World {
+pub(crate) async fn orders() -> World {
     let port = Postgres::shared().await.port;
     let names = "server_names: [orders.db.example, '*.shop.example']";
     World::new().with_server(&tls()).with_server(&target("orders", port, names)).without_client()
 }
 
 /// psql of this user for a host name that leads to the proxy, with the user's own password and `verify-full`.
-fn psql(world: &Running, proxy: &Proxy, host: &str, user: &str) -> Command {
+pub(crate) fn psql(world: &Running, proxy: &Proxy, host: &str, user: &str) -> Command {
     let mut command = world.psql_command(proxy, user);
     command
         .args(["-h", host])
@@ -60,7 +60,7 @@ fn psql(world: &Running, proxy: &Proxy, host: &str, user: &str) -> Command {
 }
 
 /// What a query prints, else the error of psql.
-async fn run(mut command: Command, sql: &str) -> Result<String, String> {
+pub(crate) async fn run(mut command: Command, sql: &str) -> Result<String, String> {
     let output = command.args(["-c", sql]).output().await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }

@@ -94,6 +94,8 @@ mod unresponsive;
 
 // TLS.
 
+/// Client certificates of applications: who is asked for one, which are trusted, and which targets they may reach.
+mod client_certificates;
 /// Direct TLS towards hops, and names of certificates that are not dialled.
 mod direct_tls;
 /// Invalid bytes and renegotiation inside TLS.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -80,6 +80,49 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Certificate::write(&(certificate.pem() + &self.chain), &key.serialize_pem())
+    }
+
+    /// Issues a client certificate with this common name, if any, and these names: URIs, which contain `://`, and DNS names.
+    pub fn issue_client(&self, common_name: &str, names: &[&str], validity: Validity) -> Certificate {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        if !common_name.is_empty() {
+            params.distinguished_name.push(DnType::CommonName, common_name);
+        }
+        params.subject_alt_names = names
+            .iter()
+            .map(|name| {
+                if name.contains("://") {
+                    SanType::URI((*name).try_into().unwrap())
+                } else {
+                    SanType::DnsName((*name).try_into().unwrap())
+                }
+            })
+            .collect();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        set_validity(&mut params, validity);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Certificate::write(&(certificate.pem() + &self.chain), &key.serialize_pem())
+    }
+
+    /// Issues a certificate for a server, and for no client.
+    pub fn issue_server(&self, name: &str) -> Certificate {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        set_validity(&mut params, Validity::Now);
+        let key = KeyPair::generate().unwrap();
+        Certificate::write(&params.signed_by(&key, &self.issuer).unwrap().pem(), &key.serialize_pem())
+    }
+
+    /// A certificate that signs itself and is no CA, and one below it that its key has signed all the same.
+    pub fn self_signed_with_one_below(name: &str) -> (Certificate, Certificate) {
+        let (mut params, key) = authority(name);
+        (params.is_ca, params.key_usages) = (IsCa::NoCa, Vec::new());
+        set_validity(&mut params, Validity::Now);
+        let own = Certificate::write(&params.self_signed(&key).unwrap().pem(), &key.serialize_pem());
+        let issuer = Self { path: own.path.clone(), issuer: Issuer::new(params, key), chain: String::new() };
+        (own, issuer.issue_client("below", &[], Validity::Now))
     }
 
     fn root(name: &str) -> Self {

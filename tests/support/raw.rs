@@ -6,13 +6,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ConfigBuilder};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
-use super::certificates::{Authority, roots};
+use super::certificates::{Authority, Certificate, roots};
 use super::roles::DATABASE;
 
 /// The packet `SSLRequest`.
@@ -82,14 +83,23 @@ pub fn query(sql: &str) -> Vec<u8> {
 
 /// A TLS connector like `sslmode=verify-full` with the trusted authority, which offers `alpn`.
 pub fn tls(alpn: &[&[u8]]) -> TlsConnector {
+    let mut config = tls_config().with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    TlsConnector::from(Arc::new(config))
+}
+
+/// The same without ALPN, with a client certificate.
+pub fn tls_with(certificate: &Certificate) -> TlsConnector {
+    let (chain, key) = certificate.der();
+    TlsConnector::from(Arc::new(tls_config().with_client_auth_cert(chain, key).unwrap()))
+}
+
+fn tls_config() -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots(&Authority::trusted().path))
-        .with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    TlsConnector::from(Arc::new(config))
 }
 
 impl Raw {
@@ -131,10 +141,15 @@ impl Raw {
     }
 
     /// Sends an `SSLRequest` and starts TLS.
-    pub async fn request_tls(mut self) -> Self {
+    pub async fn request_tls(self) -> Self {
+        self.request(&tls(&[])).await.unwrap()
+    }
+
+    /// The same with this connector.
+    pub async fn request(mut self, connector: &TlsConnector) -> io::Result<Self> {
         self.send(SSL_REQUEST).await;
         assert_eq!(self.byte().await, Some(b'S'));
-        self.encrypt(&tls(&[])).await.unwrap()
+        self.encrypt(connector).await
     }
 
     /// Sends bytes.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::time::advance;
@@ -30,7 +31,14 @@ fn policy() -> Policy {
     let identity = ClientIdentity::Generated(Arc::new(SelfSigned::generate(&[]).unwrap()));
     let fixed = Settings::new(SslMode::Require, identity);
     let tls = DefaultTls { fixed, rds_roots: None };
-    Policy { fixed: Vec::new(), front_door: Arc::default(), acl: Acl::default(), tls, max_age: None }
+    Policy {
+        fixed: Vec::new(),
+        allowed_clients: BTreeMap::new(),
+        front_door: Arc::default(),
+        acl: Acl::default(),
+        tls,
+        max_age: None,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,6 +60,7 @@ fn fixed(tls: Overrides) -> StaticTarget {
         local_port: None,
         tls,
         require_auth: None,
+        allowed_clients: None,
     }
 }
 
@@ -138,6 +147,7 @@ async fn targets_of_a_list_that_is_too_old_are_refused_until_a_refresh_succeeds(
         local_port: None,
         tls: Overrides::default(),
         require_auth: None,
+        allowed_clients: None,
     };
     let policy = Policy { fixed: vec![fixed], max_age: Some(Duration::from_hours(24)), ..policy() };
     let directory = Directory::new(policy.clone(), Some(Arc::clone(&rds) as Arc<dyn Discover>));

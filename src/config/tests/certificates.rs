@@ -14,9 +14,7 @@ use tempfile::TempDir;
 use super::{client, error, error_of_databases, rds, server};
 use crate::config::Config;
 use crate::net::{Address, HostPort, dial};
-use crate::tls::{
-    Acceptor, ClientCertificate, Connector, Roots, SelfSigned, ServerIdentity, Settings, SslMode,
-};
+use crate::tls::{ClientCertificate, Connector, Roots, SelfSigned, ServerIdentity, Settings, SslMode};
 
 /// A directory with `a.pem` and `a.key`, `b.pem` and `b.key`, and `text.pem`, which has no certificate.
 struct Files(TempDir);
@@ -171,7 +169,7 @@ fn the_certificate_for_applications_comes_from_files() {
         client(&files.fill("proxy: {ssl: {enabled: true, certificate: '@a.pem', private_key: '@a.key'}}"));
     let identity =
         ServerIdentity::Files { certificate: files.path("a.pem"), private_key: files.path("a.key") };
-    assert_eq!(config.acceptor.as_ref().map(Acceptor::identity), Some(&identity));
+    assert_eq!(config.acceptor.as_ref().map(|acceptor| &acceptor.settings().identity), Some(&identity));
 }
 
 #[test]

@@ -194,8 +194,8 @@ fn an_unknown_mode_comes_with_the_list_of_modes() {
 
 #[test]
 fn a_missing_key_is_reported_at_its_section() {
-    let rest = "without it, an entry can set only `local_port`, `database` and `server_names` of the RDS database with \
-                this name";
+    let rest = "without it, an entry can set only `local_port`, `database`, `server_names` and `allowed_client_names` of \
+                the RDS database with this name";
     for entry in ["", "    require_auth: none\n", "    local_port: 1\n    ssl: {mode: require}\n"] {
         fails(
             &format!("targets:\n  db:\n{entry}"),

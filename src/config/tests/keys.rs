@@ -9,7 +9,7 @@ use crate::catalog::Tag;
 use crate::catalog::{Pods, PortForward};
 use crate::config::{Drain, Mode, Rds, Stop, UpstreamTransport};
 use crate::session::Limits;
-use crate::tls::{self, Acceptor, ServerIdentity};
+use crate::tls::{self, ServerIdentity};
 
 #[test]
 fn an_empty_file_has_all_defaults() {
@@ -258,9 +258,13 @@ fn rds_has_regions_and_can_be_off() {
 fn tls_for_applications_is_self_signed_without_a_certificate() {
     let hosts = vec!["localhost".into(), "127.0.0.1".into()];
     let acceptor = client("proxy: {ssl: {enabled: true}}").acceptor;
-    assert_eq!(acceptor.as_ref().map(Acceptor::identity), Some(&ServerIdentity::SelfSigned { hosts }));
+    assert_eq!(
+        acceptor.as_ref().map(|acceptor| &acceptor.settings().identity),
+        Some(&ServerIdentity::SelfSigned { hosts })
+    );
     assert!(client("proxy: {ssl: {enabled: false}}").acceptor.is_none());
-    let required = |text: &str| client(&format!("proxy: {{ssl: {text}}}")).acceptor.unwrap().is_required();
+    let required =
+        |text: &str| client(&format!("proxy: {{ssl: {text}}}")).acceptor.unwrap().settings().required;
     assert!(!required("{enabled: true}") && required("{enabled: true, required: true}"));
 }
 

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod chart;
+mod client_auth;
 mod documents;
 mod errors;
 mod expansion;

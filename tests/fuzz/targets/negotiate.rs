@@ -12,7 +12,8 @@ use libfuzzer_sys::fuzz_target;
 use rds_auth_proxy::net::{Socket, Stream};
 use rds_auth_proxy::session::{Opening, fuzzing};
 use rds_auth_proxy::tls::{
-    Acceptor, ClientCertificate, ClientIdentity, Connector, Negotiation, SelfSigned, ServerIdentity, Settings,
+    Acceptor, ClientCertificate, ClientIdentity, Connector, Negotiation, SelfSigned, ServerIdentity,
+    ServerSettings, Settings,
     SslMode,
 };
 use rds_auth_proxy::wire::encode_ssl_request;
@@ -32,7 +33,8 @@ const REQUEST: usize = 8;
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime without threads"));
 static ACCEPTOR: LazyLock<Acceptor> = LazyLock::new(|| {
-    Acceptor::new(ServerIdentity::SelfSigned { hosts: vec!["localhost".into()] }).expect("a certificate")
+    let identity = ServerIdentity::SelfSigned { hosts: vec!["localhost".into()] };
+    Acceptor::new(ServerSettings::new(identity)).expect("a certificate")
 });
 static CONNECTOR: LazyLock<Connector> = LazyLock::new(|| {
     let own = SelfSigned::generate(&["localhost".into()]).expect("a certificate");
