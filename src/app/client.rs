@@ -6,11 +6,12 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::catalog::Catalog;
+use super::credentials::Beside;
 use super::doors::{Doors, Orders, Served, Wiring};
 use super::listen::{ListenFlags, listen};
 use super::reach::warn_if_unreachable;
 use super::reload::Running;
-use super::start::Start;
+use super::start::{ConfigFile, Start};
 use super::status::Status;
 use super::supervise::Supervisor;
 use super::{Prepared, admin_socket, tunnel, upstream};
@@ -33,6 +34,8 @@ pub(crate) struct Selection {
     /// A password to use in place of an IAM token.
     pub(crate) password: Option<Secret>,
     pub(crate) listen_flags: ListenFlags,
+    /// Whether to serve the section `credentials` of the configuration too.
+    pub(crate) serves_credentials: bool,
 }
 
 /// The targets to serve.
@@ -75,7 +78,7 @@ pub(crate) async fn prepare(
     selection: Selection,
     log: Log,
 ) -> Result<Ready, CommandError> {
-    let Selection { targets: chosen, upstream, password, listen_flags } = selection;
+    let Selection { targets: chosen, upstream, password, listen_flags, serves_credentials } = selection;
     let upstream_mode = match &upstream {
         Some(upstream) => upstream_mode(upstream, &mut start).await?,
         None => UpstreamMode::Direct,
@@ -122,6 +125,10 @@ pub(crate) async fn prepare(
         Chosen::One(target) => open_one(*target, &wiring),
         Chosen::Several(selection) => open_several(selection, wiring, &config, &mut supervisor).await?,
     };
+    if let Some(ConfigFile { path, .. }) = file.as_ref().filter(|_| serves_credentials) {
+        let beside = Beside::new(path, &supervisor);
+        supervisor.restart_on_panic("credentials", beside, |beside| Box::pin(beside.serve()));
+    }
     let running = Running {
         file,
         mode,

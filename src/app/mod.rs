@@ -4,7 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `client`, `server` | put one mode together |
-//! | `credentials` | puts the command `credentials` together, and follows its files |
+//! | `credentials` | puts the command `credentials` together, or serves credentials beside databases; follows the files |
 //! | `start` | the steps of both: configuration, discovery, listeners |
 //! | `run` | serves until a signal, and until the last session has ended |
 //! | `reload`, `restart_keys` | applies a changed configuration while it runs; which keys need a restart |
@@ -23,11 +23,12 @@
 //! | `tunnel` | the tunnel to an upstream proxy |
 //! | `upstream` | which upstream proxy a client uses |
 //! | `survey` | what a first configuration can name |
-//! | `supervise` | tasks beside the connections |
+//! | `supervise`, `blocking` | tasks beside the connections; work that may block |
 
 mod admin_socket;
 mod admin_thread;
 mod bind;
+mod blocking;
 mod catalog;
 pub(crate) mod client;
 mod command;

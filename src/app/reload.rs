@@ -1,13 +1,12 @@
 //! Applies a changed configuration to the connections to come, without a restart.
 
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+use super::blocking::blocking;
 use super::doors::Orders;
 use super::observe::Observer;
 use super::start::{ConfigFile, policy, report};
@@ -69,14 +68,7 @@ impl<R: Role> Running<R> {
     /// Reads the file on a thread where work may block: it includes certificates and may generate a key.
     async fn load(&mut self, path: PathBuf) {
         let (file, mode) = (path.clone(), self.mode);
-        let loaded = match spawn_blocking(move || config::load_again(&file, mode)).await {
-            Ok(loaded) => loaded,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The runtime shuts down.
-                Err(_cancelled) => return,
-            },
-        };
+        let Some(loaded) = blocking(move || config::load_again(&file, mode)).await else { return };
         match loaded {
             Ok(Some(config)) => self.apply(config, &path),
             Ok(None) => {

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::error;
 
 use crate::catalog::Boxed;
@@ -68,6 +69,11 @@ impl Supervisor {
     /// Cancelled when the process ends, after the last session.
     pub(super) fn stop(&self) -> CancellationToken {
         self.stop.clone()
+    }
+
+    /// While it exists, [`Supervisor::end`] waits for the last requests. For tasks that stop by [`Supervisor::stop`].
+    pub(super) fn last_requests(&self) -> TaskTrackerToken {
+        self.listeners.token()
     }
 
     /// Ends all tasks, after the last requests of the listeners.

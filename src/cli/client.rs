@@ -46,7 +46,10 @@ pub(super) async fn prepare(mut arguments: ClientArguments, log: Log) -> Result<
     if private.is_some() && only.is_none() {
         return Err(CommandError::usage("a command behind `--` needs one target; name it with --target"));
     }
-    let selection = Selection { targets, upstream: upstream.clone(), password, listen_flags };
+    // A command has the client to itself, and other clients may run.
+    let serves_credentials = private.is_none();
+    let selection =
+        Selection { targets, upstream: upstream.clone(), password, listen_flags, serves_credentials };
     let Ready { mut prepared, served } = client::prepare(start, catalog, selection, log.clone()).await?;
     log.flush();
     if let (Some(address), Some(target)) = (private, &only) {

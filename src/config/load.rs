@@ -13,7 +13,7 @@ use super::mode::Mode;
 use super::raw::RawConfig;
 use super::remark::Remark;
 use super::settings::{Addresses, Config};
-use super::{decode, locate, merge, parse, resolve, text};
+use super::{decode, locate, merge, parse, resolve, separate_section, text};
 use crate::file_access;
 
 /// The configuration of the file, with the certificates that it names: a bad certificate is an error at start.
@@ -117,9 +117,11 @@ fn decode(
 ) -> Result<Decoded, KeyError> {
     let (mut tree, mut remarks) = (parse::parse(text)?, Vec::new());
     merge::merge(&mut tree, &mut remarks)?;
+    let has_values = tree.has_values();
+    separate_section::empty(&mut tree);
     expand::expand(&mut tree, &References::default(), environment, substitutions)?;
     let raw = decode::decode(&tree, &mut remarks)?;
-    Ok(Decoded { raw, has_values: tree.has_values(), remarks })
+    Ok(Decoded { raw, has_values, remarks })
 }
 
 /// Runs the steps. Adds the position in the file to their error, and hides values that came from outside the file.

@@ -10,7 +10,8 @@
 //! | decode | `decode`, `suggestion`, `raw`, `scalars`, `aws_scalars`, `one_or_many`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
 //! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `identity`, `accounts`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
-//! `credentials` reads the configuration of the command `credentials` with the same steps.
+//! `credentials` reads the configuration of the command `credentials` with the same steps, and the section of that name in a client's
+//! (`separate_section`).
 //!
 //! `load` runs the steps. A [`Remark`] reports what a usable configuration should have differently. Each step fails with a
 //! [`key_error::KeyError`] at a key path; `locate` finds its line.
@@ -50,6 +51,7 @@ mod remark;
 mod remote;
 mod resolve;
 mod scalars;
+mod separate_section;
 mod settings;
 mod suggestion;
 mod targets;

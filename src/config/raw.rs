@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tracing::level_filters::LevelFilter;
 
 use super::aws_scalars::{ExternalId, ProfileName, RegionName, RoleArn, SessionName, SsoLogin};
@@ -27,6 +28,8 @@ pub(super) struct RawConfig {
     pub(super) audit: Audit,
     pub(super) aws: Aws,
     pub(super) accounts: BTreeMap<String, Account>,
+    /// `credentials::load_section` reads it.
+    pub(super) credentials: IgnoredAny,
 }
 
 #[derive(Default, Deserialize)]

@@ -5,7 +5,7 @@ pub(super) fn suggestion(unknown: &str, known: &[&str]) -> String {
     let plain = unknown.to_lowercase().replace('-', "_");
     let near = known
         .iter()
-        .map(|name| (distance(&plain, name), name))
+        .map(|name| (distance(&plain, &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
         .min_by_key(|(distance, _)| *distance);
     match near {

@@ -1,5 +1,8 @@
 //! `credentials`: AWS credentials for containers.
 
+/// The section `credentials` of a client's configuration.
+mod beside;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -100,8 +103,8 @@ fn services() -> String {
 }
 
 /// The whole answer to a request with these further header lines.
-async fn request(proxy: &Proxy, line: &str, headers: &str) -> String {
-    let socket = TcpStream::connect(&proxy.address).await.unwrap();
+async fn request(address: &str, line: &str, headers: &str) -> String {
+    let socket = TcpStream::connect(address).await.unwrap();
     exchange(socket, line, headers).await
 }
 
@@ -118,8 +121,8 @@ async fn exchange(
     answer
 }
 
-async fn credentials(proxy: &Proxy, token: &str) -> String {
-    request(proxy, "GET /v1/credentials", &format!("Authorization: {token}\r\n")).await
+async fn credentials(address: &str, token: &str) -> String {
+    request(address, "GET /v1/credentials", &format!("Authorization: {token}\r\n")).await
 }
 
 fn status(answer: &str) -> u16 {
@@ -136,7 +139,7 @@ async fn each_service_gets_the_credentials_of_its_role_and_no_others() {
     let proxy = containers.start().await;
     for (name, token) in [("web", WEB_TOKEN), ("job", JOB_TOKEN)] {
         for authorization in [token.to_owned(), format!("Bearer {token}")] {
-            let answer = credentials(&proxy, &authorization).await;
+            let answer = credentials(&proxy.address, &authorization).await;
             assert_eq!(status(&answer), 200, "{answer}");
             assert!(answer.to_ascii_lowercase().contains("cache-control: no-store"), "{answer}");
             let [key] = containers.aws.assumed(&role(name)).try_into().ok().expect("one call for each");
@@ -159,8 +162,8 @@ async fn each_service_gets_the_credentials_of_its_role_and_no_others() {
 async fn other_requests_are_refused() {
     let containers = Containers::new().await;
     let proxy = containers.start().await;
-    let missing = request(&proxy, "GET /v1/credentials", "").await;
-    let wrong = credentials(&proxy, "wrong").await;
+    let missing = request(&proxy.address, "GET /v1/credentials", "").await;
+    let wrong = credentials(&proxy.address, "wrong").await;
     let [one, other] = [&missing, &wrong].map(|answer| (status(answer), body(answer)));
     assert_eq!(one, other, "both have one answer");
     assert_eq!(one.0, 401);
@@ -176,15 +179,15 @@ async fn other_requests_are_refused() {
         ("GET /v1/credentials", "Authorization: second\r\n", 401),
         ("GET /v1/credentials", "Host: 127.0.0.1:1338\r\n", 200),
     ] {
-        let answer = request(&proxy, line, &format!("{token}{headers}")).await;
+        let answer = request(&proxy.address, line, &format!("{token}{headers}")).await;
         assert_eq!(status(&answer), expected, "{line} {headers}: {answer}");
     }
-    let health = request(&proxy, "GET /health", "").await;
+    let health = request(&proxy.address, "GET /health", "").await;
     assert_eq!(
         (status(&health), body(&health)),
         (200, serde_json::json!({"status": "healthy", "services": 2}))
     );
-    assert_eq!(status(&request(&proxy, "HEAD /health", "").await), 200);
+    assert_eq!(status(&request(&proxy.address, "HEAD /health", "").await), 200);
     containers.stop(proxy).await;
 }
 
@@ -193,13 +196,13 @@ async fn without_credentials_the_answer_is_503_until_sts_recovers() {
     let containers = Containers::new().await;
     containers.aws.fail(Rule::every(AwsFailure::AccessDenied).of("AssumeRole"));
     let proxy = containers.start().await;
-    let answer = credentials(&proxy, WEB_TOKEN).await;
+    let answer = credentials(&proxy.address, WEB_TOKEN).await;
     assert_eq!(status(&answer), 503, "{answer}");
     assert!(answer.to_ascii_lowercase().contains("\r\nretry-after: "), "{answer}");
     assert!(body(&answer)["message"].as_str().unwrap().contains("AccessDenied"), "{answer}");
     containers.aws.recover();
     let begun = Instant::now();
-    while status(&credentials(&proxy, WEB_TOKEN).await) != 200 {
+    while status(&credentials(&proxy.address, WEB_TOKEN).await) != 200 {
         assert!(begun.elapsed() < Duration::from_secs(30), "it does not recover");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -219,7 +222,7 @@ async fn credentials_are_renewed_before_they_end_and_never_served_after_it() {
     let begun = Instant::now();
     let mut served = std::collections::BTreeSet::new();
     while begun.elapsed() < Duration::from_secs(9) {
-        let answer = credentials(&proxy, WEB_TOKEN).await;
+        let answer = credentials(&proxy.address, WEB_TOKEN).await;
         if status(&answer) == 200 {
             let found = body(&answer);
             let end = humantime::parse_rfc3339(found["Expiration"].as_str().unwrap()).unwrap();
@@ -249,24 +252,24 @@ async fn files_of_services_come_change_and_go() {
         dynamic.display()
     ));
     let proxy = containers.start().await;
-    assert_eq!(status(&credentials(&proxy, JOB_TOKEN).await), 401);
+    assert_eq!(status(&credentials(&proxy.address, JOB_TOKEN).await), 401);
     let file = dynamic.join("job.yaml");
     fs::write(&file, format!("services:\n{}", service("job", JOB_TOKEN))).unwrap();
     fs::write(dynamic.join(".hidden.yaml"), "nonsense").unwrap();
-    until(&proxy, JOB_TOKEN, 200).await;
+    until(&proxy.address, JOB_TOKEN, 200).await;
     // A fault keeps what the file said before; the service of the configuration wins over one of its name.
     fs::write(&file, "services: {job: {auth_tokn: x}}").unwrap();
     proxy.wait_for_log("auth_tokn").await;
-    assert_eq!(status(&credentials(&proxy, JOB_TOKEN).await), 200);
+    assert_eq!(status(&credentials(&proxy.address, JOB_TOKEN).await), 200);
     fs::write(
         dynamic.join("web.yaml"),
         format!("services:\n{}", service("web", "another-token-of-32-characters-or-more")),
     )
     .unwrap();
     proxy.wait_for_log("is defined elsewhere").await;
-    assert_eq!(status(&credentials(&proxy, WEB_TOKEN).await), 200);
+    assert_eq!(status(&credentials(&proxy.address, WEB_TOKEN).await), 200);
     fs::remove_file(&file).unwrap();
-    until(&proxy, JOB_TOKEN, 401).await;
+    until(&proxy.address, JOB_TOKEN, 401).await;
     assert_eq!(
         containers.aws.assumed(&role("web")).len(),
         1,
@@ -275,10 +278,10 @@ async fn files_of_services_come_change_and_go() {
     containers.stop(proxy).await;
 }
 
-async fn until(proxy: &Proxy, token: &str, expected: u16) {
+async fn until(address: &str, token: &str, expected: u16) {
     let begun = Instant::now();
-    while status(&credentials(proxy, token).await) != expected {
-        assert!(begun.elapsed() < Duration::from_secs(30), "no {expected}: {}", proxy.log());
+    while status(&credentials(address, token).await) != expected {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no {expected}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
@@ -295,10 +298,10 @@ async fn a_token_that_is_rotated_in_its_file_is_read_again() {
         service("web", &reference)
     ));
     let proxy = containers.start().await;
-    assert_eq!(status(&credentials(&proxy, WEB_TOKEN).await), 200);
+    assert_eq!(status(&credentials(&proxy.address, WEB_TOKEN).await), 200);
     fs::write(&file, JOB_TOKEN).unwrap();
-    until(&proxy, JOB_TOKEN, 200).await;
-    assert_eq!(status(&credentials(&proxy, WEB_TOKEN).await), 401);
+    until(&proxy.address, JOB_TOKEN, 200).await;
+    assert_eq!(status(&credentials(&proxy.address, WEB_TOKEN).await), 401);
     assert_eq!(containers.aws.assumed(&role("web")).len(), 1);
     containers.stop(proxy).await;
 }
@@ -326,8 +329,8 @@ async fn a_unix_socket_serves_the_user_of_the_process() {
 async fn metrics_have_the_names_of_credproxy() {
     let (containers, metrics) = Containers::with_metrics().await;
     let proxy = containers.start().await;
-    assert_eq!(status(&credentials(&proxy, WEB_TOKEN).await), 200);
-    assert_eq!(status(&credentials(&proxy, "wrong").await), 401);
+    assert_eq!(status(&credentials(&proxy.address, WEB_TOKEN).await), 200);
+    assert_eq!(status(&credentials(&proxy.address, "wrong").await), 401);
     let socket = TcpStream::connect(metrics).await.unwrap();
     // Prometheus uses the name of the container.
     let answer = exchange(socket, "GET /metrics", "Host: credproxy:9090\r\n").await;
@@ -425,7 +428,7 @@ async fn a_lost_connection_to_sts_has_a_remedy() {
         }
     });
     let proxy = containers.launch(&[]).env("AWS_ENDPOINT_URL", &address).start().await.unwrap();
-    let answer = credentials(&proxy, WEB_TOKEN).await;
+    let answer = credentials(&proxy.address, WEB_TOKEN).await;
     assert_eq!(status(&answer), 503, "{answer}");
     assert!(answer.contains("; check the network, DNS, the VPN, and HTTPS_PROXY and NO_PROXY"), "{answer}");
     containers.stop(proxy).await;

@@ -6,24 +6,15 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use super::all_services::{Ignored, all_services};
-use crate::config::credentials::{self, CredentialsConfig, Flags, Names, ServiceFile};
-use crate::config::{ConfigError, Remark};
+use super::source::ConfigFile;
+use crate::config::Remark;
+use crate::config::credentials::{CredentialsConfig, ServiceFile};
 use crate::services::Service;
 use crate::stamp::Stamp;
 
-/// A configuration file with the flags that override it.
-pub(crate) struct Source {
-    /// Its path.
-    pub(crate) path: PathBuf,
-    /// The names of the variables.
-    pub(crate) names: Names,
-    /// The flags.
-    pub(crate) flags: Flags,
-}
-
 /// The services of the files as of the last read without an error.
 pub(super) struct Files {
-    source: Source,
+    file: ConfigFile,
     pub(super) config: CredentialsConfig,
     dynamic: BTreeMap<PathBuf, ServiceFile>,
     /// The error of each file or directory, so that the log has it once.
@@ -34,40 +25,41 @@ pub(super) struct Files {
 pub(super) type Stamps = Vec<(PathBuf, Stamp)>;
 
 impl Files {
-    /// Reads the configuration for the first time, and the files of services.
-    pub(super) fn load(source: Source) -> Result<Self, ConfigError> {
-        let config = credentials::load(&source.path, &source.names, source.flags)?;
-        let mut files = Self { source, config, dynamic: BTreeMap::new(), errors: BTreeMap::new() };
+    /// The services of a configuration that was read for the first time, and of the files that it names.
+    pub(super) fn new(file: ConfigFile, config: CredentialsConfig) -> Self {
+        let mut files = Self { file, config, dynamic: BTreeMap::new(), errors: BTreeMap::new() };
         warn_of(&files.config.remarks);
         files.read_dynamic();
-        Ok(files)
+        files
     }
 
     /// The path of the configuration.
     pub(super) fn path(&self) -> &Path {
-        &self.source.path
+        self.file.path()
     }
 
     /// Reads everything again.
     pub(super) fn reload(&mut self) {
-        match credentials::load(&self.source.path, &self.source.names, self.source.flags) {
-            Ok(config) => {
-                if config.listen != self.config.listen
-                    || config.socket != self.config.socket
-                    || config.metrics != self.config.metrics
-                {
-                    warn!("addresses in the configuration changed; they need a restart");
-                }
-                warn_of(&config.remarks);
-                let kept =
-                    (self.config.listen.clone(), self.config.socket.take(), self.config.metrics.take());
-                let (listen, socket, metrics) = kept;
-                self.config = CredentialsConfig { listen, socket, metrics, ..config };
-                self.errors.remove(&self.source.path);
+        match self.file.load() {
+            Ok(Some(config)) => self.replace(config),
+            Ok(None) => {
+                self.config.services.clear();
+                self.config.dynamic = None;
             }
-            Err(error) => self.report(self.source.path.clone(), &error),
+            Err(error) => self.report(self.path().to_owned(), &error),
         }
         self.read_dynamic();
+    }
+
+    fn replace(&mut self, config: CredentialsConfig) {
+        let CredentialsConfig { listen, socket, metrics, .. } = &config;
+        if *listen != self.config.listen || *socket != self.config.socket || *metrics != self.config.metrics {
+            warn!("addresses in the configuration changed; they need a restart");
+        }
+        warn_of(&config.remarks);
+        let (socket, metrics) = (self.config.socket.take(), self.config.metrics.take());
+        self.config = CredentialsConfig { listen: self.config.listen.clone(), socket, metrics, ..config };
+        self.errors.remove(self.file.path());
     }
 
     /// The services of all files. The log names those that are ignored once.
@@ -83,7 +75,7 @@ impl Files {
 
     /// The stamps of all files now.
     pub(super) fn stamps(&self) -> Stamps {
-        let mut paths = vec![self.source.path.clone()];
+        let mut paths = vec![self.path().to_owned()];
         paths.extend(self.config.read_files.iter().cloned());
         if let Some(dynamic) = &self.config.dynamic {
             paths.extend(dynamic.list().files);
@@ -99,7 +91,7 @@ impl Files {
         };
         let listing = dynamic.list();
         let read: Vec<_> =
-            listing.files.into_iter().map(|path| (dynamic.read(&path, &self.source.names), path)).collect();
+            listing.files.into_iter().map(|path| (dynamic.read(&path, self.file.names()), path)).collect();
         if listing.unreadable.is_empty() {
             // A directory that cannot be read keeps its services.
             self.dynamic.retain(|known, _| read.iter().any(|(_, path)| path == known));

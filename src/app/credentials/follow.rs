@@ -1,14 +1,13 @@
 //! Follows the configuration and the files that it names: services come, change and go without a restart.
 
-use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::task::spawn_blocking;
 use tracing::info;
 
+use super::super::blocking::blocking;
 use super::files::{Files, Stamps};
 use crate::credentials::Services;
 use crate::process::Hangup;
@@ -71,10 +70,7 @@ impl Followed {
         work: impl FnOnce(&mut Files) -> T + Send + 'static,
     ) -> Option<T> {
         let files = Arc::clone(&self.files);
-        match spawn_blocking(move || work(&mut files.lock())).await {
-            Ok(done) => Some(done),
-            Err(error) => error.try_into_panic().map_or(None, |panic| resume_unwind(panic)),
-        }
+        blocking(move || work(&mut files.lock())).await
     }
 }
 

@@ -1,9 +1,11 @@
-//! Puts `rds-auth-proxy credentials` together.
+//! Puts `rds-auth-proxy credentials` together, and the same beside the databases of a client.
 
 mod all_services;
+mod beside;
 mod files;
 mod follow;
 mod serve;
+mod source;
 mod survey;
 
 use std::sync::Arc;
@@ -16,14 +18,17 @@ use super::supervise::Supervisor;
 use super::{Prepared, observe};
 use crate::aws::RolesByService;
 use crate::config::{Drain, Stop};
-use crate::credentials::Services;
+use crate::credentials::{self, Face, Services};
 use crate::process::logging::Log;
 use crate::process::{CommandError, Hangup};
 use crate::shutdown::Shutdown;
 use files::Files;
 use follow::Followed;
+use serve::Listeners;
+use source::ConfigFile;
 
-pub(crate) use files::Source;
+pub(super) use beside::Beside;
+pub(crate) use source::Source;
 pub(crate) use survey::survey;
 
 /// Requests under way get what [`Supervisor::end`] gives them.
@@ -32,7 +37,8 @@ const STOP: Stop = Stop { delay: Duration::ZERO, drain: Drain::After(Duration::Z
 /// Prepares to serve the services of this configuration.
 pub(crate) async fn prepare(source: Source, log: Log) -> Result<Prepared, CommandError> {
     let hangup = Hangup::new();
-    let mut files = Files::load(source).map_err(CommandError::usage)?;
+    let config = source.load().map_err(CommandError::usage)?;
+    let mut files = Files::new(ConfigFile::Whole(source), config);
     log.configure(files.config.log_level);
     info!(file = %files.path().display(), "the configuration was loaded");
     // Before anything is counted.
@@ -42,7 +48,12 @@ pub(crate) async fn prepare(source: Source, log: Log) -> Result<Prepared, Comman
     services.replace(&files.services(), files.config.timing);
     let config = &files.config;
     let (mut supervisor, shutdown) = (Supervisor::default(), Shutdown::new());
-    let address = serve::listen(config, &services, &mut supervisor).await?;
+    let Listeners { all, address } = serve::bind(config, "listening").await?;
+    let face = Face { services: services.clone(), log_health_checks: config.log_health_checks };
+    for listener in all {
+        let serving = credentials::serve(listener, face.clone(), supervisor.stop());
+        supervisor.end_on_panic("credentials listener", serving);
+    }
     if let (Some(metrics), Some(recorder)) = (&config.metrics, recorder) {
         serve::metrics(metrics, recorder, &mut supervisor).await?;
     }

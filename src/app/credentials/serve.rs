@@ -8,7 +8,6 @@ use super::super::supervise::Supervisor;
 use super::super::{admin_thread, bind};
 use crate::admin::{self, Recorder};
 use crate::config::credentials::CredentialsConfig;
-use crate::credentials::{self, Face, Services};
 use crate::net::{Address, HostPort, Listener};
 use crate::process::CommandError;
 
@@ -17,42 +16,43 @@ use crate::process::CommandError;
 const AGENT_HOST: &str = "169.254.170.2";
 const AGENT_PORT: u16 = 80;
 
-/// Serves the services. Returns the configured address, with the real port.
-pub(in crate::app) async fn listen(
-    config: &CredentialsConfig,
-    services: &Services,
-    supervisor: &mut Supervisor,
-) -> Result<Address, CommandError> {
-    let face = Face { services: services.clone(), log_health_checks: config.log_health_checks };
-    let address = Address::Tcp(config.listen.clone());
-    let (listener, bound) = bind::listen(&address, "listening", "change server.host or server.port").await?;
-    serve(listener, &face, supervisor);
+/// The log line with the Unix socket.
+const ON_SOCKET: &str = "serving credentials on a Unix socket";
+
+/// The listeners of a configuration.
+pub(super) struct Listeners {
+    /// All of them.
+    pub(super) all: Vec<Listener>,
+    /// The configured address, with the real port.
+    pub(super) address: Address,
+}
+
+/// Binds the listeners. `message` is the log line with the configured address.
+pub(super) async fn bind(config: &CredentialsConfig, message: &str) -> Result<Listeners, CommandError> {
+    let wanted = Address::Tcp(config.listen.clone());
+    let (listener, address) = bind::listen(&wanted, message, "change server.host or server.port").await?;
+    let mut all = vec![listener];
     if let Some(path) = &config.socket {
         let address = Address::Unix(path.clone());
-        let (listener, _) = bind::listen(&address, "serving credentials", "change server.socket").await?;
-        serve(listener, &face, supervisor);
+        let (listener, _) = bind::listen(&address, ON_SOCKET, "change server.socket").await?;
+        all.push(listener);
     }
     let agent = HostPort::new(AGENT_HOST, AGENT_PORT);
     if config.listen != agent {
         match Listener::bind(&Address::Tcp(agent.clone())).await {
             Ok(listener) => {
                 info!(address = %agent, "serving credentials where AWS_CONTAINER_CREDENTIALS_RELATIVE_URI leads");
-                serve(listener, &face, supervisor);
+                all.push(listener);
             }
             Err(error) => not_the_agent(&error),
         }
     }
-    Ok(bound)
+    Ok(Listeners { all, address })
 }
 
 /// Most machines do not have the address, which only `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` needs.
 fn not_the_agent(error: &io::Error) {
     debug!(%error, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI does not lead here: {AGENT_HOST}:{AGENT_PORT} cannot be listened on");
-}
-
-fn serve(listener: Listener, face: &Face, supervisor: &mut Supervisor) {
-    let service = credentials::serve(listener, face.clone(), supervisor.stop());
-    supervisor.end_on_panic("credentials listener", service);
 }
 
 /// Answers Prometheus.

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::all_services::{Ignored, all_services};
-use super::files::Source;
-use crate::config::credentials;
+use super::source::Source;
 use crate::config::{ConfigError, Remark};
 use crate::services::Service;
 
@@ -18,7 +17,7 @@ pub(crate) struct Survey {
 
 /// Reads the configuration and the files of services. Here an error in one of these is an error too.
 pub(crate) fn survey(source: &Source) -> Result<Survey, ConfigError> {
-    let config = credentials::load(&source.path, &source.names, source.flags)?;
+    let config = source.load()?;
     let (mut warnings, mut remarks, mut files) = (Vec::new(), config.remarks, BTreeMap::new());
     if let Some(dynamic) = config.dynamic {
         let listing = dynamic.list();

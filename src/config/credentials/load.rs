@@ -4,15 +4,18 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::free_keys::parse;
-use super::raw::RawFile;
+use super::raw::{RawFile, RawSection};
 use super::resolve;
 use super::settings::{CredentialsConfig, Flags};
 use super::variables::Names;
+use super::without_effect;
 use crate::config::expand::{self, Substitutions};
 use crate::config::key_error::KeyError;
+use crate::config::key_path::KeyPath;
 use crate::config::load::{read, with_position};
+use crate::config::separate_section::{self, SECTION};
 use crate::config::tree::Tree;
-use crate::config::{ConfigError, Remark, decode};
+use crate::config::{ConfigError, decode};
 
 /// The configuration of the file, with the values of the variables. Errors name file, line and key.
 pub fn load(path: &Path, names: &Names, flags: Flags) -> Result<CredentialsConfig, ConfigError> {
@@ -25,6 +28,12 @@ pub fn load(path: &Path, names: &Names, flags: Flags) -> Result<CredentialsConfi
     from_text(path, &read(path)?, names, flags)
 }
 
+/// The section `credentials` of our own configuration file, without a listener for metrics. Absent if the file has no such
+/// section, or nothing in it. Errors are those of [`load`].
+pub fn load_section(path: &Path, names: &Names) -> Result<Option<CredentialsConfig>, ConfigError> {
+    section_from_text(path, &read(path)?, names)
+}
+
 /// As [`load`], with the text of the file.
 pub(super) fn from_text(
     path: &Path,
@@ -34,21 +43,44 @@ pub(super) fn from_text(
 ) -> Result<CredentialsConfig, ConfigError> {
     with_position(path, text, |substitutions| {
         let mut remarks = Vec::new();
-        let tree = tree(text, names, substitutions, &mut remarks)?;
+        let mut tree = parse(text, &mut remarks)?;
+        let root = KeyPath::default();
+        fill_in(&mut tree, &root, names, substitutions)?;
         let raw: RawFile = decode::decode(&tree, &mut remarks)?;
-        let config = resolve::resolve(raw, names, flags, remarks)?;
+        let config = resolve::resolve(raw, &root, names, flags, remarks)?;
         Ok(CredentialsConfig { read_files: substitutions.files(), ..config })
     })
 }
 
-fn tree(
+/// As [`load_section`], with the text of the file.
+pub(super) fn section_from_text(
+    path: &Path,
     text: &str,
     names: &Names,
+) -> Result<Option<CredentialsConfig>, ConfigError> {
+    with_position(path, text, |substitutions| {
+        let mut remarks = Vec::new();
+        let mut tree = parse(text, &mut Vec::new())?;
+        if !separate_section::keep_only(&mut tree) {
+            return Ok(None);
+        }
+        let root = KeyPath::of(&[SECTION]);
+        fill_in(&mut tree, &root, names, substitutions)?;
+        let RawSection { credentials: raw } = decode::decode(&tree, &mut remarks)?;
+        remarks.extend(without_effect::remarks(&raw, &root));
+        let config = resolve::resolve(raw, &root, names, Flags::default(), remarks)?;
+        Ok(Some(CredentialsConfig { read_files: substitutions.files(), metrics: None, ..config }))
+    })
+}
+
+/// Puts the values of references and variables in their places. `root` is the path of CredProxy's sections.
+fn fill_in(
+    tree: &mut Tree,
+    root: &KeyPath,
+    names: &Names,
     substitutions: &mut Substitutions,
-    remarks: &mut Vec<Remark>,
-) -> Result<Tree, KeyError> {
-    let mut tree = parse(text, remarks)?;
-    expand::expand(&mut tree, &names.references(), names.environment(), substitutions)?;
-    names.apply(&mut tree, substitutions);
-    Ok(tree)
+) -> Result<(), KeyError> {
+    expand::expand(tree, &names.references(), names.environment(), substitutions)?;
+    names.apply(tree, root, substitutions);
+    Ok(())
 }

@@ -7,6 +7,7 @@
 //! | `free_keys` | parses the text, and drops the keys `x-…` |
 //! | `raw`, `scalars` | the configuration as typed |
 //! | `resolve`, `service`, `source`, `listen`, `seconds` | the settings, with every default |
+//! | `without_effect` | keys that have no effect in a client's configuration |
 //! | `token` | how hard a token is to guess, and new ones |
 //! | `dynamic`, `patterns`, `service_file` | the files of `dynamic_services` |
 
@@ -25,12 +26,13 @@ mod settings;
 mod source;
 mod token;
 mod variables;
+mod without_effect;
 
 #[cfg(test)]
 mod tests;
 
 pub use dynamic::{DynamicServices, Listing};
-pub use load::load;
+pub use load::{load, load_section};
 pub use service_file::ServiceFile;
 pub use settings::{CredentialsConfig, Flags};
 pub use token::new_token;

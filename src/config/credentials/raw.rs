@@ -19,6 +19,13 @@ pub(super) struct RawFile {
     pub(super) metrics: Metrics,
 }
 
+/// Our own configuration, without its other sections.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawSection {
+    pub(super) credentials: RawFile,
+}
+
 /// A file of `dynamic_services`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -23,14 +23,14 @@ use crate::services::Timing;
 const DEFAULT_METRICS_HOST: &str = "0.0.0.0";
 const DEFAULT_METRICS_PORT: u16 = 9090;
 
-/// Adds the defaults, and refuses contradictions.
+/// Adds the defaults, and refuses contradictions. `root` is the path of the sections.
 pub(super) fn resolve(
     raw: RawFile,
+    root: &KeyPath,
     names: &Names,
     flags: Flags,
     mut remarks: Vec<Remark>,
 ) -> Result<CredentialsConfig, KeyError> {
-    let root = KeyPath::default();
     let environment = names.environment();
     let defaults = Named::read(raw.aws_defaults, &root.key("aws_defaults"), environment, &mut remarks)?;
     let defaults = defaults.or(&CHAIN);

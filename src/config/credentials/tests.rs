@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::load::from_text;
+use super::load::{from_text, section_from_text};
 use super::settings::{CredentialsConfig, Flags};
 use super::variables::Names;
 use crate::config::environment::Environment;
@@ -193,6 +193,10 @@ fn errors_name_line_key_and_remedy() {
         "7:7: services.web.assumed_role.RoleSesionName: there is no such key; did you mean `RoleSessionName`?",
     );
     fails(
+        &service("").replace("RoleArn", "RoleArm"),
+        "6:7: services.web.assumed_role.RoleArm: there is no such key; did you mean `RoleArn`?",
+    );
+    fails(
         &service("      DurationSeconds: 60\n"),
         "7:24: services.web.assumed_role.DurationSeconds: `60` is not from 900 to 43200 seconds",
     );
@@ -276,6 +280,57 @@ fn json_anchors_and_extensions_are_read() {
     assert_eq!(only(&read(&text)).role.arn, "arn:aws:iam::123456789012:role/Web");
 }
 
+fn read_section(text: &str, variables: Variables) -> Result<Option<CredentialsConfig>, String> {
+    let names = Names::of(Environment::of(variables));
+    section_from_text(Path::new("config.yaml"), text, &names).map_err(|error| error.to_string())
+}
+
+fn section(text: &str) -> String {
+    format!("proxy: {{nonsense: true}}\ncredentials:\n  {}\n", text.trim_end().replace('\n', "\n  "))
+}
+
+#[test]
+fn a_section_of_our_own_configuration_has_the_same_keys_and_variables() {
+    let text = section(&format!("server: {{port: 8123}}\nx-note: {{a: b}}\n{}", service("")));
+    let config = read_section(&text, &[("CREDPROXY_HOST", "127.0.0.9")]).unwrap().unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.9:8123");
+    assert_eq!(only(&config).token.expose(), TOKEN.as_bytes());
+    assert!(config.metrics.is_none() && config.remarks.is_empty());
+    for without in ["proxy: {}", "", "credentials:\n", "x-credentials: {services: {}}"] {
+        assert!(read_section(without, &[("CREDPROXY_PORT", "1")]).unwrap().is_none(), "{without}");
+    }
+}
+
+#[test]
+fn errors_and_remarks_of_a_section_have_its_whole_path() {
+    for (text, expected) in [
+        (
+            section(&service("").replace("RoleArn", "RoleArm")),
+            "config.yaml:8:9: credentials.services.web.assumed_role.RoleArm: there is no such key; did you mean `RoleArn`?",
+        ),
+        (
+            section("server: {port: 1338}"),
+            "config.yaml:2:1: credentials.services: there is no service; write one below `services:`, or set `enabled: true` \
+             below `dynamic_services:`",
+        ),
+        (
+            section("services: 5"),
+            "config.yaml:3:13: credentials.services: expected a section of keys, found `5`",
+        ),
+    ] {
+        assert_eq!(read_section(&text, &[]).err().unwrap(), expected);
+    }
+    let port = read_section(&section(&service("")), &[("CREDPROXY_PORT", "hunter2")]).err().unwrap();
+    assert!(
+        port.ends_with("expected a port from 1 to 65535, found something else in CREDPROXY_PORT"),
+        "{port}"
+    );
+    let without_effect = "server: {debug: true}\nmetrics: {prometheus: {enabled: true}}\n";
+    let config = read_section(&section(&format!("{without_effect}{}", service(""))), &[]).unwrap().unwrap();
+    let keys: Vec<_> = config.remarks.iter().map(|remark| remark.key.as_str()).collect();
+    assert_eq!(keys, ["credentials.metrics.prometheus", "credentials.server.debug"]);
+}
+
 #[test]
 fn every_configuration_in_the_guide_is_valid() {
     let page =
@@ -284,6 +339,11 @@ fn every_configuration_in_the_guide_is_valid() {
         page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(blocks.len() >= 2);
     for block in blocks {
-        read(&block.replace("${fromFile:/run/secrets/orders-token}", TOKEN));
+        let block = block.replace("${fromFile:/run/secrets/orders-token}", TOKEN);
+        if block.contains("upstream_proxies:") {
+            assert!(read_section(&block, &[]).unwrap().is_some());
+        } else {
+            read(&block);
+        }
     }
 }

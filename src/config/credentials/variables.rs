@@ -5,7 +5,7 @@ use tracing::level_filters::LevelFilter;
 use crate::config::Remark;
 use crate::config::environment::Environment;
 use crate::config::expand::{References, Substitutions};
-use crate::config::key_path::KeyPath;
+use crate::config::key_path::{KeyPath, Step};
 use crate::config::tree::Tree;
 
 const DEFAULT_NAMESPACE: &str = "CREDPROXY_";
@@ -71,12 +71,14 @@ impl Names {
         }
     }
 
-    /// Puts the values into the tree, and records which variable has which key.
-    pub(super) fn apply(&self, tree: &mut Tree, substitutions: &mut Substitutions) {
+    /// Puts the values into the tree, below `root`, and records which variable has which key.
+    pub(super) fn apply(&self, tree: &mut Tree, root: &KeyPath, substitutions: &mut Substitutions) {
+        let below = |keys: &[&str]| keys.iter().fold(root.clone(), |path, key| path.key(key));
         for (name, keys) in KEYS {
             if let Some(value) = self.value(name) {
-                put(tree, keys, Tree::Scalar(value));
-                substitutions.record(KeyPath::of(keys), self.name(name));
+                let path = below(keys);
+                put(tree, &path.0, Tree::Scalar(value));
+                substitutions.record(path, self.name(name));
             }
         }
         let (name, keys) = DIRECTORIES;
@@ -84,7 +86,7 @@ impl Names {
             let paths = value.split(',').map(str::trim).filter(|path| !path.is_empty());
             let directory =
                 |path: &str| Tree::Section(vec![("path".to_owned(), Tree::Scalar(path.to_owned()))]);
-            put(tree, keys, Tree::List(paths.map(directory).collect()));
+            put(tree, &below(keys).0, Tree::List(paths.map(directory).collect()));
         }
     }
 
@@ -110,20 +112,20 @@ pub fn log_level(name: &str) -> Option<LevelFilter> {
     }
 }
 
-/// Sets the value at this path. A value on the way that is no section stays, and decoding reports it.
-fn put(tree: &mut Tree, keys: &[&str], value: Tree) {
-    let Some((key, rest)) = keys.split_first() else {
+/// Sets the value at this path of keys. A value on the way that is no section stays, and decoding reports it.
+fn put(tree: &mut Tree, path: &[Step], value: Tree) {
+    let Some((step, rest)) = path.split_first() else {
         *tree = value;
         return;
     };
     if matches!(tree, Tree::Null) {
         *tree = Tree::Section(Vec::new());
     }
-    let Tree::Section(entries) = tree else { return };
+    let (Tree::Section(entries), Step::Key(key)) = (tree, step) else { return };
     if let Some((_, child)) = entries.iter_mut().find(|(known, _)| known == key) {
         return put(child, rest, value);
     }
     let mut child = Tree::Null;
     put(&mut child, rest, value);
-    entries.push(((*key).to_owned(), child));
+    entries.push((key.clone(), child));
 }

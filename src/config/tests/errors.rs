@@ -31,7 +31,7 @@ fn an_unknown_key_comes_with_the_most_similar_name() {
     );
     fails(
         "\n# a comment\nlogging: {}\n",
-        "3:1: logging: there is no such key; the keys here are proxy, rds, upstream_proxies, targets, audit, aws, accounts, and `x-…` for parts \
+        "3:1: logging: there is no such key; the keys here are proxy, rds, upstream_proxies, targets, audit, aws, accounts, credentials, and `x-…` for parts \
          that only aliases use",
     );
 }
