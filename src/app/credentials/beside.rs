@@ -58,9 +58,8 @@ impl Beside {
         // Before the first request, whose token would be unknown.
         services.replace(&files.services(), files.config.timing);
         let face = Face { services: services.clone(), log_health_checks: files.config.log_health_checks };
-        let loaded = files.stamps();
         let (files, hangup) = (Arc::new(Mutex::new(files)), Hangup::without_terminal());
-        let mut followed = Followed { files, services, hangup, loaded };
+        let mut followed = Followed { files, services, hangup };
         let serving = listeners.all.into_iter();
         let serving = serving.map(|listener| credentials::serve(listener, face.clone(), stop.clone()));
         tokio::select! {

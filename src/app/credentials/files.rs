@@ -19,17 +19,20 @@ pub(super) struct Files {
     dynamic: BTreeMap<PathBuf, ServiceFile>,
     /// The error of each file or directory, so that the log has it once.
     errors: BTreeMap<PathBuf, String>,
+    /// The stamps of all files when they were last read.
+    pub(super) read: Stamps,
 }
 
 /// Every file with its stamp.
 pub(super) type Stamps = Vec<(PathBuf, Stamp)>;
 
 impl Files {
-    /// The services of a configuration that was read for the first time, and of the files that it names.
+    /// A configuration that was read for the first time, and the files that it names.
     pub(super) fn new(file: ConfigFile, config: CredentialsConfig) -> Self {
-        let mut files = Self { file, config, dynamic: BTreeMap::new(), errors: BTreeMap::new() };
-        warn_of(&files.config.remarks);
-        files.read_dynamic();
+        let read = Stamps::new();
+        let mut files = Self { file, config, dynamic: BTreeMap::new(), errors: BTreeMap::new(), read };
+        // The configuration again: it may have changed before its files were known.
+        files.reload();
         files
     }
 
@@ -40,6 +43,8 @@ impl Files {
 
     /// Reads everything again.
     pub(super) fn reload(&mut self) {
+        // Before the files are read, so that a change meanwhile is noticed.
+        self.read = self.stamps();
         match self.file.load() {
             Ok(Some(config)) => self.replace(config),
             Ok(None) => {
@@ -124,5 +129,49 @@ impl Files {
 fn warn_of(remarks: &[Remark]) {
     for Remark { key, text } in remarks {
         warn!(key, "{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::credentials::Names;
+
+    fn service(name: &str) -> String {
+        format!(
+            "services: {{{name}: {{auth_token: token-of-the-service-{name}-0123456789, \
+             assumed_role: {{RoleArn: 'arn:aws:iam::123456789012:role/A'}}}}}}\n"
+        )
+    }
+
+    /// A file that comes after the stamps were taken is not in them, whether the read finds it or not.
+    #[test]
+    fn each_change_since_the_last_read_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, dynamic) = (directory.path().join("config.yaml"), directory.path().join("dynamic"));
+        fs::create_dir(&dynamic).unwrap();
+        let dynamic_services =
+            format!("dynamic_services: {{enabled: true, directories: [{{path: {}}}]}}\n", dynamic.display());
+        let section = format!("{}{dynamic_services}", service("a")).replace('\n', "\n  ");
+        fs::write(&path, format!("credentials:\n  {section}")).unwrap();
+        let file = ConfigFile::Section { path: path.clone(), names: Names::of_process() };
+        let config = file.load().unwrap().unwrap();
+        fs::write(dynamic.join("b.yaml"), service("b")).unwrap();
+        let mut files = Files::new(file, config);
+        let names =
+            |files: &mut Files| files.services().into_iter().map(|service| service.name).collect::<Vec<_>>();
+        assert_eq!(names(&mut files), ["a", "b"]);
+        assert!(files.stamps() == files.read, "all was read");
+        fs::write(dynamic.join("c.yaml"), service("c")).unwrap();
+        assert!(files.stamps() != files.read);
+        files.reload();
+        assert_eq!(names(&mut files), ["a", "b", "c"]);
+        fs::remove_file(dynamic.join("b.yaml")).unwrap();
+        fs::write(&path, "x-credentials: {}\n").unwrap();
+        assert!(files.stamps() != files.read);
+        files.reload();
+        assert_eq!(names(&mut files).len(), 0, "without the section there is no service");
     }
 }

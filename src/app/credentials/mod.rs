@@ -38,8 +38,8 @@ const STOP: Stop = Stop { delay: Duration::ZERO, drain: Drain::After(Duration::Z
 pub(crate) async fn prepare(source: Source, log: Log) -> Result<Prepared, CommandError> {
     let hangup = Hangup::new();
     let config = source.load().map_err(CommandError::usage)?;
+    log.configure(config.log_level);
     let mut files = Files::new(ConfigFile::Whole(source), config);
-    log.configure(files.config.log_level);
     info!(file = %files.path().display(), "the configuration was loaded");
     // Before anything is counted.
     let recorder = files.config.metrics.is_some().then(observe::recorder).transpose()?;
@@ -57,7 +57,7 @@ pub(crate) async fn prepare(source: Source, log: Log) -> Result<Prepared, Comman
     if let (Some(metrics), Some(recorder)) = (&config.metrics, recorder) {
         serve::metrics(metrics, recorder, &mut supervisor).await?;
     }
-    let followed = Followed { loaded: files.stamps(), files: Arc::new(Mutex::new(files)), services, hangup };
+    let followed = Followed { files: Arc::new(Mutex::new(files)), services, hangup };
     supervisor.restart_on_panic("configuration reload", followed, |followed| Box::pin(followed.follow()));
     let drained = shutdown.clone();
     let serving = Box::pin(async move { drained.draining().await });
