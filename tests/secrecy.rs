@@ -116,6 +116,11 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/tls/server_settings.rs", "ServerIdentity", Words("hosts and paths")),
     ("src/tls/verified_client.rs", "VerifiedClient", Words("the names in a certificate, which is public")),
     (
+        "src/tls/certificate_choice.rs",
+        "CertificateChoice",
+        Words("certificates, which are public, and the kind of their keys"),
+    ),
+    (
         "src/tls/client_cert_resolver.rs",
         "ClientCertResolver",
         Words("a certificate, which is public, and the kind of its key"),

@@ -96,6 +96,11 @@ impl<R: Role> Running<R> {
             }
             directory.replace(policy(&config));
         }
+        if let (Mode::Server, Some(_), Some(acceptor)) =
+            (self.mode, &self.started_with.acceptor, &config.acceptor)
+        {
+            self.engine.set_acceptor(acceptor.clone());
+        }
         if let Some(orders) = &self.orders {
             orders.config.send_replace(config.clone());
         }

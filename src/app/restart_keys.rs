@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::{AllowedClients, AuthMethods, Location, StaticTarget};
 use crate::config::{Config, Mode, Upstream, UpstreamTransport};
-use crate::tls::{ClientAuth, ClientIdentity, Negotiation, Roots, ServerIdentity, Settings, SslMode};
+use crate::tls::{ClientIdentity, Negotiation, Roots, Settings, SslMode};
 
 /// The keys that differ and have no effect before a restart. A client has chosen its upstream proxy at its start and, unless it
 /// `follows` the list of targets, its target.
@@ -19,14 +19,9 @@ pub(crate) fn changed(
         Mode::Client | Mode::DirectClient => choices(follows, old, new),
         Mode::Server => Vec::new(),
     };
-    let (before, after) = (identity_files(old), identity_files(new));
     let keys = [
         ("proxy.listen_addr", old.listen != new.listen),
         ("proxy.ssl.enabled", old.acceptor.is_some() != new.acceptor.is_some()),
-        ("proxy.ssl.required", required(old) != required(new)),
-        ("proxy.ssl.certificate", before.map(|files| files.0) != after.map(|files| files.0)),
-        ("proxy.ssl.private_key", before.map(|files| files.1) != after.map(|files| files.1)),
-        ("proxy.ssl.client_auth", client_auth(old) != client_auth(new)),
         ("proxy.admin_addr", old.admin != new.admin),
         ("proxy.admin_hosts", old.admin_hosts != new.admin_hosts),
         ("proxy.admin_socket", old.admin_socket != new.admin_socket),
@@ -48,7 +43,7 @@ pub(crate) fn changed(
 fn choices(follows: bool, old: &Config, new: &Config) -> Vec<(&'static str, bool)> {
     let roots = |config: &Config| config.default_tls.rds_roots.clone();
     let upstreams = !old.upstreams.values().map(upstream).eq(new.upstreams.values().map(upstream));
-    let mut choices = vec![("upstream_proxies", upstreams)];
+    let mut choices = vec![("upstream_proxies", upstreams), ("proxy.ssl", has_other_tls(old, new))];
     if !follows {
         let targets =
             old.named != new.named || !old.targets.iter().map(target).eq(new.targets.iter().map(target));
@@ -90,21 +85,10 @@ fn target(target: &StaticTarget) -> Target<'_> {
     (name, location, database.as_deref(), *local_port, tls, *require_auth, allowed_clients.as_ref())
 }
 
-fn required(config: &Config) -> bool {
-    config.acceptor.as_ref().is_some_and(|acceptor| acceptor.settings().required)
-}
-
-/// What it demands of client certificates: `proxy.ssl.client_ca` and `proxy.ssl.client_auth`.
-fn client_auth(config: &Config) -> Option<&ClientAuth> {
-    config.acceptor.as_ref().and_then(|acceptor| acceptor.settings().client_auth.as_ref())
-}
-
-/// The certificate and key files that applications see; absent without files.
-fn identity_files(config: &Config) -> Option<(&Path, &Path)> {
-    match config.acceptor.as_ref().map(|acceptor| &acceptor.settings().identity) {
-        Some(ServerIdentity::Files { certificate, private_key }) => Some((certificate, private_key)),
-        Some(ServerIdentity::SelfSigned { .. }) | None => None,
-    }
+/// Whether TLS towards applications is on in both, with other settings.
+fn has_other_tls(old: &Config, new: &Config) -> bool {
+    let settings = |config: &'_ Config| config.acceptor.as_ref().map(|acceptor| acceptor.settings().clone());
+    settings(old).zip(settings(new)).is_some_and(|(old, new)| old != new)
 }
 
 #[cfg(test)]
@@ -119,23 +103,15 @@ mod tests {
     fn exactly_the_changed_keys_that_need_a_restart_are_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
-        for name in ["a", "b"] {
-            let made = SelfSigned::generate(&["localhost".into()]).unwrap();
-            fs::write(path(&format!("{name}.pem")), &made.certificate_pem).unwrap();
-            fs::write(path(&format!("{name}.key")), made.key_pem.expose()).unwrap();
-        }
-        // The same key under another name.
-        fs::copy(path("a.key"), path("c.key")).unwrap();
+        let made = SelfSigned::generate(&["localhost".into()]).unwrap();
+        fs::write(path("a.pem"), &made.certificate_pem).unwrap();
+        fs::write(path("a.key"), made.key_pem.expose()).unwrap();
         let read = |yaml: &str| {
             fs::write(path("s.yaml"), yaml.replace('@', &directory.path().display().to_string())).unwrap();
             load(&path("s.yaml"), Mode::Server).unwrap()
         };
-        let cert_pair = |certificate: &str, key: &str| {
-            format!(
-                "proxy: {{ssl: {{enabled: true, certificate: '@/{certificate}', private_key: '@/{key}'}}}}"
-            )
-        };
-        let (plain, own, tls) = ("{}", "proxy: {ssl: {enabled: true}}", cert_pair("a.pem", "a.key"));
+        let (plain, own) = ("{}", "proxy: {ssl: {enabled: true}}");
+        let tls = "proxy: {ssl: {enabled: true, certificate: '@/a.pem', private_key: '@/a.key'}}";
         for (old, new, named) in [
             (plain, "proxy: {listen_addr: ':1'}", vec!["proxy.listen_addr"]),
             (plain, "proxy: {admin_addr: ':1'}", vec!["proxy.admin_addr"]),
@@ -155,10 +131,9 @@ mod tests {
                 vec!["aws.assume_role"],
             ),
             (plain, own, vec!["proxy.ssl.enabled"]),
-            (own, "proxy: {ssl: {enabled: true, required: true}}", vec!["proxy.ssl.required"]),
-            (own, &tls, vec!["proxy.ssl.certificate", "proxy.ssl.private_key"]),
-            (&tls, &cert_pair("b.pem", "b.key"), vec!["proxy.ssl.certificate", "proxy.ssl.private_key"]),
-            (&tls, &cert_pair("a.pem", "c.key"), vec!["proxy.ssl.private_key"]),
+            // A server changes them while it runs.
+            (own, "proxy: {ssl: {enabled: true, required: true}}", vec![]),
+            (own, tls, vec![]),
             (plain, "proxy: {max_connections: 1, idle_timeout: 1s, log_level: warn}", vec![]),
             (plain, "targets: {a: {host: 'a:1'}}", vec![]),
         ] {
@@ -179,6 +154,7 @@ mod tests {
         };
         let upstream = |entry: &str| format!("upstream_proxies: {{default: {entry}}}");
         let plain = upstream("{host: 'a:1'}");
+        let tls = format!("proxy: {{ssl: {{enabled: true}}}}\n{plain}");
         for (old, new, named) in [
             (&plain, upstream("{host: 'a:2'}"), vec!["upstream_proxies"]),
             (&plain, upstream("{host: 'a:1', ssl: {mode: disable}}"), vec!["upstream_proxies"]),
@@ -193,6 +169,13 @@ mod tests {
                 vec!["proxy.target_acl"],
             ),
             (&plain, format!("proxy: {{max_connections: 1, log_level: warn}}\n{plain}"), vec![]),
+            (&tls, format!("proxy: {{ssl: {{enabled: true, required: true}}}}\n{plain}"), vec!["proxy.ssl"]),
+            (
+                &tls,
+                format!("proxy: {{ssl: {{enabled: true, min_version: TLSv1.3}}}}\n{plain}"),
+                vec!["proxy.ssl"],
+            ),
+            (&plain, tls.clone(), vec!["proxy.ssl.enabled"]),
             // The generated client certificate differs each time.
             (&plain, plain.clone(), vec![]),
         ] {
@@ -200,8 +183,9 @@ mod tests {
             assert_eq!(changed(old, &new), named, "{old} → {new}");
             assert_eq!(changed(&new, old), named, "{new} → {old}");
             let of_several: Vec<_> = super::changed(Mode::Client, true, &read(old), &read(&new)).collect();
-            let upstream_only: Vec<_> = named.into_iter().filter(|key| *key == "upstream_proxies").collect();
-            assert_eq!(of_several, upstream_only, "{old} → {new}");
+            let chosen: Vec<_> =
+                named.into_iter().filter(|key| !["targets", "proxy.target_acl"].contains(key)).collect();
+            assert_eq!(of_several, chosen, "{old} → {new}");
         }
     }
 }

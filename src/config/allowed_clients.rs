@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::acceptor::requests_client_certificates;
+use super::client_auth;
 use super::key_error::KeyError;
 use super::key_path::KeyPath;
 use super::raw::{RawConfig, Target};
@@ -20,7 +20,7 @@ pub(super) fn of(entry: &Target) -> Option<Arc<AllowedClients>> {
 pub(super) fn check(raw: &RawConfig) -> Result<(), KeyError> {
     for (target, entry) in &raw.targets {
         let Some(names) = &entry.allowed_client_names else { continue };
-        let reason = if !requests_client_certificates(&raw.proxy.ssl) {
+        let reason = if !client_auth::is_requested(&raw.proxy.ssl) {
             "no client certificate is requested, so this would refuse every connection; set `proxy.ssl.client_ca` and \
              `proxy.ssl.client_auth: require` as well"
         } else if names.is_empty() {

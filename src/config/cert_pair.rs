@@ -1,6 +1,6 @@
 //! A certificate and its private key: two keys of one section, of which both are set or neither.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
@@ -70,6 +70,11 @@ impl CertPair {
             certificate: self.certificate.1.clone(),
             private_key: self.private_key.1.clone(),
         }
+    }
+
+    /// The path of the certificate.
+    pub(super) fn certificate(&self) -> &Path {
+        &self.certificate.1
     }
 
     /// The key whose file the error is about; absent if it is about another file or none.

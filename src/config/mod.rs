@@ -22,6 +22,7 @@ mod allowed_clients;
 mod aws_scalars;
 mod booleans;
 mod cert_pair;
+mod client_auth;
 mod connectors;
 pub mod credentials;
 mod decode;

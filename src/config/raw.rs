@@ -16,7 +16,7 @@ use super::settings::{Drain, OnFull};
 use super::tls_scalars::{ClientAuthMode, ClientName, ServerName};
 use crate::catalog::AuthMethods;
 use crate::net::{Address, HostPort};
-use crate::tls::{Negotiation, SslMode};
+use crate::tls::{MinVersion, Negotiation, SslMode};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -97,10 +97,21 @@ pub(super) struct ProxySsl {
     pub(super) required: Option<bool>,
     pub(super) certificate: Option<Parsed<PathText>>,
     pub(super) private_key: Option<Parsed<PathText>>,
+    pub(super) certificates: Vec<NamedCertificate>,
+    pub(super) min_version: Option<Parsed<MinVersion>>,
     pub(super) client_ca: Option<Parsed<PathText>>,
+    pub(super) client_crl: Option<Parsed<PathText>>,
     pub(super) client_auth: Option<Parsed<ClientAuthMode>>,
     pub(super) client_certificate: Option<Parsed<PathText>>,
     pub(super) client_private_key: Option<Parsed<PathText>>,
+}
+
+/// A certificate for the server names in it.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct NamedCertificate {
+    pub(super) certificate: Option<Parsed<PathText>>,
+    pub(super) private_key: Option<Parsed<PathText>>,
 }
 
 #[derive(Default, Deserialize)]

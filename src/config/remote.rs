@@ -1,7 +1,7 @@
 //! Whether a client may accept connections from other machines. Each of them would get the identity of the client's user, so
 //! the configuration must say it.
 
-use super::acceptor::requires_client_certificates;
+use super::client_auth;
 use super::error::ConfigError;
 use super::key_error::{KeyError, quoted};
 use super::key_path::KeyPath;
@@ -18,7 +18,8 @@ const REFUSAL: &str = "is not a loopback address, and every machine that reaches
 
 /// Whether the configuration allows it: in words, or because every application has to show a client certificate.
 pub(super) fn is_allowed(proxy: &Proxy) -> bool {
-    proxy.allow_remote.unwrap_or(false) || requires_client_certificates(&proxy.ssl)
+    proxy.allow_remote.unwrap_or(false)
+        || (proxy.ssl.enabled == Some(true) && client_auth::is_required(&proxy.ssl))
 }
 
 /// Refuses an address for a client that is an IP address beyond loopback, `:PORT` included. [`Config::check_bound`] checks

@@ -6,7 +6,7 @@ use rustls::pki_types::DnsName;
 
 use super::scalars::Scalar;
 use crate::catalog::WILDCARD;
-use crate::tls::{Negotiation, SslMode};
+use crate::tls::{MinVersion, Negotiation, SslMode};
 
 /// A TLS server name (SNI), or `*.` and the rest of one.
 #[derive(Clone)]
@@ -64,6 +64,18 @@ impl Scalar for SslMode {
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+impl Scalar for MinVersion {
+    const EXPECTED: &'static str = "TLSv1.2 or TLSv1.3";
+
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "TLSv1.2" => Some(Self::Tls12),
+            "TLSv1.3" => Some(Self::Tls13),
+            _ => None,
+        }
     }
 }
 

@@ -94,7 +94,7 @@ impl<R: Role> Connection<'_, R> {
         let mut deadline = Deadline::new(self.limits.handshake_timeout);
         // At once, because a process that has closed its end has no user any more.
         let other_user = self.engine.other_user(&socket);
-        let negotiation = negotiate(socket, self.engine.acceptor.as_ref());
+        let negotiation = negotiate(socket, self.engine.acceptor());
         let doing = "waiting for the application's startup packet";
         let negotiated = tokio::select! {
             negotiated = deadline.blaming(Fault::Application, doing, negotiation) => negotiated?,

@@ -27,7 +27,7 @@ const TRIES: u32 = 4;
 pub struct Engine<R> {
     pub(super) role: R,
     /// TLS towards applications; absent where it is off.
-    pub(super) acceptor: Option<Acceptor>,
+    acceptor: RwLock<Option<Acceptor>>,
     pub(super) logins: Logins,
     pub(super) refusals: RefusalLog,
     pub(super) dropped: DroppedLog,
@@ -52,7 +52,7 @@ impl<R: Role> Engine<R> {
         metrics::limited(&limits);
         Self {
             role,
-            acceptor,
+            acceptor: RwLock::new(acceptor),
             logins: Logins::new(&limits),
             refusals: RefusalLog::default(),
             dropped: DroppedLog::default(),
@@ -105,6 +105,20 @@ impl<R: Role> Engine<R> {
         *self.limits.write() = Arc::new(limits);
     }
 
+    /// Replaces TLS towards applications, for connections to come. Settings that are the same keep their acceptor, which has a generated
+    /// certificate and the keys of TLS sessions.
+    pub fn set_acceptor(&self, acceptor: Acceptor) {
+        let mut current = self.acceptor.write();
+        if current.as_ref().is_none_or(|current| current.settings() != acceptor.settings()) {
+            *current = Some(acceptor);
+        }
+    }
+
+    /// TLS towards applications as it is now; absent where it is off.
+    pub(super) fn acceptor(&self) -> Option<Acceptor> {
+        self.acceptor.read().clone()
+    }
+
     /// Why this application is not served, whatever it requests.
     pub(super) fn refusal(
         &self,
@@ -123,8 +137,9 @@ impl<R: Role> Engine<R> {
 
     /// Whether this peer must use TLS. A Unix socket does not leave the machine, and libpq makes no TLS there.
     fn refuses_plaintext(&self, peer: Peer) -> bool {
+        let acceptor = self.acceptor.read();
         peer != Peer::Unix
-            && self.acceptor.as_ref().is_some_and(|acceptor| acceptor.settings().refuses_plaintext())
+            && acceptor.as_ref().is_some_and(|acceptor| acceptor.settings().refuses_plaintext())
     }
 
     /// The refusal of a process of another user.

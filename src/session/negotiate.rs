@@ -42,7 +42,7 @@ impl From<Failure> for Refused {
 }
 
 /// Answers the requests for encryption and returns the packet after them. `acceptor` is absent where TLS is off.
-pub(super) async fn negotiate(socket: Socket, acceptor: Option<&Acceptor>) -> Result<Negotiated, Refused> {
+pub(super) async fn negotiate(socket: Socket, acceptor: Option<Acceptor>) -> Result<Negotiated, Refused> {
     let (mut app, mut client) = (Framed::new(socket), Ok(None));
     // The manual allows GSSENCRequest and SSLRequest once each, in this order or the other.
     let (mut tls_requested, mut gss_requested) = (false, false);
@@ -53,7 +53,7 @@ pub(super) async fn negotiate(socket: Socket, acceptor: Option<&Acceptor>) -> Re
                 if app.stream().is_tls() || tls_requested || gss_requested {
                     return Err(refuse(app, Failure::UnexpectedTls));
                 }
-                (app, client) = upgrade(app, acceptor, &first).await?;
+                (app, client) = upgrade(app, acceptor.as_ref(), &first).await?;
                 if ![Some(ALPN), Some(EXTENSION_ALPN)].contains(&app.stream().alpn()) {
                     return Err(refuse(app, Failure::DirectTlsWithoutAlpn));
                 }
@@ -82,7 +82,7 @@ pub(super) async fn negotiate(socket: Socket, acceptor: Option<&Acceptor>) -> Re
                 tls_requested = true;
                 if acceptor.is_some() {
                     app = answer(app, b'S').await?;
-                    (app, client) = upgrade(app, acceptor, &[]).await?;
+                    (app, client) = upgrade(app, acceptor.as_ref(), &[]).await?;
                 } else {
                     app = answer(app, b'N').await?;
                 }

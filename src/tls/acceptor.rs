@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 
+use super::certificate_choice::CertificateChoice;
 use super::client_auth::ClientCheck;
 use super::reload::Reload;
 use super::{
@@ -67,26 +70,39 @@ impl Acceptor {
 }
 
 fn load(settings: &ServerSettings) -> Result<Loaded, TlsError> {
-    let (chain, key, source) = match &settings.identity {
-        ServerIdentity::SelfSigned { hosts } => {
-            let (chain, key) = SelfSigned::generate(hosts)?.chain()?;
-            (chain, key, PathBuf::from("(generated)"))
-        }
-        ServerIdentity::Files { certificate, private_key } => {
-            (pem::certificates(certificate)?, pem::private_key(private_key)?, certificate.clone())
-        }
-    };
+    let default = settings.identity.load()?;
+    let others = settings.by_name.iter().map(ServerIdentity::load).collect::<Result<_, _>>()?;
     let client_check = settings.client_auth.as_ref().map(ClientAuth::load).transpose()?;
     let verifier =
         client_check.as_ref().map_or_else(WebPkiClientVerifier::no_client_auth, ClientCheck::request);
+    let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
     let mut config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError::Setup(error.to_string()))?
+        .with_protocol_versions(&settings.versions())
+        .map_err(setup)?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(chain.clone(), key)
-        .map_err(|error| TlsError::unusable(&source, &chain, &error))?;
+        .with_cert_resolver(Arc::new(CertificateChoice::new(default, others)));
     config.alpn_protocols = settings.protocols();
+    // A resumed session has the names and the certificates of the first one. The keys of the tickets are made here, so files that
+    // have changed end all tickets from before.
+    config.ticketer = Ticketer::new().map_err(setup)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(Loaded { config: Arc::new(config), client_check })
+}
+
+impl ServerIdentity {
+    fn load(&self) -> Result<CertifiedKey, TlsError> {
+        let (chain, key, source) = match self {
+            Self::SelfSigned { hosts } => {
+                let (chain, key) = SelfSigned::generate(hosts)?.chain()?;
+                (chain, key, PathBuf::from("(generated)"))
+            }
+            Self::Files { certificate, private_key } => {
+                (pem::certificates(certificate)?, pem::private_key(private_key)?, certificate.clone())
+            }
+        };
+        CertifiedKey::from_der(chain.clone(), key, &provider())
+            .map_err(|error| TlsError::unusable(&source, &chain, &error))
+    }
 }
 
 #[cfg(test)]

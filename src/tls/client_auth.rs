@@ -17,6 +17,8 @@ use super::{TlsError, VerifiedClient, handshake_signature, provider};
 pub struct ClientAuth {
     /// The certificates of the CAs that sign them: a PEM file, or a directory of PEM files.
     pub ca: PathBuf,
+    /// Revocation lists of these CAs: a PEM file, or a directory of PEM files; absent: nothing is revoked.
+    pub crl: Option<PathBuf>,
     /// Whether an application without one is refused.
     pub required: bool,
 }
@@ -52,11 +54,14 @@ pub(super) struct ClientCheck {
 impl ClientAuth {
     /// The files to load again when they change.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
-        vec![self.ca.clone()]
+        [&self.ca].into_iter().chain(&self.crl).cloned().collect()
     }
 
     pub(super) fn load(&self) -> Result<ClientCheck, TlsError> {
-        Ok(ClientCheck { required: self.required, trusted: TrustedClients::load(&self.ca)? })
+        Ok(ClientCheck {
+            required: self.required,
+            trusted: TrustedClients::load(&self.ca, self.crl.as_deref())?,
+        })
     }
 }
 

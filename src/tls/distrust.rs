@@ -40,6 +40,13 @@ pub(super) fn reason(
             format!("it is not valid before {}; check the clocks", validity.not_before)
         }
         CertificateError::UnknownIssuer => unknown_issuer(&parsed, intermediates, unknown),
+        CertificateError::Revoked => "its CA has revoked it".into(),
+        CertificateError::UnknownRevocationStatus => {
+            "client_crl has no revocation list of a CA in its chain".into()
+        }
+        CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
+            "the revocation list of a CA in its chain has expired; replace the one in client_crl".into()
+        }
         other => unsupported::reason(certificate)
             .map_or_else(|| other.to_string(), |reason| format!("it {reason}")),
     })

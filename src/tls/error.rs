@@ -30,8 +30,8 @@ pub enum TlsError {
         /// The path of the file.
         path: PathBuf,
     },
-    /// All certificates of a file or directory have expired.
-    #[error("{} has no certificate that is still valid: the last one expired on {date}; replace it", path.display())]
+    /// The certificate of a file, or all those of a file or directory, have expired.
+    #[error("the certificate {} expired on {date}; replace it", path.display())]
     Expired {
         /// The path of the file or directory.
         path: PathBuf,
@@ -95,6 +95,8 @@ pub enum PemItem {
     Certificate,
     /// A private key that is not encrypted.
     PrivateKey,
+    /// A certificate revocation list.
+    RevocationList,
 }
 
 impl TlsError {
@@ -165,7 +167,7 @@ impl TlsError {
             }
             rustls::Error::PeerIncompatible(reason) => {
                 format!(
-                    "{peer} and this proxy have no TLS version or cipher in common ({reason:?}); TLS 1.2 is the minimum"
+                    "{peer} and this proxy have no TLS version or cipher in common ({reason:?}); TLS 1.2 is the minimum, or proxy.ssl.min_version"
                 )
             }
             other => format!("the TLS handshake with {peer} failed: {other}"),
@@ -178,6 +180,7 @@ impl fmt::Display for PemItem {
         formatter.write_str(match self {
             Self::Certificate => "certificate",
             Self::PrivateKey => "unencrypted private key",
+            Self::RevocationList => "certificate revocation list",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! TLS towards applications and towards servers: modes, roots, certificates, and why a peer is not trusted.
 
 mod acceptor;
+mod certificate_choice;
 mod client_auth;
 mod client_cert_resolver;
 mod connector;
@@ -39,11 +40,11 @@ pub use pem::usable_certificates;
 pub use provider::install_provider;
 pub use roots::Roots;
 pub use self_signed::SelfSigned;
-pub use server_settings::{ServerIdentity, ServerSettings};
+pub use server_settings::{MinVersion, ServerIdentity, ServerSettings};
 pub use settings::{ClientIdentity, Overrides, Settings};
 pub use ssl_mode::{SslMode, UnknownSslMode};
 pub use verified_client::VerifiedClient;
-pub use x509::{CertificateExpiry, is_version_1, not_after, server_end_point};
+pub use x509::{CertificateExpiry, all_expired, expired, is_version_1, not_after, server_end_point};
 
 /// The ALPN protocol of PostgreSQL (IANA TLS ALPN registry; `PG_ALPN_PROTOCOL` in src/include/libpq/pqcomm.h).
 pub const ALPN: &[u8] = b"postgresql";

@@ -1,9 +1,10 @@
 //! PEM files: certificates and keys.
 
+use std::fs;
 use std::path::Path;
 
 use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::{PemItem, TlsError};
@@ -15,6 +16,58 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     let found = certificates_in(&text);
     if found.is_empty() {
         return Err(TlsError::Empty { what: PemItem::Certificate, path: path.to_owned() });
+    }
+    Ok(found)
+}
+
+/// The certificates of a file, or of every file of a directory that holds one.
+pub(super) fn certificates_at(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    items_at(path, certificates, PemItem::Certificate)
+}
+
+/// The certificate revocation lists of a file, or of every file of a directory that holds one.
+pub(super) fn revocation_lists_at(
+    path: &Path,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    items_at(path, revocation_lists, PemItem::RevocationList)
+}
+
+fn items_at<T>(
+    path: &Path,
+    items: fn(&Path) -> Result<Vec<T>, TlsError>,
+    what: PemItem,
+) -> Result<Vec<T>, TlsError> {
+    if !path.is_dir() {
+        return items(path);
+    }
+    let unreadable =
+        |source| TlsError::Unreadable { what: "the certificate directory", path: path.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        files.push(entry.map_err(unreadable)?.path());
+    }
+    files.sort();
+    let (mut found, mut unreadable) = (Vec::new(), None);
+    for file in files.iter().filter(|file| file.is_file()) {
+        match items(file) {
+            Ok(items) => found.extend(items),
+            Err(error @ TlsError::Unreadable { .. }) => unreadable = Some(error),
+            // Such directories have other files too.
+            Err(_) => {}
+        }
+    }
+    if found.is_empty() {
+        return Err(unreadable.unwrap_or_else(|| TlsError::Empty { what, path: path.to_owned() }));
+    }
+    Ok(found)
+}
+
+/// All revocation lists in a file. A file without any is an error.
+fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let text = read(path, "the certificate revocation list")?;
+    let found: Vec<_> = rustls_pemfile::crls(&mut text.as_slice()).filter_map(Result::ok).collect();
+    if found.is_empty() {
+        return Err(TlsError::Empty { what: PemItem::RevocationList, path: path.to_owned() });
     }
     Ok(found)
 }
@@ -45,8 +98,6 @@ fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

@@ -1,14 +1,13 @@
 //! Trusted certificate authorities.
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-use super::{PemItem, TlsError, embedded_roots, pem};
+use super::{TlsError, embedded_roots, pem};
 
 /// Where trusted roots come from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +49,7 @@ impl Roots {
             Self::System => system()?,
             Self::Rds { region } => embedded_roots::of_rds(region)?,
             Self::Amazon => embedded_roots::of_amazon(),
-            Self::Path(path) => certificates_at(path)?,
+            Self::Path(path) => pem::certificates_at(path)?,
         };
         let mut store = RootCertStore::empty();
         // A bundle may hold a root that webpki cannot use; the others stay usable.
@@ -95,37 +94,10 @@ fn system() -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(found.certs)
 }
 
-/// A file, or every file of a directory that holds a certificate.
-pub(super) fn certificates_at(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    if !path.is_dir() {
-        return pem::certificates(path);
-    }
-    let unreadable =
-        |source| TlsError::Unreadable { what: "the certificate directory", path: path.to_owned(), source };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(unreadable)? {
-        files.push(entry.map_err(unreadable)?.path());
-    }
-    files.sort();
-    let mut found = Vec::new();
-    let mut unreadable = None;
-    for file in files.iter().filter(|file| file.is_file()) {
-        match pem::certificates(file) {
-            Ok(certificates) => found.extend(certificates),
-            Err(error @ TlsError::Unreadable { .. }) => unreadable = Some(error),
-            // Directories of certificates have other files too.
-            Err(_) => {}
-        }
-    }
-    if found.is_empty() {
-        let empty = TlsError::Empty { what: PemItem::Certificate, path: path.to_owned() };
-        return Err(unreadable.unwrap_or(empty));
-    }
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

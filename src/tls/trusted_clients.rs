@@ -4,16 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{CertificateError, DistinguishedName, Error, RootCertStore};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
-use super::roots::certificates_at;
-use super::{PemItem, TlsError, distrust, provider};
+use super::{TlsError, distrust, pem, provider};
 
 /// What the reason says about an unknown issuer. The application reads it, so it names no file.
 const UNKNOWN: &str = "which is no CA in client_ca of this proxy";
@@ -29,38 +28,37 @@ pub(super) struct TrustedClients {
 }
 
 impl TrustedClients {
-    /// The certificates of this file or directory. CAs that have expired are left out; if no certificate is left, that is an error.
-    pub(super) fn load(path: &Path) -> Result<Self, TlsError> {
+    /// The certificates of this file or directory, without CAs that have expired, and revocation lists. With those, a certificate
+    /// below a CA that has none is not trusted, as in PostgreSQL.
+    pub(super) fn load(ca: &Path, crl: Option<&Path>) -> Result<Self, TlsError> {
         let (mut authorities, mut pinned, mut roots) = (Vec::new(), Vec::new(), RootCertStore::empty());
-        let mut last_expiry = None;
-        for certificate in certificates_at(path)? {
+        for certificate in pem::certificates_at(ca)? {
             let Ok((_, parsed)) = X509Certificate::from_der(&certificate) else { continue };
-            let is_authority = parsed.is_ca() || parsed.version() == X509Version::V1;
-            let not_after = parsed.validity().not_after;
             // webpki does not look at the dates of a root.
-            if not_after < ASN1Time::now() {
-                last_expiry = last_expiry.max(Some(not_after));
+            if parsed.validity().not_after < ASN1Time::now() {
                 continue;
             }
-            let subject = DistinguishedName::from(parsed.subject().as_raw().to_vec());
+            let is_authority = parsed.is_ca() || parsed.version() == X509Version::V1;
             // A bundle may hold a root that webpki cannot use; the others stay usable.
             if !is_authority {
                 pinned.push(certificate.clone());
             } else if roots.add(certificate.clone()).is_err() {
                 continue;
             }
-            authorities.push(subject);
+            authorities.push(DistinguishedName::from(parsed.subject().as_raw().to_vec()));
         }
-        if authorities.is_empty() {
-            return Err(match last_expiry {
-                Some(last) => TlsError::Expired { path: path.to_owned(), date: last.to_string() },
-                None => TlsError::Empty { what: PemItem::Certificate, path: path.to_owned() },
-            });
-        }
-        let chains = (!roots.is_empty())
-            .then(|| WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build());
-        let chains = chains.transpose().map_err(|error| TlsError::Setup(error.to_string()))?;
-        Ok(Self { authorities, pinned, chains })
+        let revoked = crl.map(pem::revocation_lists_at).transpose()?.unwrap_or_default();
+        let chains = (!roots.is_empty()).then(|| {
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+                .with_crls(revoked)
+                .enforce_revocation_expiration()
+                .build()
+        });
+        let unusable = |error: VerifierBuilderError| match crl {
+            Some(path) => TlsError::Unusable { path: path.to_owned(), reason: error.to_string() },
+            None => TlsError::Setup(error.to_string()),
+        };
+        Ok(Self { authorities, pinned, chains: chains.transpose().map_err(unusable)? })
     }
 
     pub(super) fn authorities(&self) -> Vec<DistinguishedName> {

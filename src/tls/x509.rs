@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry as oid;
 use x509_parser::prelude::FromDer;
+use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
 use super::{TlsError, pem};
@@ -74,6 +76,30 @@ pub fn is_version_1(text: &[u8]) -> bool {
     let certificates = pem::certificates_in(text);
     let parsed = certificates.first().and_then(|certificate| X509Certificate::from_der(certificate).ok());
     parsed.is_some_and(|(_, certificate)| certificate.version() == X509Version::V1)
+}
+
+/// The error of a file whose first certificate has expired; absent for one that cannot be read.
+#[must_use]
+pub fn expired(path: &Path) -> Option<TlsError> {
+    let certificates = pem::certificates(path).ok()?;
+    expired_before_now(path, certificates.first().and_then(end_of))
+}
+
+/// The error of a file or directory whose certificates have all expired; absent for one that cannot be read.
+#[must_use]
+pub fn all_expired(path: &Path) -> Option<TlsError> {
+    let certificates = pem::certificates_at(path).ok()?;
+    expired_before_now(path, certificates.iter().filter_map(end_of).max())
+}
+
+fn end_of(certificate: &CertificateDer<'_>) -> Option<ASN1Time> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(parsed.validity().not_after)
+}
+
+fn expired_before_now(path: &Path, end: Option<ASN1Time>) -> Option<TlsError> {
+    let end = end.filter(|end| *end < ASN1Time::now())?;
+    Some(TlsError::Expired { path: path.to_owned(), date: end.to_string() })
 }
 
 /// The common name of the certificate's subject.

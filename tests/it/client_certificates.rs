@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::process::Command;
+use tokio_rustls::TlsConnector;
 
 use crate::cancel::{expect_cancelled, request_cancel, wait_for_queries};
 use crate::front_door::{orders, psql, run, target};
@@ -11,7 +12,7 @@ use crate::operations::lines;
 use crate::support::builder::World;
 use crate::support::certificates::{Authority, Certificate, Validity};
 use crate::support::postgres::Postgres;
-use crate::support::raw::{Raw, V3_0, login, packet, query, startup, tls_with};
+use crate::support::raw::{Raw, Refusal, V3_0, login, packet, query, startup, tls_with};
 use crate::support::roles::DATABASE;
 use crate::support::scratch::{new_directory, unique};
 use crate::support::world::Running;
@@ -45,6 +46,13 @@ fn with_certificate(mut command: Command, certificate: Option<&Certificate>) -> 
 
 async fn answer(world: &Running, certificate: Option<&Certificate>) -> Result<String, String> {
     run(psql_with(world, certificate), "select 'let in'").await
+}
+
+/// A session by the default target. The same connector resumes its TLS session.
+async fn log_in(world: &Running, connector: &TlsConnector) -> Result<Raw, Refusal> {
+    let mut raw = Raw::connect(world.server().port()).await.request(connector).await.unwrap();
+    raw.send(&login("by_trust")).await;
+    raw.ready().await.map(|_| raw)
 }
 
 /// Expects a refusal with 28000 and these texts, and a log line with this reason.
@@ -134,6 +142,63 @@ async fn a_directory_may_hold_cas_and_single_certificates() {
         let error = answer(&world, Some(&certificate)).await.unwrap_err();
         assert!(error.contains("which is no CA in client_ca of this proxy"), "{error}");
     }
+    world.stop().await;
+}
+
+/// No file changes here, so the ticket of the first session is still good.
+#[tokio::test]
+async fn a_resumed_session_does_not_outlive_the_certificate() {
+    let world = world("require").await.with_server("proxy: {default_target: orders}").start().await;
+    let lifetime = Duration::from_secs(4);
+    let short = Authority::trusted().issue_client("short", &[], Validity::Until(lifetime));
+    let connector = tls_with(&short);
+    drop(log_in(&world, &connector).await.unwrap());
+    // It is valid until the end of its last second.
+    tokio::time::sleep(lifetime + Duration::from_secs(1)).await;
+    log_in(&world, &connector)
+        .await
+        .err()
+        .unwrap()
+        .expect("28000", &["CN=short is not accepted: it expired on"]);
+    world.stop().await;
+}
+
+/// The file is read again when it changes, and a TLS session from before does not lead around it.
+#[tokio::test]
+async fn a_revoked_certificate_is_refused_from_the_next_connection_on() {
+    let (kept, lost) = (client("kept", &[]), client("lost", &[]));
+    let intermediate = Authority::trusted_intermediate().issue_client("below", &[], Validity::Now);
+    let file = new_directory("client-crl").join("crl.pem");
+    let write = |pem: String| std::fs::write(&file, pem).unwrap();
+    write(Authority::trusted().revocation_list(&[], 2090));
+    let crl = format!("proxy: {{ssl: {{client_crl: {}}}}}", file.display());
+    let world = world("require").await.with_server(&crl).with_server("proxy: {default_target: orders}");
+    let world = world.start().await;
+    let connector = tls_with(&lost);
+    let log_in = async || log_in(&world, &connector).await;
+    let mut session = log_in().await.unwrap();
+    drop(log_in().await.unwrap());
+    let error = answer(&world, Some(&intermediate)).await.unwrap_err();
+    assert!(error.contains("client_crl has no revocation list of a CA in its chain"), "{error}");
+
+    write(Authority::trusted().revocation_list(&[&lost], 2090));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    log_in().await.err().unwrap().expect("28000", &["CN=lost is not accepted: its CA has revoked it"]);
+    assert_eq!(answer(&world, Some(&kept)).await.as_deref(), Ok("let in"));
+    assert_eq!(session.query("select 1").await.unwrap(), "1", "a session that runs is not touched");
+
+    write(Authority::trusted().revocation_list(&[], 2021));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let error = answer(&world, Some(&kept)).await.unwrap_err();
+    assert!(error.contains("the revocation list of a CA in its chain has expired"), "{error}");
+
+    // A list that cannot be read leaves the old one in use.
+    write("no list".into());
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let error = answer(&world, Some(&kept)).await.unwrap_err();
+    assert!(error.contains("has expired"), "{error}");
+    world.server().wait_for_log("certificate files changed but cannot be used").await;
+    drop(session);
     world.stop().await;
 }
 
@@ -320,13 +385,8 @@ async fn a_changed_ca_and_changed_names_count_for_the_next_connection_and_no_ses
         orders().await.with_server(&keys).with_server("proxy: {default_target: orders}").start().await;
     let trusted = client("orders", &[]);
     let connector = tls_with(&trusted);
-    let log_in = async || {
-        let mut raw = Raw::connect(world.server().port()).await.request(&connector).await.unwrap();
-        raw.send(&login("by_trust")).await;
-        raw.ready().await.map(|_| raw)
-    };
+    let log_in = async || log_in(&world, &connector).await;
     let mut session = log_in().await.unwrap();
-    // The same connector resumes its TLS session.
     drop(log_in().await.unwrap());
 
     let path = world.directory.join("server.yaml");

@@ -100,6 +100,8 @@ mod client_certificates;
 mod direct_tls;
 /// Invalid bytes and renegotiation inside TLS.
 mod inside_tls;
+/// The certificate for a server name, versions and resumed sessions of TLS towards applications.
+mod listener_tls;
 /// Certificates that OpenSSL takes and webpki does not read.
 mod old_certificates;
 /// `proxy.ssl.required`.

@@ -9,14 +9,16 @@ use crate::config::{Config, Mode};
 use crate::net::Address;
 use crate::tls::{ClientAuth, SelfSigned};
 
-/// A directory with `ca.pem`, and `old.pem`, which has expired.
+/// A directory with `ca.pem`, and `old.pem` with its key, which has expired.
 fn files() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("ca.pem"), SelfSigned::generate(&["ca".into()]).unwrap().certificate_pem).unwrap();
     let mut params = CertificateParams::new(vec!["old".to_owned()]).unwrap();
     params.not_after = date_time_ymd(2021, 1, 1);
-    fs::write(path("old.pem"), params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    fs::write(path("old.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(path("old.key"), key.serialize_pem()).unwrap();
     fs::write(path("text.pem"), "no certificate").unwrap();
     directory
 }
@@ -39,7 +41,7 @@ fn client_certificates_are_none_of_its_business_requested_or_required() {
         for config in [client(&text), server(&text)] {
             assert_eq!(
                 auth(&config),
-                required.map(|required| ClientAuth { ca: ca.clone(), required }).as_ref()
+                required.map(|required| ClientAuth { ca: ca.clone(), crl: None, required }).as_ref()
             );
             let settings = config.acceptor.as_ref().unwrap().settings();
             assert_eq!(settings.refuses_plaintext(), required == Some(true), "{keys}");
@@ -81,14 +83,40 @@ fn keys_that_need_each_other_are_errors_with_their_place() {
         (
             ssl(&format!("enabled: true\n    client_auth: require\n    client_ca: {}", path("old.pem"))),
             format!(
-                "5:16: proxy.ssl.client_ca: {} has no certificate that is still valid: the last one expired on Jan  1 00:00:00 2021 \
-                 +00:00; replace it",
+                "5:16: proxy.ssl.client_ca: the certificate {} expired on Jan  1 00:00:00 2021 +00:00; replace it",
                 path("old.pem")
             ),
         ),
         (
             ssl(&format!("enabled: true\n    client_auth: require\n    client_ca: {}", path("text.pem"))),
             format!("5:16: proxy.ssl.client_ca: {} holds no certificate in PEM form", path("text.pem")),
+        ),
+        (
+            ssl(&format!("enabled: true\n    client_crl: {ca}")),
+            "4:5: proxy.ssl.client_crl: `client_crl` has no effect without `client_ca` and `client_auth`".to_owned(),
+        ),
+        (
+            ssl(&format!("enabled: true\n    client_auth: require\n    client_ca: {ca}\n    client_crl: {ca}")),
+            format!("6:17: proxy.ssl.client_crl: {ca} holds no certificate revocation list in PEM form"),
+        ),
+        (
+            ssl("enabled: true\n    min_version: '1.3'"),
+            "4:18: proxy.ssl.min_version: expected TLSv1.2 or TLSv1.3, found `1.3`".to_owned(),
+        ),
+        (
+            ssl(&format!("enabled: true\n    certificates:\n      - certificate: {ca}")),
+            "5:9: proxy.ssl.certificates[0].certificate: `certificate` needs `private_key`, which is missing".to_owned(),
+        ),
+        (
+            ssl(&format!(
+                "enabled: true\n    certificates:\n      - certificate: {}\n        private_key: {}",
+                path("old.pem"),
+                path("old.key")
+            )),
+            format!(
+                "5:22: proxy.ssl.certificates[0].certificate: the certificate {} expired on Jan  1 00:00:00 2021 +00:00; replace it",
+                path("old.pem")
+            ),
         ),
         (
             targets("[orders]"),

@@ -4,6 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, SerialNumber,
+    date_time_ymd,
+};
+
 use super::{client, read, server};
 use crate::catalog::Pods;
 use crate::config::{Mode, UpstreamTransport};
@@ -142,8 +147,22 @@ fn blocks(page: &str) -> Vec<Block> {
     found
 }
 
+/// A revocation list without entries, as PEM.
+fn revocation_list() -> String {
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2020, 1, 1),
+        next_update: date_time_ymd(2090, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let issuer = Issuer::new(CertificateParams::default(), KeyPair::generate().unwrap());
+    params.signed_by(&issuer).unwrap().pem().unwrap()
+}
+
 /// The text with files that exist: every `*.pem` and `*.crt` becomes the path of a generated certificate, every `*.key` the
-/// path of its key.
+/// path of its key. The file has a revocation list too.
 pub(super) fn with_files(text: &str) -> String {
     use std::sync::OnceLock;
     static GENERATED: OnceLock<(tempfile::TempDir, String, String)> = OnceLock::new();
@@ -151,7 +170,7 @@ pub(super) fn with_files(text: &str) -> String {
         let directory = tempfile::tempdir().unwrap();
         let generated = tls::SelfSigned::generate(&["localhost".into()]).unwrap();
         let [certificate, key] = ["made.pem", "made.key"].map(|name| directory.path().join(name));
-        fs::write(&certificate, &generated.certificate_pem).unwrap();
+        fs::write(&certificate, generated.certificate_pem.clone() + &revocation_list()).unwrap();
         fs::write(&key, generated.key_pem.expose()).unwrap();
         (directory, certificate.to_str().unwrap().into(), key.to_str().unwrap().into())
     });
