@@ -91,6 +91,55 @@ fn gen_cert_reads_every_flag_from_the_environment() {
 }
 
 #[test]
+fn gen_cert_makes_a_ca_whose_key_is_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join("new").join(name);
+    let ca = path("");
+    let make = || run(&["gen-cert", "--ca", ca.to_str().unwrap(), "--clients", "a,b"]);
+    let output = make();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut files: Vec<_> =
+        fs::read_dir(&ca).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    assert_eq!(files, ["a.key", "a.pem", "b.key", "b.pem", "ca.pem", "server.key", "server.pem"]);
+    let text = stdout(&output);
+    for word in
+        ["client_auth: require", "sslrootcert=", "sslcert=", "sslkey=", "for 825 days", "client_private_key:"]
+    {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    #[cfg(unix)]
+    for key in ["a.key", "b.key", "server.key"] {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(path(key)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // A second run would make another CA.
+    let before = fs::read(path("ca.pem")).unwrap();
+    let output = make();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("ca.pem exists and is not overwritten"), "{}", stderr(&output));
+    assert_eq!(fs::read(path("ca.pem")).unwrap(), before);
+    fs::remove_file(path("ca.pem")).unwrap();
+    assert_eq!(make().status.code(), Some(1), "a key exists");
+    assert!(!path("ca.pem").exists(), "a failure leaves no new file");
+}
+
+#[test]
+fn gen_cert_needs_files_or_a_directory_and_not_both() {
+    for arguments in [
+        &["gen-cert"][..],
+        &["gen-cert", "--certificate", "c"],
+        &["gen-cert", "--ca", "d", "--certificate", "c", "--key", "k"],
+        &["gen-cert", "--certificate", "c", "--key", "k", "--clients", "a"],
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let output = program(arguments).current_dir(&directory).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn every_shell_has_a_completion_script() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let output = run(&["completion", shell]);

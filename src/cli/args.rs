@@ -6,6 +6,7 @@ mod client;
 mod credentials;
 mod doctor;
 mod export;
+mod gen_cert;
 mod init;
 mod server;
 mod sessions;
@@ -23,6 +24,7 @@ pub(super) use client::ClientArguments;
 pub(super) use credentials::{CredentialsAction, CredentialsArguments, PolicyArguments};
 pub(super) use doctor::DoctorArguments;
 pub(super) use export::{ExportArguments, ExportFormat};
+pub(super) use gen_cert::GenCertArguments;
 pub(super) use init::InitArguments;
 pub(super) use server::ServerArguments;
 pub(super) use sessions::{EndArguments, SessionsAction, SessionsArguments};
@@ -51,7 +53,7 @@ pub(super) enum Command {
     Server(ServerArguments),
     /// Run beside containers: serves each of them AWS credentials of its role, as ECS does
     Credentials(CredentialsArguments),
-    /// Create a self-signed certificate and its private key
+    /// Create a self-signed certificate and its private key, or a CA for mutual TLS
     GenCert(GenCertArguments),
     /// Print the completion script for a shell
     Completion(CompletionArguments),
@@ -74,27 +76,6 @@ pub(super) enum Command {
     Man(ManArguments),
     /// Print version, commit and date of this program
     Version(VersionArguments),
-}
-
-/// Arguments of `gen-cert`.
-#[derive(Args)]
-#[command(after_help = GEN_CERT_EXAMPLES)]
-pub(super) struct GenCertArguments {
-    /// The path of the certificate; the file must not exist yet
-    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_CERTIFICATE", value_hint = ValueHint::FilePath)]
-    pub(super) certificate: PathBuf,
-    /// The path of the private key, which only its owner can read; the file must not exist yet
-    #[arg(long, value_name = "PATH", env = "RDS_AUTH_PROXY_KEY", value_hint = ValueHint::FilePath)]
-    pub(super) key: PathBuf,
-    /// The DNS names and IP addresses in the certificate
-    #[arg(
-        long,
-        value_name = "HOST",
-        env = "RDS_AUTH_PROXY_HOSTS",
-        default_value = "rds-auth-proxy",
-        value_delimiter = ','
-    )]
-    pub(super) hosts: Vec<String>,
 }
 
 /// Arguments of `completion`.
@@ -142,13 +123,6 @@ Examples:
   rds-auth-proxy client --target orders-db     reach the RDS database orders-db from here
   rds-auth-proxy server --configfile s.yaml    run beside the databases
   rds-auth-proxy client --help                 every flag of a command, with examples";
-
-const GEN_CERT_EXAMPLES: &str = "\
-Examples:
-  A certificate for a server that clients reach by its service name or through a port-forward:
-    rds-auth-proxy gen-cert --certificate server.pem --key server.key --hosts rds-auth-proxy,localhost,127.0.0.1
-  A certificate that a client presents to the server:
-    rds-auth-proxy gen-cert --certificate client.pem --key client.key";
 
 const COMPLETION_EXAMPLES: &str = "\
 Examples:

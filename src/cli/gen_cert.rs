@@ -1,27 +1,47 @@
-//! `gen-cert`: a self-signed certificate in two files.
+//! `gen-cert`: a self-signed certificate in two files, or a CA with certificates for both sides.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{self, Path, PathBuf};
-use std::time::{Duration, SystemTime};
+mod mutual;
+mod new_file;
+mod text;
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use new_file::{NewFile, Readers, exists};
+use text::{PROTECTION, days_between, quoted};
 
 use super::args::GenCertArguments;
 use super::output;
 use crate::process::{CommandError, harden};
 use crate::tls::SelfSigned;
 
-/// Generates the certificate and its key. Neither file may exist before; if one cannot be written, neither remains.
+/// The files of a self-signed certificate.
+struct Pair<'a> {
+    certificate: &'a Path,
+    key: &'a Path,
+}
+
+/// Generates what the arguments say. No file may exist before; if one cannot be written, none remains.
 pub(super) fn run(arguments: &GenCertArguments) -> Result<(), CommandError> {
     harden();
     let hosts = hosts(&arguments.hosts)?;
-    refuse_to_overwrite(&arguments.certificate, &arguments.key)?;
-    let generated = SelfSigned::generate(&hosts).map_err(CommandError::runtime)?;
-    let key = NewFile::write(&arguments.key, Readers::Owner, generated.key_pem.expose())?;
+    match (&arguments.ca, &arguments.certificate, &arguments.key) {
+        (Some(directory), _, _) => mutual::run(directory, &hosts, &arguments.clients),
+        (None, Some(certificate), Some(key)) => self_signed(&Pair { certificate, key }, &hosts),
+        (None, _, _) => Err(CommandError::Usage("name the files with --certificate and --key".to_owned())),
+    }
+}
+
+fn self_signed(pair: &Pair<'_>, hosts: &[String]) -> Result<(), CommandError> {
+    refuse_to_overwrite(pair.certificate, pair.key)?;
+    let generated = SelfSigned::generate(hosts).map_err(CommandError::runtime)?;
+    let key = NewFile::write(pair.key, Readers::Owner, generated.key_pem.expose())?;
     let certificate =
-        NewFile::write(&arguments.certificate, Readers::Everybody, generated.certificate_pem.as_bytes())?;
+        NewFile::write(pair.certificate, Readers::Everybody, generated.certificate_pem.as_bytes())?;
     key.keep();
     certificate.keep();
-    output::print(explanation(arguments, &hosts, generated.valid_until, SystemTime::now()))
+    output::print(explanation(pair, hosts, generated.valid_until, SystemTime::now()))
 }
 
 fn hosts(typed: &[String]) -> Result<Vec<String>, CommandError> {
@@ -45,90 +65,12 @@ fn refuse_to_overwrite(certificate: &Path, key: &Path) -> Result<(), CommandErro
     }
 }
 
-fn exists(path: &Path) -> CommandError {
-    CommandError::Runtime(format!(
-        "{} exists and is not overwritten; remove it or choose another path",
-        path.display()
-    ))
-}
-
-/// The users that may read a file.
-#[derive(Clone, Copy)]
-enum Readers {
-    Owner,
-    Everybody,
-}
-
-/// A file that this command created. Dropping it removes it unless it is kept.
-struct NewFile {
-    path: Option<PathBuf>,
-}
-
-impl NewFile {
-    fn write(path: &Path, readers: Readers, content: &[u8]) -> Result<Self, CommandError> {
-        let failed = |error: &io::Error| match error.kind() {
-            io::ErrorKind::AlreadyExists => exists(path),
-            _ => CommandError::Runtime(format!("{} cannot be written: {error}", path.display())),
-        };
-        let mut file = create(path, readers).map_err(|error| failed(&error))?;
-        let created = Self { path: Some(path.to_owned()) };
-        file.write_all(content).and_then(|()| file.sync_all()).map_err(|error| failed(&error))?;
-        Ok(created)
-    }
-
-    fn keep(mut self) {
-        self.path = None;
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // The command has failed already, with a more important reason.
-            let _removed = fs::remove_file(path);
-        }
-    }
-}
-
-/// Creates the file with its final mode, so that other users cannot read a key at any time.
-fn create(path: &Path, readers: Readers) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(match readers {
-            Readers::Owner => 0o600,
-            Readers::Everybody => 0o644,
-        });
-    }
-    #[cfg(not(unix))]
-    let _: Readers = readers;
-    options.open(path)
-}
-
-/// The protection of the key. Outside of Unix a new file has the permissions of its directory.
-const PROTECTION: &str = if cfg!(unix) {
-    "which only its owner can read"
-} else {
-    "which every user with access to its directory can read"
-};
-
-/// Rounds a time to days.
-const HALF_A_DAY: Duration = Duration::from_hours(12);
-
-fn explanation(
-    arguments: &GenCertArguments,
-    hosts: &[String],
-    valid_until: SystemTime,
-    now: SystemTime,
-) -> String {
-    let left = valid_until.duration_since(now).unwrap_or_default();
-    let days = (left + HALF_A_DAY).as_secs() / (2 * HALF_A_DAY.as_secs());
-    let copy = client_copy(&arguments.certificate);
+fn explanation(pair: &Pair<'_>, hosts: &[String], valid_until: SystemTime, now: SystemTime) -> String {
+    let days = days_between(now, valid_until);
+    let copy = client_copy(pair.certificate);
     let valid_until = humantime::format_rfc3339_seconds(valid_until);
-    let certificate = quoted(&arguments.certificate);
-    let key = quoted(&arguments.key);
+    let certificate = quoted(pair.certificate);
+    let key = quoted(pair.key);
     let host = hosts.first().map_or("rds-auth-proxy", String::as_str);
     format!(
         "\
@@ -158,9 +100,9 @@ The certificate is valid for {days} days, until {valid_until}. To renew it befor
 3. On the server, replace both files. It reads them without a restart.
 4. On each client, remove the old certificate from the file.
 ",
-        arguments.certificate.display(),
+        pair.certificate.display(),
         hosts.join(", "),
-        arguments.key.display(),
+        pair.key.display(),
     )
 }
 
@@ -170,23 +112,21 @@ fn client_copy(certificate: &Path) -> String {
     serde_json::Value::from(format!("~/.config/rds-auth-proxy/{}", name.to_string_lossy())).to_string()
 }
 
-/// The absolute path as a YAML string, which every JSON string is.
-fn quoted(path: &Path) -> String {
-    let absolute = path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    serde_json::Value::from(absolute.to_string_lossy()).to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tempfile::TempDir;
 
     use super::*;
 
     fn arguments(directory: &TempDir) -> GenCertArguments {
         GenCertArguments {
-            certificate: directory.path().join("my cert.pem"),
-            key: directory.path().join("key.pem"),
+            certificate: Some(directory.path().join("my cert.pem")),
+            key: Some(directory.path().join("key.pem")),
             hosts: vec!["proxy.internal".to_owned(), " ::1".to_owned()],
+            ca: None,
+            clients: Vec::new(),
         }
     }
 
@@ -202,7 +142,7 @@ mod tests {
     fn a_failure_leaves_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let mut arguments = arguments(&directory);
-        arguments.certificate = directory.path().join("missing").join("cert.pem");
+        arguments.certificate = Some(directory.path().join("missing").join("cert.pem"));
         assert!(matches!(run(&arguments), Err(CommandError::Runtime(_))));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
@@ -213,7 +153,7 @@ mod tests {
         let mut arguments = arguments(&directory);
         arguments.certificate.clone_from(&arguments.key);
         assert!(matches!(run(&arguments), Err(CommandError::Usage(_))));
-        assert!(!arguments.key.exists());
+        assert!(!arguments.key.unwrap().exists());
     }
 
     #[cfg(unix)]
@@ -222,22 +162,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let arguments = arguments(&directory);
         let elsewhere = directory.path().join("elsewhere");
-        std::os::unix::fs::symlink(&elsewhere, &arguments.key).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, arguments.key.as_ref().unwrap()).unwrap();
         assert!(matches!(run(&arguments), Err(CommandError::Runtime(_))));
-        assert!(!elsewhere.exists() && !arguments.certificate.exists());
+        assert!(!elsewhere.exists() && !arguments.certificate.unwrap().exists());
     }
 
     #[test]
     fn the_explanation_can_be_pasted_into_a_configuration() {
         let directory = tempfile::tempdir().unwrap();
-        let arguments = arguments(&directory);
+        let (certificate, key) = (directory.path().join("my cert.pem"), directory.path().join("key.pem"));
+        let pair = Pair { certificate: &certificate, key: &key };
         let year = Duration::from_hours(365 * 24);
         let valid_until = SystemTime::UNIX_EPOCH + year;
-        let text =
-            explanation(&arguments, &["proxy.internal".to_owned()], valid_until, SystemTime::UNIX_EPOCH);
+        let text = explanation(&pair, &["proxy.internal".to_owned()], valid_until, SystemTime::UNIX_EPOCH);
         let server = text.split_once("configuration:\n").unwrap().1.split_once("On each").unwrap().0;
         let server: serde_json::Value = serde_yaml::from_str(server).unwrap();
-        assert_eq!(server["proxy"]["ssl"]["private_key"], arguments.key.to_str().unwrap());
+        assert_eq!(server["proxy"]["ssl"]["private_key"], key.to_str().unwrap());
         let client = text.split_once("proxy.internal:\n").unwrap().1;
         let (client, renewal) = client.split_once("The certificate is valid for ").unwrap();
         assert!(renewal.starts_with("365 days, until 1971-01-01T00:00:00Z. To renew it"), "{renewal}");

@@ -20,6 +20,7 @@ mod self_signed;
 mod server_settings;
 mod settings;
 mod ssl_mode;
+mod trial_ca;
 mod trusted_clients;
 mod unsupported;
 mod verified_client;
@@ -43,6 +44,7 @@ pub use self_signed::SelfSigned;
 pub use server_settings::{MinVersion, ServerIdentity, ServerSettings};
 pub use settings::{ClientIdentity, Overrides, Settings};
 pub use ssl_mode::{SslMode, UnknownSslMode};
+pub use trial_ca::{Issued, TrialCa};
 pub use verified_client::VerifiedClient;
 pub use x509::{CertificateExpiry, all_expired, expired, is_version_1, not_after, server_end_point};
 

@@ -46,19 +46,16 @@ impl SelfSigned {
     /// Generates one for these DNS names and IP addresses, for servers and clients, valid for 825 days. It is no CA: as
     /// `root_certificate` of the other side it makes that trust this certificate and no other.
     pub fn generate(hosts: &[String]) -> Result<Self, TlsError> {
-        let failed =
-            |error: rcgen::Error| TlsError::Setup(format!("a certificate cannot be generated: {error}"));
-        let mut params = CertificateParams::new(hosts.to_vec()).map_err(failed)?;
+        let mut params = CertificateParams::new(hosts.to_vec())?;
         let common_name = hosts.first().map_or("rds-auth-proxy", String::as_str);
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let valid_from = SystemTime::now() - CLOCK_SLACK;
-        let valid_until = valid_from + VALIDITY;
+        let (valid_from, valid_until) = validity();
         (params.not_before, params.not_after) = (valid_from.into(), valid_until.into());
-        let key = KeyPair::generate().map_err(failed)?;
-        let certificate = params.self_signed(&key).map_err(failed)?;
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
         Ok(Self {
             certificate_pem: certificate.pem(),
             key_pem: Secret::new(key.serialize_pem()),
@@ -73,6 +70,18 @@ impl SelfSigned {
         let key = PrivateKeyDer::try_from(self.key.expose().to_vec())
             .map_err(|reason| TlsError::Setup(format!("the generated key cannot be used: {reason}")))?;
         Ok((vec![self.certificate.clone()], key))
+    }
+}
+
+/// The begin and the end of the validity of a certificate that is generated now.
+pub(super) fn validity() -> (SystemTime, SystemTime) {
+    let valid_from = SystemTime::now() - CLOCK_SLACK;
+    (valid_from, valid_from + VALIDITY)
+}
+
+impl From<rcgen::Error> for TlsError {
+    fn from(error: rcgen::Error) -> Self {
+        Self::Setup(format!("a certificate cannot be generated: {error}"))
     }
 }
 

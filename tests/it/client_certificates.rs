@@ -12,6 +12,7 @@ use crate::operations::lines;
 use crate::support::builder::World;
 use crate::support::certificates::{Authority, Certificate, Validity};
 use crate::support::postgres::Postgres;
+use crate::support::proxy::Launch;
 use crate::support::raw::{Raw, Refusal, V3_0, login, packet, query, startup, tls_with};
 use crate::support::roles::DATABASE;
 use crate::support::scratch::{new_directory, unique};
@@ -404,5 +405,36 @@ async fn a_changed_ca_and_changed_names_count_for_the_next_connection_and_no_ses
     world.server().wait_for_log("certificate files changed and were loaded again").await;
     assert_eq!(session.query("select 1").await.unwrap(), "1");
     drop(session);
+    world.stop().await;
+}
+
+/// `gen-cert --ca` makes all files that mutual TLS needs, and prints the command that uses them.
+#[tokio::test]
+async fn the_files_of_gen_cert_work_as_its_output_says() {
+    let directory = new_directory("gen-cert").join("mutual tls");
+    let path = directory.to_str().unwrap();
+    let ended = Launch::new("gen-cert", &["gen-cert", "--ca", path, "--clients", "orders,alice"]).run().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let (ssl, rest) =
+        ended.stdout.split_once("configuration:\n").unwrap().1.split_once("\nBelow a target").unwrap();
+    let allowed = "targets: {orders: {allowed_client_names: [alice]}}";
+    let world = orders().await.with_server(ssl).with_server(allowed);
+    let world = world.with_server("proxy: {default_target: orders}").start().await;
+    let line = rest.lines().find(|line| line.starts_with("psql ")).unwrap();
+    let shell = async |line: String| {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{line} -XAtc \"select 'let in'\"")).env_remove("PGSSLMODE");
+        let output = command.kill_on_drop(true).output().await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    };
+    let line = line
+        .replace("port=8000", &format!("port={}", world.server().port()))
+        .replace("user=USER", "user=by_trust")
+        .replace("dbname=DATABASE", &format!("dbname={DATABASE}"));
+    assert!(line.contains("alice.pem"), "{line}");
+    assert_eq!(shell(line.clone()).await.as_deref(), Ok("let in"));
+    let error = shell(line.replace("alice.", "orders.")).await.unwrap_err();
+    assert!(error.contains("allowed_client_names has none of its names (orders)"), "{error}");
     world.stop().await;
 }
