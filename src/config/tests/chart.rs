@@ -83,7 +83,8 @@ fn a_server_of_the_chart_reads_its_configuration() {
     assert!(irsa.acceptor.is_none());
     assert_eq!(irsa.limits.max_connections_per_peer, Some(500));
     let tls = server_of(&golden("tls", "server"));
-    assert!(tls.acceptor.unwrap().settings().required);
+    let settings = tls.acceptor.as_ref().unwrap().settings();
+    assert!(settings.required && settings.requires_client_certificates());
     assert_eq!(tls.acl.blocked[0].to_string(), "rds_proxy_disabled=true");
     assert_eq!(tls.rds.regions, ["eu-central-1", "eu-west-1"]);
     assert_eq!(tls.limits.max_connections_per_peer, Some(200));

@@ -90,6 +90,13 @@ private_key: /etc/rds-auth-proxy/server-tls/tls.key
 certificate: {{ $ssl.certificatePath | quote }}
 private_key: {{ required "proxy.ssl.certificatePath needs proxy.ssl.keyPath beside it" $ssl.keyPath | quote }}
 {{- end }}
+{{- if ne $ssl.clientAuth "none" }}
+{{- if not $ssl.enabled }}
+{{- fail "proxy.ssl.clientAuth needs proxy.ssl.enabled: without TLS there are no client certificates" }}
+{{- end }}
+client_auth: {{ $ssl.clientAuth }}
+client_ca: {{ include "rds-auth-proxy.client-ca" . | quote }}
+{{- end }}
 {{- if .Values.proxy.certManager.enabled }}
 client_certificate: /etc/rds-auth-proxy/client-tls/tls.crt
 client_private_key: /etc/rds-auth-proxy/client-tls/tls.key
@@ -117,6 +124,20 @@ client_private_key: {{ required "proxy.ssl.clientCertificatePath needs proxy.ssl
 {{- else -}}
 {{- .Values.proxy.ssl.secretName -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of the Secret with the CA of client certificates; empty if there is none to mount. */}}
+{{- define "rds-auth-proxy.client-ca-secret" -}}
+{{- if ne .Values.proxy.ssl.clientAuth "none" -}}{{- .Values.proxy.ssl.clientCASecretName -}}{{- end -}}
+{{- end -}}
+
+{{/* The path of that CA in the container. */}}
+{{- define "rds-auth-proxy.client-ca" -}}
+{{- if include "rds-auth-proxy.client-ca-secret" . -}}
+/etc/rds-auth-proxy/client-ca/ca.crt
+{{- else -}}
+{{- required "proxy.ssl.clientAuth needs proxy.ssl.clientCASecretName or proxy.ssl.clientCAPath beside it" .Values.proxy.ssl.clientCAPath -}}
 {{- end -}}
 {{- end -}}
 
