@@ -64,6 +64,7 @@ const KNOWN: &[(&str, &str, Proof)] = &[
     ("src/net/address.rs", "HostPort", Words("a host")),
     ("src/net/address.rs", "InvalidAddress", Words("what was to be a host")),
     ("src/stamp.rs", "Found", Words("times and numbers of a file")),
+    ("src/session/excluded_method.rs", "ExcludedMethod", Words("names of a hop, of a method and of a key")),
     ("src/session/explain.rs", "WrongClock", Words("the age of a token")),
     ("src/session/door.rs", "DoorError", Words("the database that an application names")),
     ("src/session/failure.rs", "Failure", Test("no_failure_of_a_login_shows_the_packet")),

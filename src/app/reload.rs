@@ -107,6 +107,7 @@ impl<R: Role> Running<R> {
         self.observer.reconfigure(&config);
         self.log.configure(config.log_level);
         self.engine.set_limits(config.limits);
+        self.engine.set_load_balancers(config.load_balancers);
         self.acl = config.acl;
         reload_metrics::succeeded();
         info!(file = %path.display(), "the configuration was loaded again");

@@ -47,6 +47,7 @@ pub(crate) async fn prepare(source: Source, log: Log) -> Result<Prepared, Comman
         config.limits.clone(),
     )
     .with_gate(gate);
+    engine.set_load_balancers(config.load_balancers.clone());
     observer.report_expiry(&mut supervisor);
     observer.listen(&config, Some(&directory), engine.gauges(), &shutdown, &mut supervisor).await?;
 

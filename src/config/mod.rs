@@ -8,7 +8,7 @@
 //! | merge | `merge` | merge keys → their keys; without the sections `x-…` |
 //! | expand | `expand` | references `${fromEnv:…}`, `${fromFile:…}` → their values |
 //! | decode | `decode`, `suggestion`, `raw`, `scalars`, `aws_scalars`, `one_or_many`, `booleans` | the tree → [`raw::RawConfig`], one field per key |
-//! | resolve | `resolve`, `other_mode`, `remote`, `targets`, `identity`, `accounts`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
+//! | resolve | `resolve`, `other_mode`, `remote`, `proxy_protocol`, `targets`, `identity`, `accounts`, `upstream`, `connectors`, `cert_pair`, `timeouts` | the raw configuration → [`Config`], with every default |
 //!
 //! `credentials` reads the configuration of the command `credentials` with the same steps, and the section of that name in a client's
 //! (`separate_section`).
@@ -47,6 +47,7 @@ mod one_or_many;
 mod one_target;
 mod other_mode;
 mod parse;
+mod proxy_protocol;
 mod raw;
 mod remark;
 mod remote;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tracing::level_filters::LevelFilter;
@@ -74,6 +75,8 @@ pub(super) struct Proxy {
     pub(super) allow_other_users: Option<bool>,
     pub(super) default_target: Option<String>,
     pub(super) accept_host_parameter: Option<bool>,
+    #[serde(rename = "proxy_protocol")]
+    pub(super) load_balancers: Option<ProxyProtocol>,
     pub(super) admin_addr: Option<Parsed<ListenAddress>>,
     pub(super) admin_hosts: Vec<Parsed<HostName>>,
     pub(super) admin_socket: Option<Parsed<PathText>>,
@@ -88,6 +91,12 @@ pub(super) struct Proxy {
     pub(super) drain_timeout: Option<Parsed<Drain>>,
     pub(super) shutdown_delay: Option<Parsed<Duration>>,
     pub(super) cancel_on_disconnect: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProxyProtocol {
+    pub(super) from: Vec<Parsed<IpNet>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -19,8 +19,8 @@ use super::remark::Remark;
 use super::scalars::Parsed;
 use super::settings::{Addresses, Config, Rds};
 use super::{
-    acceptor, accounts, allowed_clients, front_door, identity, other_mode, remote, targets, timeouts,
-    upstream,
+    acceptor, accounts, allowed_clients, front_door, identity, other_mode, proxy_protocol, remote, targets,
+    timeouts, upstream,
 };
 use crate::catalog::{self, Acl, DefaultTls};
 use crate::net::{Address, HostPort};
@@ -80,6 +80,7 @@ pub(super) fn resolve(
         stop: timeouts::stop(&raw.proxy)?,
         accounts: accounts::resolve(raw.accounts, &rds)?,
         rds,
+        load_balancers: proxy_protocol::resolve(raw.proxy.load_balancers.as_ref(), mode, &listen)?,
         listen,
         listen_refused: refused.err().map(|error| Arc::new(locate(error))),
         allow_remote,

@@ -15,7 +15,7 @@ use crate::catalog::{
     Acl, AllowedClients, AuthMethods, AwsAccount, AwsIdentity, DefaultTls, FrontDoor, PortForward,
     StaticTarget,
 };
-use crate::net::{Address, HostPort};
+use crate::net::{Address, HostPort, Networks};
 use crate::session::Limits;
 use crate::tls::{Acceptor, ClientIdentity, Connector, SslMode};
 
@@ -65,6 +65,8 @@ pub struct Config {
     pub targets: Vec<StaticTarget>,
     /// The entries of `targets` without a host, by name.
     pub named: BTreeMap<String, Named>,
+    /// `proxy.proxy_protocol.from`: the load balancers that send a header of the PROXY protocol; empty in a client.
+    pub load_balancers: Networks,
     /// The targets of connections that name none.
     pub front_door: Arc<FrontDoor>,
     /// TLS for targets without TLS settings.

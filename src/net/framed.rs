@@ -67,7 +67,8 @@ impl Framed {
         }
     }
 
-    async fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+    /// Fills `bytes`. `ErrorKind::UnexpectedEof` if the stream ends first.
+    pub async fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         let rest = match (bytes.split_first_mut(), self.first) {
             (Some((start, rest)), Some(first)) => {
                 (*start, self.first) = (first, None);

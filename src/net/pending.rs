@@ -77,6 +77,13 @@ impl Set {
 }
 
 impl PendingPermit {
+    /// Counts the connection as one of this peer from now on, which a load balancer forwards.
+    pub fn forwarded_for(&self, peer: Peer) {
+        if let Some(entry) = self.pending.set.lock().entries.get_mut(&self.number) {
+            entry.peer = peer;
+        }
+    }
+
     /// Resolves when this connection has to make room for a newer one.
     pub async fn dropped(&self) {
         self.dropped.cancelled().await;
@@ -112,6 +119,20 @@ mod tests {
         assert_eq!(none, None, "a permit that was dropped leaves room");
         drop((first, third));
         assert_eq!(pending.count(), 1, "no entry stays behind");
+    }
+
+    /// All connections come from the address of the load balancer.
+    #[test]
+    fn a_forwarded_connection_counts_for_the_peer_behind_the_load_balancer() {
+        let pending = Pending::default();
+        let admitted: Vec<_> = (0..3).map(|port| pending.add(peer(9, port), 3).0).collect();
+        for (permit, last) in admitted.iter().zip([1, 2, 2]) {
+            permit.forwarded_for(peer(last, 1));
+        }
+        let (_newest, dropped) = pending.add(peer(9, 3), 3);
+        assert_eq!(dropped, Some(peer(2, 1)));
+        admitted[1].forwarded_for(peer(3, 1));
+        assert_eq!(pending.count(), 3, "a dropped one does not come back");
     }
 
     #[test]

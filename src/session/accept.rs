@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
 
-use super::connection::{Admitted, serve_connection};
+use super::connection::serve_connection;
+use super::pending::Admitted;
 use super::{Door, Engine, Role};
 use crate::net::{Accepted, Listener, Peer, Socket, UNLIMITED, accept};
 use crate::shutdown::Shutdown;

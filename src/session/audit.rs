@@ -61,6 +61,11 @@ impl Record {
         }
     }
 
+    /// A load balancer forwards the connection for this peer.
+    pub(super) fn forwarded_for(&mut self, peer: Peer) {
+        self.peer = peer;
+    }
+
     /// `target`: the name of the target, if it is known before the role decides.
     pub(super) fn negotiated(&mut self, app: &Framed, request: &Request, target: Option<String>) {
         self.target = target.unwrap_or_default();

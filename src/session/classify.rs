@@ -3,7 +3,7 @@
 use super::response::OWN_ERROR;
 use super::{DoorError, Failure, Fault, Reason};
 use crate::catalog::LookupError;
-use crate::wire::SqlState;
+use crate::wire::{DecodeError, SqlState};
 
 impl Failure {
     /// The side at fault.
@@ -11,6 +11,7 @@ impl Failure {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Application(_)
+            | Self::ProxyHeader(_)
             | Self::ApplicationGone(_)
             | Self::ApplicationTls(_)
             | Self::UnexpectedTls
@@ -62,7 +63,7 @@ impl Failure {
             | Self::NotPostgres(..)
             | Self::HungUpBeforeTls(_)
             | Self::LoginOrder { .. }
-            | Self::MethodNotAllowed { .. }
+            | Self::ExcludedMethod(_)
             | Self::SecondPasswordRequest(_)
             | Self::UnsupportedSasl { .. }
             | Self::UnsupportedMethod(..)
@@ -75,6 +76,9 @@ impl Failure {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
+            Self::ProxyHeader(_) | Self::Application(DecodeError::UnexpectedProxyHeader) => {
+                Reason::ProxyHeader
+            }
             Self::Application(_)
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
@@ -133,7 +137,7 @@ impl Failure {
             | Self::UnsupportedSasl { .. }
             | Self::UnsupportedMethod(..)
             | Self::EndlessLogin(..) => Reason::HopProtocol,
-            Self::MethodNotAllowed { .. } => Reason::AuthMethod,
+            Self::ExcludedMethod(_) => Reason::AuthMethod,
             Self::Token(_) => Reason::Token,
             Self::Scram { .. } => Reason::LoginRefused,
             Self::Refused { sqlstate, message, .. } => refused(sqlstate, message),

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::message::lost;
-use super::{Failure, Hop, Transport};
+use super::{ExcludedMethod, Failure, Hop, Transport};
 use crate::catalog::{AuthMethod, AuthMethods, TunnelStream};
 use crate::net::{Framed, Socket, dial};
 use crate::tls::{ClientCertificate, Negotiation, SslMode, TlsError};
@@ -85,13 +85,13 @@ impl HopStream {
         if self.methods.allows(method) {
             return Ok(());
         }
-        Err(Failure::MethodNotAllowed {
+        Err(Failure::ExcludedMethod(ExcludedMethod {
             hop: self.name.clone(),
             method: method.name(),
             key: self.auth_key.clone(),
             unverified: self.default_methods,
             no_token: no_token.cloned(),
-        })
+        }))
     }
 
     /// Fails where a password, ours or the application's, would travel in clear text.

@@ -13,10 +13,12 @@ use super::connect::{HopStream, reach, secure, withhold_after};
 use super::deadline::Deadline;
 use super::logins::{Arrival, LoginPermit};
 use super::negotiate::{Refused, negotiate};
+use super::pending::{Admitted, Pending};
+use super::proxy_header::read_proxy_header;
 use super::slots::Permit;
 use super::splice::{End, Splice};
-use super::{Action, Door, Engine, Failure, Fault, Hop, Limits, Login, Opening, Request, Role, Route};
-use crate::net::{Accepted, Framed, Peer, PendingPermit, Socket};
+use super::{Action, Door, Engine, Failure, Hop, Limits, Login, Opening, Request, Role, Route};
+use crate::net::{Accepted, Framed, Peer, Socket};
 use crate::shutdown::Shutdown;
 use crate::tls::ClientCertificate;
 
@@ -47,14 +49,6 @@ struct Session {
     /// What cancels its queries, if the hop sent a key.
     cancel: Option<Request>,
     kept_key: Option<KeptKey>,
-}
-
-/// A connection that was accepted and counted.
-pub(super) struct Admitted {
-    pub(super) id: u64,
-    pub(super) accepted: Accepted,
-    pub(super) door: Door,
-    pub(super) permit: PendingPermit,
 }
 
 /// Serves the connection from its first byte to its last.
@@ -94,14 +88,17 @@ impl<R: Role> Connection<'_, R> {
         let mut deadline = Deadline::new(self.limits.handshake_timeout);
         // At once, because a process that has closed its end has no user any more.
         let other_user = self.engine.other_user(&socket);
-        let negotiation = negotiate(socket, self.engine.acceptor());
-        let doing = "waiting for the application's startup packet";
-        let negotiated = tokio::select! {
-            negotiated = deadline.blaming(Fault::Application, doing, negotiation) => negotiated?,
-            () = self.permit.dropped() => return Err(Failure::PendingDropped.into()),
-            // Before the startup packet there is nothing to answer.
-            () = shutdown.ended() => return Err(Failure::ShuttingDown.into()),
-        };
+        let mut app = Framed::new(socket);
+        if self.engine.requires_proxy_header(self.peer) {
+            let pending = Pending { permit: &self.permit, deadline: &deadline, shutdown };
+            let reading = read_proxy_header(app, self.peer);
+            (app, self.peer) = pending.wait("waiting for the PROXY protocol header", reading).await?;
+            self.record.forwarded_for(self.peer);
+            self.permit.forwarded_for(self.peer);
+        }
+        let pending = Pending { permit: &self.permit, deadline: &deadline, shutdown };
+        let negotiation = negotiate(app, self.engine.acceptor());
+        let negotiated = pending.wait("waiting for the application's startup packet", negotiation).await?;
         let refusal = self.engine.refusal(self.peer, &negotiated, other_user);
         let (mut app, request) = self.engine.request(negotiated, door);
         self.record.negotiated(&app, &request, self.engine.role.target_name(&request));

@@ -15,7 +15,7 @@ use super::negotiate::Negotiated;
 use super::refusal_log::RefusalLog;
 use super::slots::{Slot, Slots};
 use super::{Door, DoorError, Failure, Limits, Opening, Request, Role, metrics};
-use crate::net::{Framed, Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket};
+use crate::net::{Framed, Networks, Peer, PeerUid, PeerUser, Pending, PendingPermit, Socket};
 use crate::tls::Acceptor;
 use crate::wire::CancelRequest;
 
@@ -36,6 +36,7 @@ pub struct Engine<R> {
     cancel_keys: Option<CancelKeys>,
     slots: Slots,
     limits: RwLock<Arc<Limits>>,
+    load_balancers: RwLock<Networks>,
     pending: Pending,
     next_id: AtomicU64,
     refuses_sessions: Gate,
@@ -60,6 +61,7 @@ impl<R: Role> Engine<R> {
             cancel_keys: None,
             slots: Slots::default(),
             limits: RwLock::new(Arc::new(limits)),
+            load_balancers: RwLock::default(),
             pending: Pending::default(),
             next_id: AtomicU64::new(1),
             refuses_sessions: Arc::new(|| false),
@@ -96,6 +98,16 @@ impl<R: Role> Engine<R> {
     pub fn gauges(&self) -> Gauges {
         let guesses = self.refusals.guesses.clone();
         Gauges { sessions: self.sessions.clone(), pending: self.pending.clone(), guesses }
+    }
+
+    /// Requires a header of the PROXY protocol from these networks, in connections to come.
+    pub fn set_load_balancers(&self, load_balancers: Networks) {
+        *self.load_balancers.write() = load_balancers;
+    }
+
+    /// Whether this peer is a load balancer, which has to state the peer behind it.
+    pub(super) fn requires_proxy_header(&self, peer: Peer) -> bool {
+        self.load_balancers.read().contain(peer)
     }
 
     /// Replaces the limits for connections to come.

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::failure_text::{because, excluded, how};
-use super::{DoorError, Fault, TooManyLogins};
+use super::failure_text::{because, how};
+use super::{DoorError, ExcludedMethod, Fault, TooManyLogins};
 use crate::catalog::{LookupError, MintError, TokenError};
 use crate::net::InvalidAddress;
 use crate::tls::{SslMode, TlsError};
@@ -16,6 +16,9 @@ pub enum Failure {
     /// The application sent bytes that are no PostgreSQL message.
     #[error("the application broke the protocol: {0}")]
     Application(DecodeError),
+    /// A load balancer sent an invalid header of the PROXY protocol, or none.
+    #[error("the load balancer broke the protocol: {0}")]
+    ProxyHeader(DecodeError),
     /// The application hung up.
     #[error("the application hung up during the login{}", how(.0))]
     ApplicationGone(io::Error),
@@ -189,19 +192,8 @@ pub enum Failure {
         reason: &'static str,
     },
     /// The hop uses a login method that `require_auth` excludes.
-    #[error("{hop} uses the login method {method}, which {}", excluded(key, *unverified))]
-    MethodNotAllowed {
-        /// The name of the hop.
-        hop: String,
-        /// The method's name in `require_auth`.
-        method: &'static str,
-        /// The configuration key.
-        key: String,
-        /// The default for unverified TLS excludes it, not the configuration.
-        unverified: bool,
-        /// As in the login.
-        no_token: Option<String>,
-    },
+    #[error("{0}")]
+    ExcludedMethod(ExcludedMethod),
     /// The hop has the password already. A second request is an attempt to obtain another one.
     #[error("{0} requested a password after it had received one; this request is not relayed")]
     SecondPasswordRequest(String),
@@ -252,7 +244,7 @@ mod tests {
     use tokio::io::{AsyncWriteExt, duplex};
 
     use super::*;
-    use crate::net::Socket;
+    use crate::net::{Framed, Socket};
     use crate::session::negotiate::negotiate;
 
     const STARTUP: &[u8] = b"\0\0\0\x2c\0\x03\0\0user\0alice\0password\0hunter2hunter2\0\0";
@@ -284,6 +276,9 @@ mod tests {
         let (mut app, socket) = duplex(1024);
         app.write_all(packet).await.unwrap();
         drop(app);
-        negotiate(Socket::Tunnel(Box::new(socket)), None).await.err().map(|refused| refused.failure)
+        negotiate(Framed::new(Socket::Tunnel(Box::new(socket))), None)
+            .await
+            .err()
+            .map(|refused| refused.failure)
     }
 }

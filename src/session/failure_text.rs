@@ -11,9 +11,3 @@ pub(super) fn how(source: &io::Error) -> String {
 pub(super) fn because(reason: Option<&io::Error>) -> String {
     reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
 }
-
-/// Why a login method may not be used: the default for unverified TLS, or the configuration key.
-pub(super) fn excluded(key: &str, unverified: bool) -> String {
-    let by_default = "is not allowed where TLS does not verify its certificate";
-    if unverified { by_default.to_owned() } else { format!("{key} excludes") }
-}

@@ -21,7 +21,7 @@ pub async fn negotiate(
     socket: Socket,
     acceptor: Option<&Acceptor>,
 ) -> Result<(Framed, Opening), (Option<Framed>, Failure)> {
-    match super::negotiate::negotiate(socket, acceptor.cloned()).await {
+    match super::negotiate::negotiate(Framed::new(socket), acceptor.cloned()).await {
         Ok(negotiated) => Ok((negotiated.app, negotiated.opening)),
         Err(refused) => Err((refused.app, refused.failure)),
     }

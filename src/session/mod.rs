@@ -13,6 +13,7 @@
 //!
 //! | file | content |
 //! |---|---|
+//! | `pending.rs`, `proxy_header.rs` | the wait for the startup packet; the header of a load balancer before it |
 //! | `limits.rs`, `slots.rs` | how many connections, and which of them count |
 //! | `logins.rs`, `logins/*.rs` | how many logins run at once, and the pace of refused ones |
 //! | `deadline.rs` | the one deadline of the handshake |
@@ -25,7 +26,7 @@
 //! | `probe.rs`, `program.rs` | the step connect without a login; which program an upstream proxy is |
 //! | `stage.rs` | how far a login through another half came, by its error |
 //! | `close.rs` | the last message and an orderly close |
-//! | `failure.rs`, `reason.rs`, `fault.rs`, `failure_text.rs` | why a connection fails, and the side that causes it |
+//! | `failure.rs`, `reason.rs`, `fault.rs`, `failure_text.rs`, `excluded_method.rs` | why a connection fails, and the side that causes it |
 //! | `classify.rs`, `response.rs` | what logs and metrics, and the application, receive of a failure |
 //! | `live.rs` | the table of the open sessions, and the order to end one |
 //! | `client_version.rs` | the version of a client, between the two halves |
@@ -49,6 +50,7 @@ mod deadline;
 mod door;
 mod dropped_log;
 mod engine;
+mod excluded_method;
 mod explain;
 mod failure;
 mod failure_text;
@@ -67,8 +69,10 @@ mod message;
 pub mod metrics;
 mod negotiate;
 mod password;
+mod pending;
 mod probe;
 mod program;
+mod proxy_header;
 mod reason;
 mod refusal_log;
 mod relay;
@@ -82,6 +86,7 @@ pub use authorize::{Action, CANCEL, HOST, Hop, Login, PASSWORD, Request, Role, R
 pub use client_version::VERSION;
 pub use door::{Door, DoorError};
 pub use engine::{Engine, Gate};
+pub use excluded_method::ExcludedMethod;
 pub use failure::Failure;
 pub use fault::Fault;
 pub use gauges::Gauges;

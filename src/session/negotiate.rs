@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::message::{flush_to_app, read_first_packet};
-use crate::net::{Framed, Socket, Stream};
+use crate::net::{Framed, Stream};
 use crate::tls::{ALPN, Acceptor, ClientCertificateError, EXTENSION_ALPN, Encrypted, VerifiedClient};
 use crate::wire::{CancelRequest, FirstPacket, StartupMessage};
 
@@ -42,8 +42,8 @@ impl From<Failure> for Refused {
 }
 
 /// Answers the requests for encryption and returns the packet after them. `acceptor` is absent where TLS is off.
-pub(super) async fn negotiate(socket: Socket, acceptor: Option<Acceptor>) -> Result<Negotiated, Refused> {
-    let (mut app, mut client) = (Framed::new(socket), Ok(None));
+pub(super) async fn negotiate(mut app: Framed, acceptor: Option<Acceptor>) -> Result<Negotiated, Refused> {
+    let mut client = Ok(None);
     // The manual allows GSSENCRequest and SSLRequest once each, in this order or the other.
     let (mut tls_requested, mut gss_requested) = (false, false);
     loop {

@@ -88,6 +88,8 @@ reasons! {
     PendingDropped = "pending_dropped": [Proxy],
     /// No TLS where it is required.
     Plaintext = "plaintext": [Application],
+    /// No PROXY protocol header where one is required, an invalid one, or one where none is expected.
+    ProxyHeader = "proxy_header": [Application],
     /// The proxy stops.
     Shutdown = "shutdown": [Proxy],
     /// A parameter is missing or unusable.

@@ -112,7 +112,7 @@ impl Failure {
                 | LookupError::TooOld { .. }
                 | LookupError::Unlisted { .. },
             )
-            | Self::MethodNotAllowed { .. }
+            | Self::ExcludedMethod(_)
             | Self::Token(_)
             | Self::Mint(_) => SqlState::InvalidAuthorizationSpecification,
             Self::AuditQueueFull => SqlState::InsufficientResources,
@@ -148,6 +148,7 @@ impl Failure {
             | Self::ErrorBeforeTls(_)
             | Self::NotPostgres(..) => SqlState::SqlclientUnableToEstablishSqlconnection,
             Self::Application(_)
+            | Self::ProxyHeader(_)
             | Self::ApplicationGone(_)
             | Self::ApplicationTls(_)
             | Self::UnexpectedTls
@@ -192,14 +193,7 @@ impl Failure {
                 Some(CHECK_ADDRESS.into())
             }
             Self::NotPostgres(..) | Self::HungUpBeforeTls(_) => Some(CHECK_ADDRESS.into()),
-            Self::MethodNotAllowed { method, key, unverified, no_token, .. } => {
-                let allow = format!(
-                    "Set ssl.mode to verify-full, with a root_certificate if its CA is not public, or allow the method with {key}: \
-                     {method}."
-                );
-                let sentences: Vec<_> = no_token.iter().cloned().chain(unverified.then_some(allow)).collect();
-                (!sentences.is_empty()).then(|| sentences.join(" "))
-            }
+            Self::ExcludedMethod(method) => method.hint(),
             Self::Door(DoorError::NoTarget { .. }) => Some(NAME_TARGET.into()),
             Self::Door(DoorError::Certificate(_) | DoorError::NoClientCertificate { .. }) => {
                 Some(SEND_CERTIFICATE.into())

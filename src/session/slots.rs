@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::{Failure, Limits, metrics};
-use crate::net::PendingPermit;
+use crate::net::{Peer, PendingPermit};
 
 /// How many cancel requests are served beyond the limits, in all and for one IP address.
 const CANCELS: usize = 32;
@@ -131,6 +131,13 @@ impl Permit {
         match self {
             Self::Pending(_) => None,
             Self::Slot(slot) => Some(Arc::clone(slot)),
+        }
+    }
+
+    /// Counts a pending connection as one of the peer behind a load balancer.
+    pub(super) fn forwarded_for(&self, peer: Peer) {
+        if let Self::Pending(permit) = self {
+            permit.forwarded_for(peer);
         }
     }
 

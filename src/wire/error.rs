@@ -17,12 +17,20 @@ pub enum DecodeError {
         length: u32,
     },
 
-    /// The first packet is a header of the PROXY protocol (`HAProxy`, "The PROXY protocol", sections 2.1 and 2.2).
+    /// The first packet is a header of the PROXY protocol (`HAProxy`, "The PROXY protocol", sections 2.1 and 2.2), and none is
+    /// expected.
     #[error(
-        "the first packet is a PROXY protocol header, which this listener does not read: turn the PROXY protocol off at the \
-         load balancer"
+        "the first packet is a PROXY protocol header, which this proxy accepts only from the networks in \
+         proxy.proxy_protocol.from: add the load balancer there, or turn the PROXY protocol off at the load balancer"
     )]
-    ProxyHeader,
+    UnexpectedProxyHeader,
+
+    /// The peer is a load balancer that has to send a header of the PROXY protocol.
+    #[error(
+        "the connection begins without a PROXY protocol header, which proxy.proxy_protocol.from requires of this address: turn \
+         the PROXY protocol on at the load balancer, or remove the address from the list"
+    )]
+    NoProxyHeader,
 
     /// The major protocol version is not 3.
     #[error("protocol {version} is not supported, only 3.x is: use a driver for PostgreSQL 7.4 or later")]

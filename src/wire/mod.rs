@@ -8,6 +8,7 @@
 //! | file | content |
 //! |---|---|
 //! | `request.rs` | the first packets of a connection: [`FirstPacket`] |
+//! | `proxy_header.rs` | the header of a load balancer before them |
 //! | `startup.rs` | [`StartupMessage`] and its parameters |
 //! | `version.rs` | [`ProtocolVersion`] |
 //! | `cancel.rs` | [`CancelRequest`], [`CancelKey`], and their form as a startup parameter |
@@ -31,6 +32,7 @@ mod error_response;
 mod header;
 mod login_state;
 mod password_message;
+mod proxy_header;
 mod query;
 mod reader;
 mod request;
@@ -51,6 +53,7 @@ pub use password_message::{
     MAX_PASSWORD_MESSAGE, SaslInitialResponse, decode_password, encode_password,
     encode_sasl_initial_response, encode_sasl_response, password_body_length,
 };
+pub use proxy_header::{decode_proxy_header, proxy_header_missing};
 pub use query::{Answer, TERMINATE, encode_query};
 pub use request::{FirstPacket, encode_ssl_request, startup_body_length};
 pub use startup::{MAX_STARTUP_PACKET, StartupMessage};

@@ -31,7 +31,7 @@ pub enum FirstPacket {
 /// The number of bytes after the length word of a first packet: 4 to [`MAX_STARTUP_PACKET`].
 ///
 /// # Errors
-/// [`DecodeError::StartupLength`] for any other length, [`DecodeError::ProxyHeader`] where a PROXY protocol header begins so.
+/// [`DecodeError::StartupLength`] for any other length, [`DecodeError::UnexpectedProxyHeader`] where a PROXY protocol header begins so.
 pub fn startup_body_length(length_word: [u8; 4]) -> Result<usize, DecodeError> {
     let length = u32::from_be_bytes(length_word);
     usize::try_from(length)
@@ -39,7 +39,7 @@ pub fn startup_body_length(length_word: [u8; 4]) -> Result<usize, DecodeError> {
         .and_then(|total| total.checked_sub(4))
         .filter(|body| (4..=MAX_STARTUP_PACKET).contains(body))
         .ok_or(if PROXY_HEADERS.contains(&length_word) {
-            DecodeError::ProxyHeader
+            DecodeError::UnexpectedProxyHeader
         } else {
             DecodeError::StartupLength { length }
         })

@@ -5,6 +5,8 @@
 mod cancel;
 /// A server without a configuration file.
 mod flags;
+/// Load balancers that state the peer behind them.
+mod proxy_protocol;
 
 use tokio::process::Command;
 use tokio_postgres::error::SqlState;

@@ -10,6 +10,7 @@ mod front_door;
 mod go_program;
 mod keys;
 mod loading;
+mod proxy_protocol;
 mod remote;
 mod total;
 mod unused;
