@@ -52,7 +52,8 @@ advisories() {
 }
 
 step "Missing packages"
-bash build/prepare.sh shellcheck python3 node=nodejs npm zsh fish faketime
+# nginx with its stream module, a package of its own on Debian.
+bash build/prepare.sh shellcheck python3 node=nodejs npm zsh fish faketime haproxy nginx=libnginx-mod-stream
 install_tools
 install_prometheus
 

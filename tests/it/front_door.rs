@@ -5,6 +5,9 @@
 mod cancel;
 /// A server without a configuration file.
 mod flags;
+/// HAProxy and nginx in front of two servers.
+#[cfg(target_os = "linux")]
+mod ingress;
 /// Load balancers that state the peer behind them.
 mod proxy_protocol;
 
@@ -20,8 +23,14 @@ use crate::support::roles::DATABASE;
 use crate::support::world::{Running, refusal};
 
 /// The host names that lead to the server of the test world.
-const NAMES: &[&str] =
-    &["orders.db.example", "any.shop.example", "a.b.shop.example", "other.example", "localhost"];
+const NAMES: &[&str] = &[
+    "orders.db.example",
+    "reports.db.example",
+    "any.shop.example",
+    "a.b.shop.example",
+    "other.example",
+    "localhost",
+];
 
 /// TLS with a certificate for [`NAMES`].
 pub(crate) fn tls() -> String {

@@ -135,7 +135,12 @@ impl Raw {
 
     /// Starts TLS without an `SSLRequest`.
     pub async fn encrypt(self, connector: &TlsConnector) -> io::Result<Self> {
-        let name = ServerName::try_from("localhost").unwrap();
+        self.encrypt_to("localhost", connector).await
+    }
+
+    /// The same with this server name.
+    pub async fn encrypt_to(self, name: &str, connector: &TlsConnector) -> io::Result<Self> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
         let encrypted = tokio::time::timeout(PATIENCE, connector.connect(name, self.0));
         encrypted.await.expect("the TLS handshake hangs").map(|stream| Self(Box::new(stream)))
     }
