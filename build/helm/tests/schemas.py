@@ -1,4 +1,4 @@
-"""Validates objects strictly against the schemas of Kubernetes, cert-manager and the Prometheus operator."""
+"""Validates objects strictly against the schemas of Kubernetes, cert-manager, the Prometheus operator and gateways."""
 
 import json
 import subprocess
@@ -12,6 +12,9 @@ VERSIONS = ("1.27", "1.30", "1.33", "1.35", "1.37")
 CUSTOM = {
     "cert-manager.io/v1": "@kubernetes-models/cert-manager/cert-manager.io/v1",
     "monitoring.coreos.com/v1": "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1",
+    "gateway.networking.k8s.io/v1": "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1",
+    "gateway.envoyproxy.io/v1alpha1": "@kubernetes-models/envoy-gateway/gateway.envoyproxy.io/v1alpha1",
+    "networking.istio.io/v1": "@kubernetes-models/istio/networking.istio.io/v1",
 }
 
 
