@@ -39,8 +39,17 @@ pub(super) async fn listen(
     };
     let Chosen { address, setting, remedy } = chosen?;
     let (listener, bound) = bind::bind(&address, remedy).await?;
-    if config.check_bound(setting, &address, &bound).map_err(CommandError::Usage)? {
-        warn!(address = %bound, "other machines can connect to this client and log in with your AWS identity");
+    let needs_certificate =
+        config.acceptor.as_ref().is_some_and(|acceptor| acceptor.settings().requires_client_certificates());
+    let is_remote = config.check_bound(setting, &address, &bound).map_err(CommandError::Usage)?;
+    match (is_remote, needs_certificate) {
+        (true, true) => {
+            info!(address = %bound, "other machines can connect to this client with a client certificate");
+        }
+        (true, false) => {
+            warn!(address = %bound, "other machines can connect to this client and log in with your AWS identity");
+        }
+        (false, _) => {}
     }
     info!(address = %bound, "listening");
     Ok((listener, bound))

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::catalog::Target;
 use crate::tls::{ClientCertificateError, VerifiedClient};
 
+/// How many names of a certificate an error has.
+const SHOWN: usize = 8;
+
 /// Where a connection came in. The role chooses the target by it, before it looks into the packet.
 #[derive(Clone, Default)]
 pub struct Door {
@@ -38,7 +41,11 @@ impl Door {
         match self.client.as_deref() {
             client if allowed.allow(client) => Ok(()),
             Some(client) => {
-                let names: Vec<_> = client.names().collect();
+                let mut names: Vec<_> = client.names().take(SHOWN + 1).collect();
+                if names.len() > SHOWN {
+                    names.truncate(SHOWN);
+                    names.push("…");
+                }
                 Err(DoorError::ClientNotAllowed { target, names: names.join(", ") })
             }
             None => Err(DoorError::NoClientCertificate { target }),

@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
+use super::distrust::shown;
 use super::trusted_clients::TrustedClients;
 use super::{TlsError, VerifiedClient, handshake_signature, provider};
 
@@ -82,7 +83,7 @@ impl ClientCheck {
             None => Ok(None),
             Some((certificate, intermediates)) => {
                 let client = VerifiedClient::of(certificate);
-                let subject = client.as_ref().map(|client| client.subject.clone()).unwrap_or_default();
+                let subject = client.as_ref().map(|client| shown(&client.subject)).unwrap_or_default();
                 let untrusted = |reason| ClientCertificateError::Untrusted { subject, reason };
                 match (self.trusted.verify(certificate, intermediates, UnixTime::now()), client) {
                     (Ok(()), Some(client)) => Ok(Some(client)),

@@ -52,6 +52,17 @@ pub(super) fn reason(
     })
 }
 
+/// The most characters of a name in an error. Any peer can send a certificate with a name of 64 KB.
+const MAX_NAME: usize = 256;
+
+/// A name in a certificate that is not trusted.
+pub(super) fn shown(name: &str) -> String {
+    match name.char_indices().nth(MAX_NAME) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
+}
+
 fn unknown_issuer(
     certificate: &X509Certificate<'_>,
     intermediates: &[CertificateDer<'_>],
@@ -61,7 +72,7 @@ fn unknown_issuer(
     if let Some(reason) = intermediates.iter().find_map(unsupported::reason) {
         return format!("an intermediate certificate {reason}");
     }
-    format!("its issuer is \"{}\", {unknown}", top_issuer(certificate, intermediates))
+    format!("its issuer is \"{}\", {unknown}", shown(&top_issuer(certificate, intermediates)))
 }
 
 /// The CA to trust: the issuer of the last certificate that the peer sent.

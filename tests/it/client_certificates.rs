@@ -56,6 +56,18 @@ async fn log_in(world: &Running, connector: &TlsConnector) -> Result<Raw, Refusa
     raw.ready().await.map(|_| raw)
 }
 
+/// Any peer can send it: nobody has verified it yet.
+#[tokio::test]
+async fn a_certificate_with_a_long_name_makes_no_long_error() {
+    let world = world("require").await.start().await;
+    let long = Authority::foreign().issue_client(&"x".repeat(20_000), &[], Validity::Now);
+    let error = answer(&world, Some(&long)).await.unwrap_err();
+    assert!(error.contains("is not accepted: its issuer is") && error.len() < 2000, "{}", error.len());
+    world.server().wait_for_log("\"reason\":\"client_certificate\"").await;
+    assert!(world.server().log().len() < 10_000);
+    world.stop().await;
+}
+
 /// Expects a refusal with 28000 and these texts, and a log line with this reason.
 async fn expect_refused(world: &Running, answer: Result<String, String>, reason: &str, texts: &[&str]) {
     let error = answer.expect_err(reason);
@@ -372,6 +384,9 @@ async fn a_client_listens_beyond_loopback_for_applications_with_a_certificate() 
     };
     let error = run(command(None), "select 1").await.unwrap_err();
     assert!(error.contains(MISSING), "{error}");
+    let log = world.client().log();
+    assert!(log.contains("other machines can connect to this client with a client certificate"), "{log}");
+    assert!(!log.contains("log in with your AWS identity"), "{log}");
     assert_eq!(run(command(Some(&client("alice", &[]))), "select 1").await.as_deref(), Ok("1"));
     world.stop().await;
 }

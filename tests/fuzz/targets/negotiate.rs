@@ -13,8 +13,7 @@ use rds_auth_proxy::net::{Socket, Stream};
 use rds_auth_proxy::session::{Opening, fuzzing};
 use rds_auth_proxy::tls::{
     Acceptor, ClientCertificate, ClientIdentity, Connector, Negotiation, SelfSigned, ServerIdentity,
-    ServerSettings, Settings,
-    SslMode,
+    ServerSettings, Settings, SslMode,
 };
 use rds_auth_proxy::wire::encode_ssl_request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
