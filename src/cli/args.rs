@@ -21,7 +21,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 pub(super) use client::ClientArguments;
-pub(super) use credentials::{CredentialsAction, CredentialsArguments, PolicyArguments};
+pub(super) use credentials::{
+    CredentialsAction, CredentialsArguments, PolicyArguments, existing as existing_credentials,
+};
 pub(super) use doctor::DoctorArguments;
 pub(super) use export::{ExportArguments, ExportFormat};
 pub(super) use gen_cert::GenCertArguments;
@@ -136,7 +138,7 @@ Examples:
 const HEALTHCHECK_EXAMPLES: &str = "\
 Examples:
   rds-auth-proxy healthcheck --configfile /etc/rds-auth-proxy/config.yaml
-  rds-auth-proxy healthcheck    # the proxy of ./config.yaml, client or server";
+  rds-auth-proxy healthcheck    # the proxy of ./config.yaml, client or server, or `credentials` where there is no such file";
 
 const VERSION_EXAMPLES: &str = "\
 Examples:

@@ -2,11 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
-use super::args::HealthcheckArguments;
+use super::args::{HealthcheckArguments, existing_credentials};
+use crate::app::credentials::Source;
 use crate::app::start;
-use crate::config::{self, SearchOrder};
+use crate::config::credentials::{Names, load_address};
+use crate::config::{self, ConfigError, SearchOrder};
 use crate::net::{Address, HostPort};
 use crate::process::CommandError;
 
@@ -16,17 +19,36 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// How many bytes of the answer are read: more than it has.
 const ANSWER_BYTES: u64 = 4096;
 
-/// Succeeds if `/readyz` answers 200, or, without an admin listener, if the proxy accepts connections.
+/// As the server, which the health checks of containers are for.
+const ORDER: SearchOrder = SearchOrder::WorkingDirectoryFirst;
+
+/// Succeeds if `/readyz` answers 200, or, without an admin listener, if the proxy accepts connections. Where there is no
+/// configuration of a proxy but one of `credentials`, the check is that of `credentials`.
 pub(super) fn run(arguments: &HealthcheckArguments) -> Result<(), CommandError> {
-    let path = arguments.configfile.as_deref();
-    // As the server, which the health checks of containers are for.
-    let (_, addresses) =
-        start::find_and_read(path, SearchOrder::WorkingDirectoryFirst, config::load_addresses)?;
+    let (path, names) = (arguments.configfile.as_deref(), Names::of_process());
+    if path.is_none()
+        && let Err(ConfigError::NotFound { .. }) = config::find(None, ORDER)
+        && let Some(path) = existing_credentials(&names)
+    {
+        return check_credentials(&path, &names);
+    }
+    let (_, addresses) = start::find_and_read(path, ORDER, config::load_addresses)?;
     let answer = match &addresses.admin {
-        Some(Address::Tcp(admin)) => check_ready(admin),
+        Some(Address::Tcp(admin)) => check_answer(admin, "/readyz"),
         Some(Address::Unix(_)) | None => check_accepts(&addresses.listen),
     };
     answer.map_err(|error| CommandError::Runtime(format!("the proxy is not ready: {error}")))
+}
+
+/// Succeeds if `/health` answers 200 at the address of this configuration.
+pub(super) fn of_credentials(source: &Source) -> Result<(), CommandError> {
+    check_credentials(&source.path, &source.names)
+}
+
+fn check_credentials(path: &Path, names: &Names) -> Result<(), CommandError> {
+    let address = load_address(path, names).map_err(CommandError::usage)?;
+    check_answer(&address, "/health")
+        .map_err(|error| CommandError::Runtime(format!("credentials are not served at {address}: {error}")))
 }
 
 /// Succeeds if one of the listeners accepts connections.
@@ -44,10 +66,11 @@ fn check_accepts(addresses: &[Address]) -> io::Result<()> {
     last
 }
 
-fn check_ready(admin: &HostPort) -> io::Result<()> {
-    let mut stream = connect(admin)?;
+/// Succeeds if the answer has status 200.
+fn check_answer(address: &HostPort, path: &str) -> io::Result<()> {
+    let mut stream = connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n")?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);

@@ -47,6 +47,8 @@ pub(in crate::cli) enum CredentialsAction {
     NewToken,
     /// Print the IAM policy that the source credentials need
     Policy(PolicyArguments),
+    /// Check whether credentials are served: exit code 0 or 1
+    Healthcheck,
 }
 
 /// Arguments of `credentials policy`.
@@ -83,9 +85,20 @@ impl CredentialsArguments {
 
     /// The path of the configuration. `names` may give the variable another prefix.
     fn path(&self, names: &Names) -> PathBuf {
-        let chosen = self.config.clone().or_else(|| names.value("CONFIG_FILE").map(PathBuf::from));
+        let chosen = self.config.clone().or_else(|| named(names));
         chosen.unwrap_or_else(|| DEFAULT_PATH.into())
     }
+}
+
+/// The configuration of `credentials` that exists on this machine without a flag; absent if none is named and the default
+/// one does not exist.
+pub(in crate::cli) fn existing(names: &Names) -> Option<PathBuf> {
+    named(names).or_else(|| Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists()))
+}
+
+/// The one that the variable names.
+fn named(names: &Names) -> Option<PathBuf> {
+    names.value("CONFIG_FILE").map(PathBuf::from)
 }
 
 fn read_log_level(text: &str) -> Result<LevelFilter, String> {

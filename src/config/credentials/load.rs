@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::free_keys::parse;
+use super::listen;
 use super::raw::{RawFile, RawSection};
 use super::resolve;
 use super::settings::{CredentialsConfig, Flags};
@@ -16,6 +17,10 @@ use crate::config::load::{read, with_position};
 use crate::config::separate_section::{self, SECTION};
 use crate::config::tree::Tree;
 use crate::config::{ConfigError, decode};
+use crate::net::HostPort;
+
+/// The section with the address.
+const SERVER: &str = "server";
 
 /// The configuration of the file, with the values of the variables. Errors name file, line and key.
 pub fn load(path: &Path, names: &Names, flags: Flags) -> Result<CredentialsConfig, ConfigError> {
@@ -32,6 +37,22 @@ pub fn load(path: &Path, names: &Names, flags: Flags) -> Result<CredentialsConfi
 /// section, or nothing in it. Errors are those of [`load`].
 pub fn load_section(path: &Path, names: &Names) -> Result<Option<CredentialsConfig>, ConfigError> {
     section_from_text(path, &read(path)?, names)
+}
+
+/// Where the program of this configuration listens, for commands that only connect to it. Reads the section `server` and no other,
+/// so that an error in another one does not count.
+pub fn load_address(path: &Path, names: &Names) -> Result<HostPort, ConfigError> {
+    let text = read(path)?;
+    with_position(path, &text, |substitutions| {
+        let mut tree = parse(&text, &mut Vec::new())?;
+        if let Tree::Section(sections) = &mut tree {
+            sections.retain(|(key, _)| key == SERVER);
+        }
+        let root = KeyPath::default();
+        fill_in(&mut tree, &root, names, substitutions)?;
+        let raw: RawFile = decode::decode(&tree, &mut Vec::new())?;
+        listen::address(&raw.server, &root.key(SERVER))
+    })
 }
 
 /// As [`load`], with the text of the file.

@@ -32,7 +32,7 @@ mod without_effect;
 mod tests;
 
 pub use dynamic::{DynamicServices, Listing};
-pub use load::{load, load_section};
+pub use load::{load, load_address, load_section};
 pub use service_file::ServiceFile;
 pub use settings::{CredentialsConfig, Flags};
 pub use token::new_token;
