@@ -9,7 +9,7 @@
 //! | `services` | which service a token names; services that come and go |
 //! | `running` | one service: its credentials, and a request that waits for them |
 //! | `refresh` | renews them in the background |
-//! | `schedule` | when: pure functions |
+//! | `schedule`, `clock` | when: pure functions; the time of day |
 //! | `state` | what the renewal and the requests share |
 //! | `audit`, `metrics`, `outcome` | a log line and counters for each request |
 //!
@@ -17,6 +17,7 @@
 
 mod audit;
 mod authorization;
+mod clock;
 mod face;
 mod metrics;
 mod origin;
@@ -26,6 +27,8 @@ mod running;
 mod schedule;
 mod services;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use audit::AUDIT_MODULE;
 pub use face::{Face, serve};

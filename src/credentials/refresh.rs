@@ -2,12 +2,13 @@
 //! new ones are there.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
+use super::clock::time_of_day;
 use super::metrics;
 use super::schedule::{pause_after, renewal_after};
 use super::state::{Failure, Issued, State};
@@ -61,7 +62,7 @@ async fn attempt(source: Arc<dyn RoleSource>, limit: Duration) -> Result<RoleCre
 }
 
 fn succeeded(service: &str, credentials: RoleCredentials, state: &State, timing: Timing) {
-    let now = SystemTime::now();
+    let now = time_of_day();
     let lifetime = credentials.expires.duration_since(now).unwrap_or_default();
     let after = renewal_after(lifetime, timing.refresh_buffer, fastrand::f64());
     metrics::refreshed(service, credentials.expires);
@@ -91,7 +92,7 @@ fn failed(service: &str, reason: String, pause: Duration, state: &State) {
     state.held.send_modify(|held| {
         let ended = Instant::now();
         // Expired credentials leave the memory.
-        held.credentials.take_if(|issued| issued.credentials.expires <= SystemTime::now());
+        held.credentials.take_if(|issued| issued.credentials.expires <= time_of_day());
         held.failure = Some(Failure { reason, ended, next: ended + pause });
         held.is_trying = false;
     });

@@ -1,10 +1,12 @@
 //! What the task that renews the credentials of a service and the requests for them share.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
+use super::clock::time_of_day;
 use crate::services::RoleCredentials;
 
 /// The state of one service.
@@ -43,11 +45,11 @@ pub(super) struct Failure {
 impl Issued {
     /// Whether it is time to renew them.
     pub(super) fn is_due(&self) -> bool {
-        SystemTime::now() >= self.renew_at || Instant::now() >= self.renew_by
+        time_of_day() >= self.renew_at || Instant::now() >= self.renew_by
     }
 
     /// The credentials, while they are valid.
     pub(super) fn valid(&self) -> Option<Arc<RoleCredentials>> {
-        (SystemTime::now() < self.credentials.expires).then(|| Arc::clone(&self.credentials))
+        (time_of_day() < self.credentials.expires).then(|| Arc::clone(&self.credentials))
     }
 }

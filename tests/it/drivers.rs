@@ -93,7 +93,7 @@ pub(crate) async fn postgres_18() -> Option<PathBuf> {
 }
 
 /// Runs a shell script with `packages` as its arguments in an empty directory, unless an earlier run succeeded.
-async fn install(name: &str, packages: &[&str], script: &str) -> Option<PathBuf> {
+pub(crate) async fn install(name: &str, packages: &[&str], script: &str) -> Option<PathBuf> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drivers").join(name);
     let wanted = packages.join(" ");
     let marker = directory.join("installed");
@@ -116,7 +116,11 @@ async fn install(name: &str, packages: &[&str], script: &str) -> Option<PathBuf>
         Err(_) => "timeout".to_owned(),
     };
     assert!(std::env::var_os("CI").is_none(), "cannot install {wanted}: {reason}");
-    // The test harness hides output of macros in tests that pass.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: cannot install {wanted}: {reason}");
+    skip(&format!("cannot install {wanted}: {reason}"));
     None
+}
+
+/// Prints why a test does not run. The test harness hides output of macros in tests that pass.
+pub(crate) fn skip(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
 }

@@ -90,7 +90,7 @@ fn sockets(process: u32) -> Option<usize> {
 }
 
 /// Resident memory in KB (`VmRSS`, proc(5)).
-fn resident(process: u32) -> u64 {
+pub fn resident(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
