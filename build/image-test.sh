@@ -372,6 +372,23 @@ check_chart() {
     ok "the image starts with the configuration of the chart"
 }
 
+# CredProxy's configuration at its path, as in build/compose-credentials.yaml.
+check_credentials() {
+    local name=image-test-credentials-$$ config=$work/credentials.yaml token=b1946ac92492d2347c6235b4d2611184aa77
+    printf 'services: {orders: {auth_token: %s, assumed_role: {RoleArn: "arn:aws:iam::123456789012:role/Orders"}}}\n' "$token" > "$config"
+    chmod 0644 "$config"
+    start "$name" server --user 1338:1338 --volume "$config:/credproxy/config.yaml:ro" -- credentials
+    wait_for_log "$name" 'listening.*1338'
+    [ "$(status_of "$name" Uid)" = 'Uid: 1338 1338 1338 1338' ] || fail "$(status_of "$name" Uid)"
+    [ "$(status_of "$name" CapBnd) $(status_of "$name" NoNewPrivs)" = 'CapBnd: 0000000000000000 NoNewPrivs: 1' ] \
+        || fail "credentials: $(status_of "$name" CapBnd) $(status_of "$name" NoNewPrivs)"
+    grep -Eq '^[0-9]+ [0-9]+ [0-9:]+ [^ ]+ / ro,' "$(proc_of "$name")/mountinfo" || fail "the root file system of credentials is writable"
+    check_health "$name"
+    pod stop --time 20 "$name" > /dev/null
+    [ "$(pod inspect --format '{{.State.ExitCode}}' "$name")" = 0 ] || fail "credentials exits with $(pod inspect --format '{{.State.ExitCode}}' "$name")"
+    ok "uid 1338: credentials runs without capabilities on a read-only root, and exits with 0 on SIGTERM"
+}
+
 # Sizes on disk, not compressed.
 print_sizes() {
     local mount whole base
@@ -402,6 +419,7 @@ check_login 12345:0
 check_bundle
 check_home
 check_chart
+check_credentials
 echo
 print_sizes
 echo "$passed passed, 0 failed"

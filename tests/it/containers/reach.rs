@@ -100,6 +100,40 @@ async fn relay_to_aws(socket: &Path, url: &str) {
     });
 }
 
+/// A list of one text.
+fn list(item: &str) -> serde_yaml::Value {
+    serde_yaml::Value::Sequence(vec![item.into()])
+}
+
+/// The compose file of the guide restricts the program, and shows both ways in which SDKs ask.
+#[test]
+fn the_compose_file_restricts_the_program_and_shows_both_ways() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/compose-credentials.yaml");
+    let text = fs::read_to_string(path).unwrap();
+    let mut file: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+    file.apply_merge().unwrap();
+    let credentials = &file["services"]["credentials"];
+    assert_eq!(credentials["user"], "${CREDENTIALS_UID:-1338}:${CREDENTIALS_UID:-1338}");
+    assert_eq!(credentials["read_only"], true);
+    assert_eq!(credentials["cap_drop"], list("ALL"));
+    assert_eq!(credentials["security_opt"], list("no-new-privileges:true"));
+    assert_eq!(credentials["networks"]["agent"]["ipv4_address"], "169.254.170.2");
+    assert!(credentials["ports"].is_null(), "no port is published");
+    assert!(credentials["privileged"].is_null() && credentials["cap_add"].is_null());
+    for (service, variable, value) in [
+        ("orders", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost:1338/v1/credentials"),
+        ("reports", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v1/credentials"),
+    ] {
+        let container = &file["services"][service];
+        assert_eq!(container["network_mode"], "service:credentials");
+        assert_eq!(container["environment"][variable], value);
+        let token = container["environment"]["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"].as_str().unwrap();
+        let secret = container["secrets"][0].as_str().unwrap();
+        assert_eq!(token, format!("/run/secrets/{secret}"));
+        assert!(file["secrets"][secret]["file"].is_string());
+    }
+}
+
 /// Its permissions keep other users out at first; an owner may change them.
 #[tokio::test]
 async fn a_unix_socket_of_mode_0777_refuses_another_user() {
