@@ -3,6 +3,8 @@
 
 /// Cancel requests without a client.
 mod cancel;
+/// Hostile first messages of TLS.
+mod client_hello;
 /// A server without a configuration file.
 mod flags;
 /// HAProxy and nginx in front of two servers.
