@@ -14,7 +14,7 @@ const PLACEHOLDERS: &str = "ARN ACTION ADDRESS ALERT COLUMN COMMAND DATE FILE HO
                             PORT REGION RESOURCE SOURCE TIME URL VALUE VERB";
 
 /// Quoted texts of other programs: PostgreSQL, RDS, psql, the operating system, the certificate parser.
-const OF_OTHERS: [&str; 16] = [
+const OF_OTHERS: [&str; 17] = [
     "PAM authentication failed for user",
     "password authentication failed for user",
     "no pg_hba.conf entry for host",
@@ -26,6 +26,7 @@ const OF_OTHERS: [&str; 16] = [
     "channel binding required, but SSL not in use",
     "channel binding required, but server authenticated client without channel binding",
     "channel binding required but not supported by server's authentication request",
+    "channel binding is required, but server did not offer an authentication method that supports channel binding",
     "Connection refused",
     "Permission denied (os error",
     "Address already in use",

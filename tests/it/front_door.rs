@@ -3,6 +3,9 @@
 
 /// Cancel requests without a client.
 mod cancel;
+/// Applications that bind their login to TLS.
+#[cfg(target_os = "linux")]
+mod channel_binding;
 /// Hostile first messages of TLS.
 mod client_hello;
 /// A server without a configuration file.
@@ -12,6 +15,8 @@ mod flags;
 mod ingress;
 /// Load balancers that state the peer behind them.
 mod proxy_protocol;
+/// Versions and extensions of the protocol.
+mod versions;
 
 use tokio::process::Command;
 use tokio_postgres::error::SqlState;
