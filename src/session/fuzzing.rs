@@ -6,9 +6,10 @@ use super::authenticate::authenticate;
 use super::connect::HopStream;
 use super::deadline::Deadline;
 use super::logins::{Arrival, Logins};
+use super::proxy_header::read_proxy_header;
 use super::{Failure, Limits, Login, Opening};
 use crate::catalog::{AwsClock, IamService, Signer};
-use crate::net::{Framed, Socket};
+use crate::net::{Framed, Peer, Socket};
 use crate::secret::Secret;
 use crate::tls::Acceptor;
 use crate::wire::{CancelRequest, StartupMessage};
@@ -16,12 +17,21 @@ use crate::wire::{CancelRequest, StartupMessage};
 /// How long a login may take; nothing in memory takes as long.
 const LONG: Duration = Duration::from_mins(1);
 
-/// The step `negotiate`. A refusal comes with the connection if it can still carry a message.
+/// The step `negotiate`, after the header of a load balancer if there is one. A refusal comes with the connection if it can still
+/// carry a message.
 pub async fn negotiate(
     socket: Socket,
     acceptor: Option<&Acceptor>,
+    is_load_balancer: bool,
 ) -> Result<(Framed, Opening), (Option<Framed>, Failure)> {
-    match super::negotiate::negotiate(Framed::new(socket), acceptor.cloned()).await {
+    let negotiated = async {
+        let mut app = Framed::new(socket);
+        if is_load_balancer {
+            (app, _) = read_proxy_header(app, Peer::Unix).await?;
+        }
+        super::negotiate::negotiate(app, acceptor.cloned()).await
+    };
+    match negotiated.await {
         Ok(negotiated) => Ok((negotiated.app, negotiated.opening)),
         Err(refused) => Err((refused.app, refused.failure)),
     }

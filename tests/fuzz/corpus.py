@@ -253,6 +253,18 @@ def packets():
     yield "gssenc", GSSENC_REQUEST
 
 
+def proxy_headers():
+    ipv4 = bytes([192, 0, 2, 7, 198, 51, 100, 9]) + struct.pack("!HH", 5432, 8000)
+    ipv6 = bytes.fromhex("20010db8") + bytes(28) + struct.pack("!HH", 5432, 8000)
+    signature = b"\r\n\r\n\0\r\nQUIT\n"
+    yield "tcp4", b"PROXY TCP4 192.0.2.7 198.51.100.9 5432 8000\r\n"
+    yield "tcp6", b"PROXY TCP6 2001:db8::7 2001:db8::9 5432 8000\r\n"
+    yield "unknown", b"PROXY UNKNOWN\r\n"
+    yield "local", signature + b"\x20\0\0\0"
+    for name, family, block in [("ipv4", 0x11, ipv4), ("ipv6", 0x21, ipv6), ("tlv", 0x11, ipv4 + b"\xea\0\4\1vpc")]:
+        yield name, signature + struct.pack("!BBH", 0x21, family, len(block)) + block
+
+
 def main():
     shutil.rmtree(CORPUS, ignore_errors=True)
     plain = startup(user="alice", database="app")
@@ -266,6 +278,11 @@ def main():
     write("negotiate", "pipelined_hello", b"\x01" + SSL_REQUEST + client_hello(["postgresql"]))
     write("negotiate", "direct_hello", b"\x09" + client_hello(["postgresql"]))
     write("negotiate", "direct_hello_http", b"\x01" + client_hello(["h2"]))
+    for name, header in proxy_headers():
+        write("negotiate", f"proxy_{name}", b"\x41" + header + SSL_REQUEST + plain)
+        write("negotiate", f"proxy_{name}_hello", b"\x41" + header + client_hello(["postgresql"]))
+    write("negotiate", "proxy_asked", bytes([0o163]) + plain)
+    write("negotiate", "proxy_direct", bytes([0o175]) + plain)
     write("negotiate", "http", b"\0GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     with Postgres(sys.argv[1]) as postgres:

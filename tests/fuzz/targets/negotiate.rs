@@ -2,7 +2,8 @@
 //! after an SSLRequest or with direct TLS.
 //!
 //! The first byte of an input holds flags: bit 0, the proxy has TLS; bits 1 and 2, the application makes a real TLS
-//! handshake; bits 3 to 5, the buffer size of the stream. The other bytes are those that the application sends.
+//! handshake; bits 3 to 5, the buffer size of the stream; bit 6, the proxy requires a header of the PROXY protocol. The other
+//! bytes are those that the application sends. Before a real handshake there is a valid header, else they begin with it.
 
 #![no_main]
 
@@ -15,7 +16,7 @@ use rds_auth_proxy::tls::{
     Acceptor, ClientCertificate, ClientIdentity, Connector, Negotiation, SelfSigned, ServerIdentity,
     ServerSettings, Settings, SslMode,
 };
-use rds_auth_proxy::wire::encode_ssl_request;
+use rds_auth_proxy::wire::{decode_proxy_header, encode_ssl_request, proxy_header_missing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::runtime::{Builder, Runtime};
 
@@ -25,6 +26,9 @@ const BUFFERS: [usize; 8] = [65_536, 1, 2, 3, 5, 8, 64, 4096];
 /// The smallest buffer with which a handshake does not deadlock: a rustls client answers the ServerHello with a
 /// ChangeCipherSpec of 6 bytes before it reads on, while the server still writes. Sockets have larger buffers.
 const MIN_FOR_TLS: usize = 8;
+
+/// A header of a load balancer.
+const HEADER: &[u8] = b"PROXY TCP4 192.0.2.7 198.51.100.9 5432 8000\r\n";
 
 /// The length of an SSLRequest or a GSSENCRequest.
 const REQUEST: usize = 8;
@@ -64,12 +68,17 @@ fuzz_target!(|data: &[u8]| {
         _ => Application::Bytes,
     };
     let acceptor = (flags & 1 == 1 || application != Application::Bytes).then(|| &*ACCEPTOR);
+    let balanced = flags >> 6 & 1 == 1;
     let least = if application == Application::Bytes { 1 } else { MIN_FOR_TLS };
     let (app, proxy) = duplex(BUFFERS[usize::from(flags >> 3 & 7)].max(least));
-    let (opened, received) =
-        RUNTIME.block_on(async { tokio::join!(serve(proxy, acceptor), talk(app, application, sent)) });
+    let (opened, received) = RUNTIME.block_on(async {
+        tokio::join!(serve(proxy, acceptor, balanced), talk(app, application, balanced, sent))
+    });
     if application == Application::Bytes {
-        check_cleartext(sent, opened, &received, acceptor.is_some());
+        match if balanced { behind_header(sent) } else { Some(sent) } {
+            Some(sent) => check_cleartext(sent, opened, &received, acceptor.is_some()),
+            None => assert!(opened.is_none() && received.first().is_none_or(|byte| *byte == b'E')),
+        }
     } else if let Some(opened) = opened {
         assert!(opened.in_tls && received.is_empty());
         check_exact(sent, &opened);
@@ -78,8 +87,8 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-async fn serve(socket: DuplexStream, acceptor: Option<&Acceptor>) -> Option<Opened> {
-    match fuzzing::negotiate(Socket::Tunnel(Box::new(socket)), acceptor).await {
+async fn serve(socket: DuplexStream, acceptor: Option<&Acceptor>, balanced: bool) -> Option<Opened> {
+    match fuzzing::negotiate(Socket::Tunnel(Box::new(socket)), acceptor, balanced).await {
         Ok((app, opening)) => {
             let mut stream = app.into_stream();
             let mut unread = Vec::new();
@@ -100,7 +109,10 @@ async fn serve(socket: DuplexStream, acceptor: Option<&Acceptor>) -> Option<Open
 }
 
 /// Sends all bytes. Returns those that the application received.
-async fn talk(mut socket: DuplexStream, application: Application, sent: &[u8]) -> Vec<u8> {
+async fn talk(mut socket: DuplexStream, application: Application, balanced: bool, sent: &[u8]) -> Vec<u8> {
+    if balanced && application != Application::Bytes {
+        socket.write_all(HEADER).await.expect("the proxy reads the header");
+    }
     if application == Application::RequestedTls {
         let mut request = Default::default();
         encode_ssl_request(&mut request);
@@ -124,6 +136,19 @@ async fn talk(mut socket: DuplexStream, application: Application, sent: &[u8]) -
     };
     let _both = tokio::join!(sending, from.read_to_end(&mut received));
     received
+}
+
+/// What follows a whole and valid header.
+fn behind_header(sent: &[u8]) -> Option<&[u8]> {
+    let mut length = 1;
+    loop {
+        match proxy_header_missing(sent.get(..length)?).ok()? {
+            0 => break,
+            missing => length += missing,
+        }
+    }
+    let (header, behind) = sent.split_at(length);
+    decode_proxy_header(header).ok().map(|_| behind)
 }
 
 fn check_cleartext(sent: &[u8], opened: Option<Opened>, received: &[u8], tls_on: bool) {
