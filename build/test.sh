@@ -93,7 +93,8 @@ cargo fetch --locked
 advisories
 
 step "Tests"
-PATH=$PATH:$tools cargo test --locked
+# One more than there are processors: a test waits for other processes most of the time.
+PATH=$PATH:$tools RUST_TEST_THREADS=$(($(nproc) + 1)) cargo test --locked
 
 step "Drivers"
 bash tests/drivers/run.sh psycopg asyncpg pg8000 pg postgres.js tokio-postgres sqlx
