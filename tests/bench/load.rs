@@ -20,7 +20,7 @@ pub(crate) enum Load {
     CopyIn,
     /// Sequential connections with one query each.
     Connect,
-    /// Sequential connections with IAM, for which there is no direct topology.
+    /// Sequential connections with IAM, for which there is only the chain.
     ConnectWithIam,
 }
 
@@ -48,7 +48,13 @@ impl Load {
 
     /// Whether the load runs in this topology.
     pub(crate) fn applies_to(self, topology: Topology) -> bool {
-        (self, topology) != (Self::ConnectWithIam, Topology::Direct)
+        match topology {
+            Topology::Direct => self != Self::ConnectWithIam,
+            Topology::Chain => true,
+            Topology::FrontDoor => {
+                matches!(self, Self::Select { clients: 8, .. } | Self::CopyOut { .. } | Self::Connect)
+            }
+        }
     }
 
     /// Runs and measures the load.

@@ -18,6 +18,7 @@ use options::Options;
 use report::Rounds;
 use setup::{Setup, Topology};
 
+mod front_door;
 mod load;
 mod options;
 mod process;
@@ -38,10 +39,14 @@ async fn main() {
     let load_before = machine_load();
     // Before the loads: memory that they free would hide the memory of sessions.
     let idle = sessions::idle(&setup, options.sessions).await;
+    let idle_at_front_door = front_door::idle(&setup, options.sessions).await;
     let rounds = measure(&setup, &options);
     let leaked = sessions::leaked(&setup);
+    let ways = front_door::ways(&setup, options.rounds).await;
     println!("\n{}", report::loads(&rounds));
     println!("{}", report::sessions(options.sessions, idle, leaked));
+    println!("{}", report::front_door(&rounds));
+    println!("{ways}\nOne of {} idle sessions: {idle_at_front_door} KB\n", options.sessions);
     println!(
         "{} rounds of {} s, load of the machine at the start {load_before}, at the end {}",
         options.rounds,
@@ -51,20 +56,20 @@ async fn main() {
     setup.world.stop().await;
 }
 
-/// Measures every load in both topologies. The order of the topologies alternates from round to round.
+/// Measures every load in the topologies that it applies to. Their order alternates from round to round.
 fn measure(setup: &Setup, options: &Options) -> Vec<Rounds> {
-    let mut all: Vec<_> =
-        Load::ALL.iter().map(|&load| Rounds { load, direct: Vec::new(), chain: Vec::new() }).collect();
+    let mut all: Vec<_> = Load::ALL.iter().map(|&load| Rounds::new(load)).collect();
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
         for rounds in &mut all {
-            let mut topologies = [Topology::Direct, Topology::Chain];
-            topologies.rotate_left(round % 2);
+            let mut topologies = [Topology::Direct, Topology::Chain, Topology::FrontDoor];
+            topologies.rotate_left(round % 3);
             for topology in topologies.into_iter().filter(|topology| rounds.load.applies_to(*topology)) {
                 let measured = rounds.load.measure(setup, topology, options.time);
                 match topology {
                     Topology::Direct => rounds.direct.push(measured),
                     Topology::Chain => rounds.chain.push(measured),
+                    Topology::FrontDoor => rounds.front_door.push(measured),
                 }
             }
         }

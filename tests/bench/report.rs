@@ -21,6 +21,7 @@ pub(crate) struct Rounds {
     pub(crate) load: Load,
     pub(crate) direct: Vec<Measured>,
     pub(crate) chain: Vec<Measured>,
+    pub(crate) front_door: Vec<Measured>,
 }
 
 /// The table of the loads.
@@ -31,6 +32,17 @@ pub(crate) fn loads(rounds: &[Rounds]) -> String {
     );
     for rounds in rounds {
         rounds.row(&mut table);
+    }
+    table
+}
+
+/// The table of the loads through the server alone.
+pub(crate) fn front_door(rounds: &[Rounds]) -> String {
+    let mut table = String::from(
+        "| load | direct TLS | front door | ratio (spread) | server CPU (spread) |\n|---|--:|--:|--:|--:|\n",
+    );
+    for rounds in rounds.iter().filter(|rounds| !rounds.front_door.is_empty()) {
+        writeln!(table, "| {} |", rounds.cells(&rounds.front_door).join(" | ")).unwrap();
     }
     table
 }
@@ -55,22 +67,29 @@ pub(crate) fn sessions(count: usize, idle: [i64; 2], leaked: [ResourceUsage; 2])
 }
 
 impl Rounds {
+    pub(crate) fn new(load: Load) -> Self {
+        Self { load, direct: Vec::new(), chain: Vec::new(), front_door: Vec::new() }
+    }
+
     fn row(&self, table: &mut String) {
-        let speeds = |rounds: &[Measured]| rounds.iter().map(|round| round.speed).collect::<Vec<_>>();
-        let (direct, chain) = (speeds(&self.direct), speeds(&self.chain));
-        let ratios: Vec<_> = direct.iter().zip(&chain).map(|(direct, chain)| chain / direct).collect();
-        let cpus: Vec<_> = self.chain.iter().map(|round| round.cpu).collect();
-        let (mark, met) = self.mark(median(&ratios), median(&cpus));
-        let cells = [
+        let (mark, met) = self.mark(median(&self.ratios(&self.chain)), median(&cpus(&self.chain)));
+        let cells = self.cells(&self.chain).join(" | ");
+        writeln!(table, "| {cells} | {mark} | {} |", met.map_or("", word)).unwrap();
+    }
+
+    /// Name, speeds, their ratio, and the CPU time of the proxies.
+    fn cells(&self, proxied: &[Measured]) -> [String; 5] {
+        [
             self.name(),
-            self.speed(&direct),
-            self.speed(&chain),
-            spread(&ratios, 100.0, 0, "%"),
-            self.cpu(&cpus),
-            mark.to_owned(),
-            met.map_or("", word).to_owned(),
-        ];
-        writeln!(table, "| {} |", cells.join(" | ")).unwrap();
+            self.speed(&speeds(&self.direct)),
+            self.speed(&speeds(proxied)),
+            spread(&self.ratios(proxied), 100.0, 0, "%"),
+            self.cpu(&cpus(proxied)),
+        ]
+    }
+
+    fn ratios(&self, proxied: &[Measured]) -> Vec<f64> {
+        self.direct.iter().zip(proxied).map(|(direct, proxied)| proxied.speed / direct.speed).collect()
     }
 
     fn name(&self) -> String {
@@ -117,19 +136,27 @@ impl Rounds {
     }
 }
 
+fn speeds(rounds: &[Measured]) -> Vec<f64> {
+    rounds.iter().map(|round| round.speed).collect()
+}
+
+fn cpus(rounds: &[Measured]) -> Vec<f64> {
+    rounds.iter().map(|round| round.cpu).collect()
+}
+
 fn word(met: bool) -> &'static str {
     if met { "yes" } else { "**no**" }
 }
 
 /// The median with the lowest and highest round, in units of 1/`scale`; empty without rounds.
-fn spread(rounds: &[f64], scale: f64, decimals: usize, unit: &str) -> String {
+pub(crate) fn spread(rounds: &[f64], scale: f64, decimals: usize, unit: &str) -> String {
     let sorted = sorted(rounds);
     let (Some(lowest), Some(highest)) = (sorted.first(), sorted.last()) else { return String::new() };
     let show = |value: f64| format!("{:.decimals$}", value * scale);
     format!("{} {unit} ({}–{})", show(median(rounds)), show(*lowest), show(*highest))
 }
 
-fn median(rounds: &[f64]) -> f64 {
+pub(crate) fn median(rounds: &[f64]) -> f64 {
     let sorted = sorted(rounds);
     if sorted.is_empty() {
         return f64::NAN;

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::front_door;
 use crate::process::Process;
 use crate::support::builder::World;
 use crate::support::proxy::Proxy;
@@ -26,6 +27,8 @@ pub(crate) enum Topology {
     Direct,
     /// Through client and server. TLS only to PostgreSQL, as over a port-forward.
     Chain,
+    /// Through the server alone, with TLS on both legs.
+    FrontDoor,
 }
 
 /// The processes under measurement.
@@ -42,6 +45,7 @@ impl Setup {
         let world = World::new()
             .with_own_postgres()
             .with_target("measured", "{host: <postgres>, ssl: {mode: verify-full, root_certificate: <ca>}}")
+            .with_server(&front_door::server())
             .with_env("LOG_LEVEL", "info")
             .without_client()
             .start()
@@ -96,6 +100,10 @@ impl Setup {
             Topology::Chain => {
                 command.env("PGPORT", self.client.port().to_string()).env("PGSSLMODE", "disable")
             }
+            Topology::FrontDoor => command
+                .env("PGPORT", self.world.server().port().to_string())
+                .env("PGPASSWORD", self.world.postgres.password(USER))
+                .env("PGSSLMODE", "require"),
         };
         command
     }

@@ -310,4 +310,5 @@ def main():
         write("config", name, text)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -94,7 +94,8 @@ pub fn tls_with(certificate: &Certificate) -> TlsConnector {
     TlsConnector::from(Arc::new(tls_config().with_client_auth_cert(chain, key).unwrap()))
 }
 
-fn tls_config() -> ConfigBuilder<ClientConfig, WantsClientCert> {
+/// Trust in the trusted authority.
+pub fn tls_config() -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
