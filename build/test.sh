@@ -52,7 +52,7 @@ advisories() {
 }
 
 step "Missing packages"
-# nginx with its stream module, a package of its own on Debian.
+# Debian has the stream module of nginx in a separate package, which brings nginx.
 bash build/prepare.sh shellcheck python3 node=nodejs npm zsh fish faketime haproxy nginx=libnginx-mod-stream
 install_tools
 install_prometheus

@@ -10,9 +10,7 @@ use super::clock::time_of_day;
 use super::running::Running;
 use crate::catalog::Boxed;
 use crate::secret::Secret;
-use crate::services::{
-    AssumeError, AssumedRole, Base, RoleCredentials, RoleSource, Service, SourceCredentials, Timing,
-};
+use crate::services::{AssumeError, RoleCredentials, RoleSource, Service, Timing};
 
 /// What STS gives where `DurationSeconds` is not set.
 const LIFETIME: Duration = Duration::from_mins(15);
@@ -56,19 +54,7 @@ impl RoleSource for Sts {
 }
 
 fn service() -> Service {
-    let role = AssumedRole {
-        arn: "arn:aws:iam::123456789012:role/Web".into(),
-        session_name: "credproxy".into(),
-        duration: LIFETIME,
-        external_id: None,
-        policy: None,
-        policy_arns: Vec::new(),
-        source_identity: None,
-        tags: Vec::new(),
-        transitive_tag_keys: Vec::new(),
-    };
-    let source = SourceCredentials { region: None, base: Base::Chain };
-    Service { name: "web".into(), token: Secret::new("token"), source, role }
+    Service::for_test("arn:aws:iam::123456789012:role/Web", LIFETIME)
 }
 
 /// Requests credentials each second. Returns when requests got none; no answer has expired.

@@ -73,23 +73,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::secret::Secret;
-    use crate::services::{Base, SessionTag, SourceCredentials};
+    use crate::services::SessionTag;
 
     fn service(arn: &str) -> Service {
-        let role = AssumedRole {
-            arn: arn.to_owned(),
-            session_name: "credproxy".to_owned(),
-            duration: Duration::from_mins(15),
-            external_id: None,
-            policy: None,
-            policy_arns: Vec::new(),
-            source_identity: None,
-            tags: Vec::new(),
-            transitive_tag_keys: Vec::new(),
-        };
-        let source = SourceCredentials { region: None, base: Base::Chain };
-        Service { name: arn.to_owned(), token: Secret::new("token"), source, role }
+        Service::for_test(arn, Duration::from_mins(15))
     }
 
     fn policy(services: &[Service]) -> serde_json::Value {

@@ -82,3 +82,23 @@ pub struct SessionTag {
     /// Its value.
     pub value: String,
 }
+
+#[cfg(test)]
+impl Service {
+    /// A service that gets this role for this time, by the default chain.
+    pub(crate) fn for_test(arn: &str, duration: Duration) -> Self {
+        let role = AssumedRole {
+            arn: arn.to_owned(),
+            session_name: "credproxy".to_owned(),
+            duration,
+            external_id: None,
+            policy: None,
+            policy_arns: Vec::new(),
+            source_identity: None,
+            tags: Vec::new(),
+            transitive_tag_keys: Vec::new(),
+        };
+        let source = SourceCredentials { region: None, base: Base::Chain };
+        Self { name: "web".to_owned(), token: Secret::new("token"), source, role }
+    }
+}

@@ -1,4 +1,4 @@
-//! The signature by which a server proves that it has the key of its certificate.
+//! The signature by which a peer proves that it has the key of its certificate.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{

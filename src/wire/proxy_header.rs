@@ -291,7 +291,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is read ends, within the limits, and is decided by the bytes that were read.
+        /// A reader stops within the limits, and reads no byte behind the header.
         #[test]
         fn any_bytes_are_read_within_the_limits(
             text in any::<bool>(),

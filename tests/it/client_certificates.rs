@@ -56,7 +56,7 @@ async fn log_in(world: &Running, connector: &TlsConnector) -> Result<Raw, Refusa
     raw.ready().await.map(|_| raw)
 }
 
-/// Any peer can send it: nobody has verified it yet.
+/// Any peer can send such a certificate, because it is not verified yet.
 #[tokio::test]
 async fn a_certificate_with_a_long_name_makes_no_long_error() {
     let world = world("require").await.start().await;

@@ -67,6 +67,14 @@ impl Containers {
         fs::write(self.path(), format!("metrics: {{prometheus: {{enabled: false}}}}\n{text}")).unwrap();
     }
 
+    /// Adds a Unix socket, and returns its path.
+    fn configure_socket(&self) -> PathBuf {
+        let socket = self.directory.join("credentials.sock");
+        let server = format!("server: {{port: {}, socket: {}}}", free_port(), socket.display());
+        self.configure(&format!("{server}\n{}", services()));
+        socket
+    }
+
     fn path(&self) -> PathBuf {
         self.directory.join("config.yaml")
     }
@@ -319,13 +327,7 @@ async fn a_token_that_is_rotated_in_its_file_is_read_again() {
 #[tokio::test]
 async fn a_unix_socket_serves_the_user_of_the_process() {
     let containers = Containers::new().await;
-    let socket = containers.directory.join("credentials.sock");
-    containers.configure(&format!(
-        "server: {{port: {}, socket: {}}}\n{}",
-        free_port(),
-        socket.display(),
-        services()
-    ));
+    let socket = containers.configure_socket();
     let proxy = containers.start().await;
     proxy.wait_for_log("serving credentials").await;
     let stream = UnixStream::connect(&socket).await.unwrap();

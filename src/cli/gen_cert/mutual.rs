@@ -112,7 +112,7 @@ upstream_proxies:
       client_certificate: {client_certificate}
       client_private_key: {client_key}
 
-Copy to another machine ca.pem and the files of its own name only.
+Copy ca.pem to the machine of each client, and of the other files only those with its name.
 ",
         directory.display(),
         hosts.join(", "),

@@ -24,13 +24,18 @@ const SERVER: &str = "server";
 
 /// The configuration of the file, with the values of the variables. Errors name file, line and key.
 pub fn load(path: &Path, names: &Names, flags: Flags) -> Result<CredentialsConfig, ConfigError> {
+    from_text(path, &read_named(path)?, names, flags)
+}
+
+/// The text of the file. One that does not exist has its own remedy.
+fn read_named(path: &Path) -> Result<String, ConfigError> {
     if let Err(error) = path.symlink_metadata()
         && error.kind() == ErrorKind::NotFound
     {
         let remedy = "name another one with --config or CREDPROXY_CONFIG_FILE";
         return Err(ConfigError::Missing { path: path.to_owned(), remedy });
     }
-    from_text(path, &read(path)?, names, flags)
+    read(path)
 }
 
 /// The section `credentials` of our own configuration file, without a listener for metrics. Absent if the file has no such
@@ -42,7 +47,7 @@ pub fn load_section(path: &Path, names: &Names) -> Result<Option<CredentialsConf
 /// Where the program of this configuration listens, for commands that only connect to it. Reads the section `server` and no other,
 /// so that an error in another one does not count.
 pub fn load_address(path: &Path, names: &Names) -> Result<HostPort, ConfigError> {
-    let text = read(path)?;
+    let text = read_named(path)?;
     with_position(path, &text, |substitutions| {
         let mut tree = parse(&text, &mut Vec::new())?;
         if let Tree::Section(sections) = &mut tree {

@@ -96,7 +96,7 @@ async fn a_client_takes_over_the_port_of_another_one() {
     let client = world.start_client(&[]).await;
     client.wait_for_log("another program listens there; stop it, or change").await;
     assert_eq!(Raw::session(client.port(), "alice").await.query("select 1").await.unwrap(), "1");
-    assert_eq!(world.aws.requests("AssumeRole"), 0, "a client that cannot serve calls nobody");
+    assert_eq!(world.aws.requests("AssumeRole"), 0, "a client that cannot serve does not call STS");
     drop(taken);
     until_served(port).await;
     drop(client);

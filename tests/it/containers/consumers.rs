@@ -19,7 +19,7 @@ use crate::support::raw::Raw;
 use crate::support::rds_api::ACCOUNT;
 use crate::support::{runtime, scratch};
 
-/// The AWS CLI has a botocore of its own.
+/// The package of the AWS CLI brings its botocore.
 const PYTHON: &[&str] = &["awscli==1.46.2", "botocore==1.44.5"];
 const NODE: &[&str] = &["@aws-sdk/client-sts@3.1169.0"];
 

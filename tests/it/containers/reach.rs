@@ -20,7 +20,7 @@ use crate::support::scratch;
 const CONTAINER: &str = "1338";
 const OTHER: u32 = 65534;
 
-/// What the container does, in a network of its own. `$1` is the binary, `$2` the relay to AWS, `$3` the command of the application.
+/// The script of the container, in a separate network namespace. `$1` is the binary, `$2` the relay to AWS, `$3` the command of the application.
 const CONTAINER_SCRIPT: &str = r#"
 ip link set lo up
 ip address add 169.254.170.2/32 dev lo
@@ -149,13 +149,7 @@ print(stream.makefile().read())
         return;
     }
     let containers = Containers::new().await;
-    let socket = containers.directory.join("credentials.sock");
-    containers.configure(&format!(
-        "server: {{port: {}, socket: {}}}\n{}",
-        free_port(),
-        socket.display(),
-        services()
-    ));
+    let socket = containers.configure_socket();
     let proxy = containers.start().await;
     proxy.wait_for_log("serving credentials on a Unix socket").await;
     fs::set_permissions(&socket, Permissions::from_mode(0o777)).unwrap();
