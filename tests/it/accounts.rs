@@ -1,13 +1,14 @@
 //! `accounts`: the databases of several accounts in one list.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::doors::printed;
+use crate::doors::{own_address, printed};
 use crate::operations::{ADMIN, get};
 use crate::support::aws_failure::{AwsFailure, Rule};
 use crate::support::builder::World;
@@ -27,6 +28,11 @@ fn role(account: &str) -> String {
 
 /// Two accounts with a database of the same name in each, one of them in another region, and a server for both.
 async fn world() -> Running {
+    world_at(Ipv4Addr::LOCALHOST).await
+}
+
+/// Such a world, with a client that listens at this address.
+async fn world_at(address: Ipv4Addr) -> Running {
     let accounts = format!(
         "accounts: {{dev: {{assume_role: {{role_arn: '{}'}}, regions: [us-east-1]}}, \
          prod: {{assume_role: {{role_arn: '{}'}}, regions: [eu-west-1]}}}}",
@@ -39,6 +45,7 @@ async fn world() -> Running {
         .with_server(&accounts)
         .with_server(ADMIN)
         .with_client(&accounts)
+        .with_client(&format!("proxy: {{listen_addr: '{address}:0'}}"))
         .without_server()
         .without_client()
         .start()
@@ -176,7 +183,7 @@ async fn an_unknown_account_or_a_name_without_one_gets_the_nearest_names() {
 /// libpq finds the service, whose name has the account.
 #[tokio::test]
 async fn a_service_of_libpq_has_the_name_with_the_account() {
-    let world = world().await;
+    let world = world_at(own_address()).await;
     let path = world.directory.join("services");
     let ended = run(&world, "export", &["--format", "service"]).await;
     assert!(ended.stdout.contains("[prod/orders]\n"), "{ended:?}");

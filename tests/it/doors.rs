@@ -4,6 +4,8 @@ mod following;
 mod many;
 mod starting;
 
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::NoTls;
@@ -22,6 +24,13 @@ const PORT_TAG: &str = "rds-auth-proxy:local-port";
 /// An instance with this port for clients.
 fn at_port(name: &str, port: u16) -> Instance {
     Instance::new(name).tag(PORT_TAG, &port.to_string())
+}
+
+/// A loopback address that no other test gets. The ports of a client with several targets follow from their names, and
+/// another test may have targets with the same names.
+pub(crate) fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    Ipv4Addr::new(127, 0, 1, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Logs in, and returns the name of the database of the session.

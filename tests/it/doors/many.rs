@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::printed;
+use super::{own_address, printed};
 use crate::support::builder::World;
 use crate::support::rds_api::{ACCOUNT, DbInstance};
 
@@ -14,9 +14,9 @@ const MEMORY_KB: usize = 80 * 1024;
 
 #[tokio::test]
 async fn two_hundred_databases_are_ready_soon_and_take_little_memory() {
-    // An address that no other test uses: the ports follow from the names.
+    let address = own_address();
     let world = World::new()
-        .with_client("proxy: {listen_addr: '127.0.0.9:0'}")
+        .with_client(&format!("proxy: {{listen_addr: '{address}:0'}}"))
         .without_server()
         .without_client()
         .start()
@@ -48,7 +48,7 @@ async fn two_hundred_databases_are_ready_soon_and_take_little_memory() {
     assert!(!text.contains("in use"), "{text}");
     for row in [ports[0], ports[TARGETS - 1]] {
         let port = row.split_whitespace().nth(2).unwrap();
-        drop(tokio::net::TcpStream::connect(format!("127.0.0.9:{port}")).await.unwrap());
+        drop(tokio::net::TcpStream::connect(format!("{address}:{port}")).await.unwrap());
     }
 
     let one = world.start_client(&["--target", "database-000"]).await;

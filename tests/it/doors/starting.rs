@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use tokio::net::TcpListener;
 
-use super::{at_port, database_at, printed, start, wait_for_port};
+use super::{at_port, database_at, own_address, printed, start, wait_for_port};
 use crate::support::aws_failure::{AwsFailure, Rule};
 use crate::support::builder::World;
 use crate::support::instance::Instance;
@@ -49,6 +49,7 @@ async fn two_targets_with_one_configured_port_are_refused_and_with_one_tag_the_l
         .with_instance(at_port("tag-b", tagged))
         .with_instance(at_port("a-tag", port))
         .with_client(&format!("targets: {{orders: {{local_port: {port}}}, people: {{local_port: {port}}}}}"))
+        .with_client(&format!("proxy: {{listen_addr: '{}:0'}}", own_address()))
         .without_server()
         .without_client()
         .start()
