@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 
 DRIVERS="psql psycopg asyncpg pg8000 pg postgres.js tokio-postgres sqlx pgjdbc lib-pq pgx ruby-pg pdo dbd-pg psqlodbc npgsql"
-TOOLS="pg_basebackup pg_recvlogical pgbench sqlalchemy django activerecord"
+TOOLS="pg_basebackup pg_recvlogical pgbench sqlalchemy django activerecord prisma"
 
 # The versions of the packages of PyPI and npm. Those of crates.io are in rust/Cargo.toml, Debian's are those of the system.
 PYTHON_DRIVERS=('psycopg[binary,pool]==3.3.9' asyncpg==0.32.0 pg8000==1.31.6 \
@@ -12,7 +12,7 @@ NODE_DRIVERS=(pg@8.23.1 pg-copy-streams@7.0.0 postgres@3.4.9)
 
 install_driver() {
     case $1 in
-        psql | pg_basebackup | pg_recvlogical | pgbench | npgsql) ;;
+        psql | pg_basebackup | pg_recvlogical | pgbench | npgsql | prisma) ;;
         psycopg | asyncpg | pg8000 | sqlalchemy | django) install_python ;;
         pg | postgres.js) install_node ;;
         tokio-postgres | sqlx)
@@ -63,6 +63,7 @@ driver_command() {
         pdo) command=(php "$here/with_pdo.php") ;;
         dbd-pg) command=(perl "$here/with_dbd_pg.pl") ;;
         psqlodbc) command=(/usr/bin/python3 -B "$here/with_psqlodbc.py") ;;
+        prisma) command=(printf 'run\timpossible\tnot tested: the engine of its migrations is no package of npm, but a download of its own\n') ;;
         npgsql) command=(printf 'login\timpossible\tnot tested: Debian has no .NET SDK\n') ;;
     esac
 }

@@ -44,6 +44,7 @@ TOOLS = {
     "sqlalchemy": "migrations of SQLAlchemy (Alembic)",
     "django": "migrations of Django",
     "activerecord": "migrations of Rails (Active Record)",
+    "prisma": "migrations of Prisma",
     "regression": "PostgreSQL's regression tests",
 }
 
