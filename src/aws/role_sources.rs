@@ -19,7 +19,7 @@ use crate::services::{
 };
 
 /// The most calls at once: hundreds of services start together.
-const CALLS_AT_ONCE: usize = 16;
+const CALLS_AT_ONCE: usize = 8;
 
 /// Makes the sources.
 pub struct RolesByService {
