@@ -13,6 +13,7 @@ impl Failure {
             Self::Application(_)
             | Self::ProxyHeader(_)
             | Self::ApplicationGone(_)
+            | Self::BindingWithheld(_)
             | Self::ApplicationTls(_)
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
@@ -85,7 +86,7 @@ impl Failure {
             | Self::RepeatedRequest(_) => Reason::ApplicationProtocol,
             Self::Plaintext => Reason::Plaintext,
             Self::OtherUser(_) => Reason::OtherUser,
-            Self::ApplicationGone(_) => Reason::ApplicationGone,
+            Self::ApplicationGone(_) | Self::BindingWithheld(_) => Reason::ApplicationGone,
             Self::ApplicationTls(_) => Reason::ApplicationTls,
             Self::MissingParameter { .. }
             | Self::InvalidTarget(_)

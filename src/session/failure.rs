@@ -22,6 +22,9 @@ pub enum Failure {
     /// The application hung up.
     #[error("the application hung up during the login{}", how(.0))]
     ApplicationGone(io::Error),
+    /// The application hung up at an offer of SCRAM from which the proxy had taken the mechanism with channel binding.
+    #[error("the application hung up when SCRAM was offered without channel binding{}; if it requires binding, connect with channel_binding=disable", how(.0))]
+    BindingWithheld(io::Error),
     /// TLS with the application failed.
     #[error("{0}")]
     ApplicationTls(TlsError),

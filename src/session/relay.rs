@@ -45,7 +45,7 @@ impl Conversation<'_> {
         self.flush_to_app(deadline).await?;
         let answering = deadline.while_application_answers(read_password(self.app));
         let answer = tokio::select! {
-            answer = self.permit.while_application_answers(answering) => answer?,
+            answer = self.permit.while_application_answers(answering) => answer.map_err(|failure| self.gone(failure))?,
             () = self.hop.framed.readable() => return self.hop_ended_login(deadline).await,
         };
         self.check_relayed(&request, &answer)?;
@@ -90,6 +90,14 @@ impl Conversation<'_> {
         }
         self.binding_withheld = mechanisms.len() < offered.len();
         Ok(Authentication::Sasl { mechanisms })
+    }
+
+    /// The same failure; where the application hung up at an offer without channel binding, one that says so.
+    fn gone(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::ApplicationGone(error) if self.binding_withheld => Failure::BindingWithheld(error),
+            other => other,
+        }
     }
 
     /// Relays the hop's refusal, with a hint where more is known.

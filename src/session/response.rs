@@ -52,6 +52,7 @@ impl Failure {
         if matches!(
             self,
             Self::ApplicationGone(_)
+                | Self::BindingWithheld(_)
                 | Self::Door(DoorError::CancelWithoutTarget { .. } | DoorError::UnknownKey)
                 | Self::CancelRefused(_)
                 | Self::Refused { .. }
@@ -150,6 +151,7 @@ impl Failure {
             Self::Application(_)
             | Self::ProxyHeader(_)
             | Self::ApplicationGone(_)
+            | Self::BindingWithheld(_)
             | Self::ApplicationTls(_)
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
