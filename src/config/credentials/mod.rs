@@ -29,6 +29,8 @@ mod variables;
 mod without_effect;
 
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;
 
 pub use dynamic::{DynamicServices, Listing};
