@@ -3,13 +3,20 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
 use super::runtime;
+
+/// How long a line may be on its way from a process to the test.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
+/// Without output for this long, nothing is on its way.
+const QUIET: Duration = Duration::from_millis(30);
 
 /// The collected output of one stream of a process. Clones share it.
 #[derive(Clone)]
@@ -63,6 +70,20 @@ impl Output {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
+    /// The text so far, and what is on its way: it waits until nothing has come for a moment.
+    pub fn settled(&self) -> String {
+        let end = Instant::now() + ON_ITS_WAY;
+        let mut length = self.state.borrow().length;
+        loop {
+            thread::sleep(QUIET);
+            let State { length: now, ended } = *self.state.borrow();
+            if ended || now == length || Instant::now() >= end {
+                return self.text();
+            }
+            length = now;
+        }
+    }
+
     /// Waits until `find` finds something in the complete lines. None if the stream ends or `limit` passes before.
     pub async fn wait_for<T>(&self, limit: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let mut state = self.state.clone();
@@ -82,9 +103,9 @@ impl Output {
 
     /// Waits until the process has closed the stream, for code that cannot await.
     pub fn wait_for_end(&self, limit: Duration) {
-        let deadline = std::time::Instant::now() + limit;
-        while !self.state.borrow().ended && std::time::Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(5));
+        let deadline = Instant::now() + limit;
+        while !self.state.borrow().ended && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
         }
     }
 

@@ -186,9 +186,9 @@ impl Proxy {
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// Its log so far.
+    /// Its log so far, and the lines that are on their way.
     pub fn log(&self) -> String {
-        self.stderr.text()
+        self.stderr.settled()
     }
 
     /// Waits until its log contains a line with `text`.

@@ -58,39 +58,35 @@ async fn expect_session(mut raw: Raw) {
     assert_eq!(raw.query("select 'served'").await.unwrap(), "served");
 }
 
-/// The peers of the log lines with this message.
-fn peers(server: &Proxy, message: &str) -> Vec<String> {
-    let log = server.log();
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines
-        .filter(|line| line["message"] == message)
-        .map(|line| line["peer"].as_str().unwrap().to_owned())
-        .collect()
+/// The peers of the log lines with this message, once there are as many.
+async fn peers(server: &Proxy, message: &str, count: usize) -> Vec<String> {
+    let find = |log: &str| {
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found: Vec<_> = lines
+            .filter(|line| line["message"] == message)
+            .map(|line| line["peer"].as_str().unwrap().to_owned())
+            .collect();
+        (found.len() >= count).then_some(found)
+    };
+    let found = server.stderr.wait_for(Duration::from_secs(30), find).await;
+    found.unwrap_or_else(|| panic!("not {count} lines `{message}`: {}", server.log()))
 }
 
 #[tokio::test]
 async fn the_peer_behind_the_load_balancer_is_in_the_audit_lines() {
     let world = world("{}").await;
+    let mut expected = Vec::new();
     for (header, peer) in [
         (text_of("192.0.2.7", 40_001), "192.0.2.7:40001"),
         (text_of("2001:db8::7", 40_002), "[2001:db8::7]:40002"),
         (binary_of([192, 0, 2, 8], 40_003), "192.0.2.8:40003"),
     ] {
         expect_session(balanced(&world, &header).await).await;
-        let line = format!("\"peer\":\"{peer}\"");
-        world.server().wait_for_log(&line).await;
+        expected.push(peer);
         for message in ["session began", "session ended"] {
-            world.server().wait_for_log(message).await;
-            assert!(
-                peers(world.server(), message).iter().all(|found| !found.starts_with("127.")),
-                "{message}"
-            );
+            assert_eq!(peers(world.server(), message, expected.len()).await, expected, "{message}");
         }
     }
-    assert_eq!(
-        peers(world.server(), "session began"),
-        ["192.0.2.7:40001", "[2001:db8::7]:40002", "192.0.2.8:40003"]
-    );
     world.stop().await;
 }
 
@@ -133,8 +129,7 @@ async fn the_load_balancer_is_the_peer_where_it_states_none() {
     ] {
         expect_session(balanced(&world, &header).await).await;
     }
-    world.server().wait_for_log("session ended").await;
-    let peers = peers(world.server(), "session began");
+    let peers = peers(world.server(), "session began", 6).await;
     assert!(peers.len() == 6 && peers.iter().all(|peer| peer.starts_with("127.0.0.2:")), "{peers:?}");
     world.stop().await;
 }
@@ -251,8 +246,7 @@ async fn a_cancel_request_behind_a_load_balancer_is_delivered() {
     )
     .await;
     assert_eq!(raw.rest().await, b"");
-    world.server().wait_for_log("cancel request delivered").await;
-    assert_eq!(peers(world.server(), "cancel request delivered"), ["192.0.2.7:1"]);
+    assert_eq!(peers(world.server(), "cancel request delivered", 1).await, ["192.0.2.7:1"]);
     world.stop().await;
 }
 
