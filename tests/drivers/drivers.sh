@@ -63,7 +63,7 @@ driver_command() {
         pdo) command=(php "$here/with_pdo.php") ;;
         dbd-pg) command=(perl "$here/with_dbd_pg.pl") ;;
         psqlodbc) command=(/usr/bin/python3 -B "$here/with_psqlodbc.py") ;;
-        prisma) command=(printf 'run\timpossible\tnot tested: the engine of its migrations is no package of npm, but a download of its own\n') ;;
+        prisma) command=(printf 'run\timpossible\tnot tested: Prisma downloads the engine of its migrations outside npm\n') ;;
         npgsql) command=(printf 'login\timpossible\tnot tested: Debian has no .NET SDK\n') ;;
     esac
 }

@@ -8,15 +8,13 @@ use tokio::net::TcpStream;
 
 use crate::support::aws_failure::{AwsFailure, Rule};
 use crate::support::builder::World;
+use crate::support::output::ON_ITS_WAY;
 use crate::support::ports::free_port;
 use crate::support::proxy::{Launch, Proxy};
 use crate::support::resource_usage::admin_address;
 use rustix::process::Signal;
 
 pub(crate) const ADMIN: &str = "proxy: {admin_addr: '127.0.0.1:0'}";
-
-/// How long a line may be on its way from the proxy to the test.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// The log lines of a server with this message, as JSON. Waits a moment for the first one.
 pub(crate) fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
@@ -28,7 +26,6 @@ pub(crate) fn lines(proxy: &Proxy, message: &str) -> Vec<Value> {
         if !found.is_empty() || began.elapsed() > ON_ITS_WAY {
             return found;
         }
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 
 use super::runtime;
 
-/// How long a line may be on its way from a process to the test.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
+/// How long output of a process takes at most to arrive at the test.
+pub const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
-/// Without output for this long, nothing is on its way.
+/// After this long without output, all of it has arrived.
 const QUIET: Duration = Duration::from_millis(30);
 
 /// The collected output of one stream of a process. Clones share it.
@@ -70,7 +70,7 @@ impl Output {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
-    /// The text so far, and what is on its way: it waits until nothing has come for a moment.
+    /// The text, once no output has arrived for [`QUIET`]. Waits at most [`ON_ITS_WAY`].
     pub fn settled(&self) -> String {
         let end = Instant::now() + ON_ITS_WAY;
         let mut length = self.state.borrow().length;

@@ -186,7 +186,7 @@ impl Proxy {
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// Its log so far, and the lines that are on their way.
+    /// Its log, once no line has arrived for a moment.
     pub fn log(&self) -> String {
         self.stderr.settled()
     }

@@ -1,5 +1,5 @@
-//! One document for each form of configuration that CredProxy's documentation shows, with other values. What it shows and its own
-//! schema refuses gets an error here too.
+//! One document for each form of configuration that CredProxy's documentation shows, with other values. What its pages show
+//! and its schema refuses is an error.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::settings::{CredentialsConfig, Flags};
 use super::variables::Names;
 use crate::config::environment::Environment;
 
-/// The documents refer to `/run/secrets/…`: a directory of the test.
+/// Reads a document. Its files below `/run/secrets` are those of a new directory.
 fn read(text: &str) -> Result<CredentialsConfig, String> {
     let secrets = tempfile::tempdir().unwrap();
     for (name, text) in [
@@ -28,48 +28,121 @@ fn read(text: &str) -> Result<CredentialsConfig, String> {
     config.map_err(|error| error.to_string())
 }
 
-const ROLE: &str = "assumed_role: {RoleArn: 'arn:aws:iam::123456789012:role/Web', RoleSessionName: web}";
+#[test]
+fn a_region_as_default_and_one_service_are_read() {
+    let config = read(
+        r#"
+aws_defaults:
+  region: "eu-west-1"
+services:
+  web:
+    auth_token: "short-token-2026"
+    source_credentials:
+      region: "eu-west-1"
+    assumed_role:
+      RoleArn: "arn:aws:iam::123456789012:role/Web"
+      RoleSessionName: "web"
+"#,
+    );
+    let config = config.unwrap();
+    assert_eq!((config.services.len(), config.remarks[0].key.as_str()), (1, "services.web.auth_token"));
+}
 
 #[test]
-fn documented_forms_are_read() {
-    let forms = [
-        // Defaults for the region, and one service.
-        format!(
-            "aws_defaults: {{region: eu-west-1}}\nservices:\n  web:\n    auth_token: short-token-2026\n    \
-             source_credentials: {{region: eu-west-1}}\n    {ROLE}\n"
-        ),
-        // Keys from the environment and from a file.
-        format!(
-            "aws_defaults:\n  iam_keys:\n    aws_access_key_id: '${{fromEnv:AWS_ACCESS_KEY_ID}}'\n    \
-             aws_secret_access_key: '${{fromFile:/run/secrets/aws-secret}}'\nservices:\n  web:\n    \
-             auth_token: '${{fromFile:/run/secrets/token}}'\n    source_credentials: {{region: eu-west-1}}\n    {ROLE}\n"
-        ),
-        // Everything from the environment.
-        "services:\n  web:\n    auth_token: '${fromEnv:WEB_TOKEN}'\n    source_credentials:\n      \
-         region: '${fromEnv:AWS_DEFAULT_REGION}'\n    assumed_role:\n      RoleArn: '${fromEnv:WEB_ROLE}'\n"
-            .to_owned(),
-        // A profile.
-        format!(
-            "services:\n  web:\n    auth_token: short-token-2026\n    source_credentials:\n      region: eu-west-1\n      \
-             iam_profile: {{profile_name: default}}\n    {ROLE}\n"
-        ),
-        // What its template for CloudFormation writes: every section, and no source credentials.
-        format!(
-            "aws_defaults:\n  region: ${{fromEnv:AWS_DEFAULT_REGION}}\nserver:\n  host: localhost\n  port: 1338\n  \
-             debug: false\n  log_health_checks: false\ncredentials:\n  refresh_buffer_seconds: 300\n  retry_delay: 60\n  \
-             request_timeout: 30\nmetrics:\n  prometheus:\n    enabled: true\n    host: 0.0.0.0\n    port: 9090\n\
-             dynamic_services:\n  enabled: true\n  directories:\n  - path: /credproxy/dynamic\n    include_patterns:\n    \
-             - .*\\.yaml$\n    - .*\\.yml$\n    exclude_patterns:\n    - ^\\..*\n    - .*~$\n    - .*\\.bak$\n  \
-             reload_interval: 5\nservices:\n  web:\n    auth_token: ${{fromFile:/run/secrets/token}}\n    \
-             source_credentials: {{}}\n    {ROLE}\n"
-        ),
-    ];
-    for form in &forms {
-        let config = read(form).unwrap_or_else(|error| panic!("{error}\n{form}"));
-        assert_eq!(config.services.len(), 1, "{form}");
+fn keys_and_tokens_from_the_environment_and_from_files_are_read() {
+    for text in [
+        r#"
+aws_defaults:
+  iam_keys:
+    aws_access_key_id: "${fromEnv:AWS_ACCESS_KEY_ID}"
+    aws_secret_access_key: "${fromFile:/run/secrets/aws-secret}"
+services:
+  web:
+    auth_token: "${fromFile:/run/secrets/token}"
+    source_credentials:
+      region: "eu-west-1"
+    assumed_role:
+      RoleArn: "arn:aws:iam::123456789012:role/Web"
+"#,
+        r#"
+services:
+  web:
+    auth_token: "${fromEnv:WEB_TOKEN}"
+    source_credentials:
+      region: "${fromEnv:AWS_DEFAULT_REGION}"
+    assumed_role:
+      RoleArn: "${fromEnv:WEB_ROLE}"
+"#,
+    ] {
+        let config = read(text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.services.len(), 1, "{text}");
     }
-    let weak = read(&forms[0]).unwrap().remarks;
-    assert_eq!(weak[0].key, "services.web.auth_token");
+}
+
+#[test]
+fn a_profile_is_read() {
+    let config = read(
+        r#"
+services:
+  web:
+    auth_token: "short-token-2026"
+    source_credentials:
+      region: "eu-west-1"
+      iam_profile:
+        profile_name: "default"
+    assumed_role:
+      RoleArn: "arn:aws:iam::123456789012:role/Web"
+      RoleSessionName: "web"
+      DurationSeconds: 3600
+"#,
+    );
+    assert_eq!(config.unwrap().services.len(), 1);
+}
+
+/// What its template for AWS `CloudFormation` writes: every section, and no source credentials.
+#[test]
+fn every_section_is_read() {
+    let config = read(
+        r"
+aws_defaults:
+  region: ${fromEnv:AWS_DEFAULT_REGION}
+server:
+  host: localhost
+  port: 1338
+  debug: false
+  log_health_checks: false
+credentials:
+  refresh_buffer_seconds: 300
+  retry_delay: 60
+  request_timeout: 30
+metrics:
+  prometheus:
+    enabled: true
+    host: 0.0.0.0
+    port: 9090
+dynamic_services:
+  enabled: true
+  directories:
+  - path: /credproxy/dynamic
+    include_patterns:
+    - .*\.yaml$
+    - .*\.yml$
+    exclude_patterns:
+    - ^\..*
+    - .*~$
+    - .*\.bak$
+  reload_interval: 5
+services:
+  web:
+    auth_token: ${fromFile:/run/secrets/token}
+    source_credentials: {}
+    assumed_role:
+      RoleArn: arn:aws:iam::123456789012:role/Web
+      RoleSessionName: web
+      DurationSeconds: 3600
+",
+    );
+    assert_eq!(config.unwrap().services.len(), 1);
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn expect_session(mut raw: Raw) {
     assert_eq!(raw.query("select 'served'").await.unwrap(), "served");
 }
 
-/// The peers of the log lines with this message, once there are as many.
+/// The peers of the log lines with this message, once there are `count` of them.
 async fn peers(server: &Proxy, message: &str, count: usize) -> Vec<String> {
     let find = |log: &str| {
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
