@@ -14,6 +14,7 @@ impl Failure {
             | Self::ProxyHeader(_)
             | Self::ApplicationGone(_)
             | Self::BindingWithheld(_)
+            | Self::ChannelBinding
             | Self::ApplicationTls(_)
             | Self::UnexpectedTls
             | Self::DirectTlsWithoutAlpn
@@ -87,6 +88,7 @@ impl Failure {
             Self::Plaintext => Reason::Plaintext,
             Self::OtherUser(_) => Reason::OtherUser,
             Self::ApplicationGone(_) | Self::BindingWithheld(_) => Reason::ApplicationGone,
+            Self::ChannelBinding => Reason::ChannelBinding,
             Self::ApplicationTls(_) => Reason::ApplicationTls,
             Self::MissingParameter { .. }
             | Self::InvalidTarget(_)

@@ -19,8 +19,8 @@ pub(super) struct HopStream {
     pub(super) name: String,
     pub(super) is_database: bool,
     passwords: Passwords,
-    /// Whether the hop has proved its identity by its certificate.
-    pub(super) verified: bool,
+    /// The hop has proved its identity by its certificate, or the network between is trusted.
+    pub(super) trusted: bool,
     methods: AuthMethods,
     /// The methods are the default, not configured.
     default_methods: bool,
@@ -61,8 +61,8 @@ impl HopStream {
         let is_tls = framed.stream().is_tls();
         let trusted_network =
             hop.tls.mode() == SslMode::Disable || matches!(path, Path::Tunnel { verified: true });
-        let verified = is_tls && hop.tls.verifies();
-        let default = if verified || trusted_network { AuthMethods::ALL } else { AuthMethods::SAFE };
+        let trusted = trusted_network || is_tls && hop.tls.verifies();
+        let default = if trusted { AuthMethods::ALL } else { AuthMethods::SAFE };
         let passwords = match path {
             _ if is_tls || trusted_network => Passwords::Allowed,
             Path::Network => Passwords::NoTls,
@@ -73,7 +73,7 @@ impl HopStream {
             name: hop.name.clone(),
             is_database: hop.is_database,
             passwords,
-            verified,
+            trusted,
             methods: hop.require_auth.unwrap_or(default),
             default_methods: hop.require_auth.is_none(),
             auth_key: hop.auth_key.clone(),
@@ -112,7 +112,7 @@ impl HopStream {
             name: name.to_owned(),
             is_database: true,
             passwords: Passwords::Allowed,
-            verified: true,
+            trusted: true,
             methods: AuthMethods::ALL,
             default_methods: true,
             auth_key: String::new(),

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
+use super::channel_binding::DISABLE_BINDING;
 use crate::catalog::{AwsClock, ClockDifference, IamService, Signer, dsql_action};
-use crate::wire::{ErrorResponse, Header, SqlState};
+use crate::wire::{ErrorResponse, SqlState};
 
 /// What is known about a login when the database refuses it.
 #[derive(Default)]
@@ -73,17 +74,6 @@ impl WrongClock {
     }
 }
 
-/// Whether this `SASLInitialResponse` of an application has the flag `y`: it could bind its login to its TLS session, had
-/// the offer included that (RFC 5802 section 7, `gs2-cbind-flag`). A database that offers it takes the flag for an attack.
-/// The flag shows what the application has TLS with, however many proxies are between.
-pub(super) fn misses_channel_binding(message: &[u8]) -> bool {
-    // Tag and length, the mechanism with its zero, the length of what follows (PostgreSQL manual, "Message Formats").
-    let Some(body) = message.get(Header::LENGTH..) else { return false };
-    let mut parts = body.splitn(2, |byte| *byte == 0);
-    let (Some(_mechanism), Some(rest)) = (parts.next(), parts.next()) else { return false };
-    rest.get(4..).is_some_and(|response| response.starts_with(b"y,"))
-}
-
 /// Whether the database refuses the user or the password, so that the login was perhaps a guess.
 pub(super) fn refuses_credential(error: &ErrorResponse) -> bool {
     error.is(SqlState::InvalidAuthorizationSpecification) || error.is(SqlState::InvalidPassword)
@@ -103,10 +93,7 @@ pub(super) fn explain(error: &mut ErrorResponse, circumstances: &Circumstances<'
         && error.is(SqlState::InvalidAuthorizationSpecification)
         && error.hint().is_none()
     {
-        error.set_hint(
-            "Channel binding cannot pass a proxy: connect with channel_binding=disable. The proxy verifies the \
-             database's certificate itself.",
-        );
+        error.set_hint(DISABLE_BINDING);
     }
 }
 
@@ -288,15 +275,6 @@ mod tests {
         let mut error = refused(SqlState::InvalidPassword);
         explain(&mut error, &Circumstances { binding_missed: true, ..Circumstances::default() });
         assert!(error.hint().is_none(), "a wrong password has nothing to do with channel binding");
-    }
-
-    #[test]
-    fn only_the_flag_y_misses_channel_binding() {
-        assert!(misses_channel_binding(b"p\0\0\0\0SCRAM-SHA-256\0\0\0\0\x08y,,n=,r=x"));
-        assert!(!misses_channel_binding(b"p\0\0\0\0SCRAM-SHA-256\0\0\0\0\x08n,,n=,r=x"));
-        for broken in [&b"p\0\0"[..], b"p\0\0\0\x05yes", b"p\0\0\0\x05yes\0", b"p\0\0\0\x05yes\0\0\0\0"] {
-            assert!(!misses_channel_binding(broken));
-        }
     }
 
     #[test]

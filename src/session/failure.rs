@@ -25,6 +25,9 @@ pub enum Failure {
     /// The application hung up at an offer of SCRAM from which the proxy had taken the mechanism with channel binding.
     #[error("the application hung up when SCRAM was offered without channel binding{}; if it requires binding, connect with channel_binding=disable", how(.0))]
     BindingWithheld(io::Error),
+    /// The application chose SCRAM with channel binding.
+    #[error("the application binds its login to its TLS session, which ends at this proxy")]
+    ChannelBinding,
     /// TLS with the application failed.
     #[error("{0}")]
     ApplicationTls(TlsError),

@@ -41,6 +41,7 @@ mod authenticate;
 mod authorize;
 mod cancel;
 mod cancel_keys;
+mod channel_binding;
 mod classify;
 mod client_version;
 mod close;

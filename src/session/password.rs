@@ -22,6 +22,11 @@ use crate::wire::{
 /// work.
 const ROUNDS: RangeInclusive<u32> = 4096..=1_000_000;
 
+/// Why there is no channel binding, and no login without it.
+const NO_HASH: &str = "its certificate has no hash for channel binding, and TLS does not verify it; set ssl.mode to verify-full";
+const NO_PASSAGE: &str =
+    "channel binding cannot pass it, and TLS does not verify its certificate; set ssl.mode to verify-full";
+
 /// A login in progress.
 pub(super) struct Exchange<'a> {
     password: &'a Secret,
@@ -72,24 +77,23 @@ impl<'a> Exchange<'a> {
     }
 
     /// Chooses the mechanism and its channel binding (RFC 5802 section 6). The flag `y` shows a server that has -PLUS that its
-    /// offer was shortened on the way.
+    /// offer was shortened on the way. Another half relays the exchange to a database that has a different TLS session.
     fn choose(
         &mut self,
         mechanisms: &[&str],
         hop: &mut HopStream,
     ) -> Result<Result<(), EncodeError>, Failure> {
         let stream = hop.framed.stream();
-        let (is_tls, binding) = (stream.is_tls(), server_end_point(stream));
+        let is_tls = stream.is_tls();
+        let binding = if hop.is_database { server_end_point(stream) } else { None };
         let has = |name| mechanisms.contains(&name);
         let (mechanism, binding) = match binding {
             Some(hash) if has(SCRAM_SHA_256_PLUS) => {
                 (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash))
             }
-            // Without a hash there is no binding. A man in the middle could present such a certificate to switch it off.
-            None if is_tls && has(SCRAM_SHA_256_PLUS) && !hop.verified => {
-                return Err(self.failed(
-                    "its certificate has no hash for channel binding, and TLS does not verify it; set ssl.mode to verify-full",
-                ));
+            // A man in the middle could present such a certificate to switch the binding off.
+            None if is_tls && has(SCRAM_SHA_256_PLUS) && !hop.trusted => {
+                return Err(self.failed(if hop.is_database { NO_HASH } else { NO_PASSAGE }));
             }
             None if has(SCRAM_SHA_256) && (!is_tls || has(SCRAM_SHA_256_PLUS)) => {
                 (SCRAM_SHA_256, ChannelBinding::unsupported())

@@ -50,6 +50,8 @@ reasons! {
     CancelRefused = "cancel_refused": [Hop],
     /// A cancel request named no target.
     CancelWithoutTarget = "cancel_without_target": [Application],
+    /// It chose SCRAM with channel binding.
+    ChannelBinding = "channel_binding": [Application],
     /// A client certificate is missing, or not trusted.
     ClientCertificate = "client_certificate": [Application],
     /// The target does not allow the names in the client certificate.

@@ -3,14 +3,12 @@
 use std::time::SystemTime;
 
 use bytes::BufMut;
-use postgres_protocol::authentication::sasl::SCRAM_SHA_256_PLUS;
 
 use super::Failure;
 use super::authenticate::Conversation;
+use super::channel_binding::{Binding, offer};
 use super::deadline::Deadline;
-use super::explain::{
-    Circumstances, WrongClock, add_hint, explain, misses_channel_binding, refuses_credential,
-};
+use super::explain::{Circumstances, WrongClock, add_hint, explain, refuses_credential};
 use super::message::{read_from_hop, read_password};
 use super::response::{CLEARTEXT_NOT_ALLOWED, OWN_ERROR};
 use crate::catalog::TokenError;
@@ -28,7 +26,7 @@ impl Conversation<'_> {
             return Err(Failure::SecondPasswordRequest(self.hop.name.clone()));
         }
         let request = match request {
-            Authentication::Sasl { mechanisms } => self.without_binding(&mechanisms)?,
+            Authentication::Sasl { mechanisms } => self.offer(&mechanisms)?,
             Authentication::Other { code, .. } => {
                 return Err(Failure::UnsupportedMethod(self.hop.name.clone(), code));
             }
@@ -48,8 +46,10 @@ impl Conversation<'_> {
             answer = self.permit.while_application_answers(answering) => answer.map_err(|failure| self.gone(failure))?,
             () = self.hop.framed.readable() => return self.hop_ended_login(deadline).await,
         };
+        if matches!(request, Authentication::Sasl { .. }) {
+            self.check_binding(&answer)?;
+        }
         self.check_relayed(&request, &answer)?;
-        self.binding_missed |= self.binding_withheld && misses_channel_binding(answer.expose());
         let out = self.hop.framed.out();
         make_room(out, answer.len());
         out.put_slice(answer.expose());
@@ -79,17 +79,22 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// An application cannot bind its login to the database's TLS session, which is the proxy's: libpq refuses the offer in
-    /// clear text, and over the proxy's TLS it would bind to the wrong certificate.
-    fn without_binding<'m>(&mut self, offered: &[&'m str]) -> Result<Authentication<'m>, Failure> {
-        let mechanisms: Vec<_> =
-            offered.iter().copied().filter(|mechanism| *mechanism != SCRAM_SHA_256_PLUS).collect();
-        if mechanisms.is_empty() {
-            let offered = offered.join(", ");
+    fn offer<'m>(&mut self, mechanisms: &[&'m str]) -> Result<Authentication<'m>, Failure> {
+        let Some(offer) = offer(mechanisms, self.app.stream().is_tls()) else {
+            let offered = mechanisms.join(", ");
             return Err(Failure::UnsupportedSasl { hop: self.hop.name.clone(), offered });
+        };
+        self.binding_withheld = offer.len() < mechanisms.len();
+        Ok(Authentication::Sasl { mechanisms: offer })
+    }
+
+    fn check_binding(&mut self, answer: &Secret) -> Result<(), Failure> {
+        match Binding::of_response(answer.expose()) {
+            Binding::Chosen => return Err(Failure::ChannelBinding),
+            Binding::Missed => self.binding_missed = self.binding_withheld,
+            Binding::None => {}
         }
-        self.binding_withheld = mechanisms.len() < offered.len();
-        Ok(Authentication::Sasl { mechanisms })
+        Ok(())
     }
 
     /// The same failure; where the application hung up at an offer without channel binding, one that says so.

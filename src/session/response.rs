@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::channel_binding::DISABLE_BINDING;
 use super::{DoorError, Failure, Fault};
 use crate::catalog::{Hinted, LookupError};
 use crate::tls::TlsError;
@@ -113,6 +114,7 @@ impl Failure {
                 | LookupError::TooOld { .. }
                 | LookupError::Unlisted { .. },
             )
+            | Self::ChannelBinding
             | Self::ExcludedMethod(_)
             | Self::Token(_)
             | Self::Mint(_) => SqlState::InvalidAuthorizationSpecification,
@@ -195,6 +197,7 @@ impl Failure {
                 Some(CHECK_ADDRESS.into())
             }
             Self::NotPostgres(..) | Self::HungUpBeforeTls(_) => Some(CHECK_ADDRESS.into()),
+            Self::ChannelBinding => Some(DISABLE_BINDING.into()),
             Self::ExcludedMethod(method) => method.hint(),
             Self::Door(DoorError::NoTarget { .. }) => Some(NAME_TARGET.into()),
             Self::Door(DoorError::Certificate(_) | DoorError::NoClientCertificate { .. }) => {

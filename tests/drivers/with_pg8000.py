@@ -27,11 +27,16 @@ def _():
     global connection
     if DIRECT:
         raise Impossible("always sends SSLRequest")
-    connection = connect()
+    try:
+        connection = connect()
+    except pg8000.exceptions.DatabaseError as error:
+        if "binds its login" in error.args[0]["M"]:
+            raise Impossible("binds its SCRAM login to TLS, and has no setting to disable that")
+        raise
     same(connection.run("select current_user"), [[os.environ["PGUSER"]]])
 
 
-if DIRECT:
+if connection is None:
     raise SystemExit
 
 

@@ -140,19 +140,39 @@ async fn an_application_on_tls_receives_a_hint_to_disable_channel_binding() {
 
 #[tokio::test]
 async fn the_client_answers_password_requests_with_aws_auth_only() {
+    for world in [world(), world().with_server_tls()] {
+        let world = world
+            .with_instance("db-1")
+            .with_client("upstream_proxies: {default: {aws_auth_only: true}}")
+            .without_client()
+            .start()
+            .await;
+        let client = world.start_client(&["--target", "db-1"]).await;
+        let answer = world.psql_command(&client, "alice").args(["-c", "select current_user"]).output().await;
+        assert_eq!(String::from_utf8_lossy(&answer.unwrap().stdout).trim(), "alice");
+        for user in METHODS {
+            let client = world.start_client(&["--password", &world.postgres.password(user)]).await;
+            assert_eq!(user_and_tls(&client, user).await, format!("{user} true"));
+        }
+        world.stop().await;
+    }
+}
+
+/// The server relays the exchange to the database, so a client cannot bind it to the server's certificate. An impostor could present
+/// any certificate, and pass the unbound login on.
+#[tokio::test]
+async fn an_unverified_server_gets_no_scram_login_without_binding() {
     let world = world()
-        .with_instance("db-1")
-        .with_client("upstream_proxies: {default: {aws_auth_only: true}}")
+        .with_server_tls()
+        .with_client("upstream_proxies: {default: {aws_auth_only: true, ssl: {mode: require, root_certificate: null}}}")
         .without_client()
         .start()
         .await;
-    let client = world.start_client(&["--target", "db-1"]).await;
-    let answer = world.psql_command(&client, "alice").args(["-c", "select current_user"]).output().await;
-    assert_eq!(String::from_utf8_lossy(&answer.unwrap().stdout).trim(), "alice");
-    for user in METHODS {
-        let client = world.start_client(&["--password", &world.postgres.password(user)]).await;
-        assert_eq!(user_and_tls(&client, user).await, format!("{user} true"));
-    }
+    let client = world.start_client(&["--password", &world.postgres.password("by_scram")]).await;
+    let error = refusal(&client, "by_scram").await;
+    assert_eq!(error.code().code(), "28P01");
+    let sentence = "channel binding cannot pass it, and TLS does not verify its certificate; set ssl.mode to verify-full";
+    assert!(error.message().ends_with(sentence), "{error}");
     world.stop().await;
 }
 

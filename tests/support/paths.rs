@@ -93,7 +93,7 @@ fn write_door(world: &Running, directory: &Path, name: &str, keys: &str) -> u16 
          targets:\n  database: {{host: '{}', ssl: {{mode: verify-full, root_certificate: {}}}}}\n",
         certificate.display(),
         key.display(),
-        world.rds().endpoint(),
+        format_args!("localhost:{}", world.postgres.port),
         Authority::trusted().path.display(),
     );
     fs::write(directory.join(format!("{name}.yaml")), text).unwrap();
