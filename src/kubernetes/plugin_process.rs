@@ -14,8 +14,11 @@ use super::explain::quote;
 /// How often the end of the process is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The most bytes of standard error that are kept.
-const MAX_KEPT: usize = 16 * 1024;
+/// The most bytes of standard error that are shown while it runs.
+const MAX_SHOWN: usize = 16 * 1024;
+
+/// The most bytes of each of its outputs that are kept. A credential has some kilobytes.
+const MAX_KEPT: usize = 1024 * 1024;
 
 /// The plugin of a tunnel, if one runs. Dropping it ends the plugin.
 #[derive(Default)]
@@ -115,18 +118,19 @@ impl Shared {
             info!(plugin, "the credential plugin of the kubeconfig prints: {line}");
         }
         let mut printed = self.printed.lock();
-        let room = MAX_KEPT.saturating_sub(printed.len()).min(bytes.len());
+        let room = MAX_SHOWN.saturating_sub(printed.len()).min(bytes.len());
         printed.extend(bytes.iter().take(room));
     }
 }
 
-/// Reads to the end, and passes on each part as it arrives.
+/// Reads to the end, and passes on each part as it arrives. Returns the first [`MAX_KEPT`] bytes.
 fn read_all(mut from: impl Read, mut seen: impl FnMut(&[u8])) -> Vec<u8> {
     let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(got @ 1..) = from.read(&mut buffer) {
         let part = buffer.get(..got).unwrap_or_default();
         seen(part);
-        all.extend_from_slice(part);
+        let room = MAX_KEPT.saturating_sub(all.len());
+        all.extend(part.iter().take(room));
     }
     all
 }
@@ -158,4 +162,16 @@ fn kill(child: &mut Child) {
 #[cfg(unix)]
 fn pid(child: &Child) -> i32 {
     i32::try_from(child.id()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endless_output_is_read_to_its_end_and_kept_in_part() {
+        let mut seen = 0;
+        let kept = read_all(io::repeat(b'x').take(3_000_000), |part| seen += part.len());
+        assert_eq!((seen, kept.len()), (3_000_000, MAX_KEPT));
+    }
 }
