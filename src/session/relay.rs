@@ -26,7 +26,7 @@ impl Conversation<'_> {
             return Err(Failure::SecondPasswordRequest(self.hop.name.clone()));
         }
         let request = match request {
-            Authentication::Sasl { mechanisms } => self.offer(&mechanisms)?,
+            Authentication::Sasl { mechanisms } => self.offer_to_app(&mechanisms)?,
             Authentication::Other { code, .. } => {
                 return Err(Failure::UnsupportedMethod(self.hop.name.clone(), code));
             }
@@ -46,10 +46,10 @@ impl Conversation<'_> {
             answer = self.permit.while_application_answers(answering) => answer.map_err(|failure| self.gone(failure))?,
             () = self.hop.framed.readable() => return self.hop_ended_login(deadline).await,
         };
+        self.check_relayed(&request, &answer)?;
         if matches!(request, Authentication::Sasl { .. }) {
             self.check_binding(&answer)?;
         }
-        self.check_relayed(&request, &answer)?;
         let out = self.hop.framed.out();
         make_room(out, answer.len());
         out.put_slice(answer.expose());
@@ -79,7 +79,8 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    fn offer<'m>(&mut self, mechanisms: &[&'m str]) -> Result<Authentication<'m>, Failure> {
+    /// The hop's offer as the application may see it.
+    fn offer_to_app<'m>(&mut self, mechanisms: &[&'m str]) -> Result<Authentication<'m>, Failure> {
         let Some(offer) = offer(mechanisms, self.app.stream().is_tls()) else {
             let offered = mechanisms.join(", ");
             return Err(Failure::UnsupportedSasl { hop: self.hop.name.clone(), offered });
@@ -88,6 +89,7 @@ impl Conversation<'_> {
         Ok(Authentication::Sasl { mechanisms: offer })
     }
 
+    /// Refuses an application that binds its login.
     fn check_binding(&mut self, answer: &Secret) -> Result<(), Failure> {
         match Binding::of_response(answer.expose()) {
             Binding::Chosen => return Err(Failure::ChannelBinding),

@@ -274,6 +274,14 @@ async fn require_iam_accepts_tokens_only_also_from_the_application() {
             raw.refused().await.expect("28000", &["the password is no IAM token"]);
         }
     }
+
+    // The rule counts before channel binding: to disable that would not help.
+    let parameters = [("user", "by_scram"), ("database", DATABASE), ("host", endpoint.as_str())];
+    let mut raw = Raw::connect(world.server().port()).await;
+    raw.send(&crate::support::raw::startup(crate::support::raw::V3_0, &parameters)).await;
+    assert_eq!(raw.message().await.expect("the offer").tag, b'R');
+    raw.send(&message(b'p', b"SCRAM-SHA-256-PLUS\0\0\0\0\0")).await;
+    raw.refused().await.expect("28000", &["the password is no IAM token"]);
     world.stop().await;
 }
 
