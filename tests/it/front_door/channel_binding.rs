@@ -7,6 +7,7 @@ use tokio::process::Command;
 
 use super::orders;
 use crate::support::certificates::Authority;
+use crate::support::raw::{Raw, login, message};
 
 #[tokio::test]
 async fn libpq_18_connects_without_binding_and_reads_a_hint_with_it() {
@@ -43,5 +44,21 @@ async fn libpq_18_connects_without_binding_and_reads_a_hint_with_it() {
     // Without TLS libpq ends a login that requires binding itself, before it sends anything that the server could answer.
     assert!(outcome("off require").contains("channel binding required, but SSL not in use"), "{lines}");
     world.server().wait_for_log("if it requires binding, connect with channel_binding=disable").await;
+    world.stop().await;
+}
+
+/// As behind a load balancer that ends the application's TLS: the server sees clear text, and the application is able to bind.
+#[tokio::test]
+async fn an_application_whose_tls_ends_before_the_server_reads_the_databases_error_with_a_hint() {
+    let world = orders().await.with_server("proxy: {default_target: orders}").start().await;
+    let mut raw = Raw::connect(world.server().port()).await;
+    raw.send(&login("by_scram")).await;
+    let offer = raw.message().await.expect("the offer");
+    assert_eq!((offer.tag, &offer.body[4..]), (b'R', &b"SCRAM-SHA-256\0\0"[..]));
+    let response = b"y,,n=,r=abcdefghijklmnop";
+    let length = u32::try_from(response.len()).unwrap().to_be_bytes();
+    raw.send(&message(b'p', &[&b"SCRAM-SHA-256\0"[..], &length, response].concat())).await;
+    let texts = ["SCRAM channel binding negotiation error", "connect with channel_binding=disable"];
+    raw.refused().await.expect("28000", &texts);
     world.stop().await;
 }
