@@ -3,16 +3,45 @@
 
 use postgres_protocol::authentication::sasl::SCRAM_SHA_256_PLUS;
 
-use crate::wire::Header;
+use super::Failure;
+use super::authenticate::Conversation;
+use crate::secret::Secret;
+use crate::wire::{Authentication, Header};
 
-/// What an application has to change.
-pub(super) const DISABLE_BINDING: &str = "Channel binding cannot pass a proxy: connect with channel_binding=disable. The proxy \
-                                          verifies the database's certificate as its ssl.mode says.";
+impl Conversation<'_> {
+    /// The hop's offer as the application may see it.
+    pub(super) fn offer<'m>(&mut self, mechanisms: &[&'m str]) -> Result<Authentication<'m>, Failure> {
+        let Some(offer) = visible(mechanisms, self.app.stream().is_tls()) else {
+            let offered = mechanisms.join(", ");
+            return Err(Failure::UnsupportedSasl { hop: self.hop.name.clone(), offered });
+        };
+        self.binding_withheld = offer.len() < mechanisms.len();
+        Ok(Authentication::Sasl { mechanisms: offer })
+    }
+
+    /// Refuses an application whose `SASLInitialResponse` binds the login.
+    pub(super) fn check_binding(&mut self, response: &Secret) -> Result<(), Failure> {
+        match Binding::of(response.expose()) {
+            Binding::Chosen => return Err(Failure::ChannelBinding),
+            Binding::Missed => self.binding_missed = self.binding_withheld,
+            Binding::None => {}
+        }
+        Ok(())
+    }
+
+    /// The same failure; where the application hung up at an offer without channel binding, one that says so.
+    pub(super) fn explain_binding(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::ApplicationGone(error) if self.binding_withheld => Failure::BindingWithheld(error),
+            other => other,
+        }
+    }
+}
 
 /// What a `SASLInitialResponse` says about channel binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Binding {
-    /// It needs none.
+enum Binding {
+    /// The application binds nothing, and could not.
     None,
     /// The flag `y`: the application could bind its login to its TLS session, had the offer included that (RFC 5802 section 7,
     /// `gs2-cbind-flag`). A database that offers it takes the flag for an attack. The flag shows what the application has TLS
@@ -25,7 +54,7 @@ pub(super) enum Binding {
 impl Binding {
     /// Reads the message with its header: the mechanism with its zero, the length of what follows, the flag (PostgreSQL manual,
     /// "Message Formats").
-    pub(super) fn of_response(message: &[u8]) -> Self {
+    fn of(message: &[u8]) -> Self {
         let body = message.get(Header::LENGTH..).unwrap_or_default();
         let mut parts = body.splitn(2, |byte| *byte == 0);
         let (Some(mechanism), Some(rest)) = (parts.next(), parts.next()) else { return Self::None };
@@ -39,10 +68,10 @@ impl Binding {
     }
 }
 
-/// The offer of SASL mechanisms for an application. Over TLS -PLUS stays in it: who chooses that reads what to change, and drivers
+/// The mechanisms that an application may see. Over TLS -PLUS is among them: whoever chooses it reads what to change, and drivers
 /// send the flag `y` where it is missing. In clear text libpq ends the login at such an offer (`pg_SASL_init` in `fe-auth.c`), and
 /// binds nothing. `None` where only -PLUS is offered.
-pub(super) fn offer<'m>(mechanisms: &[&'m str], app_has_tls: bool) -> Option<Vec<&'m str>> {
+fn visible<'m>(mechanisms: &[&'m str], app_has_tls: bool) -> Option<Vec<&'m str>> {
     let others: Vec<_> = mechanisms.iter().copied().filter(|name| *name != SCRAM_SHA_256_PLUS).collect();
     if others.is_empty() {
         return None;
@@ -67,18 +96,18 @@ mod tests {
             (b"p\0\0\0\x05yes\0\0\0\0", Binding::None),
             (b"p\0\0\0\0SCRAM-SHA-256-PLUS", Binding::None),
         ] {
-            assert_eq!(Binding::of_response(message), binding, "{}", message.escape_ascii());
+            assert_eq!(Binding::of(message), binding, "{}", message.escape_ascii());
         }
     }
 
     #[test]
     fn an_application_in_clear_text_sees_no_binding() {
         let both = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"];
-        assert_eq!(offer(&both, true).unwrap(), both);
-        assert_eq!(offer(&both, false).unwrap(), ["SCRAM-SHA-256"]);
+        assert_eq!(visible(&both, true).unwrap(), both);
+        assert_eq!(visible(&both, false).unwrap(), ["SCRAM-SHA-256"]);
         for app_has_tls in [true, false] {
-            assert_eq!(offer(&["SCRAM-SHA-256", "X"], app_has_tls).unwrap(), ["SCRAM-SHA-256", "X"]);
-            assert_eq!(offer(&["SCRAM-SHA-256-PLUS"], app_has_tls), None);
+            assert_eq!(visible(&["SCRAM-SHA-256", "X"], app_has_tls).unwrap(), ["SCRAM-SHA-256", "X"]);
+            assert_eq!(visible(&["SCRAM-SHA-256-PLUS"], app_has_tls), None);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::channel_binding::DISABLE_BINDING;
+use super::response::DISABLE_BINDING;
 use crate::catalog::{AwsClock, ClockDifference, IamService, Signer, dsql_action};
 use crate::wire::{ErrorResponse, SqlState};
 

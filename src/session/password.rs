@@ -22,8 +22,10 @@ use crate::wire::{
 /// work.
 const ROUNDS: RangeInclusive<u32> = 4096..=1_000_000;
 
-/// Why there is no channel binding, and no login without it.
+/// Why there is no channel binding at a database, and no login without it.
 const NO_HASH: &str = "its certificate has no hash for channel binding, and TLS does not verify it; set ssl.mode to verify-full";
+
+/// The same at another half.
 const NO_PASSAGE: &str =
     "channel binding cannot pass it, and TLS does not verify its certificate; set ssl.mode to verify-full";
 

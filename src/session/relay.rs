@@ -6,7 +6,6 @@ use bytes::BufMut;
 
 use super::Failure;
 use super::authenticate::Conversation;
-use super::channel_binding::{Binding, offer};
 use super::deadline::Deadline;
 use super::explain::{Circumstances, WrongClock, add_hint, explain, refuses_credential};
 use super::message::{read_from_hop, read_password};
@@ -26,7 +25,7 @@ impl Conversation<'_> {
             return Err(Failure::SecondPasswordRequest(self.hop.name.clone()));
         }
         let request = match request {
-            Authentication::Sasl { mechanisms } => self.offer_to_app(&mechanisms)?,
+            Authentication::Sasl { mechanisms } => self.offer(&mechanisms)?,
             Authentication::Other { code, .. } => {
                 return Err(Failure::UnsupportedMethod(self.hop.name.clone(), code));
             }
@@ -43,7 +42,7 @@ impl Conversation<'_> {
         self.flush_to_app(deadline).await?;
         let answering = deadline.while_application_answers(read_password(self.app));
         let answer = tokio::select! {
-            answer = self.permit.while_application_answers(answering) => answer.map_err(|failure| self.gone(failure))?,
+            answer = self.permit.while_application_answers(answering) => answer.map_err(|failure| self.explain_binding(failure))?,
             () = self.hop.framed.readable() => return self.hop_ended_login(deadline).await,
         };
         self.check_relayed(&request, &answer)?;
@@ -77,34 +76,6 @@ impl Conversation<'_> {
         let claim = rule.check(password.expose(), SystemTime::now()).map_err(Failure::Token)?;
         self.signed = claim.map(|claim| claim.signed);
         Ok(())
-    }
-
-    /// The hop's offer as the application may see it.
-    fn offer_to_app<'m>(&mut self, mechanisms: &[&'m str]) -> Result<Authentication<'m>, Failure> {
-        let Some(offer) = offer(mechanisms, self.app.stream().is_tls()) else {
-            let offered = mechanisms.join(", ");
-            return Err(Failure::UnsupportedSasl { hop: self.hop.name.clone(), offered });
-        };
-        self.binding_withheld = offer.len() < mechanisms.len();
-        Ok(Authentication::Sasl { mechanisms: offer })
-    }
-
-    /// Refuses an application that binds its login.
-    fn check_binding(&mut self, answer: &Secret) -> Result<(), Failure> {
-        match Binding::of_response(answer.expose()) {
-            Binding::Chosen => return Err(Failure::ChannelBinding),
-            Binding::Missed => self.binding_missed = self.binding_withheld,
-            Binding::None => {}
-        }
-        Ok(())
-    }
-
-    /// The same failure; where the application hung up at an offer without channel binding, one that says so.
-    fn gone(&self, failure: Failure) -> Failure {
-        match failure {
-            Failure::ApplicationGone(error) if self.binding_withheld => Failure::BindingWithheld(error),
-            other => other,
-        }
     }
 
     /// Relays the hop's refusal, with a hint where more is known.

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::channel_binding::DISABLE_BINDING;
 use super::{DoorError, Failure, Fault};
 use crate::catalog::{Hinted, LookupError};
 use crate::tls::TlsError;
@@ -30,6 +29,10 @@ const SEND_CERTIFICATE: &str = "Send one that a CA in client_ca of the proxy has
 /// What to do where the other side demands a client certificate.
 const SHOW_CERTIFICATE: &str =
     "Set client_certificate and client_private_key to a certificate that the other side trusts.";
+
+/// What to do where an application binds its login to TLS.
+pub(super) const DISABLE_BINDING: &str = "Channel binding cannot pass a proxy: connect with channel_binding=disable. The proxy \
+                                          verifies the database's certificate as its ssl.mode says.";
 
 /// How the errors of this program begin, whichever half sends them.
 pub(super) const OWN_ERROR: &str = "rds-auth-proxy: ";

@@ -16,7 +16,7 @@ use crate::support::fake_database::{
 };
 use crate::support::instance::REGION;
 use crate::support::protocol::read_first;
-use crate::support::raw::{Raw, Refusal, login, message};
+use crate::support::raw::{Raw, Refusal, V3_0, login, message, startup};
 use crate::support::roles::DATABASE;
 use crate::support::scratch::random_text;
 use crate::support::token::sign;
@@ -265,7 +265,7 @@ async fn require_iam_accepts_tokens_only_also_from_the_application() {
         (sign(&endpoint, REGION, "alice", &world.key, SystemTime::now()), true),
     ] {
         let mut raw = Raw::connect(world.server().port()).await;
-        raw.send(&crate::support::raw::startup(crate::support::raw::V3_0, &parameters)).await;
+        raw.send(&startup(V3_0, &parameters)).await;
         assert_eq!(raw.message().await.expect("the password request").tag, b'R');
         raw.send(&message(b'p', &[password.as_bytes(), b"\0"].concat())).await;
         if accepted {
@@ -278,7 +278,7 @@ async fn require_iam_accepts_tokens_only_also_from_the_application() {
     // The rule counts before channel binding: to disable that would not help.
     let parameters = [("user", "by_scram"), ("database", DATABASE), ("host", endpoint.as_str())];
     let mut raw = Raw::connect(world.server().port()).await;
-    raw.send(&crate::support::raw::startup(crate::support::raw::V3_0, &parameters)).await;
+    raw.send(&startup(V3_0, &parameters)).await;
     assert_eq!(raw.message().await.expect("the offer").tag, b'R');
     raw.send(&message(b'p', b"SCRAM-SHA-256-PLUS\0\0\0\0\0")).await;
     raw.refused().await.expect("28000", &["the password is no IAM token"]);

@@ -1,14 +1,9 @@
 //! Keys of the front door: the targets of connections that name none.
 
-use super::{client, error, read, server};
+use super::{client, error, fails, read, server};
 use crate::config::Mode;
 
 const TLS: &str = "proxy: {ssl: {enabled: true}}\n";
-
-#[track_caller]
-fn fails(text: &str, expected: &str) {
-    assert_eq!(error(text), format!("config.yaml:{expected}"));
-}
 
 #[test]
 fn without_keys_no_connection_has_a_target() {

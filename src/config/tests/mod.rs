@@ -14,6 +14,7 @@ mod proxy_protocol;
 mod remote;
 mod total;
 mod unused;
+mod yaml;
 
 use std::path::Path;
 
@@ -84,4 +85,9 @@ fn error(text: &str) -> String {
     let [client, server] = [Mode::Client, Mode::Server].map(|mode| read(text, mode).unwrap_err());
     assert_eq!(client, server);
     client
+}
+
+#[track_caller]
+fn fails(text: &str, expected: &str) {
+    assert_eq!(error(text), format!("config.yaml:{expected}"));
 }
