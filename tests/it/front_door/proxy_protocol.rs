@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::orders;
 use crate::operations::{ADMIN, until_counted};
 use crate::support::proxy::Proxy;
-use crate::support::raw::{Raw, SSL_REQUEST, login, packet, tls};
+use crate::support::raw::{Raw, SSL_REQUEST, login, message, packet, tls};
 use crate::support::world::Running;
 
 /// The address of the load balancer, and of one that is none.
@@ -150,6 +150,24 @@ async fn limits_of_a_peer_count_the_one_behind_the_load_balancer() {
     let mut other = first(text_of("192.0.2.8", 1)).await;
     other.until_ready().await;
     drop((held, other));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_metric_of_refused_logins_counts_the_peer_behind_the_load_balancer() {
+    let world = world(ADMIN).await;
+    for peer in ["192.0.2.7", "192.0.2.8", "192.0.2.7"] {
+        let mut raw = balanced(&world, &text_of(peer, 1)).await;
+        raw.send(&login("by_password")).await;
+        assert_eq!(raw.message().await.expect("the password request").tag, b'R');
+        raw.send(&message(b'p', b"wrong\0")).await;
+        raw.refused().await.expect("28P01", &["password authentication failed"]);
+    }
+    let counters = [
+        "rds_auth_proxy_refused_total{fault=\"database\",reason=\"login_refused\",target=\"orders\"} 3",
+        "rds_auth_proxy_refused_logins_of_one_peer 2",
+    ];
+    until_counted(world.server(), &counters).await;
     world.stop().await;
 }
 
